@@ -1,0 +1,86 @@
+"""What the rounds of a federation share: the keys of the scheme, the transcript, and what is broadcast."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.errors import MessageError
+from secure_fl.experiment import Experiment
+from secure_fl.secagg.budget import Plan, plan
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, run_protocol
+from secure_fl.secagg.schemes import SCHEMES
+
+_SETTINGS = struct.Struct("<dd")
+
+
+@dataclass(frozen=True)
+class GlobalModel:
+    """What the aggregator broadcasts in a round; all of it is public."""
+
+    weights: NDArray[np.float32] = field(repr=False)
+    """Shape [parameters]."""
+    clip: float
+    """Clip range of weighted updates."""
+    mean_examples: float
+    """Mean number of examples per bank."""
+
+    def to_bytes(self) -> bytes:
+        return _SETTINGS.pack(self.clip, self.mean_examples) + self.weights.astype("<f4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> GlobalModel:
+        if len(data) < _SETTINGS.size or (len(data) - _SETTINGS.size) % 4:
+            raise MessageError("a broadcast model is truncated; ask for it again")
+        clip, mean_examples = _SETTINGS.unpack_from(data)
+        return cls(np.frombuffer(data, dtype="<f4", offset=_SETTINGS.size), clip, mean_examples)
+
+
+class SecureAggregation:
+    """The scheme of an experiment with its keys made: any number of secure sums, one transcript."""
+
+    def __init__(self, experiment: Experiment, longest: int) -> None:
+        """`longest`: length of the longest vector to be summed. Raises `PlanError` where that cannot work."""
+        self.experiment = experiment
+        self.scheme = SCHEMES[experiment.scheme]
+        self.plan = plan(
+            experiment.scheme, experiment.banks, longest, bits=experiment.bits, threshold=experiment.threshold
+        )
+        self.transcript = Transcript()
+        self._deployed = self.scheme.deploy(self.plan)
+        self._deployed.setup(self.cohort(0, longest), self.transcript)
+
+    def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
+        """All banks, for one sum of vectors of some length; `context` is bound into every message as a hash."""
+        digest = hashlib.sha256(context).digest()
+        return self.scheme.cohort(self.plan.resized(length), round_, self.experiment.bank_names, digest)
+
+    def broadcast(self, cohort: Cohort[Plan], payload: bytes) -> dict[str, memoryview]:
+        """Send the same payload to every bank; what each of them opened."""
+        received = {}
+        for bank in cohort.banks:
+            message = seal(cohort, "broadcast", AGGREGATOR, bank, payload)
+            self.transcript.record(cohort.round, "broadcast", AGGREGATOR, bank, message)
+            opened = open_message(cohort, message, recipient=bank, sender=AGGREGATOR, stage="broadcast")
+            received[bank] = opened.payload
+        return received
+
+    def client(self, cohort: Cohort[Plan], bank: str, values: Values) -> Party:
+        """The client half of one bank."""
+        return self._deployed.client(cohort, bank, values)
+
+    def sum(self, cohort: Cohort[Plan], clients: Mapping[str, Party]) -> Outcome:
+        """The secure sum, with the dropouts that the experiment asks for."""
+        parties = {**clients, **self._deployed.trustees(cohort)}
+        server = self._deployed.server(cohort)
+        return run_protocol(cohort, server, parties, self.transcript, self.dropping(cohort.round))
+
+    def dropping(self, round_: int) -> dict[str, str]:
+        """The banks that vanish in a round, and from which stage on."""
+        return {drop.bank: drop.stage for drop in self.experiment.drops if drop.round == round_}

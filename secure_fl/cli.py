@@ -1,0 +1,225 @@
+"""The command line. Nothing heavy is imported before a command needs it: torch alone takes over a second.
+
+Errors are one line on stderr, `error: WHAT IS WRONG; WHAT TO DO`. Exit status 2: the request cannot work; 1: it was
+tried and failed; 130: it was interrupted; 0: done.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from secure_fl.errors import ConfigurationError, SecureFLError
+
+app = typer.Typer(
+    name="secure-fl",
+    help="Run, measure and learn secure aggregation for federated fraud detection. "
+    "Add --debug to any command to see where an error comes from.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Fetch or simulate transactions.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+_TRANSACTIONS, _BANKS, _TRAINING, _SUM = "Transactions", "Banks", "Training", "Secure sum"
+
+
+@app.command()
+def run(
+    experiment: Annotated[Path | None, typer.Argument(help="Settings to start from; options change them.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: runs/TIMESTAMP]")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="simulated, ulb, or a CSV or Parquet file.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    transactions: Annotated[
+        int | None, typer.Option(help="How many to simulate.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    fraud_share: Annotated[
+        float | None, typer.Option(help="Share of fraud to simulate, from 0.001.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="File: column that is 1 for fraud.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="File: column of the time.", rich_help_panel=_TRANSACTIONS)] = None,
+    amount: Annotated[
+        str | None, typer.Option(help="File: column of the amount.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    numeric: Annotated[
+        list[str] | None, typer.Option(help="File: a numeric column.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="File: a column of few texts.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    identifiers: Annotated[
+        list[str] | None,
+        typer.Option(help="File: a column that names customers (first), terminals, ...", rich_help_panel=_TRANSACTIONS),
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Latest share of all rows, for testing.", rich_help_panel=_TRANSACTIONS)
+    ] = None,
+    banks: Annotated[int | None, typer.Option(help="How many banks.", rich_help_panel=_BANKS)] = None,
+    split: Annotated[str | None, typer.Option(help="even, size or pattern.", rich_help_panel=_BANKS)] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Split by pattern: small makes banks differ more.", rich_help_panel=_BANKS)
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A bank that vanishes: BANK@ROUND:STAGE.", rich_help_panel=_BANKS)
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="How many rounds.", rich_help_panel=_TRAINING)] = None,
+    local_epochs: Annotated[int | None, typer.Option(help="Passes a round.", rich_help_panel=_TRAINING)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step.", rich_help_panel=_TRAINING)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.", rich_help_panel=_TRAINING)] = None,
+    positive_weight: Annotated[
+        str | None, typer.Option(help="Factor on the loss of a fraud, or balanced.", rich_help_panel=_TRAINING)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeats the experiment.", rich_help_panel=_TRAINING)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.", rich_help_panel=_TRAINING)] = None,
+    scheme: Annotated[str | None, typer.Option(help="plaintext or ckks.", rich_help_panel=_SUM)] = None,
+    bits: Annotated[str | None, typer.Option(help="4 to 24, or float32.", rich_help_panel=_SUM)] = None,
+    threshold: Annotated[
+        int | None, typer.Option(help="Fewest banks whose sum is opened.", rich_help_panel=_SUM)
+    ] = None,
+) -> None:
+    """Train one model across banks with a secure sum in every round, and write a report."""
+    changes: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("experiment", "out") and v is not None}
+    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    changes |= {name: _number(changes[name]) for name in ("bits", "positive_weight") if name in changes}
+    _run(experiment, changes, out)
+
+
+def _run(path: Path | None, changes: dict[str, Any], out: Path | None) -> None:
+    from secure_fl.experiment import Experiment
+
+    settings = Experiment(**changes) if path is None else Experiment.from_toml(path, **changes)
+
+    from secure_fl.federation import run_federation
+    from secure_fl.files import new_run_directory, staged_directory
+    from secure_fl.outputs import write_run
+    from secure_fl.progress import show_progress
+    from secure_fl.summary import print_summary
+
+    target = out or new_run_directory()
+    with staged_directory(target) as staging:
+        with show_progress() as progress:
+            result = run_federation(settings, progress)
+        write_run(result, staging)
+    print_summary(result, target)
+
+
+@app.command()
+def plan(
+    scheme: Annotated[str, typer.Option(help="plaintext or ckks.")] = "ckks",
+    banks: Annotated[int, typer.Option(help="How many banks.")] = 3,
+    parameters: Annotated[int, typer.Option(help="Length of the vectors to be summed.")] = 10_369,
+    bits: Annotated[str, typer.Option(help="4 to 24, or float32.")] = "8",
+    threshold: Annotated[int | None, typer.Option(help="Fewest banks whose sum is opened.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a secure sum would cost, or why it cannot work, before anything runs."""
+    from secure_fl.secagg.budget import plan as plan_sum
+    from secure_fl.summary import print_plan
+
+    planned = plan_sum(scheme, banks, parameters, _number(bits), threshold)
+    if as_json:
+        typer.echo(json.dumps(planned.derived()))
+    else:
+        print_plan(planned)
+
+
+@data_app.command()
+def fetch(dataset: Annotated[str, typer.Argument(help="ulb: real card transactions, 2013.")]) -> None:
+    """Download a real data set into the per-user cache, and verify it."""
+    from secure_fl.data import ulb
+
+    if dataset != "ulb":
+        raise ConfigurationError(f"there is no data set {dataset!r} to fetch; use ulb")
+    path = ulb.fetch()
+    typer.echo(f"{path}\n{ulb.CITATION}")
+
+
+@data_app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
+    transactions: Annotated[int, typer.Option(help="How many.")] = 200_000,
+    fraud_share: Annotated[float, typer.Option(help="Share of fraud, from 0.001.")] = 0.005,
+    days: Annotated[int, typer.Option(help="Length of the period.")] = 183,
+    seed: Annotated[int, typer.Option(help="Repeats the simulation.")] = 1,
+) -> None:
+    """Simulate customers, terminals and three kinds of fraud (Fraud Detection Handbook)."""
+    from secure_fl.data import Simulation, write_simulated
+    from secure_fl.data import simulate as simulate_transactions
+
+    rows = simulate_transactions(Simulation(transactions=transactions, fraud_share=fraud_share, days=days, seed=seed))
+    write_simulated(rows, out)
+    typer.echo(f"{out}: {len(rows)} transactions, {int(rows.fraud.sum())} of them fraud")
+
+
+@app.command()
+def score(
+    model: Annotated[Path, typer.Argument(help="model.safetensors of a run.")],
+    transactions: Annotated[Path, typer.Argument(help="CSV or Parquet with the model's columns; no label needed.")],
+    out: Annotated[Path, typer.Option(help="CSV file for the scores.")],
+    history: Annotated[
+        Path | None, typer.Option(help="Earlier transactions with labels, for features that look at the past.")
+    ] = None,
+) -> None:
+    """Score transactions with the model of a run."""
+    from secure_fl.outputs import needs_history, score_file
+
+    if history is None and needs_history(model):
+        typer.echo("note: without --history nothing is known of the customers' and terminals' past", err=True)
+    typer.echo(f"{out}: {score_file(model, transactions, out, history)} scores")
+
+
+def _number(text: str) -> int | float | str:
+    """A whole number, else a number, else the text: whether it is allowed is decided where settings are checked."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def main() -> None:
+    """The `secure-fl` command."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = app(arguments, standalone_mode=False) or 0
+    except click.UsageError as error:
+        status = _fail(f"{error.format_message().rstrip('.')}; see {_command_of(error)} --help", error, debug, 2)
+    except SecureFLError as error:
+        status = _fail(str(error), error, debug, error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        status = _fail("interrupted; nothing was written", error, debug, 130)
+    except Exception as error:  # a defect: name its kind only, since its text could hold a transaction
+        status = _fail(f"unexpected {type(error).__name__}; run it again with --debug and report it", error, debug, 1)
+    sys.exit(status)
+
+
+def _fail(text: str, error: BaseException, debug: bool, status: int) -> int:
+    if debug:
+        raise error
+    one_line = " ".join(text.split())
+    typer.echo(f"error: {one_line}", err=True)
+    return status
+
+
+def _command_of(error: click.UsageError) -> str:
+    return error.ctx.command_path if error.ctx else "secure-fl"
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Transactions and what becomes of them before training.
+
+    transactions   a table in memory, and the cut in time between training and testing
+    simulator      simulated transactions (Fraud Detection Handbook); export writes them to a file
+    ulb            real transactions, fetched and verified
+    sources, tables  any CSV or Parquet file with declared columns
+    split          dealing one table to several banks
+    pseudonyms     the federation key, and keyed pseudonyms of identifiers
+    behaviour, features, standardization   128 features per row, the same in every bank
+
+Raw rows stay inside this folder's objects: they are never printed, logged, or put into an error.
+"""
+
+from secure_fl.data.behaviour import DELAY_DAYS, WINDOWS_DAYS
+from secure_fl.data.export import write_simulated
+from secure_fl.data.features import (
+    DIMENSION,
+    Examples,
+    FeatureSchema,
+    RawFeatures,
+    describe,
+    encode,
+    extract,
+    numeric_features,
+    transform,
+)
+from secure_fl.data.pseudonyms import FederationKey, default_key_path, pseudonymize
+from secure_fl.data.simulator import PATTERNS, Simulation, simulate
+from secure_fl.data.split import Split, bank_name, require_trainable, split_among_banks
+from secure_fl.data.standardization import Moments, Standardization, moments, standardize
+from secure_fl.data.tables import PATTERN_COLUMN, load_table, load_table_as
+from secure_fl.data.transactions import Schema, Transactions, concatenate, time_cut
+
+__all__ = [
+    "DELAY_DAYS",
+    "DIMENSION",
+    "PATTERNS",
+    "PATTERN_COLUMN",
+    "WINDOWS_DAYS",
+    "Examples",
+    "FeatureSchema",
+    "FederationKey",
+    "Moments",
+    "RawFeatures",
+    "Schema",
+    "Simulation",
+    "Split",
+    "Standardization",
+    "Transactions",
+    "bank_name",
+    "concatenate",
+    "default_key_path",
+    "describe",
+    "encode",
+    "extract",
+    "load_table",
+    "load_table_as",
+    "moments",
+    "numeric_features",
+    "pseudonymize",
+    "require_trainable",
+    "simulate",
+    "split_among_banks",
+    "standardize",
+    "time_cut",
+    "transform",
+    "write_simulated",
+]

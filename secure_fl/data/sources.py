@@ -1,0 +1,184 @@
+"""Opening a CSV or Parquet file: columns by name, and where in the file a row stands.
+
+Rules: CSV columns are read as text, so that every doubt about a value is ours to report; Arrow's errors quote the
+offending line and are therefore never passed on. The slow, exact search for a line number runs only when there is
+something to report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from secure_fl.data.transactions import quoted
+from secure_fl.errors import DataError
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Source:
+    """An opened table. `repr` and errors show counts and places only."""
+
+    path: Path
+    table: pa.Table
+
+    def __repr__(self) -> str:
+        return f"Source({self.rows} rows, {len(self.names)} columns)"
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.table.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, in the order of the file."""
+        return list(self.table.column_names)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column; dictionary-encoded and large strings as plain strings."""
+        column = self.table.column(name)
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        kind = pa.string() if pa.types.is_large_string(kind) else kind
+        return column if kind == column.type else column.cast(kind)
+
+    def place(self, row: int) -> str:
+        """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
+        if self.path.suffix.lower() != ".csv":
+            return f"row {row + 1}"
+        for number, (line, _) in enumerate(_records(self.path)):
+            if number == row + 1:
+                return f"line {line}"
+        return f"row {row + 1}"
+
+
+def read_source(path: Path) -> Source:
+    """Read a .csv or .parquet file. Raises DataError if it cannot be read, is empty or has ambiguous columns."""
+    path = Path(path)
+    readers = {".csv": _read_csv, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path} is neither .csv nor .parquet; convert it to one of them")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; check the name")
+    failure = ""
+    try:
+        table = reader(path)
+    except OSError as error:
+        failure = error.strerror or "input/output error"
+    if failure:
+        raise DataError(f"{path} cannot be read ({failure}); check its permissions")
+    source = Source(path, table)
+    twice = sorted({name for name in source.names if source.names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path} has two columns called {quoted(twice)}; give every column a name of its own")
+    if source.rows == 0:
+        raise DataError(f"{path} holds no transactions; provide a file with at least one row below its header")
+    return source
+
+
+def _read_csv(path: Path) -> pa.Table:
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty; provide a file with a header and rows")
+    names = _header(path)
+    skipped: list[int] = []
+
+    def note(row: pacsv.InvalidRow) -> str:
+        skipped.append(row.expected_columns)
+        return "skip"
+
+    table = None
+    try:
+        table = pacsv.read_csv(
+            path,
+            parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        skipped.append(len(names))
+    if skipped or table is None:
+        raise _malformed(path, len(names))
+    return table
+
+
+def _header(path: Path) -> list[str]:
+    """Names of the columns of a CSV file. A first line with values instead of names is refused: errors show names."""
+    for line, record in _records(path):
+        if not all(name.strip() for name in record):
+            raise DataError(f"line {line} of {path} leaves a column without a name; give every column a name")
+        if any(_reads_as_value(name) for name in record):
+            raise DataError(f"line {line} of {path} holds values, not names; put a header with the names first")
+        return record
+    raise DataError(f"{path} is empty; provide a file with a header and rows")
+
+
+def _reads_as_value(name: str) -> bool:
+    """Whether a supposed name is a number or a date."""
+    for parse in (float, datetime.fromisoformat):
+        with contextlib.suppress(ValueError):
+            parse(name.strip())
+            return True
+    return False
+
+
+def _malformed(path: Path, fields: int) -> DataError:
+    """The error for the first line that does not have as many fields as the header."""
+    for line, record in _records(path):
+        if len(record) != fields:
+            return DataError(
+                f"line {line} of {path} has {len(record)} fields, the header has {fields}; correct or remove that line"
+            )
+    return DataError(f"{path} is not well-formed CSV; save it again as comma-separated UTF-8, quoted as in RFC 4180")
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(number of the line on which it starts, fields) of each record, the header included; blank lines are skipped."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        while True:
+            line, failure = reader.line_num + 1, ""
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except UnicodeDecodeError:
+                failure = f"{path} is not UTF-8 text near line {_undecodable_line(path)}; save it as UTF-8"
+            except csv.Error:
+                failure = f"line {line} of {path} is not well-formed CSV; correct or remove that line"
+            if failure:
+                raise DataError(failure)
+            if record:
+                yield line, record
+
+
+def _undecodable_line(path: Path) -> int:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    with path.open("rb") as file:
+        file.read(1)
+    try:
+        table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)
+        readable = bool(table.column_names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        readable = False
+    if not readable:
+        raise DataError(f"{path} is not a readable Parquet file; write it again")
+    return table

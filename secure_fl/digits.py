@@ -1,0 +1,66 @@
+"""Exact numbers of any size inside a secure sum whose fields are small.
+
+A number is cut into digits in base 2**bits; each digit is one field. Sums of digits are digits of the sum, so
+`from_digits` recovers the sum exactly, although single summed digits may exceed their base. Whoever sees the sum
+sees the sum of each digit, which is a little more than the sum of the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.errors import ConfigurationError
+
+FRACTION_BITS = 40
+CAPACITY_BITS = 128
+_OFFSET = 1 << (CAPACITY_BITS - 1)
+
+
+def digits_for(capacity_bits: int, bits: int) -> int:
+    """How many digits in base 2**bits a number below 2**capacity_bits has."""
+    return math.ceil(capacity_bits / bits)
+
+
+def to_digits(number: int, capacity_bits: int, bits: int) -> NDArray[np.int64]:
+    """The digits of a number in base 2**bits, lowest first: int64 [digits_for(capacity_bits, bits)]."""
+    if not 0 <= number < 1 << capacity_bits:
+        raise ConfigurationError(f"a number does not fit {capacity_bits} bits in a secure sum; rescale its column")
+    mask = (1 << bits) - 1
+    digits = [(number >> (bits * place)) & mask for place in range(digits_for(capacity_bits, bits))]
+    return np.array(digits, dtype=np.int64)
+
+
+def from_digits(summed: NDArray[np.int64], bits: int) -> int:
+    """The number that summed digits stand for."""
+    return sum(int(digit) << (bits * place) for place, digit in enumerate(summed))
+
+
+@dataclass(frozen=True)
+class FixedPointCodec:
+    """Vectors of real numbers, such as sums of a bank's statistics, as digits of 128-bit fixed-point integers.
+
+    Resolution 2**-40, range +-2**87: exact sums of what float64 statistics hold for all but exotic columns.
+    """
+
+    count: int
+    """Numbers in a vector."""
+    bits: int
+
+    @property
+    def length(self) -> int:
+        """Fields that a vector takes."""
+        return self.count * digits_for(CAPACITY_BITS, self.bits)
+
+    def encode(self, vector: NDArray[np.float64]) -> NDArray[np.int64]:
+        """float64 [count] -> int64 [length] in [0, 2**bits)."""
+        integers = [int(value * 2.0**FRACTION_BITS) + _OFFSET for value in vector.tolist()]
+        return np.concatenate([to_digits(integer, CAPACITY_BITS, self.bits) for integer in integers])
+
+    def decode(self, total: NDArray[np.int64], contributors: int) -> NDArray[np.float64]:
+        """The sum of the vectors of `contributors` banks, float64 [count]."""
+        integers = [from_digits(digits, self.bits) for digits in total.reshape(self.count, -1)]
+        return np.array([(integer - contributors * _OFFSET) / 2**FRACTION_BITS for integer in integers])

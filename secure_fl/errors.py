@@ -1,0 +1,55 @@
+"""Every error that secure_fl raises on purpose.
+
+A message has two halves, "what is wrong; what to do", because the command line prints it as the one line
+`error: ...` that a person sees. No message ever holds a key, a transaction's value or a payload.
+"""
+
+from __future__ import annotations
+
+
+class SecureFLError(Exception):
+    """Something was tried and failed. The command line ends with `exit_code`."""
+
+    exit_code = 1
+
+
+class RequestError(SecureFLError):
+    """The request cannot work as it stands: a setting, an argument or an input file must change."""
+
+    exit_code = 2
+
+
+class ConfigurationError(RequestError):
+    """A setting is unknown, out of range or contradicts another."""
+
+
+class PlanError(RequestError):
+    """The planner proved that a secure sum with these numbers cannot be exact, or cannot be secure."""
+
+
+class DataError(RequestError):
+    """Transactions are missing, malformed or unusable. Says where (file, line, column), never a value."""
+
+
+class FetchError(SecureFLError):
+    """A dataset could not be downloaded, verified or stored."""
+
+
+class TrainingError(SecureFLError):
+    """Local training failed, for instance because the weights are no longer finite."""
+
+
+class ProtocolError(SecureFLError):
+    """A secure sum could not be completed."""
+
+
+class MessageError(ProtocolError):
+    """A message was truncated, altered, or belongs to another round, cohort, stage or sender."""
+
+
+class DropoutError(ProtocolError):
+    """Fewer banks than the threshold answered, or a party without which the sum cannot end is silent."""
+
+
+class SecretExposureError(ProtocolError):
+    """Secret key material turned up where only public material may be."""

@@ -1,0 +1,173 @@
+"""The settings of a run: frozen, validated, and the same in Python, on the command line and in TOML.
+
+Strings become objects here and nowhere else. A resolved experiment, written next to its results, repeats the run.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.budget import FLOAT32, MAX_BANKS, MAX_BITS, MIN_BANKS, MIN_BITS
+from secure_fl.secagg.schemes import SCHEMES
+
+_DROP = re.compile(r"(?P<bank>[^@]+)@(?P<round>[0-9]+):(?P<stage>[a-z_]+)")
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A bank that stops answering in one round, from one stage on."""
+
+    bank: str
+    round: int
+    stage: str
+
+    @classmethod
+    def parse(cls, text: str) -> Drop:
+        """BANK@ROUND:STAGE."""
+        match = _DROP.fullmatch(text)
+        if match is None:
+            raise ConfigurationError(f"{text!r} does not say who drops out; write BANK@ROUND:STAGE")
+        return cls(match["bank"], int(match["round"]), match["stage"])
+
+
+class Experiment(BaseModel):
+    """Every setting of a run. Raises `ConfigurationError` where one is unknown, out of range or contradictory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # Transactions
+    dataset: str = "simulated"
+    """simulated, ulb, or the path of a CSV or Parquet file."""
+    transactions: Annotated[int, Field(ge=1_000, le=20_000_000)] = 200_000
+    """Simulated only: how many."""
+    fraud_share: Annotated[float, Field(ge=0.001, le=0.2)] = 0.005
+    """Simulated only: the share of fraud."""
+    label: str | None = None
+    """File only: the column that is 1 for fraud and 0 otherwise."""
+    time: str | None = None
+    """File only: the column with the time; without it, rows are taken to be in order of time."""
+    amount: str | None = None
+    """File only: the column with the amount."""
+    numeric: tuple[str, ...] = ()
+    """File only: further numeric columns; where neither these nor categorical ones are named, they are inferred."""
+    categorical: tuple[str, ...] = ()
+    """File only: columns with few different texts."""
+    identifiers: tuple[str, ...] = ()
+    """File only: customer first, then terminal, merchant ...: pseudonymized with the federation key."""
+    key_check: str | None = None
+    """File only: check value of the federation key of the run that is to be repeated."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """The latest share of all transactions is the test set."""
+
+    # Banks
+    banks: Annotated[int, Field(ge=MIN_BANKS, le=MAX_BANKS)] = 3
+    split: Literal["even", "size", "pattern"] = "even"
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Split by pattern only: small values make banks differ more."""
+
+    # Training
+    rounds: Annotated[int, Field(ge=1, le=10_000)] = 10
+    local_epochs: Annotated[int, Field(ge=1, le=1_000)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    positive_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["balanced"] = 10.0
+    """Factor on the loss of a fraud."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+
+    # Secure sum
+    scheme: str = "ckks"
+    bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
+    threshold: int | None = None
+    """The fewest banks whose sum is opened; None: a majority."""
+    initial_clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Clip range of the first round; None: what Adam can move a weight by in a round."""
+    drop: tuple[str, ...] = ()
+    """Banks that vanish: BANK@ROUND:STAGE."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_line(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            experiment = handler(data)
+        except ValidationError as error:
+            raise ConfigurationError(_first_problem(error)) from None
+        experiment._check_scheme()
+        experiment._check_columns()
+        return experiment
+
+    @property
+    def bank_names(self) -> tuple[str, ...]:
+        return tuple(f"bank-{number}" for number in range(1, self.banks + 1))
+
+    @property
+    def drops(self) -> tuple[Drop, ...]:
+        return tuple(Drop.parse(text) for text in self.drop)
+
+    def _check_scheme(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise ConfigurationError(f"there is no scheme {self.scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
+        if self.bits == FLOAT32 and self.scheme != "plaintext":
+            raise ConfigurationError(f"{self.scheme} sums integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
+        stages = SCHEMES[self.scheme].stages
+        for drop in self.drops:
+            if drop.bank not in self.bank_names or not 1 <= drop.round <= self.rounds or drop.stage not in stages:
+                raise ConfigurationError(
+                    f"nobody can drop out as {drop.bank}@{drop.round}:{drop.stage}; banks are bank-1 to "
+                    f"bank-{self.banks}, rounds 1 to {self.rounds}, stages of {self.scheme}: {', '.join(stages)}"
+                )
+
+    def _check_columns(self) -> None:
+        named = [n for n in ("label", "time", "amount", "numeric", "categorical", "identifiers") if getattr(self, n)]
+        if self.dataset in ("simulated", "ulb"):
+            if named:
+                raise ConfigurationError(f"{self.dataset} has columns of its own; leave out {', '.join(named)}")
+        elif self.label is None:
+            raise ConfigurationError(f"the label column of {self.dataset} is not declared; add --label COLUMN")
+
+    def with_key_check(self, key_check: str | None) -> Self:
+        """The same settings, tied to a federation key."""
+        return self.model_copy(update={"key_check": key_check})
+
+    def to_toml(self) -> str:
+        """The settings as resolved; `from_toml` reads them back."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def from_toml(cls, path: Path, **changes: Any) -> Self:
+        """The settings in a file, with some of them changed. Raises `ConfigurationError`."""
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read ({error.strerror}); give an experiment.toml") from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{path} is not valid TOML ({error}); correct it") from None
+        with _in_file(path):
+            return cls(**{**settings, **changes})
+
+
+@contextmanager
+def _in_file(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(part) for part in problem["loc"][:1]) or "a setting"
+    if problem["type"] == "extra_forbidden":
+        return f"there is no setting {name!r}; see secure-fl run --help"
+    return f"{name} is refused: {problem['msg'][0].lower()}{problem['msg'][1:]}; change {name}"

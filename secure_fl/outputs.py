@@ -1,0 +1,72 @@
+"""The files of a run, and scores of new transactions with its model."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from secure_fl.data import FeatureSchema, FederationKey, load_table_as, transform
+from secure_fl.errors import DataError
+from secure_fl.experiment import Experiment
+from secure_fl.files import staged_file
+from secure_fl.report import render
+from secure_fl.results import Result
+from secure_fl.training import load_model, model_bytes, predict
+
+_SCHEMA, _SEED = "feature_schema", "simulation_seed"
+
+
+def write_run(result: Result, directory: Path) -> None:
+    """The five files of a run, into a folder that exists."""
+    (directory / "experiment.toml").write_text(Experiment(**result.experiment).to_toml(), encoding="utf-8")
+    metrics = json.dumps(result.metrics(), indent=1, allow_nan=False)
+    (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
+    with (directory / "transcript.jsonl").open("w", encoding="utf-8") as file:
+        for d in result.transcript:
+            line = {"round": d.round, "stage": d.stage, "sender": d.sender, "recipient": d.recipient}
+            file.write(json.dumps({**line, "bytes": d.nbytes, "sha256": d.sha256}) + "\n")
+    (directory / "model.safetensors").write_bytes(model_bytes(result.model.weights, _metadata(result)))
+    (directory / "report.html").write_text(render(result), encoding="utf-8")
+
+
+def score_file(model: Path, transactions: Path, out: Path, history: Path | None = None) -> int:
+    """Write the probability of fraud of each transaction as CSV: row (from 1), fraud_probability. How many rows.
+
+    `history`: the bank's earlier, labelled transactions, for the features that look into the past.
+    """
+    weights, metadata = load_model(model)
+    try:
+        schema = FeatureSchema.from_dict(json.loads(metadata[_SCHEMA]))
+    except (KeyError, ValueError):
+        raise DataError(f"{model} says nothing of its features; give the model.safetensors of a run") from None
+    rows = load_table_as(transactions, schema.source, labelled=False)
+    past = load_table_as(history, schema.source) if history is not None else None
+    probabilities = predict(weights, transform(rows, schema, _key(schema, metadata), past))
+    with staged_file(out) as staging, staging.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "fraud_probability"])
+        writer.writerows((row, f"{p:.9g}") for row, p in enumerate(probabilities.tolist(), start=1))
+    return len(rows)
+
+
+def needs_history(model: Path) -> bool:
+    """Whether the model looks at the past of customers or terminals."""
+    _, metadata = load_model(model)
+    source = json.loads(metadata.get(_SCHEMA, "{}")).get("source", {})
+    return bool(source.get("identifiers")) and source.get("time") is not None
+
+
+def _metadata(result: Result) -> dict[str, str]:
+    metadata = {_SCHEMA: json.dumps(result.model.feature_schema)}
+    if result.experiment["dataset"] == "simulated":
+        metadata[_SEED] = str(result.experiment["seed"])
+    return metadata
+
+
+def _key(schema: FeatureSchema, metadata: dict[str, str]) -> FederationKey:
+    if not schema.hashed:
+        return FederationKey.generate()  # there is nothing to pseudonymize
+    if _SEED in metadata:
+        return FederationKey.for_simulation(int(metadata[_SEED]))
+    return FederationKey.load_or_create()

@@ -1,0 +1,172 @@
+"""Puts a run's numbers, words and pictures into the page.
+
+The page loads nothing: style and pictures are inside it and there is no script. Whatever comes from data (bank
+names, file names, settings) passes through jinja2's escaping; only pictures drawn here are inserted as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from statistics import median
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from secure_fl.report import wording
+from secure_fl.results import Result, RoundRecord
+
+_DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks"})
+_COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One number of the headline, with what to compare it to."""
+
+    name: str
+    value: str
+    beside: str
+
+
+@dataclass(frozen=True)
+class BankShare:
+    """One bank's part of the data, formatted."""
+
+    bank: str
+    share: str
+    counts: tuple[str, ...]
+    """Training transactions and frauds, test transactions and frauds."""
+
+
+def render(result: Result) -> str:
+    """The whole report as one HTML document. The same result gives the same text."""
+    from secure_fl.report import exhibit, figures, pictures  # matplotlib is slow to import, so only when needed
+
+    package = files(__package__)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(_filters())
+    template = environment.from_string(package.joinpath("page.html.j2").read_text(encoding="utf-8"))
+    float32_bytes = 4 * result.parameters
+    banks = figures.bank_names(result)
+    strongest = exhibit.full_shade(result.exhibit.update)
+    return template.render(
+        result=result,
+        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+        banks=banks,
+        many_banks=len(banks) > figures.MANY_BANKS,
+        many_local=len(result.local) > figures.MANY_LOCAL,
+        dataset=wording.dataset_text(str(result.experiment.get("dataset", "not named"))),
+        scheme=wording.scheme_text(result.custody.scheme),
+        bits=wording.bits_text(result.experiment.get("bits", "unknown precision")),
+        verdict=wording.verdict(result.final, result.local, result.central),
+        caveat=wording.caveat(result),
+        key_figures=key_figures(result, float32_bytes),
+        float32_bytes=float32_bytes,
+        pictures=pictures.draw(result, float32_bytes),
+        strongest=strongest,
+        dump=exhibit.hex_dump(result.exhibit.message),
+        reading_error=_reading_error(result),
+        settings=list(flatten(result.experiment)),
+        data_extra=list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
+        shares=bank_shares(result.data.get("banks", {})),
+    )
+
+
+def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
+    """The four or so numbers that a reader should take away."""
+    final, central = result.final, result.central.final
+    figures = [
+        KeyFigure(
+            "AUPRC, federated model",
+            wording.score_text(final.auprc),
+            f"{_local_note(result)}pooled {wording.score_text(central.auprc)}",
+        ),
+        KeyFigure(
+            "False alarms at 80 % recall",
+            wording.count_text(final.false_positives_at_80_recall),
+            f"{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
+        ),
+    ]
+    uploads = [size for record in result.rounds for size in record.upload_bytes.values()]
+    if uploads:
+        size = median(uploads)
+        ratio = f"{size / float32_bytes:.2f} {wording.TIMES} plain float32"
+        downloads = [size for record in result.rounds for size in record.download_bytes.values()]
+        down = wording.bytes_text(median(downloads)) if downloads else "nothing"
+        figures.append(KeyFigure("Upload per bank and round", wording.bytes_text(size), f"{ratio}; download {down}"))
+    worst = max(result.rounds, key=lambda record: record.max_abs_error)
+    figures.append(KeyFigure("Largest error of the mean", wording.small_text(worst.max_abs_error), _step_note(worst)))
+    return figures
+
+
+def bank_shares(banks: Mapping[str, Mapping[str, int]]) -> list[BankShare]:
+    """Each bank's rows and frauds in the training and the test part."""
+    rows = {bank: counts["train_rows"] + counts["test_rows"] for bank, counts in banks.items()}
+    total = sum(rows.values())
+    return [
+        BankShare(
+            bank=bank,
+            share=wording.share_text(rows[bank] / total if total else 0),
+            counts=tuple(wording.count_text(counts[name]) for name in _COUNTS),
+        )
+        for bank, counts in banks.items()
+    ]
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as `("data.seed", "7")` pairs, spelled as in TOML."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _setting_text(value)
+
+
+def _filters() -> dict[str, Any]:
+    return {
+        "bytes": wording.bytes_text,
+        "count": wording.count_text,
+        "names": wording.names_text,
+        "plural": wording.plural,
+        "score": wording.score_text,
+        "share": wording.share_text,
+        "small": wording.small_text,
+    }
+
+
+def _local_note(result: Result) -> str:
+    return f"banks alone {wording.local_range(result.local)}; " if result.local else ""
+
+
+def _local_false_alarms(result: Result) -> str:
+    if not result.local:
+        return ""
+    alarms = sorted(baseline.final.false_positives_at_80_recall for baseline in result.local)
+    return f"banks alone {wording.range_text(wording.count_text(alarms[0]), wording.count_text(alarms[-1]))}; "
+
+
+def _step_note(record: RoundRecord) -> str:
+    if not record.quantization_step:
+        return f"in round {record.round}; no quantization"
+    steps = record.max_abs_error / record.quantization_step
+    return f"{steps:.2g} {wording.TIMES} the quantization step, in round {record.round}"
+
+
+def _reading_error(result: Result) -> str | None:
+    from secure_fl.report.exhibit import reading_error
+
+    reads = result.exhibit.aggregator_reads
+    return None if reads is None else reading_error(result.exhibit.update, reads)
+
+
+def _setting_text(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_setting_text(item) for item in value) or "none"
+    return str(value)

@@ -1,0 +1,167 @@
+"""Numbers and findings in plain words.
+
+Every number on the page is formatted here, so that one quantity looks the same everywhere. The verdict is
+derived from the scores alone and never says more than one run can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from secure_fl.metrics import Scores
+from secure_fl.results import Baseline, Result
+
+CLOSE = 0.01
+"""AUPRC differences up to this count as level: a few fraud cases more or less in the test set make that much."""
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
+_SCHEMES = {
+    "plaintext": "plaintext",
+    "additive": "additive shares",
+    "masked": "pairwise masks",
+    "ckks": "CKKS encryption",
+    "bfv": "BFV encryption",
+}
+_DATASETS = {"simulated": "simulated transactions", "ulb": "ULB credit-card transactions"}
+
+
+def scheme_text(scheme: str) -> str:
+    """A scheme's name as a reader would say it; an unknown one as it is."""
+    return _SCHEMES.get(scheme, scheme)
+
+
+def dataset_text(dataset: str) -> str:
+    """A dataset's name as a reader would say it; a file as it was given."""
+    return _DATASETS.get(dataset, dataset)
+
+
+def bits_text(bits: object) -> str:
+    """The precision of an uploaded value: `8` becomes "8 bits", `float32` stays."""
+    return f"{bits} bits" if isinstance(bits, int) else str(bits)
+
+
+def count_text(count: int) -> str:
+    """1234567 -> "1,234,567"."""
+    return f"{count:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`(1, "bank")` -> "1 bank", `(3, "bank")` -> "3 banks"."""
+    return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def bytes_text(size: float) -> str:
+    """Bytes in decimal units: 123610 -> "123.6 kB"."""
+    unit = 0
+    while size >= 999.95 and unit < len(_BYTE_UNITS) - 1:
+        size /= 1000
+        unit += 1
+    return f"{size:.0f} B" if unit == 0 else f"{size:.1f} {_BYTE_UNITS[unit]}"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration in the unit that suits it: 0.0123 -> "12.3 ms", 75 -> "1 min 15 s"."""
+    if seconds >= 59.95:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s"
+    scale, unit = (1, "s") if seconds >= 1 else (1e3, "ms") if seconds >= 1e-3 else (1e6, "µs")
+    return f"{seconds * scale:.3g} {unit}"
+
+
+def score_text(score: float) -> str:
+    """AUPRC and ROC AUC with three decimals."""
+    return f"{score:.3f}"
+
+
+def share_text(share: float) -> str:
+    """A fraction as a percentage that keeps two digits when it is small: 0.00173 -> "0.17 %"."""
+    percent = 100 * share
+    return "0 %" if percent == 0 else f"{percent:#.2g} %" if percent < 10 else f"{percent:.0f} %"
+
+
+def small_text(value: float) -> str:
+    """An error or step: 2.34e-5 -> 2.3 times 10 to the power -5; zero stays "0"."""
+    if value == 0:
+        return "0"
+    if 0.01 <= abs(value) < 1000:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} {TIMES} 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def range_text(low: str, high: str) -> str:
+    """Two formatted ends of a range, or one of them when they look the same."""
+    return low if low == high else f"{low} to {high}"
+
+
+def names_text(names: Sequence[str], shown: int = 4) -> str:
+    """A list of banks, cut after `shown` of them: "bank-1, bank-2 and 7 more"."""
+    if len(names) <= shown + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:shown])} and {len(names) - shown} more"
+
+
+def local_range(local: Sequence[Baseline]) -> str:
+    """The AUPRC of the models that banks trained alone, lowest to highest."""
+    scores = sorted(baseline.final.auprc for baseline in local)
+    return range_text(score_text(scores[0]), score_text(scores[-1]))
+
+
+def verdict(final: Scores, local: Sequence[Baseline], central: Baseline) -> str:
+    """One sentence: was the federated model worth it, next to each bank alone and to pooled data?"""
+    score = score_text(final.auprc)
+    if not local:
+        return f"In this run the federated model reaches an AUPRC of {score}{_against_pooled(final, central)}."
+    evidence = f"AUPRC {score} against {local_range(local)}"
+    finding = f"{_against_local(final, local)} ({evidence}){_against_pooled(final, central)}"
+    return f"In this run the federated model {finding}."
+
+
+def caveat(result: Result) -> str:
+    """What the verdict cannot show."""
+    return (
+        f"This is one run on one split of one dataset; differences of AUPRC up to {CLOSE} are called level here, "
+        "because a handful of fraud cases can make them. Repeat it with other seeds before drawing conclusions."
+        + ("" if len(result.rounds) > 1 else " With a single round, no model has had time to converge.")
+    )
+
+
+def _against_local(final: Scores, local: Sequence[Baseline]) -> str:
+    better = sum(final.auprc - baseline.final.auprc > CLOSE for baseline in local)
+    worse = sum(baseline.final.auprc - final.auprc > CLOSE for baseline in local)
+    if not better and not worse:
+        return f"is level with {_all_models(len(local))}"
+    if not worse:
+        return f"finds fraud better than {_some_models(better, len(local))}{_rest_level(better, len(local))}"
+    if not better:
+        return f"finds fraud worse than {_some_models(worse, len(local))}{_rest_level(worse, len(local))}"
+    return f"finds fraud better than {_some_models(better, len(local))}, but worse than {worse} of them"
+
+
+def _all_models(total: int) -> str:
+    if total == 1:
+        return "the one model that a bank trained alone"
+    return f"{'both' if total == 2 else f'all {total}'} models that banks trained alone"
+
+
+def _some_models(count: int, total: int) -> str:
+    return _all_models(total) if count == total else f"{count} of the {total} models that banks trained alone"
+
+
+def _rest_level(count: int, total: int) -> str:
+    if count == total:
+        return ""
+    return f" and is level with the other{'s' if total - count > 1 else ''}"
+
+
+def _against_pooled(final: Scores, central: Baseline) -> str:
+    gap = final.auprc - central.final.auprc
+    pooled = f"one model trained on all the data pooled ({score_text(central.final.auprc)})"
+    if abs(gap) <= CLOSE:
+        return f", and is level with {pooled}"
+    if gap < 0:
+        return f", and stays {score_text(-gap)} below {pooled}"
+    return f", and ends {score_text(gap)} above {pooled}, which may well be chance"

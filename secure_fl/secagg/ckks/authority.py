@@ -1,0 +1,48 @@
+"""The key authority: the one party that holds the CKKS secret key, and that must never see a single upload."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from secure_fl.errors import DropoutError
+from secure_fl.secagg.budget import CkksPlan
+from secure_fl.secagg.ckks.encoding import KEY_AUTHORITY, decode_slots, split_ciphertexts
+from secure_fl.secagg.hazmat.ckks_secret import SecretContext
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import pack_bits
+
+
+class KeyAuthority:
+    """Makes the key pair, gives out the public key, and opens sums of at least `threshold` banks.
+
+    It takes the aggregator's word for how many banks a ciphertext sums: a ciphertext does not show it.
+    """
+
+    def __init__(self, coeff_mod_bit_sizes: tuple[int, int]) -> None:
+        self._secret = SecretContext(coeff_mod_bit_sizes)
+
+    def public_key(self) -> bytes:
+        return self._secret.public_key()
+
+    def decryptor(self, cohort: Cohort[CkksPlan]) -> CkksDecryptor:
+        return CkksDecryptor(cohort, self._secret)
+
+
+class CkksDecryptor:
+    """The key authority's part in one round: ciphertexts of a sum in, exact integers out."""
+
+    def __init__(self, cohort: Cohort[CkksPlan], secret: SecretContext) -> None:
+        self._cohort, self._plan, self._secret = cohort, cohort.plan, secret
+
+    def respond(self, request: bytes) -> bytes:
+        asked = open_message(self._cohort, request, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage="decrypt")
+        contributors = int.from_bytes(asked.payload[:4], "little")
+        if not self._plan.threshold <= contributors <= self._plan.banks:
+            raise DropoutError(
+                f"the key authority was asked to open a sum of {contributors} banks and the threshold is "
+                f"{self._plan.threshold}; wait for more banks"
+            )
+        ciphertexts = split_ciphertexts(asked.payload[4:], self._plan.ciphertexts)
+        slots = np.concatenate([self._secret.decrypt(c, self._plan.scale_bits) for c in ciphertexts])
+        total = decode_slots(self._plan, slots, contributors)
+        return seal(self._cohort, "decrypt", KEY_AUTHORITY, AGGREGATOR, pack_bits(total, self._plan.field_bits))

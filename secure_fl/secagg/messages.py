@@ -1,0 +1,147 @@
+"""The envelope around every message of a secure sum.
+
+A message is checked before its payload is parsed: version, scheme, round, cohort, stage, sender, recipient,
+length and SHA-256 digest. That catches what is truncated, altered by accident, replayed from another round or
+meant for someone else. The digest has no key: to prove who sent a message is the
+transport's task (TLS). HE loaders accept many altered ciphertexts, so nothing reaches them unchecked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from secure_fl.errors import ConfigurationError, MessageError
+from secure_fl.secagg.budget import Plan
+
+AGGREGATOR = "aggregator"
+VERSION = 1
+MAX_PAYLOAD = 1 << 31
+
+_MAGIC = b"SFLm"
+PlanT = TypeVar("PlanT", bound=Plan, covariant=True)
+
+# magic, version, scheme, stage, round, cohort digest, sender, recipient, payload length
+_FIELDS = struct.Struct("<4sB16s16sI32sHHQ")
+_DIGEST_BYTES = 32
+HEADER_BYTES = _FIELDS.size + _DIGEST_BYTES
+
+
+@dataclass(frozen=True)
+class Cohort(Generic[PlanT]):
+    """What all parties of one secure sum must agree on; its digest stands in every message."""
+
+    plan: PlanT
+    round: int
+    banks: tuple[str, ...]
+    trustees: tuple[str, ...] = ()
+    """Parties beside the banks and the aggregator: a key authority, share-holders."""
+    context: bytes = b""
+    """Hash of what the round works on, such as the global model that was broadcast."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.parties)) != len(self.parties):
+            raise ConfigurationError("two parties of the cohort have one name; give each bank a name of its own")
+        if len(self.banks) != self.plan.banks:
+            raise ConfigurationError(
+                f"the plan is for {self.plan.banks} banks but the cohort has {len(self.banks)}; plan again"
+            )
+
+    @cached_property
+    def parties(self) -> tuple[str, ...]:
+        return (AGGREGATOR, *self.trustees, *self.banks)
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """The number by which messages name each party."""
+        return {name: number for number, name in enumerate(self.parties)}
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 over the version, the plan, the round, the parties and the context."""
+        agreed = {
+            "version": VERSION,
+            "plan": asdict(self.plan),
+            "round": self.round,
+            "banks": self.banks,
+            "trustees": self.trustees,
+            "context": self.context.hex(),
+        }
+        return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Message:
+    """An opened message. Its payload is not part of its `repr`."""
+
+    stage: str
+    sender: str
+    recipient: str
+    payload: memoryview
+
+    def __repr__(self) -> str:
+        return f"Message({self.stage!r}, {self.sender!r} -> {self.recipient!r}, {len(self.payload)} bytes)"
+
+
+def seal(
+    cohort: Cohort[Plan], stage: str, sender: str, recipient: str, payload: Iterable[bytes] | bytes = b""
+) -> bytes:
+    """The bytes of one message. `payload` may be given in parts, to save a copy."""
+    parts = [payload] if isinstance(payload, bytes) else list(payload)
+    fields = _FIELDS.pack(
+        _MAGIC,
+        VERSION,
+        cohort.plan.scheme.encode(),
+        stage.encode(),
+        cohort.round,
+        cohort.digest,
+        cohort.number[sender],
+        cohort.number[recipient],
+        sum(map(len, parts)),
+    )
+    digest = hashlib.sha256(fields)
+    for part in parts:
+        digest.update(part)
+    return b"".join([fields, digest.digest(), *parts])
+
+
+def open_message(
+    cohort: Cohort[Plan], data: bytes, *, recipient: str, sender: str, stage: str | None = None
+) -> Message:
+    """The message in `data`, after every check.
+
+    Raises `MessageError`, which names the sender and the first check that failed.
+    """
+
+    def refuse(problem: str) -> MessageError:
+        return MessageError(f"a message from {sender} to {recipient} {problem}; the round must be repeated")
+
+    if len(data) < HEADER_BYTES:
+        raise refuse("is truncated: it is shorter than its header")
+    magic, version, scheme, sent_stage, round_, digest, source, target, length = _FIELDS.unpack_from(data)
+    if magic != _MAGIC or version != VERSION:
+        raise refuse(f"is not a version {VERSION} message of secure_fl")
+    if length > MAX_PAYLOAD or len(data) != HEADER_BYTES + length:
+        raise refuse(f"is truncated or oversized: {len(data)} bytes instead of {HEADER_BYTES + length}")
+    if scheme.rstrip(b"\0") != cohort.plan.scheme.encode():
+        raise refuse("belongs to another scheme")
+    if round_ != cohort.round:
+        raise refuse(f"belongs to round {round_} instead of {cohort.round}")
+    if digest != cohort.digest:
+        raise refuse("belongs to another cohort, plan or model")
+    if source != cohort.number[sender] or target != cohort.number[recipient]:
+        raise refuse("names another sender or recipient")
+    name = sent_stage.rstrip(b"\0").decode(errors="replace")
+    if stage is not None and name != stage:
+        raise refuse(f"belongs to stage {name!r} instead of {stage!r}")
+    payload = memoryview(data)[HEADER_BYTES:]
+    expected = hashlib.sha256(memoryview(data)[: _FIELDS.size])
+    expected.update(payload)
+    if expected.digest() != data[_FIELDS.size : HEADER_BYTES]:
+        raise refuse("was altered on its way: its digest does not match")
+    return Message(name, sender, recipient, payload)

@@ -1,0 +1,75 @@
+"""The scheme without secrecy: banks send their updates in the clear, as 4..24-bit integers or as float32.
+
+It is the baseline for bytes and seconds, and the scheme that the attacks succeed on. FedAvg as in McMahan, Moore,
+Ramage, Hampson, Aguera y Arcas, "Communication-Efficient Learning of Deep Networks from Decentralized Data",
+AISTATS 2017.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.errors import MessageError
+from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import pack_bits, unpack_bits
+from secure_fl.secagg.protocol import SecureSum, ServerHalf, Values, request, require_threshold
+
+UPLOAD = "upload"
+
+CUSTODY = Custody(
+    scheme="plaintext",
+    summary="No secrecy at all: every update reaches the aggregator in the clear.",
+    can_decrypt={
+        "banks": ("their own update", "the sum of all updates"),
+        AGGREGATOR: ("every bank's update", "every bank's number of examples", "the sum of all updates"),
+        "observer": ("every bank's update, unless the transport encrypts it",),
+    },
+    broken_by=("the aggregator alone",),
+    assumptions=("Every bank trusts the aggregator with its single updates.",),
+    papers=("McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017",),
+)
+
+
+class PlaintextClient:
+    """A bank's half: one upload."""
+
+    def __init__(self, cohort: Cohort[Plan], bank: str, values: Values) -> None:
+        self._cohort, self._bank, self._values = cohort, bank, values
+
+    def respond(self, request: bytes) -> bytes:
+        open_message(self._cohort, request, recipient=self._bank, sender=AGGREGATOR, stage=UPLOAD)
+        return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, encode_values(self._cohort.plan, self._values))
+
+
+def plaintext_server(cohort: Cohort[Plan]) -> ServerHalf:
+    """The aggregator's half: add what arrives."""
+    total: NDArray[Any] = np.zeros(cohort.plan.parameters, dtype=np.int64 if cohort.plan.bits else np.float64)
+    contributors = set()
+    for bank, data in (yield request(cohort, UPLOAD, cohort.banks)):
+        upload = open_message(cohort, data, recipient=AGGREGATOR, sender=bank, stage=UPLOAD)
+        total += decode_values(cohort.plan, upload.payload)
+        contributors.add(bank)
+    require_threshold(cohort, contributors)
+    return SecureSum(total, frozenset(contributors))
+
+
+def encode_values(plan: Plan, values: Values) -> bytes:
+    """One bank's values as they travel in the clear."""
+    if plan.bits is None:
+        return values.astype("<f4").tobytes()
+    return pack_bits(values.astype(np.int64), plan.bits)
+
+
+def decode_values(plan: Plan, payload: bytes | memoryview) -> Values:
+    """The inverse of `encode_values`."""
+    if plan.bits is not None:
+        return unpack_bits(payload, plan.bits, plan.parameters)
+    values: NDArray[np.float32] = np.frombuffer(payload, dtype="<f4")
+    if len(values) != plan.parameters or not np.isfinite(values).all():
+        raise MessageError("a float32 payload has the wrong length or values that are not finite; send it again")
+    return values

@@ -1,0 +1,75 @@
+"""One secure sum from start to end, in memory, with every message really serialized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.budget import Plan, plan
+from secure_fl.secagg.protocol import Delivery, Transcript, run_protocol
+from secure_fl.secagg.schemes import SCHEMES
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A finished secure sum."""
+
+    total: NDArray[np.int64]
+    """Exact sum over the contributors, shape [parameters]."""
+    contributors: frozenset[int]
+    """Row numbers of the banks in the sum."""
+    transcript: tuple[Delivery, ...]
+    plan: Plan
+
+
+def simulate(
+    scheme: str,
+    updates: NDArray[np.int64],
+    bits: int = 8,
+    threshold: int | None = None,
+    drop: Mapping[int, str] | None = None,
+    seed: int | None = None,
+) -> Simulation:
+    """Sum `updates` with a scheme.
+
+    `updates` are integers of shape [banks, parameters], each in [0, 2**bits). `drop` names, for a row, the first
+    stage that this bank no longer answers. `seed` repeats what a scheme draws for experiments; keys and encryption
+    always use the operating system's randomness, so plaintext and ckks have nothing to seed.
+    Raises `PlanError`, `ConfigurationError`, or `DropoutError` below the threshold.
+    """
+    updates = np.asarray(updates)
+    if updates.ndim != 2 or not np.issubdtype(updates.dtype, np.integer):
+        raise ConfigurationError("updates are not integers of shape [banks, parameters]; quantize them first")
+    planned = plan(scheme, len(updates), updates.shape[1], bits, threshold)
+    if updates.min() < 0 or updates.max() >= 1 << bits:
+        raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
+    chosen = SCHEMES[scheme]
+    banks = tuple(f"bank-{row + 1}" for row in range(len(updates)))
+    cohort = chosen.cohort(planned, 1, banks)
+    dropped = {banks[row]: check_stage(scheme, stage) for row, stage in (drop or {}).items()}
+
+    transcript = Transcript()
+    deployed = chosen.deploy(planned)
+    deployed.setup(cohort, transcript)
+    clients = {name: deployed.client(cohort, name, row) for name, row in zip(banks, updates, strict=True)}
+    parties = {**clients, **deployed.trustees(cohort)}
+    outcome = run_protocol(cohort, deployed.server(cohort), parties, transcript, dropped)
+    return Simulation(
+        total=outcome.sum.total.astype(np.int64),
+        contributors=frozenset(row for row, name in enumerate(banks) if name in outcome.sum.contributors),
+        transcript=tuple(transcript.deliveries),
+        plan=planned,
+    )
+
+
+def check_stage(scheme: str, stage: str) -> str:
+    """The stage, if the scheme has it; raises `ConfigurationError`."""
+    if stage not in SCHEMES[scheme].stages:
+        raise ConfigurationError(
+            f"{scheme} has no stage {stage!r} that a bank could miss; choose one of {', '.join(SCHEMES[scheme].stages)}"
+        )
+    return stage

@@ -1,0 +1,54 @@
+"""What a command says on the terminal when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+
+from rich.console import Console
+from rich.table import Table
+
+from secure_fl.metrics import Scores
+from secure_fl.results import Result
+from secure_fl.secagg.budget import Plan
+
+
+def print_summary(result: Result, directory: Path) -> None:
+    """Models side by side, what a round cost, who could read what, and where the report is."""
+    console = Console()
+    console.print(_scores(result))
+    last = result.rounds[-1]
+    uploads = [n for r in result.rounds for n in r.upload_bytes.values()]
+    console.print(
+        f"one bank, one round: {mean(uploads) / 1000:.1f} kB up, {mean(last.download_bytes.values()) / 1000:.1f} kB "
+        f"down, {last.seconds.client * 1000:.1f} ms; aggregator {last.seconds.server * 1000:.1f} ms",
+        highlight=False,
+    )
+    for party, reads in result.custody.can_decrypt.items():
+        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}", highlight=False)
+    console.print(f"data: {result.data['source']}", highlight=False)
+    console.print(f"report: {directory / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def print_plan(plan: Plan) -> None:
+    """One line a figure."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in plan.derived().items():
+        table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    Console().print(table)
+
+
+def _scores(result: Result) -> Table:
+    table = Table("model", *(f"{name}" for name in ("AUPRC", "ROC AUC", "false positives at 80 % recall")))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    rows = [("federated", result.final), *((f"{b.trained_on} alone", b.final) for b in result.local[:10])]
+    if len(result.local) > 10:
+        rows.append((f"... and {len(result.local) - 10} more banks", result.local[-1].final))
+    for name, scores in [*rows, (result.central.trained_on, result.central.final)]:
+        table.add_row(name, *_cells(scores))
+    return table
+
+
+def _cells(scores: Scores) -> tuple[str, str, str]:
+    return f"{scores.auprc:.3f}", f"{scores.roc_auc:.3f}", f"{scores.false_positives_at_80_recall:,}"

@@ -1,0 +1,20 @@
+"""The fraud model and its training at one bank. The only part of the package that knows torch."""
+
+from secure_fl.training.evaluation import evaluate, predict
+from secure_fl.training.local import TrainingSettings, train, usable_device
+from secure_fl.training.model import FraudModel, flatten, initial_weights, num_parameters
+from secure_fl.training.storage import load_model, model_bytes
+
+__all__ = [
+    "FraudModel",
+    "TrainingSettings",
+    "evaluate",
+    "flatten",
+    "initial_weights",
+    "load_model",
+    "model_bytes",
+    "num_parameters",
+    "predict",
+    "train",
+    "usable_device",
+]

@@ -1,0 +1,28 @@
+"""A model's answers, and how good they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from secure_fl.data.features import Examples
+from secure_fl.metrics import Scores, measure
+from secure_fl.training.model import FlatWeights, FraudModel, restore
+
+_CHUNK = 1 << 16
+
+
+def predict(weights: FlatWeights, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probability of fraud for each row, [n]."""
+    model = FraudModel().eval()
+    restore(model, weights)
+    with torch.inference_mode():
+        logits = [model(part).double() for part in torch.split(torch.from_numpy(features), _CHUNK)]
+        probabilities: NDArray[np.float64] = torch.sigmoid(torch.cat(logits)).numpy()
+    return probabilities
+
+
+def evaluate(weights: FlatWeights, test: Examples) -> Scores:
+    """Scores on a test set, which must hold both classes."""
+    return measure(test.fraud, predict(weights, test.features))

@@ -1,0 +1,131 @@
+"""Plausible results of runs, made up: a report is about showing numbers, so none of them needs a real run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from secure_fl.metrics import Scores
+from secure_fl.results import Baseline, Exhibit, Model, Result, RoundRecord, Seconds
+from secure_fl.secagg.custody import Custody
+
+PARAMETERS = 10_369
+
+MakeResult = Callable[..., Result]
+
+
+def _curve(top: float, rounds: int, pace: float) -> tuple[float, ...]:
+    return tuple(top * (1 - float(np.exp(-pace * step))) for step in range(1, rounds + 1))
+
+
+def _baseline(name: str, top: float, rounds: int, pace: float) -> Baseline:
+    scores = Scores(auprc=top, roc_auc=0.95, false_positives_at_80_recall=round(900 * (1 - top)))
+    return Baseline(name, scores, _curve(top, rounds, pace))
+
+
+def _round(number: int, auprc: float, names: list[str], dropped: tuple[str, ...], float32: bool) -> RoundRecord:
+    present = [name for name in names if name not in dropped]
+    wobble = 1 + 0.08 * np.sin(number)
+    upload = 4 * PARAMETERS + 48 if float32 else 39_700
+    return RoundRecord(
+        round=number,
+        contributors=tuple(present),
+        dropped=dropped,
+        auprc=auprc,
+        roc_auc=0.9 + 0.06 * auprc,
+        upload_bytes={name: upload + 10 * (number % 3) + len(name) for name in present},
+        download_bytes=dict.fromkeys(names, 4 * PARAMETERS + 210),
+        max_abs_error=2.4e-9 if float32 else 3.1e-5 / number**0.5,
+        quantization_step=None if float32 else 2.9e-5,
+        clipped_fraction=0.0 if float32 else 0.0017 / number,
+        seconds=Seconds(train=0.62 * wobble, client=0.011 * wobble, server=0.0038 * wobble, decode=0.0061),
+    )
+
+
+def _exhibit(bank: str, plaintext: bool) -> Exhibit:
+    noise = np.random.default_rng(20_26)
+    update = (0.004 * noise.standard_t(4, size=1024)).astype(np.float32)
+    if plaintext:
+        return Exhibit(bank, update, update.tobytes(), 4 * PARAMETERS + 48, update.copy())
+    return Exhibit(bank, update, noise.bytes(4096), 39_712, None)
+
+
+def _custody(plaintext: bool) -> Custody:
+    if plaintext:
+        return Custody(
+            scheme="plaintext",
+            summary="Every bank sends its update in the clear.",
+            can_decrypt={"aggregator": ("every bank's update", "the sum"), "bank": ("its own update",)},
+            broken_by=("the aggregator alone",),
+            assumptions=(),
+            papers=(),
+        )
+    return Custody(
+        scheme="bfv",
+        summary="Banks encrypt under a key that only the key authority holds; the aggregator adds ciphertexts.",
+        can_decrypt={
+            "bank": ("its own update", "the mean of all updates"),
+            "aggregator": (),
+            "key authority": ("the sum of all updates",),
+            "observer": (),
+        },
+        broken_by=("the aggregator together with the key authority", "all other banks together, by subtraction"),
+        assumptions=("Ring learning with errors is hard at 128 bits.", "The key authority sees no single ciphertext."),
+        papers=("Fan and Vercauteren, Somewhat Practical Fully Homomorphic Encryption, IACR ePrint 2012/144.",),
+    )
+
+
+def _share(index: int) -> dict[str, int]:
+    return {"train_rows": 66_000 + 900 * index, "train_frauds": 128, "test_rows": 28_000, "test_frauds": 36 + index}
+
+
+@pytest.fixture
+def make_result() -> MakeResult:
+    """Builds a result: `make_result(banks=3, rounds=10, plaintext=False, top=0.81, names=None, drop=())`."""
+
+    def make(
+        banks: int = 3,
+        rounds: int = 10,
+        plaintext: bool = False,
+        top: float = 0.81,
+        names: list[str] | None = None,
+        drop: tuple[str, ...] = (),
+    ) -> Result:
+        names = names or [f"bank-{number}" for number in range(1, banks + 1)]
+        curve = _curve(top, rounds, 0.5)
+        dropping_round = max(1, rounds // 2)
+        return Result(
+            experiment={
+                "dataset": "ulb",
+                "banks": len(names),
+                "rounds": rounds,
+                "scheme": "plaintext" if plaintext else "bfv",
+                "bits": "float32" if plaintext else 8,
+                "seed": 7,
+                "drop": list(drop),
+                "training": {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 512, "weighted": True},
+                "out": None,
+            },
+            rounds=tuple(
+                _round(number, score, names, drop if number == dropping_round else (), plaintext)
+                for number, score in enumerate(curve, start=1)
+            ),
+            final=Scores(auprc=curve[-1], roc_auc=0.954, false_positives_at_80_recall=212),
+            local=tuple(_baseline(name, 0.78 - 0.13 * i / len(names), rounds, 0.4) for i, name in enumerate(names)),
+            central=_baseline("all banks pooled", 0.82, rounds, 0.7),
+            custody=_custody(plaintext),
+            exhibit=_exhibit(names[0], plaintext),
+            data={
+                "source": "Dal Pozzolo et al. 2015, Machine Learning Group, Université Libre de Bruxelles (DbCL)",
+                "rows": 284_807,
+                "frauds": 492,
+                "banks": {name: _share(index) for index, name in enumerate(names)},
+            },
+            parameters=PARAMETERS,
+            model=Model(np.zeros(PARAMETERS, dtype=np.float32), {}),
+            transcript=(),
+        )
+
+    return make

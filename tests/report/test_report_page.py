@@ -1,0 +1,188 @@
+"""The page: complete, self-contained, deterministic, and safe against hostile names."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from secure_fl.report import render
+from secure_fl.report.page import bank_shares, flatten
+from secure_fl.results import Exhibit, Result, Seconds
+from secure_fl.secagg.custody import Custody
+
+MakeResult = Callable[..., Result]
+
+SECTIONS = ["headline", "learning", "traffic", "time", "custody", "exhibit", "rounds", "repeat", "words"]
+HOSTILE = ["<script>alert(1)</script>", "\"'><img src=x>", "$x^2$ {{ 7*7 }}\n\u202e", "bank & Söhne", "銀行"]
+
+
+class Outline(HTMLParser):
+    """Collects what a browser would act on: tags, ids, headings, and whatever could load something."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.headings: list[int] = []
+        self.loads: list[str] = []
+        self.figures: list[str | None] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.add(tag)
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.loads += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href", "srcset", "data"}]
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            self.figures.append(attributes["aria-label"])
+
+
+def drawings(page: str) -> list[str]:
+    return re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"banks": 3, "rounds": 1},
+        {"banks": 1, "rounds": 2},
+        {"banks": 50, "rounds": 30, "drop": ("bank-3", "bank-4", "bank-9")},
+        {"banks": 3, "rounds": 4, "plaintext": True},
+        {"names": HOSTILE, "rounds": 2, "drop": tuple(HOSTILE[:2])},
+    ],
+    ids=["one round", "one bank", "many banks", "plaintext", "hostile names"],
+)
+def test_page_is_whole_and_loads_nothing(make_result: MakeResult, shape: dict[str, object]) -> None:
+    page = render(make_result(**shape))
+    outline = Outline(page)
+    assert [name for name in outline.ids if name in SECTIONS] == SECTIONS
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.headings[0] == 1
+    assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+    assert outline.tags.isdisjoint({"script", "link", "img", "iframe", "object"})
+    assert all(target.startswith("#") and target[1:] in outline.ids for target in outline.loads)
+    assert all(target.startswith("#") for target in re.findall(r"url\((.*?)\)", page))
+    assert "@import" not in page
+    assert all(outline.figures)
+
+
+def test_drawings_are_well_formed_and_follow_the_colours_of_the_page(make_result: MakeResult) -> None:
+    page = render(make_result(rounds=3))
+    found = drawings(page)
+    assert len(found) == 2 * 5 + 2
+    for drawing in found:
+        ElementTree.fromstring(drawing)
+        assert not re.search(r"#[0-9a-f]{6}\b", drawing)
+        assert "DejaVu" not in drawing
+
+
+def test_same_result_gives_the_same_page(make_result: MakeResult) -> None:
+    assert render(make_result(rounds=2)) == render(make_result(rounds=2))
+
+
+def test_hostile_names_are_shown_and_not_obeyed(make_result: MakeResult) -> None:
+    page = render(make_result(names=HOSTILE, rounds=1))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "{{ 7*7 }}" in page
+    for drawing in drawings(page):
+        ElementTree.fromstring(drawing)
+
+
+def test_plaintext_is_called_readable(make_result: MakeResult) -> None:
+    page = render(make_result(rounds=2, plaintext=True))
+    assert "This run was not secret." in page
+    assert "can read the update of bank-1 bit for bit" in page
+    assert "The update as the aggregator reads it" in page
+    assert "no quantization" in page
+
+
+def test_encrypted_run_does_not_claim_proof(make_result: MakeResult) -> None:
+    page = render(make_result(rounds=2))
+    assert "This run was not secret." not in page
+    assert "not a proof of secrecy" in page
+    assert "Only this sandbox, which plays every party" in page
+
+
+def test_custody_without_entries_is_not_called_safe(make_result: MakeResult) -> None:
+    silent = Custody("bfv", "Nothing is known.", {"aggregator": ()}, (), (), ())
+    page = render(replace(make_result(rounds=1), custody=silent))
+    assert "That is not a proof that none exists." in page
+
+
+def test_bank_that_never_answered_is_listed(make_result: MakeResult) -> None:
+    page = render(make_result(rounds=1, drop=("bank-2",)))
+    assert "nothing arrived" in page
+    assert "2 of 3" in page
+
+
+def test_plain_float32_is_the_reference_for_bytes(make_result: MakeResult) -> None:
+    page = render(replace(make_result(rounds=1), parameters=10_000))
+    assert "plain float32: 40.0 kB" in page
+    assert "four bytes for each of 10,000 parameters" in page
+
+
+def test_sparse_data_and_no_baselines_still_make_a_page(make_result: MakeResult) -> None:
+    page = render(replace(make_result(rounds=1), data={}, experiment={}, local=()))
+    assert "not named" in page
+
+
+def test_round_in_which_nothing_arrived_and_nothing_took_time(make_result: MakeResult) -> None:
+    result = make_result(rounds=1)
+    silent = replace(
+        result.rounds[0], upload_bytes={}, download_bytes={}, max_abs_error=0.0, seconds=Seconds(0.0, 0.0, 0.0, 0.0)
+    )
+    page = render(replace(result, rounds=(silent,)))
+    assert "nothing arrived" in page
+    assert "Upload per bank and round" not in page
+
+
+@pytest.mark.parametrize("message", [b"", b"abc"], ids=["empty", "short"])
+def test_tiny_exhibit_can_be_drawn(make_result: MakeResult, message: bytes) -> None:
+    values = np.zeros(len(message), dtype=np.float32)
+    exhibit = Exhibit("bank-1", values, message, len(message), values)
+    page = render(replace(make_result(rounds=1), exhibit=exhibit))
+    assert f"The first {len(message)} of {len(message)} bytes" in page
+
+
+def test_settings_are_spelled_as_in_toml() -> None:
+    settings = {"seed": 7, "training": {"weighted": True, "layers": [64, 32]}, "out": None, "drop": []}
+    assert dict(flatten(settings)) == {
+        "seed": "7",
+        "training.weighted": "true",
+        "training.layers": "64, 32",
+        "out": "not set",
+        "drop": "none",
+    }
+
+
+def test_shares_count_training_and_test_rows() -> None:
+    first = {"train_rows": 2000, "train_frauds": 3, "test_rows": 1000, "test_frauds": 2}
+    second = {"train_rows": 700, "train_frauds": 1, "test_rows": 300, "test_frauds": 1}
+    shares = bank_shares({"a": first, "b": second})
+    assert [(share.bank, share.share) for share in shares] == [("a", "75 %"), ("b", "25 %")]
+    assert shares[0].counts == ("2,000", "3", "1,000", "2")
+
+
+def test_plaintext_without_a_message_is_still_called_not_secret(make_result: MakeResult) -> None:
+    result = make_result(rounds=1, plaintext=True)
+    exhibit = replace(result.exhibit, message=b"", message_bytes=0, aggregator_reads=None)
+    page = render(replace(result, exhibit=exhibit))
+    assert "This run was not secret." in page
+    assert "bank-1 dropped out before it sent its update" in page
+
+
+def test_importing_the_report_does_not_import_matplotlib() -> None:
+    code = "import sys, secure_fl.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
