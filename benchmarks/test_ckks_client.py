@@ -66,7 +66,7 @@ def tutorial(update: NDArray[np.float64]) -> Upload:
 @pytest.mark.parametrize("who", ["ours", "tutorial"])
 def test_upload(benchmark: BenchmarkFixture, request: pytest.FixtureRequest, who: str) -> None:
     upload: Upload = request.getfixturevalue(who)
-    nbytes = benchmark.pedantic(upload, rounds=3, warmup_rounds=1)
+    nbytes: int = benchmark.pedantic(upload, rounds=3, warmup_rounds=1)  # type: ignore[no-untyped-call]  # untyped there
     benchmark.extra_info["bytes_per_parameter"] = round(nbytes / PARAMETERS, 2)
 
 

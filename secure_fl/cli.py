@@ -27,6 +27,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Fetch or simulate transactions.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+_INTERRUPTED = 130
 _TRANSACTIONS, _BANKS, _TRAINING, _SUM = "Transactions", "Banks", "Training", "Secure sum"
 
 
@@ -194,12 +195,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app(arguments, standalone_mode=False) or 0
+        if status == _INTERRUPTED:  # typer turns Ctrl-C into this status
+            raise KeyboardInterrupt
+    except click.exceptions.NoArgsIsHelpError:
+        status = 2  # the help is on the screen
     except click.UsageError as error:
         status = _fail(f"{error.format_message().rstrip('.')}; see {_command_of(error)} --help", error, debug, 2)
     except SecureFLError as error:
         status = _fail(str(error), error, debug, error.exit_code)
-    except (KeyboardInterrupt, click.Abort) as error:
-        status = _fail("interrupted; nothing was written", error, debug, 130)
+    except KeyboardInterrupt as error:
+        status = _fail("interrupted; nothing was written", error, debug, _INTERRUPTED)
     except Exception as error:  # a defect: name its kind only, since its text could hold a transaction
         status = _fail(f"unexpected {type(error).__name__}; run it again with --debug and report it", error, debug, 1)
     sys.exit(status)

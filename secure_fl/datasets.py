@@ -20,7 +20,7 @@ from secure_fl.data import (
     ulb,
 )
 from secure_fl.errors import ConfigurationError
-from secure_fl.experiment import Experiment
+from secure_fl.experiment import BUILT_IN, Experiment
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,7 +76,7 @@ def open_dataset(experiment: Experiment) -> Dataset:
         require_trainable(name, part.before(cut))
         features = extract(part, key)  # the whole table at once, so that test rows see their past
         banks.append(BankData(name, features.before(cut), features.since(cut)))
-    secret = experiment.dataset not in ("simulated", "ulb") and bool(transactions.schema.texts)
+    secret = experiment.dataset not in BUILT_IN and bool(transactions.schema.texts)
     return Dataset(tuple(banks), key, key.check_value() if secret else None, source)
 
 
@@ -100,13 +100,13 @@ def _open(experiment: Experiment) -> tuple[Transactions, FederationKey, str]:
         numeric=experiment.numeric,
     )
     if not table.schema.texts:
-        return table, FederationKey.generate(), str(path)  # nothing to pseudonymize
+        return table, FederationKey.generate(), path.name  # nothing to pseudonymize
     key = FederationKey.load_or_create()
     if experiment.key_check not in (None, key.check_value()):
         raise ConfigurationError(
             "the federation key is not the one that the experiment was run with; set SECURE_FL_KEY to that key's file"
         )
-    return table, key, str(path)
+    return table, key, path.name
 
 
 _SIMULATED = (

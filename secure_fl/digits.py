@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError
 
-FRACTION_BITS = 40
-CAPACITY_BITS = 128
+FRACTION_BITS = 70
+CAPACITY_BITS = 160
 _OFFSET = 1 << (CAPACITY_BITS - 1)
+_LARGEST = 2.0 ** (CAPACITY_BITS - 1 - FRACTION_BITS)
 
 
 def digits_for(capacity_bits: int, bits: int) -> int:
@@ -41,9 +42,9 @@ def from_digits(summed: NDArray[np.int64], bits: int) -> int:
 
 @dataclass(frozen=True)
 class FixedPointCodec:
-    """Vectors of real numbers, such as sums of a bank's statistics, as digits of 128-bit fixed-point integers.
+    """Vectors of real numbers, such as sums of a bank's statistics, as digits of 160-bit fixed-point integers.
 
-    Resolution 2**-40, range +-2**87: exact sums of what float64 statistics hold for all but exotic columns.
+    Resolution 2**-70, range +-2**89: finer than float64 for sums of squares of columns that vary by 1e-9 or more.
     """
 
     count: int
@@ -57,6 +58,8 @@ class FixedPointCodec:
 
     def encode(self, vector: NDArray[np.float64]) -> NDArray[np.int64]:
         """float64 [count] -> int64 [length] in [0, 2**bits)."""
+        if not (np.abs(vector) < _LARGEST).all():
+            raise ConfigurationError("a sum over a numeric column is too large to add up; rescale its column")
         integers = [int(value * 2.0**FRACTION_BITS) + _OFFSET for value in vector.tolist()]
         return np.concatenate([to_digits(integer, CAPACITY_BITS, self.bits) for integer in integers])
 

@@ -14,13 +14,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.quantization import CLIP_RANGE
 from secure_fl.secagg.budget import FLOAT32, MAX_BANKS, MAX_BITS, MIN_BANKS, MIN_BITS
 from secure_fl.secagg.schemes import SCHEMES
 
-_DROP = re.compile(r"(?P<bank>[^@]+)@(?P<round>[0-9]+):(?P<stage>[a-z_]+)")
+BUILT_IN = ("simulated", "ulb")
+"""Datasets that need no file."""
+_COLUMNS = ("label", "time", "amount", "numeric", "categorical", "identifiers")
+_DROP = re.compile(r"(?P<bank>[^@]+)@(?P<round>[0-9]{1,9}):(?P<stage>[a-z_]+)")
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Drop:
 class Experiment(BaseModel):
     """Every setting of a run. Raises `ConfigurationError` where one is unknown, out of range or contradictory."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     # Transactions
     dataset: str = "simulated"
@@ -79,7 +91,7 @@ class Experiment(BaseModel):
     rounds: Annotated[int, Field(ge=1, le=10_000)] = 10
     local_epochs: Annotated[int, Field(ge=1, le=1_000)] = 1
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 512
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
+    learning_rate: Annotated[float, Field(ge=1e-30, le=1e30)] = 2e-3
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     positive_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["balanced"] = 10.0
     """Factor on the loss of a fraud."""
@@ -91,10 +103,20 @@ class Experiment(BaseModel):
     bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
     threshold: int | None = None
     """The fewest banks whose sum is opened; None: a majority."""
-    initial_clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Clip range of the first round; None: what Adam can move a weight by in a round."""
+    initial_clip: Annotated[float, Field(ge=CLIP_RANGE[0], le=CLIP_RANGE[1])] | None = None
+    """Clip range of the first round; None: twice what Adam moves a weight by in a round."""
     drop: tuple[str, ...] = ()
     """Banks that vanish: BANK@ROUND:STAGE."""
+
+    @field_validator("numeric", "categorical", "identifiers", "drop", mode="before")
+    @classmethod
+    def _tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value  # TOML and the command line have lists
+
+    @field_validator("dataset")
+    @classmethod
+    def _whole_path(cls, dataset: str) -> str:
+        return dataset if dataset in BUILT_IN else str(Path(dataset).resolve())
 
     @model_validator(mode="wrap")
     @classmethod
@@ -120,6 +142,13 @@ class Experiment(BaseModel):
             raise ConfigurationError(f"there is no scheme {self.scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
         if self.bits == FLOAT32 and self.scheme != "plaintext":
             raise ConfigurationError(f"{self.scheme} sums integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
+        if self.threshold is not None and not self.banks // 2 < self.threshold <= self.banks:
+            raise ConfigurationError(
+                f"a threshold of {self.threshold} is refused; use {self.banks // 2 + 1} to {self.banks} for "
+                f"{self.banks} banks"
+            )
+        if len({(drop.bank, drop.round) for drop in self.drops}) < len(self.drops):
+            raise ConfigurationError(f"a bank drops out twice in one round: {', '.join(self.drop)}; say it once")
         stages = SCHEMES[self.scheme].stages
         for drop in self.drops:
             if drop.bank not in self.bank_names or not 1 <= drop.round <= self.rounds or drop.stage not in stages:
@@ -129,12 +158,20 @@ class Experiment(BaseModel):
                 )
 
     def _check_columns(self) -> None:
-        named = [n for n in ("label", "time", "amount", "numeric", "categorical", "identifiers") if getattr(self, n)]
-        if self.dataset in ("simulated", "ulb"):
+        named = [n for n in (*_COLUMNS, "key_check") if getattr(self, n)]
+        if self.dataset in BUILT_IN:
             if named:
                 raise ConfigurationError(f"{self.dataset} has columns of its own; leave out {', '.join(named)}")
-        elif self.label is None:
-            raise ConfigurationError(f"the label column of {self.dataset} is not declared; add --label COLUMN")
+            return
+        if not self.label:
+            raise ConfigurationError(
+                f"the label column of {self.dataset!r} is not declared; add --label COLUMN, or use simulated or ulb"
+            )
+        single = [self.label, self.time, self.amount]
+        columns = [n for n in (*single, *self.numeric, *self.categorical, *self.identifiers) if n is not None]
+        twice = {name for name in columns if columns.count(name) > 1}
+        if twice:
+            raise ConfigurationError(f"column {min(twice)!r} is declared twice; give each column one meaning")
 
     def with_key_check(self, key_check: str | None) -> Self:
         """The same settings, tied to a federation key."""

@@ -29,8 +29,8 @@ from secure_fl.digits import FixedPointCodec
 from secure_fl.errors import TrainingError
 from secure_fl.exhibit import Overheard, make_exhibit
 from secure_fl.experiment import Experiment
-from secure_fl.metrics import Scores
-from secure_fl.quantization import Contribution, FloatVector, MeanUpdate, make_codec, next_clip
+from secure_fl.metrics import Scores, require_both_classes
+from secure_fl.quantization import CLIP_RANGE, Contribution, FloatVector, MeanUpdate, make_codec, next_clip
 from secure_fl.results import Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.secagg.protocol import Outcome, Transcript, Values
 from secure_fl.training import evaluate, initial_weights, usable_device
@@ -54,6 +54,7 @@ def run_federation(experiment: Experiment, progress: Progress = lambda what, don
     for bank in banks:
         bank.adopt(schema)
     test = _pooled_test(dataset, schema)
+    require_both_classes(test.fraud)
     progress("transactions", 1, 1)
 
     clip = experiment.initial_clip or _first_clip(experiment, mean_examples)
@@ -134,7 +135,8 @@ def run_round(aggregation: SecureAggregation, banks: tuple[Bank, ...], model: Gl
         values[bank.name] = codec.encode(contributions[bank.name], bank.rounding(number))
         encode_seconds[bank.name] = time.perf_counter() - started
     clients = {name: aggregation.client(cohort, name, vector) for name, vector in values.items()}
-    overheard = Overheard(next(name for name in clients if name not in aggregation.dropping(number)))
+    speaking = [name for name in clients if name not in aggregation.dropping(number)] or list(clients)
+    overheard = Overheard(speaking[0])
     clients[overheard.bank] = overheard.listen_to(clients[overheard.bank])
     outcome = aggregation.sum(cohort, clients)
 
@@ -196,16 +198,20 @@ def _record(done: RoundOutcome, scores: Scores, transcript: Transcript) -> Round
 
 
 def _apply(weights: FlatWeights, mean: MeanUpdate) -> FlatWeights:
-    updated: FlatWeights = (weights + mean.update).astype(np.float32)
+    with np.errstate(over="ignore"):
+        updated: FlatWeights = (weights + mean.update).astype(np.float32)
     if not np.isfinite(updated).all():
         raise TrainingError("the global model diverged: its weights are no longer finite; lower the learning rate")
     return updated
 
 
 def _first_clip(experiment: Experiment, mean_examples: float) -> float:
-    """Twice what Adam moves a weight by in a round: about the learning rate a step (Kingma, Ba, ICLR 2015, 2.1)."""
+    """Twice what Adam moves a weight by in a round: about the learning rate a step (Kingma, Ba, ICLR 2015, 2.1).
+
+    That is for a bank of mean size. A much larger one may be clipped at first; that is reported, and doubles the range.
+    """
     steps = np.ceil(mean_examples / experiment.batch_size) * experiment.local_epochs
-    return float(2 * experiment.learning_rate * steps)
+    return min(float(2 * experiment.learning_rate * steps), CLIP_RANGE[1])
 
 
 def _pooled_test(dataset: Dataset, schema: FeatureSchema) -> Examples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +27,7 @@ def staged_directory(target: Path) -> Iterator[Path]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigurationError(f"{target} exists already and is kept as it is; choose another --out")
+    created = [parent for parent in target.parents if not parent.exists()]
     with _cannot_write(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -37,6 +38,9 @@ def staged_directory(target: Path) -> Iterator[Path]:
             staging.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        for parent in created:
+            with suppress(OSError):  # it holds the results, or somebody else's
+                parent.rmdir()
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from secure_fl.data import FeatureSchema, FederationKey, load_table_as, transform
-from secure_fl.errors import DataError
 from secure_fl.experiment import Experiment
 from secure_fl.files import staged_file
 from secure_fl.report import render
@@ -26,7 +27,7 @@ def write_run(result: Result, directory: Path) -> None:
         for d in result.transcript:
             line = {"round": d.round, "stage": d.stage, "sender": d.sender, "recipient": d.recipient}
             file.write(json.dumps({**line, "bytes": d.nbytes, "sha256": d.sha256}) + "\n")
-    (directory / "model.safetensors").write_bytes(model_bytes(result.model.weights, _metadata(result)))
+    (directory / "model.safetensors").write_bytes(model_bytes(result.model.weights, _description(result)))
     (directory / "report.html").write_text(render(result), encoding="utf-8")
 
 
@@ -35,14 +36,11 @@ def score_file(model: Path, transactions: Path, out: Path, history: Path | None 
 
     `history`: the bank's earlier, labelled transactions, for the features that look into the past.
     """
-    weights, metadata = load_model(model)
-    try:
-        schema = FeatureSchema.from_dict(json.loads(metadata[_SCHEMA]))
-    except (KeyError, ValueError):
-        raise DataError(f"{model} says nothing of its features; give the model.safetensors of a run") from None
+    weights, description = load_model(model)
+    schema = FeatureSchema.from_dict(description.get(_SCHEMA, {}))
     rows = load_table_as(transactions, schema.source, labelled=False)
     past = load_table_as(history, schema.source) if history is not None else None
-    probabilities = predict(weights, transform(rows, schema, _key(schema, metadata), past))
+    probabilities = predict(weights, transform(rows, schema, _key(schema, description), past))
     with staged_file(out) as staging, staging.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "fraud_probability"])
@@ -52,21 +50,19 @@ def score_file(model: Path, transactions: Path, out: Path, history: Path | None 
 
 def needs_history(model: Path) -> bool:
     """Whether the model looks at the past of customers or terminals."""
-    _, metadata = load_model(model)
-    source = json.loads(metadata.get(_SCHEMA, "{}")).get("source", {})
-    return bool(source.get("identifiers")) and source.get("time") is not None
+    _, description = load_model(model)
+    source = FeatureSchema.from_dict(description.get(_SCHEMA, {})).source
+    return bool(source.identifiers) and source.time is not None
 
 
-def _metadata(result: Result) -> dict[str, str]:
-    metadata = {_SCHEMA: json.dumps(result.model.feature_schema)}
-    if result.experiment["dataset"] == "simulated":
-        metadata[_SEED] = str(result.experiment["seed"])
-    return metadata
+def _description(result: Result) -> dict[str, Any]:
+    simulated = result.experiment["dataset"] == "simulated"
+    return {_SCHEMA: result.model.feature_schema, _SEED: result.experiment["seed"] if simulated else None}
 
 
-def _key(schema: FeatureSchema, metadata: dict[str, str]) -> FederationKey:
+def _key(schema: FeatureSchema, description: Mapping[str, Any]) -> FederationKey:
     if not schema.hashed:
         return FederationKey.generate()  # there is nothing to pseudonymize
-    if _SEED in metadata:
-        return FederationKey.for_simulation(int(metadata[_SEED]))
+    if description.get(_SEED) is not None:
+        return FederationKey.for_simulation(description[_SEED])
     return FederationKey.load_or_create()

@@ -14,8 +14,7 @@ The clip range is public, because all banks must use the same: it follows the me
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -30,6 +29,8 @@ Vector: TypeAlias = NDArray[Any]
 
 COUNT_BITS = 40
 """Counts are below 2**40 summed over all banks."""
+CLIP_RANGE = (1e-30, 1e30)
+"""Beyond these, steps and weights leave float32."""
 RANGE_MARGIN = 3.0
 """How much larger than the largest mean value of the last round the next clip range is."""
 
@@ -38,9 +39,9 @@ RANGE_MARGIN = 3.0
 class Contribution:
     """What one bank wants to add, before it is encoded."""
 
-    update: FloatVector
+    update: FloatVector = field(repr=False)
     """New minus old weights, [parameters]."""
-    num_examples: int
+    num_examples: int = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ class QuantizedCodec:
     """The mean number of examples per bank: a public figure that weights are relative to."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.clip) and self.clip > 0):
-            raise ConfigurationError(f"a clip range of {self.clip} is refused; use a positive number")
+        if not CLIP_RANGE[0] <= self.clip <= CLIP_RANGE[1]:
+            raise ConfigurationError(
+                f"a clip range of {self.clip} is refused; use {CLIP_RANGE[0]:.0e} to {CLIP_RANGE[1]:.0e}"
+            )
 
     @property
     def length(self) -> int:
@@ -123,8 +126,11 @@ class Float32Codec:
         return self.parameters + digits_for(COUNT_BITS, 8)
 
     def encode(self, contribution: Contribution, rng: np.random.Generator) -> NDArray[np.float32]:
+        weighted = _weighted(contribution, self.mean_examples)
+        if np.abs(weighted).max() > np.finfo(np.float32).max:
+            raise TrainingError("an update is too large for float32: local training diverged; lower the learning rate")
         count = to_digits(contribution.num_examples, COUNT_BITS, 8)
-        return np.concatenate([_weighted(contribution, self.mean_examples), count]).astype(np.float32)
+        return np.concatenate([weighted, count]).astype(np.float32)
 
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
         num_examples = from_digits(np.rint(total[self.parameters :]).astype(np.int64), 8)

@@ -21,9 +21,13 @@ def test_a_directory_appears_only_when_the_block_ends_well(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
 def test_an_interrupted_block_leaves_nothing(tmp_path: Path, interruption: type[BaseException]) -> None:
-    with pytest.raises(interruption), staged_directory(tmp_path / "one") as staging:
-        (staging / "half.txt").write_text("half")
-        raise interruption
+    def write_half() -> None:
+        with staged_directory(tmp_path / "one") as staging:
+            (staging / "half.txt").write_text("half")
+            raise interruption
+
+    with pytest.raises(interruption):
+        write_half()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,9 +56,14 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 def test_a_file_replaces_the_old_one_only_when_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "scores.csv"
     target.write_text("old")
-    with pytest.raises(ValueError, match="broken"), staged_file(target) as staging:
-        staging.write_text("half")
-        raise ValueError("broken")
+
+    def write_half() -> None:
+        with staged_file(target) as staging:
+            staging.write_text("half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        write_half()
     assert target.read_text() == "old"
     with staged_file(target) as staging:
         staging.write_text("new")

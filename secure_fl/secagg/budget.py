@@ -31,11 +31,13 @@ and by the union bound all slots of a sum round to the exact integer but for pro
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 from secure_fl.errors import PlanError
+from secure_fl.secagg.graph import degree_and_threshold
 
 FLOAT32 = "float32"
 MIN_BANKS = 3
@@ -50,6 +52,9 @@ PRIME_BITS = range(49, 61)
 """SEAL takes primes of at most 60 bits; below 49 the special prime would exceed that."""
 NOISE = math.sqrt((1 + 2 * POLY_MODULUS_DEGREE / 3) / 12 * (POLY_MODULUS_DEGREE / 2))
 FAILURE_BITS = 25
+RINGS = (16, 24, 32)
+SHARE_ROUTE_BYTES = 120
+"""Per neighbour: encrypted shares, and one opened share at the end."""
 ENVELOPE_BYTES = 256
 """Room for a message's header and length fields in the estimate of `upload_bytes`."""
 
@@ -93,7 +98,7 @@ class Plan:
 
     def resized(self, parameters: int) -> Self:
         """The same keys and layout for a vector of another length, at most as long."""
-        if parameters > self.parameters:
+        if not 1 <= parameters <= self.parameters:
             raise PlanError(f"the plan is for {self.parameters} parameters, not {parameters}; plan again")
         return replace(self, parameters=parameters)
 
@@ -139,6 +144,29 @@ class CkksPlan(Plan):
         return ENVELOPE_BYTES + self.ciphertexts * ciphertext_bytes(self.prime_bits)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskedPlan(Plan):
+    """A plan with the ring and the graph of a masked sum."""
+
+    ring_bits: int
+    """Sums are computed modulo 2**ring_bits: 16, 24 or 32."""
+    degree: int
+    """With how many other banks each bank exchanges masks and shares."""
+    share_threshold: int
+    """How many of a bank's neighbours, itself included, open one of its secrets."""
+
+    @property
+    def upload_bytes(self) -> int:
+        return 5 * ENVELOPE_BYTES + self.parameters * self.ring_bits // 8 + self.degree * SHARE_ROUTE_BYTES
+
+    def derived(self) -> dict[str, Any]:
+        return super().derived() | {
+            "ring_bits": self.ring_bits,
+            "degree": self.degree,
+            "share_threshold": self.share_threshold,
+        }
+
+
 def sum_bits(bits: int, banks: int) -> int:
     """Bits of the largest possible sum of `banks` values in [0, 2**bits)."""
     return bits + (banks - 1).bit_length()
@@ -160,6 +188,7 @@ def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, thresh
     """
     if scheme not in _PLANNERS:
         raise PlanError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(_PLANNERS))}")
+    banks, parameters = _whole("banks", banks), _whole("parameters", parameters)
     if not MIN_BANKS <= banks <= MAX_BANKS:
         raise PlanError(
             f"a secure sum over {banks} banks is refused; use {MIN_BANKS} to {MAX_BANKS} banks "
@@ -167,8 +196,7 @@ def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, thresh
         )
     if not 1 <= parameters <= MAX_PARAMETERS:
         raise PlanError(f"{parameters} parameters cannot be planned; use 1 to {MAX_PARAMETERS}")
-    if threshold is None:
-        threshold = banks // 2 + 1
+    threshold = banks // 2 + 1 if threshold is None else _whole("threshold", threshold)
     if not banks // 2 < threshold <= banks:
         raise PlanError(f"a threshold of {threshold} is refused; use {banks // 2 + 1} to {banks} for {banks} banks")
     return _PLANNERS[scheme](banks, parameters, _bits(scheme, bits), threshold)
@@ -179,9 +207,17 @@ def _bits(scheme: str, bits: float | str) -> int | None:
         if scheme != "plaintext":
             raise PlanError(f"{scheme} sums integers, not float32; use {MIN_BITS} to {MAX_BITS} bits or plaintext")
         return None
-    if not isinstance(bits, int) or isinstance(bits, bool) or not MIN_BITS <= bits <= MAX_BITS:
+    width = _whole("bits", bits)
+    if not MIN_BITS <= width <= MAX_BITS:
         raise PlanError(f"{bits} bits cannot be planned; use {MIN_BITS} to {MAX_BITS}, or float32 with plaintext")
-    return bits
+    return width
+
+
+def _whole(name: str, value: object) -> int:
+    """A Python int from anything that counts, numpy's integers included."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise PlanError(f"{name} is {value!r}, which is not a whole number; change {name}")
+    return operator.index(value)
 
 
 def _plan_plaintext(banks: int, parameters: int, bits: int | None, threshold: int) -> Plan:
@@ -218,6 +254,28 @@ def _plan_ckks(banks: int, parameters: int, bits: int | None, threshold: int) ->
     return min(candidates, key=lambda candidate: candidate.upload_bytes)
 
 
+def _plan_masked(banks: int, parameters: int, bits: int | None, threshold: int) -> MaskedPlan:
+    assert bits is not None  # float32 was refused before
+    ring_bits = next((ring for ring in RINGS if sum_bits(bits, banks) <= ring), None)
+    if ring_bits is None:
+        width = sum_bits(bits, banks)
+        raise PlanError(
+            f"the sum of {banks} banks x {bits} bits needs {width} bits and the largest ring has {max(RINGS)}; use at "
+            f"most {bits - (width - max(RINGS))} bits or fewer banks"
+        )
+    degree, share_threshold = degree_and_threshold(banks)
+    return MaskedPlan(
+        scheme="masked",
+        banks=banks,
+        parameters=parameters,
+        bits=bits,
+        threshold=threshold,
+        ring_bits=ring_bits,
+        degree=degree,
+        share_threshold=threshold if degree == banks - 1 else share_threshold,
+    )
+
+
 def _failure_bits(banks: int, slots: int, scale_bits: int) -> float:
     sigma: float = NOISE * math.sqrt(banks) / 2**scale_bits
     return math.sqrt(2) * 0.5 / sigma / math.log(2) - math.log2(slots)
@@ -230,4 +288,5 @@ def _smallest_scale(banks: int, slots: int) -> int:
 _PLANNERS: Mapping[str, Callable[[int, int, int | None, int], Plan]] = {
     "plaintext": _plan_plaintext,
     "ckks": _plan_ckks,
+    "masked": _plan_masked,
 }

@@ -8,6 +8,7 @@ and so on, which makes packing a few whole-vector shifts.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from secure_fl.errors import MessageError
 
 IntVector = NDArray[np.int64]
+_CHUNK = 1 << 16
+"""Values that are spread into single bits at a time; a multiple of 8, so that chunks meet on a byte."""
 
 
 def pack_bits(values: IntVector, bits: int) -> bytes:
@@ -23,8 +26,7 @@ def pack_bits(values: IntVector, bits: int) -> bytes:
     words = values.astype(f"<u{word // 8}")
     if bits == word:
         return words.tobytes()
-    single = np.unpackbits(words.view(np.uint8).reshape(len(words), -1), axis=1, bitorder="little")
-    return np.packbits(single[:, :bits], axis=None, bitorder="little").tobytes()
+    return b"".join(_narrow(words[start : start + _CHUNK], bits) for start in range(0, len(words), _CHUNK))
 
 
 def unpack_bits(data: bytes | memoryview, bits: int, count: int) -> IntVector:
@@ -33,11 +35,27 @@ def unpack_bits(data: bytes | memoryview, bits: int, count: int) -> IntVector:
         raise MessageError(f"a payload of {len(data)} bytes cannot hold {count} values of {bits} bits; send it again")
     raw = np.frombuffer(data, dtype=np.uint8)
     word = _word_bits(bits)
-    if bits < word:
-        single = np.zeros((count, word), dtype=np.uint8)
-        single[:, :bits] = np.unpackbits(raw, count=count * bits, bitorder="little").reshape(count, bits)
-        raw = np.packbits(single, axis=None, bitorder="little")
-    return raw.view(f"<u{word // 8}").astype(np.int64)
+    if bits == word:
+        return raw.view(f"<u{word // 8}").astype(np.int64)
+    values = np.empty(count, dtype=np.int64)
+    for start in range(0, count, _CHUNK):
+        part = raw[start * bits // 8 : math.ceil(min(start + _CHUNK, count) * bits / 8)]
+        values[start : start + _CHUNK] = _widen(part, bits, min(_CHUNK, count - start))
+    return values
+
+
+def _narrow(words: NDArray[Any], bits: int) -> bytes:
+    """The low bits of each word, side by side."""
+    single = np.unpackbits(words.view(np.uint8).reshape(len(words), -1), axis=1, bitorder="little")
+    return np.packbits(single[:, :bits], axis=None, bitorder="little").tobytes()
+
+
+def _widen(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[Any]:
+    """The inverse of `_narrow`."""
+    word = _word_bits(bits)
+    single = np.zeros((count, word), dtype=np.uint8)
+    single[:, :bits] = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
+    return np.packbits(single, axis=None, bitorder="little").view(f"<u{word // 8}")
 
 
 def _word_bits(bits: int) -> int:

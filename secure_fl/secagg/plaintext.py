@@ -17,7 +17,7 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits, unpack_bits
-from secure_fl.secagg.protocol import SecureSum, ServerHalf, Values, request, require_threshold
+from secure_fl.secagg.protocol import SecureSum, ServerHalf, Values, opened, request, require_threshold, require_values
 
 UPLOAD = "upload"
 
@@ -39,6 +39,7 @@ class PlaintextClient:
     """A bank's half: one upload."""
 
     def __init__(self, cohort: Cohort[Plan], bank: str, values: Values) -> None:
+        require_values(cohort.plan, values)
         self._cohort, self._bank, self._values = cohort, bank, values
 
     def respond(self, request: bytes) -> bytes:
@@ -50,9 +51,9 @@ def plaintext_server(cohort: Cohort[Plan]) -> ServerHalf:
     """The aggregator's half: add what arrives."""
     total: NDArray[Any] = np.zeros(cohort.plan.parameters, dtype=np.int64 if cohort.plan.bits else np.float64)
     contributors = set()
-    for bank, data in (yield request(cohort, UPLOAD, cohort.banks)):
-        upload = open_message(cohort, data, recipient=AGGREGATOR, sender=bank, stage=UPLOAD)
-        total += decode_values(cohort.plan, upload.payload)
+    asked = request(cohort, UPLOAD, cohort.banks)
+    for bank, payload in opened(cohort, asked, (yield asked)):
+        total += decode_values(cohort.plan, payload)
         contributors.add(bank)
     require_threshold(cohort, contributors)
     return SecureSum(total, frozenset(contributors))
@@ -69,7 +70,9 @@ def decode_values(plan: Plan, payload: bytes | memoryview) -> Values:
     """The inverse of `encode_values`."""
     if plan.bits is not None:
         return unpack_bits(payload, plan.bits, plan.parameters)
+    if len(payload) != 4 * plan.parameters:
+        raise MessageError(f"a payload of {len(payload)} bytes is not {plan.parameters} float32 values; send it again")
     values: NDArray[np.float32] = np.frombuffer(payload, dtype="<f4")
-    if len(values) != plan.parameters or not np.isfinite(values).all():
-        raise MessageError("a float32 payload has the wrong length or values that are not finite; send it again")
+    if not np.isfinite(values).all():
+        raise MessageError("a float32 payload holds values that are not finite; its bank must train again")
     return values

@@ -12,14 +12,15 @@ import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-from secure_fl.errors import DropoutError
+from secure_fl.errors import ConfigurationError, DropoutError, MessageError
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 
 Values: TypeAlias = NDArray[Any]
 """What a bank contributes: int64 in [0, 2**bits), or float32 where the plan says so; shape [parameters]."""
@@ -107,6 +108,27 @@ def request(cohort: Cohort[Plan], stage: str, recipients: tuple[str, ...], paylo
     return Stage(stage, {name: seal(cohort, stage, AGGREGATOR, name, payload) for name in recipients})
 
 
+def opened(cohort: Cohort[Plan], asked: Stage, replies: Replies) -> Iterator[tuple[str, memoryview]]:
+    """Who answered and with what payload, each message checked.
+
+    Raises `MessageError` also for an answer of somebody who was not asked, and for a second answer.
+    """
+    missing = set(asked.requests)
+    for sender, data in replies:
+        if sender not in missing:
+            raise MessageError(f"{sender} answered in stage {asked.name} unasked or twice; the round must be repeated")
+        missing.remove(sender)
+        yield sender, open_message(cohort, data, recipient=AGGREGATOR, sender=sender, stage=asked.name).payload
+
+
+def require_values(plan: Plan, values: Values) -> None:
+    """Raises `ConfigurationError` unless `values` is what the plan is for: one bank's vector, in range."""
+    if values.shape != (plan.parameters,):
+        raise ConfigurationError(f"{values.shape} values do not fit a plan for {plan.parameters}; plan again")
+    if plan.bits is not None and (values.min() < 0 or values.max() >= 1 << plan.bits):
+        raise ConfigurationError(f"a value lies outside [0, 2**{plan.bits}); clip it or use more bits")
+
+
 def require_threshold(cohort: Cohort[Plan], contributors: set[str]) -> None:
     """Raises `DropoutError` when fewer banks than the plan's threshold have contributed."""
     if len(contributors) < cohort.plan.threshold:
@@ -130,17 +152,22 @@ def run_protocol(
     gone: set[str] = set()
     seconds: defaultdict[str, float] = defaultdict(float)
 
+    @contextmanager
+    def clock(name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        seconds[name] += time.perf_counter() - started
+
     def replies(stage: Stage) -> Replies:
         for name, data in stage.requests.items():
-            transcript.record(cohort.round, stage.name, AGGREGATOR, name, data)
+            with clock(_BOOKKEEPING):
+                transcript.record(cohort.round, stage.name, AGGREGATOR, name, data)
             if name in gone:
                 continue
-            started = time.perf_counter()
-            answer = parties[name].respond(data)
-            seconds[name] += time.perf_counter() - started
-            started = time.perf_counter()
-            transcript.record(cohort.round, stage.name, name, AGGREGATOR, answer)
-            seconds[_BOOKKEEPING] += time.perf_counter() - started
+            with clock(name):
+                answer = parties[name].respond(data)
+            with clock(_BOOKKEEPING):
+                transcript.record(cohort.round, stage.name, name, AGGREGATOR, answer)
             yield name, answer
 
     started = time.perf_counter()
@@ -151,7 +178,7 @@ def run_protocol(
             stage = server.send(replies(stage))
     except StopIteration as finished:
         elapsed = time.perf_counter() - started - sum(seconds.values())
-        del seconds[_BOOKKEEPING]
+        seconds.pop(_BOOKKEEPING, None)
         return Outcome(finished.value, dict(seconds), elapsed)
 
 

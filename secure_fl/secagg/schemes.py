@@ -11,6 +11,8 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.ckks import deployment as ckks
 from secure_fl.secagg.ckks.encoding import KEY_AUTHORITY
 from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.masked import deployment as masked
+from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
 
@@ -38,6 +40,8 @@ class Scheme:
     name: str
     stages: tuple[str, ...]
     """The stages that ask something of the banks, in order; a drop names one of them."""
+    input_stage: str
+    """The stage in which a bank's values travel: a bank that misses it is not in the sum."""
     trustees: tuple[str, ...]
     custody: Custody
     deploy: Callable[[Any], Deployment]
@@ -68,6 +72,7 @@ SCHEMES: Mapping[str, Scheme] = {
     "plaintext": Scheme(
         name="plaintext",
         stages=(plaintext.UPLOAD,),
+        input_stage=plaintext.UPLOAD,
         trustees=(),
         custody=plaintext.CUSTODY,
         deploy=lambda plan: PlaintextDeployment(),
@@ -76,9 +81,19 @@ SCHEMES: Mapping[str, Scheme] = {
     "ckks": Scheme(
         name="ckks",
         stages=("upload",),
+        input_stage="upload",
         trustees=(KEY_AUTHORITY,),
         custody=ckks.CUSTODY,
         deploy=ckks.CkksDeployment,
+        read_upload=None,
+    ),
+    "masked": Scheme(
+        name="masked",
+        stages=STAGES,
+        input_stage=MASKED_INPUT,
+        trustees=(),
+        custody=masked.CUSTODY,
+        deploy=masked.MaskedDeployment,
         read_upload=None,
     ),
 }

@@ -45,11 +45,15 @@ def simulate(
     if updates.ndim != 2 or not np.issubdtype(updates.dtype, np.integer):
         raise ConfigurationError("updates are not integers of shape [banks, parameters]; quantize them first")
     planned = plan(scheme, len(updates), updates.shape[1], bits, threshold)
+    if planned.bits is None:
+        raise ConfigurationError("simulate sums integers; give bits as a whole number")
     if updates.min() < 0 or updates.max() >= 1 << bits:
         raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
     chosen = SCHEMES[scheme]
     banks = tuple(f"bank-{row + 1}" for row in range(len(updates)))
     cohort = chosen.cohort(planned, 1, banks)
+    if not set(drop or {}) <= set(range(len(banks))):
+        raise ConfigurationError(f"a row that drops out does not exist; use 0 to {len(banks) - 1}")
     dropped = {banks[row]: check_stage(scheme, stage) for row, stage in (drop or {}).items()}
 
     transcript = Transcript()

@@ -2,7 +2,7 @@
 
 from secure_fl.training.evaluation import evaluate, predict
 from secure_fl.training.local import TrainingSettings, train, usable_device
-from secure_fl.training.model import FraudModel, flatten, initial_weights, num_parameters
+from secure_fl.training.model import FraudModel, flatten, initial_weights
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "initial_weights",
     "load_model",
     "model_bytes",
-    "num_parameters",
     "predict",
     "train",
     "usable_device",

@@ -8,17 +8,16 @@ from numpy.typing import NDArray
 
 from secure_fl.data.features import Examples
 from secure_fl.metrics import Scores, measure
-from secure_fl.training.model import FlatWeights, FraudModel, restore
+from secure_fl.training.model import FlatWeights, restore
 
 _CHUNK = 1 << 16
 
 
 def predict(weights: FlatWeights, features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probability of fraud for each row, [n]."""
-    model = FraudModel().eval()
-    restore(model, weights)
+    model = restore(weights).eval()
     with torch.inference_mode():
-        logits = [model(part).double() for part in torch.split(torch.from_numpy(features), _CHUNK)]
+        logits = [model(part).double() for part in torch.split(torch.tensor(features), _CHUNK)]
         probabilities: NDArray[np.float64] = torch.sigmoid(torch.cat(logits)).numpy()
     return probabilities
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
-from secure_fl.training.model import FlatWeights, FraudModel, flatten, restore
+from secure_fl.training.model import FlatWeights, flatten, restore
 
 ADAM_EPS = 1e-5
 """Larger than torch's 1e-8: weights whose gradient is almost zero then hardly move, instead of taking full steps in
@@ -47,10 +47,9 @@ def train(
     Raises `TrainingError` when weights are no longer finite.
     """
     device = usable_device(settings.device)
-    features = torch.from_numpy(examples.features).to(device)
+    features = torch.tensor(examples.features, device=device)
     labels = torch.from_numpy(examples.fraud.astype(np.float32)).to(device)
-    model = FraudModel(settings.dropout).to(device).train()
-    restore(model, weights)
+    model = restore(weights, settings.dropout).to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=ADAM_EPS)
     loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weight(settings.positive_weight, examples).to(device))
     for epoch in range(epochs):

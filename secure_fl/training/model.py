@@ -43,22 +43,22 @@ def flatten(model: FraudModel) -> FlatWeights:
     return np.concatenate([p.detach().cpu().numpy().ravel() for p in model.parameters()])
 
 
-def restore(model: FraudModel, weights: FlatWeights) -> None:
-    """Copy a flat vector into the model, on whatever device that is."""
-    offset = 0
-    with torch.no_grad():
-        for parameter in model.parameters():
-            part = weights[offset : offset + parameter.numel()].reshape(parameter.shape)
-            parameter.copy_(torch.tensor(part))
-            offset += parameter.numel()
+def restore(weights: FlatWeights, dropout: float = 0.0) -> FraudModel:
+    """The model with these weights. Raises `ValueError` where they are another model's."""
+    model = new_model(0, dropout)
+    if len(weights) != sum(parameter.numel() for parameter in model.parameters()):
+        raise ValueError("the vector has another length than the model has weights")
+    torch.nn.utils.vector_to_parameters(torch.tensor(weights), model.parameters())
+    return model
 
 
-def num_parameters() -> int:
-    return sum(p.numel() for p in FraudModel().parameters())
+def new_model(seed: int, dropout: float = 0.0) -> FraudModel:
+    """A model with torch's default initialization under a seed; the caller's random state stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return FraudModel(dropout)
 
 
 def initial_weights(seed: int) -> FlatWeights:
-    """The weights that every bank starts from: torch's default initialization under a seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return flatten(FraudModel())
+    """The weights that every bank starts from."""
+    return flatten(new_model(seed))

@@ -1,32 +1,42 @@
-"""The model file: safetensors, with what is needed to use it in its metadata."""
+"""The model file: safetensors, with what is needed to use it as one JSON document in its metadata.
+
+One document under one key, because safetensors writes several keys in no fixed order, and the same run shall give
+the same file.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from secure_fl.errors import DataError
-from secure_fl.training.model import FlatWeights, FraudModel, flatten, restore
+from secure_fl.training.model import FlatWeights, flatten, new_model, restore
+
+_KEY = "secure_fl"
 
 
-def model_bytes(weights: FlatWeights, metadata: Mapping[str, str]) -> bytes:
-    """The content of a `.safetensors` file: the tensors of `FraudModel` and the metadata, all text."""
-    model = FraudModel()
-    restore(model, weights)
-    return bytes(save(model.state_dict(), dict(metadata)))
+def model_bytes(weights: FlatWeights, description: Mapping[str, Any]) -> bytes:
+    """The content of a `.safetensors` file: the tensors of `FraudModel`, and a description that JSON can hold."""
+    return bytes(save(restore(weights).state_dict(), {_KEY: json.dumps(description, sort_keys=True)}))
 
 
-def load_model(path: Path) -> tuple[FlatWeights, dict[str, str]]:
-    """Weights and metadata from a model file. Raises `DataError` where it is not one of ours."""
-    model = FraudModel()
+def load_model(path: Path) -> tuple[FlatWeights, dict[str, Any]]:
+    """Weights and description from a model file. Raises `DataError` where it is not one of ours."""
+    model = new_model(0)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            metadata = dict(file.metadata() or {})
+            description = json.loads((file.metadata() or {})[_KEY])
         model.load_state_dict(tensors)
-    except (OSError, SafetensorError, RuntimeError):
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError):
         raise DataError(f"{path} is not a model of secure_fl; give the model.safetensors of a run") from None
-    return flatten(model), metadata
+    weights = flatten(model)
+    if not np.isfinite(weights).all():
+        raise DataError(f"{path} holds weights that are not finite; give the model.safetensors of a finished run")
+    return weights, description

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
-from secure_fl.errors import DropoutError
+from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.secagg.budget import CkksPlan
 from secure_fl.secagg.ckks.encoding import KEY_AUTHORITY, decode_slots, split_ciphertexts
 from secure_fl.secagg.hazmat.ckks_secret import SecretContext
@@ -15,33 +17,39 @@ from secure_fl.secagg.packing import pack_bits
 class KeyAuthority:
     """Makes the key pair, gives out the public key, and opens sums of at least `threshold` banks.
 
-    It takes the aggregator's word for how many banks a ciphertext sums: a ciphertext does not show it.
+    It opens one sum in a round: the difference of two could be one bank's update. It takes the aggregator's word for
+    how many banks a ciphertext sums: a ciphertext does not show it.
     """
 
     def __init__(self, coeff_mod_bit_sizes: tuple[int, int]) -> None:
         self._secret = SecretContext(coeff_mod_bit_sizes)
+        self._opened: dict[bytes, bytes] = {}
 
     def public_key(self) -> bytes:
         return self._secret.public_key()
 
     def decryptor(self, cohort: Cohort[CkksPlan]) -> CkksDecryptor:
-        return CkksDecryptor(cohort, self._secret)
+        return CkksDecryptor(cohort, self._secret, self._opened)
 
 
 class CkksDecryptor:
     """The key authority's part in one round: ciphertexts of a sum in, exact integers out."""
 
-    def __init__(self, cohort: Cohort[CkksPlan], secret: SecretContext) -> None:
-        self._cohort, self._plan, self._secret = cohort, cohort.plan, secret
+    def __init__(self, cohort: Cohort[CkksPlan], secret: SecretContext, opened: dict[bytes, bytes]) -> None:
+        """`opened`: cohort -> digest of the one request that was answered in it; the authority's memory."""
+        self._cohort, self._plan, self._secret, self._opened = cohort, cohort.plan, secret, opened
 
     def respond(self, request: bytes) -> bytes:
         asked = open_message(self._cohort, request, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage="decrypt")
         contributors = int.from_bytes(asked.payload[:4], "little")
         if not self._plan.threshold <= contributors <= self._plan.banks:
             raise DropoutError(
-                f"the key authority was asked to open a sum of {contributors} banks and the threshold is "
-                f"{self._plan.threshold}; wait for more banks"
+                f"the key authority was asked to open a sum of {contributors} banks and opens sums of "
+                f"{self._plan.threshold} to {self._plan.banks}; wait for more banks or plan again"
             )
+        digest = hashlib.sha256(asked.payload).digest()
+        if self._opened.setdefault(self._cohort.digest, digest) != digest:
+            raise ProtocolError("the key authority was asked to open a second sum of one round; it opens one only")
         ciphertexts = split_ciphertexts(asked.payload[4:], self._plan.ciphertexts)
         slots = np.concatenate([self._secret.decrypt(c, self._plan.scale_bits) for c in ciphertexts])
         total = decode_slots(self._plan, slots, contributors)

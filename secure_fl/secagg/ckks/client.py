@@ -8,12 +8,14 @@ from secure_fl.secagg.ckks.encoding import encode_slots, join_ciphertexts
 from secure_fl.secagg.hazmat.ckks_public import PublicContext, fingerprint
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.protocol import require_values
 
 
 class CkksClient:
     """Encrypts one bank's values under the key authority's public key, once, when the aggregator asks."""
 
     def __init__(self, cohort: Cohort[CkksPlan], bank: str, values: IntVector, public: PublicContext) -> None:
+        require_values(cohort.plan, values)
         self._cohort, self._bank, self._values, self._public = cohort, bank, values, public
 
     def respond(self, request: bytes) -> bytes:

@@ -26,6 +26,7 @@ CUSTODY = Custody(
     broken_by=(
         "aggregator and key authority together: one has the ciphertexts, the other the key",
         "an aggregator that gives the key authority a single upload and calls it a sum",
+        "an aggregator that has two sums of the same uploads opened, in two rounds, and subtracts them",
         "a bank and the key authority together, if the bank also obtains another bank's upload",
         "all banks but one together: they subtract their own updates from the sum",
     ),
@@ -33,6 +34,7 @@ CUSTODY = Custody(
         "The aggregator follows the protocol (honest but curious), and does not collude with the key authority.",
         "Banks know the fingerprint of the key authority's public key by a way that the aggregator does not control.",
         "Ring-LWE at N = 4096 and a 109-bit modulus gives 128-bit security (HomomorphicEncryption.org standard, 2018).",
+        "Banks encrypt values in the range of the plan: one that does not can spoil the sum, unseen.",
         "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy.",
         "Sums are rounded to the exact integers before they leave the key authority, which takes CKKS's key-dependent "
         "error away; that is a safeguard, not a proof of IND-CPA-D security.",

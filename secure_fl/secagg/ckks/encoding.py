@@ -63,9 +63,9 @@ def split_ciphertexts(payload: memoryview, count: int) -> list[bytes]:
         if offset + _LENGTH.size > len(payload):
             break
         (length,) = _LENGTH.unpack_from(payload, offset)
-        offset += _LENGTH.size
         if length > MAX_CIPHERTEXT_BYTES:
             break
+        offset += _LENGTH.size
         ciphertexts.append(bytes(payload[offset : offset + length]))
         offset += length
     if offset != len(payload) or len(ciphertexts) != count:

@@ -22,6 +22,10 @@ def fingerprint(public_key: bytes | memoryview) -> bytes:
     return hashlib.sha256(public_key).digest()
 
 
+_ONE_WHOLE_VECTOR = b"\x0a\x02\x80\x10\x12"
+"""How TenSEAL's serialization of one vector of 2,048 values begins: its list of sizes, then its only ciphertext."""
+
+
 class PublicContext:
     """A TenSEAL context that can encrypt, load and add, and provably not decrypt."""
 
@@ -53,19 +57,24 @@ class PublicContext:
     def load_vector(self, data: bytes) -> CkksVector:
         """The ciphertext in `data`, checked to be one that `encrypt` could have made."""
         try:
-            vector = ts.ckks_vector_from(self._context, data)
-            parts = vector.ciphertext()
-            fresh = len(parts) == 1 and (parts[0].size(), parts[0].poly_modulus_degree(), parts[0].scale) == (
-                2,
-                POLY_MODULUS_DEGREE,
-                self._scale,
-            )
-            usable = fresh and vector.size() == SLOTS and not parts[0].is_transparent()
-        except (ValueError, RuntimeError, IndexError):
-            usable = False
-        if not usable:
+            vector = ts.ckks_vector_from(self._context, data) if data.startswith(_ONE_WHOLE_VECTOR) else None
+        except (ValueError, RuntimeError):
+            vector = None
+        if vector is None or not self._is_like_ours(vector):
             raise MessageError("a ciphertext cannot be read or has other parameters than the plan; send it again")
         return CkksVector(vector)
+
+    def _is_like_ours(self, vector: Any) -> bool:
+        ciphertexts = vector.ciphertext()
+        return (
+            len(ciphertexts) == 1
+            and vector.size() == SLOTS
+            and ciphertexts[0].size() == 2
+            and ciphertexts[0].poly_modulus_degree() == POLY_MODULUS_DEGREE
+            and ciphertexts[0].scale == self._scale
+            and ciphertexts[0].is_ntt_form()
+            and not ciphertexts[0].is_transparent()
+        )
 
 
 class CkksVector:

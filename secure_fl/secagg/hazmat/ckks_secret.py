@@ -33,6 +33,9 @@ class SecretContext:
             vector = ts.ckks_vector_from(self._context, data)
             if vector.size() != SLOTS or vector.ciphertext()[0].scale != float(2**scale_bits):
                 raise ValueError
-            return np.array(vector.decrypt(), dtype=np.float64)
-        except (ValueError, RuntimeError, IndexError):
+            slots = np.array(vector.decrypt(), dtype=np.float64)
+            if slots.shape != (SLOTS,):
+                raise ValueError
+            return slots
+        except (ValueError, RuntimeError, IndexError, MemoryError):
             raise MessageError("a summed ciphertext cannot be read; the round must be repeated") from None

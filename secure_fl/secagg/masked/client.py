@@ -1,0 +1,133 @@
+"""A bank's half of a masked sum: Bonawitz et al. 2017, figure 4, the user's side."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from secure_fl.errors import DropoutError, MessageError
+from secure_fl.secagg.budget import MaskedPlan
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, AgreementKey, SigningKey, decrypt, encrypt, verify
+from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask, subtract_mask
+from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, split
+from secure_fl.secagg.masked import wire
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.protocol import require_values
+
+
+class MaskedClient:
+    """One bank in one round. It answers each stage once, in order, and forgets its secrets with the round."""
+
+    def __init__(
+        self,
+        cohort: Cohort[MaskedPlan],
+        bank: str,
+        values: IntVector,
+        identity: SigningKey,
+        directory: Mapping[str, bytes],
+    ) -> None:
+        """`directory`: identity keys of all banks, which they know by a way that the aggregator does not control."""
+        require_values(cohort.plan, values)
+        self._cohort, self._bank, self._values = cohort, bank, values
+        self._identity, self._directory = identity, directory
+        self._me = cohort.banks.index(bank)
+        self._around = wire.around(cohort, self._me)
+        self._channel, self._mask = AgreementKey(), AgreementKey()
+        self._seed = secrets.token_bytes(SEED_BYTES)
+        self._keys: dict[int, wire.AdvertisedKeys] = {}
+        self._held: dict[int, tuple[bytes, bytes]] = {}  # bank -> my shares of its mask key and of its self-mask seed
+        self._masked_with: frozenset[int] = frozenset()
+        self._survivors: tuple[int, ...] = ()
+        self._answered = 0
+
+    def respond(self, request: bytes) -> bytes:
+        opened = open_message(self._cohort, request, recipient=self._bank, sender=AGGREGATOR)
+        if self._answered >= len(wire.STAGES) or opened.stage != wire.STAGES[self._answered]:
+            raise MessageError(
+                f"{self._bank} was asked for {opened.stage} out of turn; each stage comes once, in order"
+            )
+        self._answered += 1
+        stages: dict[str, Callable[[memoryview], bytes]] = {
+            wire.ADVERTISE_KEYS: self._advertise_keys,
+            wire.SHARE_KEYS: self._share_keys,
+            wire.MASKED_INPUT: self._masked_input,
+            wire.CONSISTENCY_CHECK: self._consistency_check,
+            wire.UNMASK: self._unmask,
+        }
+        return seal(self._cohort, opened.stage, self._bank, AGGREGATOR, stages[opened.stage](opened.payload))
+
+    def _advertise_keys(self, payload: memoryview) -> bytes:
+        keys = wire.AdvertisedKeys(self._channel.public, self._mask.public, wire.commit(self._seed), b"")
+        signature = self._identity.sign(keys.signed_part(self._cohort, self._bank))
+        return keys.to_bytes() + signature
+
+    def _share_keys(self, payload: memoryview) -> bytes:
+        """Check the neighbours' keys; share the mask key and the self-mask seed t-of-n among them and myself."""
+        for other, row in wire.decode_table(payload, wire.KEYS_BYTES, len(self._cohort.banks)).items():
+            keys, name = wire.AdvertisedKeys.from_bytes(row), self._cohort.banks[other]
+            if other not in self._around:
+                raise MessageError(f"{name} is not a neighbour of {self._bank}; the aggregator broke the protocol")
+            keys.verify(self._cohort, name, self._directory[name])
+            self._keys[other] = keys
+        threshold = self._cohort.plan.share_threshold
+        self._require(len(self._keys) + 1, "advertised keys")
+        points = [other + 1 for other in (*self._keys, self._me)]
+        mask_shares = split(self._mask.secret(), points, threshold)
+        seed_shares = split(self._seed, points, threshold)
+        self._held[self._me] = (mask_shares[self._me + 1], seed_shares[self._me + 1])
+        return wire.encode_table(
+            {other: self._encrypt_to(other, mask_shares[other + 1] + seed_shares[other + 1]) for other in self._keys}
+        )
+
+    def _masked_input(self, payload: memoryview) -> bytes:
+        """My values, plus my self-mask, plus a mask with each neighbour whose shares I hold."""
+        for other, sealed in wire.decode_table(payload, wire.SEALED_SHARES_BYTES, len(self._cohort.banks)).items():
+            if other not in self._keys:
+                raise MessageError(f"{self._bank} got shares of a bank without keys; the aggregator broke the protocol")
+            shares = self._decrypt_from(other, sealed)
+            self._held[other] = (shares[:SHARE_BYTES], shares[SHARE_BYTES:])
+        self._masked_with = frozenset(self._held) - {self._me}
+        self._require(len(self._held), "shared keys")
+        vector = wire.ring_vector(self._cohort.plan, self._values)
+        add_mask(vector, self._seed)
+        for other in self._masked_with:
+            mask = self._mask.agree(self._keys[other].mask, wire.mask_purpose(self._cohort))
+            (add_mask if self._me < other else subtract_mask)(vector, mask)
+        return wire.ring_bytes(self._cohort.plan, vector)
+
+    def _consistency_check(self, payload: memoryview) -> bytes:
+        """Sign whose inputs arrived, so that banks can tell whether all were told the same."""
+        self._survivors = wire.decode_numbers(payload, len(self._cohort.banks))
+        if self._me not in self._survivors or len(self._survivors) < self._cohort.plan.threshold:
+            raise DropoutError(
+                f"{self._bank} was told of {len(self._survivors)} survivors; it opens no sum below the threshold of "
+                f"{self._cohort.plan.threshold}, nor one without itself"
+            )
+        return self._identity.sign(wire.survivors_statement(self._cohort, self._survivors))
+
+    def _unmask(self, payload: memoryview) -> bytes:
+        """For each neighbour one share: of its seed if its input arrived, else of its mask key. Never both."""
+        signatures = wire.decode_table(payload, SIGNATURE_BYTES, len(self._cohort.banks))
+        statement = wire.survivors_statement(self._cohort, self._survivors)
+        for other, signature in signatures.items():
+            name = self._cohort.banks[other]
+            verify(self._directory[name], signature, statement, name)
+        self._require(len(signatures.keys() & {*self._around, self._me}), "signed the list of survivors")
+        arrived = set(self._survivors)
+        return wire.encode_table({other: pair[1 if other in arrived else 0] for other, pair in self._held.items()})
+
+    def _require(self, count: int, what: str) -> None:
+        if count < self._cohort.plan.share_threshold:
+            raise DropoutError(
+                f"only {count} banks around {self._bank} {what} and {self._cohort.plan.share_threshold} are needed; "
+                "wait for more banks"
+            )
+
+    def _encrypt_to(self, other: int, shares: bytes) -> bytes:
+        purpose = wire.channel_purpose(self._cohort, self._me, other)
+        return encrypt(self._channel.agree(self._keys[other].channel, purpose), shares, purpose)
+
+    def _decrypt_from(self, other: int, sealed: bytes) -> bytes:
+        purpose = wire.channel_purpose(self._cohort, other, self._me)
+        return decrypt(self._channel.agree(self._keys[other].channel, purpose), sealed, purpose)

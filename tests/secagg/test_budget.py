@@ -1,0 +1,188 @@
+"""The planner: what it accepts works, what it refuses says what to change, and its noise model is the real one."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from secure_fl.errors import PlanError
+from secure_fl.secagg.budget import FAILURE_BITS, NOISE, PRIME_BITS, SLOTS, CkksPlan, plan
+from secure_fl.secagg.ckks.deployment import CkksDeployment
+from secure_fl.secagg.hazmat.ckks_public import PublicContext
+from secure_fl.secagg.hazmat.ckks_secret import SecretContext
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+
+banks_ = st.one_of(st.integers(3, 40), st.integers(3, 10_000))
+bits_ = st.integers(4, 24)
+parameters_ = st.integers(0, 8).flatmap(lambda digits: st.integers(1, 10**digits))
+
+
+def ckks_plan(banks: int, parameters: int, bits: int, threshold: int | None = None) -> CkksPlan:
+    planned = plan("ckks", banks, parameters, bits, threshold)
+    assert isinstance(planned, CkksPlan)
+    return planned
+
+
+@settings(deadline=None, max_examples=500)
+@given(banks_, parameters_, bits_)
+def test_an_accepted_plan_keeps_every_promise(banks: int, parameters: int, bits: int) -> None:
+    try:
+        p = ckks_plan(banks, parameters, bits)
+    except PlanError:
+        assume(False)
+    payload_bits = p.fields_per_slot * p.field_bits
+    assert banks * (2**bits - 1) < 2**p.field_bits
+    assert payload_bits + p.scale_bits + 1 <= p.prime_bits
+    assert p.prime_bits in PRIME_BITS
+    assert sum(p.coeff_mod_bit_sizes) == 109
+    assert max(p.coeff_mod_bit_sizes) <= 60
+    assert p.failure_bits >= FAILURE_BITS
+    assert p.slots * p.fields_per_slot >= parameters
+    assert p.ciphertexts * SLOTS >= p.slots
+    assert (p.banks, p.parameters, p.bits, p.threshold) == (banks, parameters, bits, banks // 2 + 1)
+
+
+@pytest.mark.parametrize("banks", [8193, 10_000])
+@pytest.mark.parametrize("parameters", [30_000_000, 100_000_000])
+def test_the_advice_of_a_refusal_works_and_is_tight(banks: int, parameters: int) -> None:
+    with pytest.raises(PlanError, match="use at most") as refused:
+        plan("ckks", banks, parameters, 24)
+    advised = re.search(r"use at most (\d+) bits or fewer banks", str(refused.value))
+    assert advised is not None
+    plan("ckks", banks, parameters, int(advised[1]))
+    plan("ckks", banks // 2, parameters, 24)
+    with pytest.raises(PlanError):
+        plan("ckks", banks, parameters, int(advised[1]) + 1)
+
+
+@pytest.mark.parametrize("scheme", ["plaintext", "ckks"])
+@pytest.mark.parametrize(
+    ("numbers", "problem"),
+    [
+        ({"banks": 2}, "over 2 banks is refused; use 3 to 10000"),
+        ({"banks": 10_001}, "use 3 to 10000 banks"),
+        ({"parameters": 0}, "0 parameters"),
+        ({"parameters": 100_000_001}, "use 1 to 100000000"),
+        ({"bits": 3}, "3 bits cannot be planned; use 4 to 24"),
+        ({"bits": 25}, "25 bits"),
+        ({"bits": "int8"}, "bits is 'int8', which is not a whole number"),
+        ({"threshold": 5}, "threshold of 5 is refused; use 6 to 10 for 10 banks"),
+        ({"threshold": 11}, "threshold of 11"),
+        ({"threshold": 0}, "threshold of 0"),
+    ],
+)
+def test_a_refusal_names_the_number_to_change(scheme: str, numbers: dict[str, Any], problem: str) -> None:
+    with pytest.raises(PlanError, match=problem):
+        plan(scheme, **{"banks": 10, "parameters": 100, "bits": 8, **numbers})
+
+
+@pytest.mark.parametrize(
+    ("banks", "parameters", "bits", "fields", "bytes_per_parameter"),
+    [
+        (16, 1_000_000, 8, 3, 10.2),
+        (10, 1_000_000, 8, 3, 10.2),
+        (3, 1_000_000, 16, 2, 15.1),
+        (100, 1_000_000, 8, 2, 15.1),
+        (3, 1_000_000, 8, 4, 7.8),
+        (3, 1_000_000, 24, 1, 30.2),
+    ],
+)
+def test_packing_is_as_dense_as_the_design_promises(
+    banks: int, parameters: int, bits: int, fields: int, bytes_per_parameter: float
+) -> None:
+    p = ckks_plan(banks, parameters, bits)
+    assert p.fields_per_slot >= fields
+    assert p.upload_bytes <= bytes_per_parameter * parameters
+
+
+def test_the_fraud_model_uploads_little() -> None:
+    assert ckks_plan(3, 10_379, 8).upload_bytes <= 130_000
+
+
+@pytest.mark.parametrize("prime_bits", PRIME_BITS)
+def test_the_estimate_of_an_upload_is_close(prime_bits: int) -> None:
+    p = replace(ckks_plan(3, 3 * SLOTS, 16), fields_per_slot=1, prime_bits=prime_bits, scale_bits=prime_bits - 20)
+    cohort = Cohort(p, 1, ("a", "b", "c"), ("key-authority",))
+    values = np.random.default_rng(0).integers(0, 1 << 16, p.parameters)
+    upload = CkksDeployment(p).client(cohort, "a", values).respond(seal(cohort, "upload", AGGREGATOR, "a"))
+    assert p.upload_bytes == pytest.approx(len(upload), rel=0.03)
+
+
+def test_a_plan_can_be_made_shorter_but_not_longer() -> None:
+    p = ckks_plan(3, 1000, 8)
+    assert p.resized(10) == replace(p, parameters=10)
+    with pytest.raises(PlanError, match="for 1000 parameters, not 1001"):
+        p.resized(1001)
+
+
+def test_a_threshold_is_a_whole_number() -> None:
+    with pytest.raises(PlanError):
+        plan("plaintext", 3, 10, 8, 2.5)  # type: ignore[arg-type]
+
+
+def errors(prime_bits: int, scale_bits: int, banks: int, keys: int, shape: str = "random") -> NDArray[np.float64]:
+    """Decode errors of the slots of real sums, in units of the standard deviation that the planner claims."""
+    largest = 2 ** (prime_bits - 1 - scale_bits - 1) // banks
+    rng = np.random.default_rng()
+
+    def slots() -> NDArray[np.float64]:
+        if shape == "random":
+            return rng.integers(-largest, largest, SLOTS).astype(np.float64)
+        return np.full(SLOTS, {"low": -largest, "high": largest - 1}[shape], dtype=np.float64)
+
+    def one_key() -> NDArray[np.float64]:
+        secret = SecretContext((prime_bits, 109 - prime_bits))
+        public = PublicContext.load(secret.public_key(), scale_bits)
+        updates = [slots() for _ in range(banks)]
+        total, *others = [public.load_vector(public.encrypt(update)) for update in updates]
+        for other in others:
+            total.add(other)
+        exact: NDArray[np.float64] = np.sum(updates, axis=0)
+        return secret.decrypt(total.serialize(), scale_bits) - exact
+
+    sigma = NOISE * math.sqrt(banks) / 2**scale_bits
+    measured: NDArray[np.float64] = np.concatenate([one_key() for _ in range(keys)]) / sigma
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("prime_bits", "scale_bits", "banks"),
+    [(49, 20, 3), (50, 19, 100), (54, 17, 16), (54, 30, 5), (57, 16, 3), (60, 16, 3), (60, 22, 30)],
+)
+def test_the_noise_has_the_claimed_deviation(prime_bits: int, scale_bits: int, banks: int) -> None:
+    assert errors(prime_bits, scale_bits, banks, keys=6).std() == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", ["low", "high"])
+def test_the_largest_payloads_add_no_noise(shape: str) -> None:
+    measured = errors(60, 16, 3, keys=8, shape=shape)
+    assert measured.std() == pytest.approx(1, rel=0.1)
+    assert abs(measured.mean()) < 0.1
+
+
+@pytest.mark.slow
+def test_the_tail_is_laplacian() -> None:
+    """A Gaussian tail would be a fifth of this at three deviations and a fiftieth at four."""
+    measured = np.abs(errors(54, 17, 3, keys=60))
+    for t in (2, 3, 4):
+        expected = math.exp(-math.sqrt(2) * t)
+        # Six standard errors; twice the binomial variance leaves room for slots that share a key.
+        tolerance = 6 * math.sqrt(2 * expected / len(measured))
+        assert np.mean(measured > t) == pytest.approx(expected, abs=tolerance), f"beyond {t} deviations"
+
+
+@pytest.mark.parametrize("scale_bits", [11, 12])
+def test_sums_with_too_small_a_scale_fail_as_often_as_predicted(scale_bits: int) -> None:
+    """The formula that must keep failures below 2**-25, where failures are frequent enough to be counted."""
+    p = replace(ckks_plan(3, SLOTS, 16), fields_per_slot=1, prime_bits=54, scale_bits=scale_bits)
+    sigma = NOISE * math.sqrt(3) / 2**scale_bits
+    wrong = np.mean(np.abs(errors(54, scale_bits, 3, keys=20)) * sigma > 0.5)
+    assert wrong == pytest.approx(2**-p.failure_bits / p.slots, rel=0.1)

@@ -1,0 +1,397 @@
+"""CKKS sums: exact wherever the planner accepts, and deaf to everything that is not a fresh ciphertext."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import tenseal as ts
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError, SecretExposureError
+from secure_fl.secagg import plan, simulate
+from secure_fl.secagg.budget import SLOTS, CkksPlan
+from secure_fl.secagg.ckks.client import CkksClient, accept_public_key
+from secure_fl.secagg.ckks.deployment import CkksDeployment
+from secure_fl.secagg.ckks.encoding import decode_slots, encode_slots, join_ciphertexts, split_ciphertexts
+from secure_fl.secagg.hazmat.ckks_public import PublicContext, fingerprint
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.protocol import SecureSum, Stage
+
+AUTHORITY = "key-authority"
+BANKS = ("bank-1", "bank-2", "bank-3")
+CohortFactory = Callable[..., Cohort[Any]]
+Send = Callable[..., Any]
+
+
+@pytest.mark.parametrize("bits", [4, 8, 12, 16, 24])
+@pytest.mark.parametrize("banks", [3, 4, 10, 33])
+def test_random_sums_are_exact(banks: int, bits: int, random_updates: Callable[..., IntVector]) -> None:
+    updates = random_updates(banks, 5000, bits)
+    assert (simulate("ckks", updates, bits=bits).total == updates.sum(axis=0)).all()
+
+
+@pytest.mark.parametrize(("banks", "bits"), [(3, 8), (3, 24), (4, 8), (8, 16), (9, 4), (64, 4)])
+@pytest.mark.parametrize("share", [0, 1])
+def test_sums_of_the_extremes_are_exact(banks: int, bits: int, share: int) -> None:
+    value = share * (2**bits - 1)
+    assert set(simulate("ckks", np.full((banks, 7000), value), bits=bits).total.tolist()) == {banks * value}
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24])
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_vectors_around_whole_ciphertexts_are_exact(
+    bits: int, extra: int, random_updates: Callable[..., IntVector]
+) -> None:
+    planned = plan("ckks", 3, 4 * SLOTS, bits)
+    assert isinstance(planned, CkksPlan)
+    updates = random_updates(3, planned.fields_per_slot * SLOTS + extra, bits)
+    assert (simulate("ckks", updates, bits=bits).total == updates.sum(axis=0)).all()
+
+
+@pytest.mark.parametrize("bits", [4, 8, 24])
+def test_one_parameter_is_enough(bits: int) -> None:
+    assert simulate("ckks", np.array([[1], [0], [2**bits - 1]]), bits=bits).total.tolist() == [2**bits]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(3, 100), st.integers(4, 16), st.integers(1, 3000), st.integers(0, 2**32), st.data())
+def test_any_sum_that_can_be_planned_is_exact(
+    banks: int, bits: int, parameters: int, seed: int, data: st.DataObject
+) -> None:
+    updates = np.random.default_rng(seed).integers(0, 2**bits, (banks, parameters))
+    lost = data.draw(st.sets(st.integers(0, banks - 1), max_size=(banks - 1) // 2))
+    kept = sorted(set(range(banks)) - lost)
+    result = simulate("ckks", updates, bits=bits, drop=dict.fromkeys(lost, "upload"))
+    assert (result.total == updates[kept].sum(axis=0)).all()
+    assert result.contributors == set(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("banks", "bits", "parameters"), [(100, 8, 40_000), (10, 8, 1_000_000), (500, 4, 9000)])
+def test_large_sums_are_exact(banks: int, bits: int, parameters: int, random_updates: Callable[..., IntVector]) -> None:
+    updates = random_updates(banks, parameters, bits)
+    assert (simulate("ckks", updates, bits=bits).total == updates.sum(axis=0)).all()
+
+
+@pytest.mark.parametrize(("fields", "bits", "banks"), [(1, 24, 3), (4, 8, 3), (4, 8, 4), (7, 4, 3), (3, 8, 16)])
+def test_encoded_slots_are_centred_and_come_back(fields: int, bits: int, banks: int) -> None:
+    planned = plan("ckks", banks, 2 * SLOTS, bits)
+    assert isinstance(planned, CkksPlan)
+    largest = 2.0 ** (planned.fields_per_slot * planned.field_bits - 1)
+    for value in (0, 2**bits - 1):
+        slots = banks * encode_slots(planned, np.full(planned.parameters, value))
+        assert np.abs(slots).max() <= largest * (1 + 2.0 ** (1 - planned.field_bits))
+        assert set(decode_slots(planned, slots.reshape(-1), banks).tolist()) == {banks * value}
+
+
+def test_two_encryptions_of_one_update_differ(make_cohort: CohortFactory) -> None:
+    cohort = make_cohort("ckks")
+    client = CkksDeployment(cohort.plan).client(cohort, "bank-1", np.ones(10, dtype=np.int64))
+    request = seal(cohort, "upload", AGGREGATOR, "bank-1")
+    assert client.respond(request) != client.respond(request)
+
+
+# The round in the hands of a test: every message can be replaced on its way.
+
+
+@dataclass
+class Round:
+    cohort: Cohort[Any]
+    deployment: CkksDeployment
+    updates: IntVector
+    send: Send
+
+    def upload(self, bank: str) -> list[bytes]:
+        client = self.deployment.client(self.cohort, bank, self.updates[BANKS.index(bank)])
+        answer = client.respond(seal(self.cohort, "upload", AGGREGATOR, bank))
+        payload = open_message(self.cohort, answer, recipient=AGGREGATOR, sender=bank).payload
+        return split_ciphertexts(payload, self.cohort.plan.ciphertexts)
+
+    def sealed(self, bank: str, ciphertexts: list[bytes]) -> bytes:
+        return self.sealed_payload(bank, b"".join(join_ciphertexts(ciphertexts)))
+
+    def sealed_payload(self, bank: str, payload: bytes) -> bytes:
+        return seal(self.cohort, "upload", bank, AGGREGATOR, payload)
+
+    def total(self, **replaced: bytes) -> IntVector:
+        """The sum, with some banks' messages replaced: total(bank_1=...)."""
+        messages = {bank: replaced.get(bank.replace("-", "_")) for bank in BANKS}
+        uploads = [(bank, data or self.sealed(bank, self.upload(bank))) for bank, data in messages.items()]
+        server = self.deployment.server(self.cohort)
+        next(server)
+        stage = self.send(server, iter(uploads))
+        assert isinstance(stage, Stage)
+        answer = self.decrypt(stage.requests[AUTHORITY])
+        result = self.send(server, iter([(AUTHORITY, answer)]))
+        assert isinstance(result, SecureSum)
+        return result.total
+
+    def decrypt(self, request: bytes) -> bytes:
+        return self.deployment.trustees(self.cohort)[AUTHORITY].respond(request)
+
+
+@pytest.fixture
+def round_(make_cohort: CohortFactory, send: Send, random_updates: Callable[..., IntVector]) -> Round:
+    """Three banks, two ciphertexts each, the second one half full."""
+    cohort = make_cohort("ckks", 9000)
+    assert cohort.plan.ciphertexts == 2
+    return Round(cohort, CkksDeployment(cohort.plan), random_updates(3, 9000, 8), send)
+
+
+def test_an_untouched_round_is_exact(round_: Round) -> None:
+    assert (round_.total() == round_.updates.sum(axis=0)).all()
+
+
+@pytest.mark.parametrize("contributors", [0, 1, 4, 2**32 - 1])
+def test_the_key_authority_opens_only_sums_of_enough_banks(round_: Round, contributors: int) -> None:
+    payload = [contributors.to_bytes(4, "little"), *join_ciphertexts(round_.upload("bank-1"))]
+    with pytest.raises(DropoutError, match=f"sum of {contributors} banks and opens sums of 2 to 3"):
+        round_.decrypt(seal(round_.cohort, "decrypt", AGGREGATOR, AUTHORITY, payload))
+
+
+def test_the_key_authority_answers_only_the_aggregator(round_: Round) -> None:
+    payload = [(3).to_bytes(4, "little"), *join_ciphertexts(round_.upload("bank-1"))]
+    with pytest.raises(MessageError):
+        round_.decrypt(seal(round_.cohort, "decrypt", "bank-1", AUTHORITY, payload))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\3", b"\3\0\0\0", b"\3\0\0\0" + bytes(50)])
+def test_the_key_authority_refuses_what_holds_no_sum(round_: Round, payload: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        round_.decrypt(seal(round_.cohort, "decrypt", AGGREGATOR, AUTHORITY, payload))
+
+
+def test_the_key_authority_opens_one_sum_a_round(round_: Round) -> None:
+    authority = round_.deployment.trustees(round_.cohort)[AUTHORITY]
+
+    def ask(contributors: int) -> None:
+        payload = [contributors.to_bytes(4, "little"), *join_ciphertexts(round_.upload("bank-1"))]
+        authority.respond(seal(round_.cohort, "decrypt", AGGREGATOR, AUTHORITY, payload))
+
+    ask(3)
+    with pytest.raises(ProtocolError):
+        ask(2)
+
+
+# Contexts
+
+
+def tenseal_context(degree: int = 4096, sizes: tuple[int, ...] = (49, 60)) -> Any:
+    return ts.context(ts.SCHEME_TYPE.CKKS, degree, -1, list(sizes), n_threads=1)
+
+
+def test_a_context_with_a_secret_key_is_refused() -> None:
+    context = tenseal_context()
+    with pytest.raises(SecretExposureError, match="secret key"):
+        PublicContext(context, 18)
+    with pytest.raises(SecretExposureError, match="secret key"):
+        PublicContext.load(context.serialize(save_secret_key=True), 18)
+
+
+def test_a_secret_key_is_refused_even_with_the_right_fingerprint() -> None:
+    data = tenseal_context().serialize(save_secret_key=True)
+    with pytest.raises(SecretExposureError):
+        accept_public_key(data, fingerprint(data), 18)
+
+
+def test_another_public_key_is_refused_before_it_is_parsed(round_: Round) -> None:
+    expected = fingerprint(CkksDeployment(round_.cohort.plan)._public_key)
+    for other in (round_.deployment._public_key, b"", b"no key at all"):
+        with pytest.raises(MessageError, match="fingerprint differs"):
+            accept_public_key(other, expected, 18)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, -1])
+def test_a_broken_context_is_refused(round_: Round, cut: int) -> None:
+    with pytest.raises((MessageError, SecretExposureError)):
+        PublicContext.load(round_.deployment._public_key[:cut], 18)
+
+
+# Ciphertexts that a bank might send in place of its own, in an envelope that is valid.
+
+
+def varint(number: int) -> bytes:
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def ckks_vector(sizes: list[int], ciphertexts: list[bytes], scale: float) -> bytes:
+    """TenSEAL's serialized vector, a protocol buffer."""
+    packed = b"".join(map(varint, sizes))
+    parts = b"".join(b"\x12" + varint(len(c)) + c for c in ciphertexts)
+    return b"\x0a" + varint(len(packed)) + packed + parts + b"\x19" + struct.pack("<d", scale)
+
+
+def seal_ciphertext(like: bytes, words: bytes, scale: float, size: int = 2, ntt: int = 1, degree: int = 4096) -> bytes:
+    """SEAL's serialized ciphertext, uncompressed; its parameters are those of another vector."""
+    parms_id = ts.ckks_vector_from(CONTEXT, like).ciphertext()[0].parms_id()
+    coefficients = _seal_object(struct.pack("<Q", len(words) // 8) + words)
+    return _seal_object(struct.pack("<4QBQQQdQ", *parms_id, ntt, size, degree, 1, scale, 1) + coefficients)
+
+
+def _seal_object(body: bytes) -> bytes:
+    return bytes.fromhex("5ea1100403000000") + struct.pack("<Q", 16 + len(body)) + body
+
+
+CONTEXT = tenseal_context()
+SCALE = 2.0**18
+HONEST: bytes = ts.ckks_vector(CONTEXT, [0.0] * SLOTS, scale=SCALE).serialize()
+
+
+def inner(vector: bytes) -> bytes:
+    """SEAL's ciphertext in a serialized vector: behind the sizes and a tag with three bytes of length."""
+    return vector[8:-9]
+
+
+INNER = inner(HONEST)
+ONES = struct.pack("<Q", 1) * 4096
+
+
+def crafted(**changes: Any) -> bytes:
+    return ckks_vector([SLOTS], [seal_ciphertext(HONEST, **{"words": ONES * 2, "scale": SCALE, **changes})], SCALE)
+
+
+def test_the_crafted_ciphertexts_are_as_tenseal_makes_them(round_: Round) -> None:
+    """The test of the tests below: what they alter is readable when nothing is altered."""
+    assert (round_.cohort.plan.prime_bits, round_.cohort.plan.scale_bits) == (49, 18)
+    assert ckks_vector([SLOTS], [INNER], SCALE) == HONEST
+    round_.deployment._public.load_vector(crafted())
+    round_.deployment._public.load_vector(HONEST)
+
+
+MALFORMED = {
+    "empty": b"",
+    "noise": bytes(range(256)) * 10,
+    "truncated": HONEST[: len(HONEST) // 2],
+    "one byte short": INNER[:-1],
+    "no ciphertext": ckks_vector([SLOTS], [], SCALE),
+    "two ciphertexts": ckks_vector([SLOTS], [INNER, INNER], SCALE),
+    "two ciphertexts of half": ckks_vector([SLOTS // 2] * 2, [INNER, INNER], SCALE),
+    "short": ts.ckks_vector(CONTEXT, [1.0] * 10, scale=SCALE).serialize(),
+    "too long a size": ckks_vector([SLOTS * 2], [INNER], SCALE),
+    "giant size": ckks_vector([2**60], [INNER], SCALE),
+    "giant length": b"\x0a\x02\x80\x10\x12\xff\xff\xff\xff\x07",
+    "other scale": ts.ckks_vector(CONTEXT, [0.0] * SLOTS, scale=SCALE * 2).serialize(),
+    "scale is NaN": crafted(scale=float("nan")),
+    "scale is zero": crafted(scale=0.0),
+    "other prime": ts.ckks_vector(tenseal_context(sizes=(54, 55)), [0.0] * SLOTS, scale=SCALE).serialize(),
+    "other degree": ts.ckks_vector(tenseal_context(8192, (49, 60)), [0.0] * SLOTS, scale=SCALE).serialize(),
+    "transparent": crafted(words=ONES + bytes(len(ONES))),
+    "size 3": crafted(words=ONES * 3, size=3),
+    "size 2**40": crafted(size=2**40),
+    "coefficients beyond the prime": crafted(words=ONES + b"\xff" * len(ONES)),
+    "bfv": ts.bfv_vector(ts.context(ts.SCHEME_TYPE.BFV, 4096, 1032193, [49, 60], n_threads=1), [1] * 4096).serialize(),
+}
+
+
+@pytest.mark.parametrize("ciphertext", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("bank", BANKS[:2])
+def test_a_malformed_ciphertext_is_refused(round_: Round, ciphertext: bytes, bank: str) -> None:
+    message = round_.sealed(bank, [ciphertext, round_.upload(bank)[1]])
+    with pytest.raises(MessageError, match="ciphertext"):
+        round_.total(**{bank.replace("-", "_"): message})
+
+
+SIZES = {
+    "two halves": [SLOTS // 2, SLOTS // 2],
+    "one missing": [SLOTS - 1, 1],
+    "one": [1, SLOTS - 1],
+    "wrapped around": [2**64 - 1, SLOTS + 1],
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_one_ciphertext_with_several_sizes_is_refused(round_: Round, sizes: list[int]) -> None:
+    """The first bank's sizes become those of the sum, so the key authority's slots shift or its memory runs out."""
+    first, second = round_.upload("bank-1")
+    altered = ckks_vector(sizes, [inner(first)], SCALE)
+    with pytest.raises(MessageError, match="ciphertext"):
+        round_.total(bank_1=round_.sealed("bank-1", [altered, second]))
+
+
+@pytest.mark.parametrize("bank", BANKS[:2])
+def test_a_ciphertext_in_another_form_is_refused(round_: Round, bank: str) -> None:
+    message = round_.sealed(bank, [crafted(ntt=0), round_.upload(bank)[1]])
+    with pytest.raises(MessageError):
+        round_.total(**{bank.replace("-", "_"): message})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda parts: parts[:1],
+        lambda parts: [*parts, parts[0]],
+        lambda parts: [],
+        lambda parts: [b"".join(parts)],
+    ],
+    ids=["one", "three", "none", "joined"],
+)
+def test_another_number_of_ciphertexts_is_refused(round_: Round, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    message = round_.sealed("bank-2", change(round_.upload("bank-2")))
+    with pytest.raises(MessageError, match="2 ciphertexts of the plan"):
+        round_.total(bank_2=message)
+
+
+@pytest.mark.parametrize("length", [0, 1, 60_000, 2**17 + 1, 2**31, 2**32 - 1])
+def test_a_wrong_length_before_a_ciphertext_is_refused(round_: Round, length: int) -> None:
+    payload = b"".join(join_ciphertexts(round_.upload("bank-1")))
+    with pytest.raises(MessageError):
+        round_.total(bank_1=round_.sealed_payload("bank-1", struct.pack("<I", length) + payload[4:]))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=200), st.integers(1, 4))
+@example(payload=b"\1\0\0\0x" + b"\xff\xff\xff\xff", count=1)
+def test_splitting_noise_is_refused_or_complete(payload: bytes, count: int) -> None:
+    try:
+        parts = split_ciphertexts(memoryview(payload), count)
+    except MessageError:
+        return
+    assert len(parts) == count
+    assert b"".join(join_ciphertexts(parts)) == payload
+
+
+def test_a_flipped_bit_is_refused_or_leaves_the_shape(round_: Round) -> None:
+    """In an envelope of its own a bank can send what it likes; it must not crash anyone."""
+    first, second = round_.upload("bank-1")
+    rng = np.random.default_rng()
+    places = [*range(0, 130, 2), *rng.integers(0, len(first), 60), *range(len(first) - 12, len(first))]
+    refused = 0
+    for place in places:
+        altered = bytearray(first)
+        altered[place] ^= 1 << int(rng.integers(8))
+        try:
+            assert round_.total(bank_1=round_.sealed("bank-1", [bytes(altered), second])).shape == (9000,)
+        except ProtocolError:
+            refused += 1
+    assert refused > len(places) // 4
+
+
+def test_a_ciphertext_under_another_key_does_not_open(round_: Round) -> None:
+    """The aggregator cannot tell; the key authority decrypts nonsense, which lies outside the range of sums."""
+    other = Round(round_.cohort, CkksDeployment(round_.cohort.plan), round_.updates, round_.send)
+    with pytest.raises(ProtocolError, match="outside its range"):
+        round_.total(bank_2=round_.sealed("bank-2", other.upload("bank-2")))
+
+
+def from_bank_1(round_: Round, values: IntVector) -> IntVector:
+    client = CkksClient(round_.cohort, "bank-1", values, round_.deployment._public)
+    return round_.total(bank_1=client.respond(seal(round_.cohort, "upload", AGGREGATOR, "bank-1")))
+
+
+@pytest.mark.parametrize("value", [-1, -(2**20), 256, 2**40, 2**62])
+def test_values_beyond_the_plan_are_refused(round_: Round, value: int) -> None:
+    with pytest.raises(ConfigurationError, match="outside"):
+        from_bank_1(round_, np.full(9000, value))
+
+
+@pytest.mark.parametrize("length", [1, 3, 100, 8999, 9001, 10_000])
+def test_an_update_of_another_length_is_refused(round_: Round, length: int) -> None:
+    with pytest.raises(ConfigurationError, match="do not fit a plan"):
+        from_bank_1(round_, np.ones(length, dtype=np.int64))

@@ -1,0 +1,221 @@
+"""The loop that runs a protocol in memory, and what every server half must make of the replies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from secure_fl.errors import DropoutError, MessageError, ProtocolError
+from secure_fl.secagg import SCHEMES
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import pack_bits
+from secure_fl.secagg.protocol import Party, SecureSum, ServerHalf, Stage, Transcript, request, run_protocol
+
+CohortFactory = Callable[..., Cohort[Any]]
+Send = Callable[..., Any]
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+
+
+@dataclass
+class Tapped:
+    """A party whose messages are written down: what a transcript must agree with."""
+
+    party: Party
+    name: str
+    tape: list[tuple[str, str, int, str]]
+
+    def respond(self, request: bytes) -> bytes:
+        self._record(AGGREGATOR, self.name, request)
+        answer = self.party.respond(request)
+        self._record(self.name, AGGREGATOR, answer)
+        return answer
+
+    def _record(self, sender: str, recipient: str, data: bytes) -> None:
+        self.tape.append((sender, recipient, len(data), hashlib.sha256(data).hexdigest()))
+
+
+def parties_of(scheme: str, cohort: Cohort[Any]) -> tuple[ServerHalf, dict[str, Party]]:
+    deployed = SCHEMES[scheme].deploy(cohort.plan)
+    values = np.ones(cohort.plan.parameters, dtype=np.int64)
+    clients = {bank: deployed.client(cohort, bank, values) for bank in cohort.banks}
+    return deployed.server(cohort), {**clients, **deployed.trustees(cohort)}
+
+
+@every_scheme
+def test_the_transcript_is_what_went_over_the_wires(scheme: str, make_cohort: CohortFactory) -> None:
+    server, parties = parties_of(scheme, make_cohort(scheme))
+    tape: list[tuple[str, str, int, str]] = []
+    transcript = Transcript()
+    tapped = {name: Tapped(party, name, tape) for name, party in parties.items()}
+    run_protocol(make_cohort(scheme), server, tapped, transcript)
+    assert [(d.sender, d.recipient, d.nbytes, d.sha256) for d in transcript.deliveries] == tape
+    assert len(tape) == 2 * (3 * len(SCHEMES[scheme].stages) + len(SCHEMES[scheme].trustees))
+
+
+@every_scheme
+def test_setup_records_the_public_key_once_for_every_holder(scheme: str, make_cohort: CohortFactory) -> None:
+    cohort, transcript = make_cohort(scheme), Transcript()
+    SCHEMES[scheme].deploy(cohort.plan).setup(cohort, transcript)
+    recipients = [d.recipient for d in transcript.deliveries]
+    assert recipients == ([AGGREGATOR, *cohort.banks] if "key-authority" in SCHEMES[scheme].trustees else [])
+
+
+def test_uploads_and_downloads_are_counted_by_round_and_party() -> None:
+    transcript = Transcript()
+    for round_, sender, recipient, data in [
+        (1, AGGREGATOR, "a", b"12345"),
+        (1, "a", AGGREGATOR, b"123"),
+        (1, "a", AGGREGATOR, b"1"),
+        (1, "b", AGGREGATOR, b"12"),
+        (2, "a", AGGREGATOR, b"1234567"),
+        (1, "key-authority", "a", b"not the aggregator's"),
+    ]:
+        transcript.record(round_, "stage", sender, recipient, data)
+    assert transcript.uploads(1) == {"a": 4, "b": 2}
+    assert transcript.uploads(2) == {"a": 7}
+    assert transcript.downloads(1) == {"a": 5}
+    assert transcript.downloads(2) == {}
+
+
+@every_scheme
+def test_times_name_every_party_that_answered(scheme: str, make_cohort: CohortFactory) -> None:
+    cohort = make_cohort(scheme)
+    server, parties = parties_of(scheme, cohort)
+    outcome = run_protocol(cohort, server, parties, Transcript(), {"bank-2": SCHEMES[scheme].stages[0]})
+    assert set(outcome.party_seconds) == set(parties) - {"bank-2"}
+    assert min(outcome.party_seconds.values()) >= 0
+    assert outcome.server_seconds >= 0
+
+
+@dataclass
+class Echo:
+    """Answers every request with itself, and remembers it."""
+
+    asked: list[bytes] = field(default_factory=list)
+
+    def respond(self, request: bytes) -> bytes:
+        self.asked.append(request)
+        return request
+
+
+def three_stages(cohort: Cohort[Any], heard: list[list[str]]) -> ServerHalf:
+    for name in ("first", "second", "third"):
+        replies = yield request(cohort, name, cohort.banks)
+        heard.append([bank for bank, _ in replies])
+    return SecureSum(np.zeros(1), frozenset(heard[-1]))
+
+
+def test_a_party_that_dropped_stays_away(make_cohort: CohortFactory) -> None:
+    cohort, heard = make_cohort("plaintext"), list[list[str]]()
+    parties = {bank: Echo() for bank in cohort.banks}
+    run_protocol(cohort, three_stages(cohort, heard), parties, Transcript(), {"bank-2": "second", "bank-3": "third"})
+    assert heard == [["bank-1", "bank-2", "bank-3"], ["bank-1", "bank-3"], ["bank-1"]]
+    assert [len(party.asked) for party in parties.values()] == [3, 1, 2]
+
+
+def test_a_protocol_may_end_without_any_answer(make_cohort: CohortFactory) -> None:
+    cohort, heard = make_cohort("plaintext"), list[list[str]]()
+    gone = dict.fromkeys(cohort.banks, "first")
+    run_protocol(cohort, three_stages(cohort, heard), {}, Transcript(), gone)
+    assert heard == [[], [], []]
+
+
+def test_a_silent_key_authority_ends_the_round(make_cohort: CohortFactory) -> None:
+    cohort = make_cohort("ckks")
+    server, parties = parties_of("ckks", cohort)
+    with pytest.raises(DropoutError, match="key authority did not answer"):
+        run_protocol(cohort, server, parties, Transcript(), {"key-authority": "decrypt"})
+
+
+def test_neither_stages_nor_their_requests_are_shown(make_cohort: CohortFactory) -> None:
+    assert "secret" not in repr(request(make_cohort("plaintext"), "upload", ("bank-1",), b"secret"))
+
+
+class Upload(bytes):
+    """Bytes that count how many of them are alive."""
+
+    alive: ClassVar[int] = 0
+
+    def __init__(self, _: bytes) -> None:
+        type(self).alive += 1
+
+    def __del__(self) -> None:
+        type(self).alive -= 1
+
+
+@every_scheme
+def test_a_server_half_holds_one_upload_at_a_time(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
+    cohort = make_cohort(scheme)
+    server, parties = parties_of(scheme, cohort)
+    asked = next(server).requests
+    held: list[int] = []
+
+    def one_by_one() -> Iterator[tuple[str, bytes]]:
+        for bank in cohort.banks:
+            held.append(Upload.alive)
+            yield bank, Upload(parties[bank].respond(asked[bank]))
+
+    send(server, one_by_one())
+    assert len(held) == 3
+    assert max(held) <= 1  # the one that was added last
+
+
+def answers_of(scheme: str, cohort: Cohort[Any]) -> tuple[ServerHalf, dict[str, Party], dict[str, bytes]]:
+    """A server half that waits for uploads, the parties, and each bank's honest upload."""
+    server, parties = parties_of(scheme, cohort)
+    asked = next(server).requests
+    return server, parties, {bank: parties[bank].respond(asked[bank]) for bank in cohort.banks}
+
+
+@every_scheme
+def test_an_upload_under_another_banks_name_is_refused(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
+    server, _, uploads = answers_of(scheme, make_cohort(scheme))
+    with pytest.raises(MessageError, match="bank-2"):
+        send(server, iter([("bank-1", uploads["bank-1"]), ("bank-2", uploads["bank-1"])]))
+
+
+@every_scheme
+@pytest.mark.parametrize("answered", [0, 1])
+def test_a_server_half_stops_below_the_threshold(
+    scheme: str, answered: int, make_cohort: CohortFactory, send: Send
+) -> None:
+    server, _, uploads = answers_of(scheme, make_cohort(scheme))
+    with pytest.raises(DropoutError, match=f"only {answered} of 3 banks"):
+        send(server, iter(list(uploads.items())[:answered]))
+
+
+@every_scheme
+def test_a_bank_that_answers_twice_does_not_count_twice(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
+    server, _, uploads = answers_of(scheme, make_cohort(scheme))
+    with pytest.raises(ProtocolError):
+        send(server, iter([("bank-1", uploads["bank-1"]), *uploads.items()]))
+
+
+@every_scheme
+def test_a_stranger_is_refused(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
+    server, _, uploads = answers_of(scheme, make_cohort(scheme))
+    with pytest.raises(ProtocolError):
+        send(server, iter([("stranger", uploads["bank-1"])]))
+
+
+def test_a_bank_cannot_answer_for_the_key_authority(make_cohort: CohortFactory, send: Send) -> None:
+    cohort = make_cohort("ckks")
+    server, _, uploads = answers_of("ckks", cohort)
+    assert isinstance(send(server, iter(uploads.items())), Stage)
+    forged = pack_bits(np.full(cohort.plan.parameters, 7), cohort.plan.field_bits)
+    with pytest.raises(ProtocolError):
+        send(server, iter([("bank-1", seal(cohort, "decrypt", "bank-1", AGGREGATOR, forged))]))
+
+
+def test_a_trustee_cannot_upload(make_cohort: CohortFactory, send: Send) -> None:
+    cohort = make_cohort("ckks")
+    server, _, uploads = answers_of("ckks", cohort)
+    upload = open_message(cohort, uploads.pop("bank-3"), recipient=AGGREGATOR, sender="bank-3").payload
+    forged = seal(cohort, "upload", "key-authority", AGGREGATOR, bytes(upload))
+    with pytest.raises(ProtocolError):
+        send(server, iter([*uploads.items(), ("key-authority", forged)]))

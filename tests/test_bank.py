@@ -1,0 +1,78 @@
+"""A bank trains on its own rows and answers with an update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from secure_fl import Experiment
+from secure_fl.bank import Bank
+from secure_fl.data import FeatureSchema, Moments, Standardization
+from secure_fl.datasets import Dataset, open_dataset
+from secure_fl.training import initial_weights
+
+Small = Callable[..., Experiment]
+START = initial_weights(1)
+
+
+@pytest.fixture(scope="module")
+def dataset(small: Small) -> Dataset:
+    return open_dataset(small())
+
+
+@pytest.fixture
+def make_bank(dataset: Dataset, small: Small) -> Callable[..., Bank]:
+    def make(number: int = 1, **changes: object) -> Bank:
+        bank = Bank(dataset.banks[0], number, small(**changes))
+        total = Moments.from_vector(bank.statistics())
+        schema = dataset.banks[0].train.schema
+        bank.adopt(FeatureSchema.create(schema, Standardization.from_moments(total), dataset.key))
+        return bank
+
+    return make
+
+
+def test_its_statistics_are_those_of_its_training_rows(dataset: Dataset, make_bank: Callable[..., Bank]) -> None:
+    numeric = dataset.banks[0].train.numeric
+    expected = np.concatenate([[len(numeric)], numeric.sum(axis=0), (numeric**2).sum(axis=0)])
+    assert make_bank().statistics() == pytest.approx(expected)
+
+
+def test_its_update_leads_from_the_global_weights_to_its_own(make_bank: Callable[..., Bank], dataset: Dataset) -> None:
+    contribution = make_bank().contribute(START, 1)
+    assert contribution.num_examples == len(dataset.banks[0].train)
+    assert contribution.update.shape == START.shape
+    assert 1e-4 < np.abs(contribution.update).max() < 0.1
+
+
+def test_its_update_repeats_and_depends_on_seed_bank_and_round(make_bank: Callable[..., Bank]) -> None:
+    def update(bank: Bank, round_: int = 1) -> bytes:
+        return bank.contribute(START, round_).update.tobytes()
+
+    assert update(make_bank()) == update(make_bank())
+    others = {update(make_bank(), 2), update(make_bank(number=2)), update(make_bank(seed=9)), update(make_bank())}
+    assert len(others) == 4
+
+
+def test_more_epochs_move_further(make_bank: Callable[..., Bank]) -> None:
+    once, often = (make_bank(local_epochs=n).contribute(START, 1).update for n in (1, 4))
+    assert np.abs(often).mean() > 1.5 * np.abs(once).mean()
+
+
+def test_its_rounding_repeats_and_depends_on_seed_bank_and_round(make_bank: Callable[..., Bank]) -> None:
+    def draw(bank: Bank, round_: int = 1) -> float:
+        return bank.rounding(round_).random()
+
+    assert draw(make_bank()) == draw(make_bank())
+    assert len({draw(make_bank()), draw(make_bank(), 2), draw(make_bank(number=2)), draw(make_bank(seed=9))}) == 4
+
+
+def test_it_cannot_train_before_it_adopted_the_features(dataset: Dataset, small: Small) -> None:
+    with pytest.raises(AssertionError, match="feature schema"):
+        Bank(dataset.banks[0], 1, small()).contribute(START, 1)
+
+
+def test_its_repr_shows_nothing(make_bank: Callable[..., Bank]) -> None:
+    assert "array" not in repr(make_bank())

@@ -1,0 +1,237 @@
+"""The command line as a person meets it: files, tables, one-line errors and exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from secure_fl.cli import main
+
+SMALL = ("--transactions", "12000", "--fraud-share", "0.03", "--rounds", "2")
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        assert "; " in lines[0], "an error says what to do"
+        return lines[0]
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """`secure-fl ARGUMENTS`, in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECURE_FL_KEY", str(tmp_path / "federation.key"))
+
+    def call(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["secure-fl", *map(str, arguments)])
+        previous = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as stop:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        captured = capsys.readouterr()
+        return Done(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small finished run."""
+    target = tmp_path_factory.mktemp("runs") / "one"
+    done = subprocess.run(
+        [sys.executable, "-m", "secure_fl", "run", *SMALL, "--out", str(target)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return target
+
+
+def test_a_run_leaves_its_files_and_nothing_else(finished: Path) -> None:
+    names = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html"}
+    assert {path.name for path in finished.iterdir()} == names
+    assert [path.name for path in finished.parent.iterdir()] == ["one"]
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["schema"] == 1
+    assert [r["round"] for r in metrics["rounds"]] == [1, 2]
+
+
+def test_the_transcript_has_sizes_and_digests_and_no_payload(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "transcript.jsonl").read_text().splitlines()]
+    assert {tuple(line) for line in lines} == {("round", "stage", "sender", "recipient", "bytes", "sha256")}
+    metrics = json.loads((finished / "metrics.json").read_text())
+    for record in metrics["rounds"]:
+        sent = [m for m in lines if m["round"] == record["round"] and m["recipient"] == "aggregator"]
+        assert {m["sender"]: m["bytes"] for m in sent if m["stage"] == "upload"} == record["upload_bytes"]
+
+
+def test_a_run_is_repeated_to_the_same_weights(finished: Path, command: Command) -> None:
+    done = command("run", finished / "experiment.toml", "--out", "again")
+    assert done.status == 0
+    assert "report: again/report.html" in done.out
+    assert Path("again/model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+
+
+def test_options_change_what_a_file_says(finished: Path, command: Command) -> None:
+    done = command("run", finished / "experiment.toml", "--scheme", "plaintext", "--rounds", "1", "--out", "clear")
+    assert done.status == 0
+    metrics = json.loads(Path("clear/metrics.json").read_text())
+    assert (metrics["experiment"]["scheme"], len(metrics["rounds"])) == ("plaintext", 1)
+    assert "every bank's update" in done.out
+
+
+def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
+    assert command("run", finished / "experiment.toml", "--drop", "bank-2@2:upload", "--out", "dropped").status == 0
+    first, second = json.loads(Path("dropped/metrics.json").read_text())["rounds"]
+    assert (first["dropped"], second["dropped"]) == ([], ["bank-2"])
+    assert set(second["upload_bytes"]) == {"bank-1", "bank-3"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--scheme", "caesar"), "no scheme 'caesar'"),
+        (("run", "--bits", "3"), "bits"),
+        (("run", "--bits", "many"), "bits"),
+        (("run", "--bits", "float32"), "float32"),
+        (("run", "--banks", "2"), "banks"),
+        (("run", "--rounds", "0"), "rounds"),
+        (("run", "--rounds", "x"), "--rounds"),
+        (("run", "--threshold", "1"), "threshold of 1"),
+        (("run", "--positive-weight", "nan"), "positive_weight"),
+        (("run", "--drop", "bank-2"), "BANK@ROUND:STAGE"),
+        (("run", "--drop", "bank-9@1:upload"), "bank-9"),
+        (("run", "--drop", "bank-1@1:unmask"), "unmask"),
+        (("run", "--dataset", "rows.csv"), "--label"),
+        (("run", "--dataset", "rows.csv", "--label", "y"), "rows.csv"),
+        (("run", "--label", "y"), "columns of its own"),
+        (("run", "--nonsense"), "--nonsense"),
+        (("run", "absent.toml"), "absent.toml"),
+        (("plan", "--scheme", "caesar"), "caesar"),
+        (("plan", "--banks", "10000", "--parameters", "1000000", "--bits", "24"), "use at most 23 bits"),
+        (("data", "fetch", "moon"), "moon"),
+        (("data", "simulate", "--out", "rows.txt"), "rows.txt"),
+        (("data", "simulate", "--out", "rows.csv", "--fraud-share", "2"), "fraud_share"),
+        (("score", "absent.safetensors", "rows.csv", "--out", "scores.csv"), "absent.safetensors"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(command: Command, arguments: tuple[str, ...], says: str) -> None:
+    done = command(*arguments)
+    assert done.status == 2
+    assert says in done.error
+    assert list(Path().iterdir()) == [], "a refused request leaves nothing behind"
+
+
+def test_an_existing_run_is_kept(finished: Path, command: Command) -> None:
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    done = command("run", *SMALL, "--seed", "5", "--out", finished)
+    assert (done.status, "exists already" in done.error) == (2, True)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+
+
+def test_a_diverged_model_is_a_failure_that_leaves_nothing(command: Command) -> None:
+    done = command("run", *SMALL, "--learning-rate", "1e30", "--out", "diverged")
+    assert (done.status, "diverged" in done.error) == (1, True)
+    assert list(Path().iterdir()) == []
+
+
+def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["secure-fl", "plan", "--banks", "2", "--debug"])
+    with pytest.raises(Exception, match="2 banks is refused"):
+        main()
+
+
+def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("card 4929-1234")
+
+    monkeypatch.setattr("secure_fl.secagg.budget.plan", broken)
+    done = command("plan")
+    assert done.status == 1
+    assert "ZeroDivisionError" in done.error
+    assert "4929" not in done.err + done.out
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_files(tmp_path: Path, how: signal.Signals) -> None:
+    arguments = [sys.executable, "-m", "secure_fl", "run", "--rounds", "1000", "--transactions", "12000"]
+    process = subprocess.Popen(
+        [*arguments, "--fraud-share", "0.03"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("rounds 2/"):
+            break
+    time.sleep(0.2)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("error: interrupted")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_prints_what_a_sum_costs(command: Command) -> None:
+    figures = json.loads(command("plan", "--banks", "10", "--parameters", "1000000", "--bits", "8", "--json").out)
+    assert figures["scheme"] == "ckks"
+    assert figures["bytes_per_parameter"] <= 10.3
+    table = command("plan", "--banks", "10", "--parameters", "1000000", "--bits", "8").out
+    assert re.search(r"ciphertexts +163\b", table)
+
+
+def test_simulate_then_train_on_the_file_then_score(command: Command) -> None:
+    assert (
+        command("data", "simulate", "--out", "rows.csv", "--transactions", "12000", "--fraud-share", "0.03").status == 0
+    )
+    columns = ("--label", "fraud", "--time", "time", "--amount", "amount", "--identifiers", "customer")
+    assert command("run", "--dataset", "rows.csv", *columns, "--rounds", "1", "--out", "one").status == 0
+    assert Path("federation.key").stat().st_mode & 0o777 == 0o600
+    assert Path("federation.key").read_text().strip() not in Path("one/experiment.toml").read_text()
+
+    done = command("score", "one/model.safetensors", "rows.csv", "--out", "scores.csv")
+    assert done.status == 0
+    assert "--history" in done.err
+    scores = list(csv.DictReader(Path("scores.csv").read_text().splitlines()))
+    assert [row["row"] for row in scores] == [str(n) for n in range(1, 12001)]
+    assert all(0 <= float(row["fraud_probability"]) <= 1 for row in scores)
+
+    assert command("score", "one/model.safetensors", "rows.csv", "--history", "rows.csv", "--out", "two.csv").err == ""
+
+    Path("federation.key").unlink()
+    other = command("score", "one/model.safetensors", "rows.csv", "--out", "scores.csv")
+    assert (other.status, "federation key" in other.error) == (2, True)
+    assert list(csv.DictReader(Path("scores.csv").read_text().splitlines())) == scores
+
+
+def test_a_bare_command_shows_help(command: Command) -> None:
+    done = command()
+    assert "Commands" in done.out
+    assert "error" not in done.err
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys; from secure_fl.cli import app; sys.exit('torch' in sys.modules or 'tenseal' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,73 @@
+"""Numbers of any size come out of a sum of small fields exactly."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secure_fl.digits import FRACTION_BITS, FixedPointCodec, digits_for, from_digits, to_digits
+from secure_fl.errors import ConfigurationError
+
+BITS = st.integers(4, 24)
+RESOLUTION = Fraction(1, 2**FRACTION_BITS)
+
+
+@given(bits=BITS, capacity=st.integers(1, 400), data=st.data())
+def test_a_number_of_any_size_survives(bits: int, capacity: int, data: st.DataObject) -> None:
+    number = data.draw(st.integers(0, 2**capacity - 1))
+    digits = to_digits(number, capacity, bits)
+    assert len(digits) == digits_for(capacity, bits)
+    assert digits.min() >= 0
+    assert digits.max() < 2**bits
+    assert from_digits(digits, bits) == number
+
+
+@given(bits=BITS, crowd=st.lists(st.tuples(st.integers(0, 2**128 - 1), st.integers(1, 2_000)), min_size=1, max_size=5))
+def test_summed_digits_are_the_digits_of_the_sum_for_up_to_10000_banks(bits: int, crowd: list[tuple[int, int]]) -> None:
+    summed = np.sum([banks * to_digits(number, 128, bits) for number, banks in crowd], axis=0)
+    assert from_digits(summed, bits) == sum(banks * number for number, banks in crowd)
+
+
+@pytest.mark.parametrize("number", [-1, 2**40, 10**50])
+def test_a_number_that_does_not_fit_is_refused(number: int) -> None:
+    with pytest.raises(ConfigurationError, match="does not fit 40 bits"):
+        to_digits(number, 40, 8)
+
+
+@given(bits=BITS, numerators=st.lists(st.integers(-(2**53), 2**53), min_size=1, max_size=20))
+def test_fixed_point_sums_of_dyadic_numbers_are_exact(bits: int, numerators: list[int]) -> None:
+    codec = FixedPointCodec(count=1, bits=bits)
+    total = np.sum([codec.encode(np.array([n / 2**FRACTION_BITS])) for n in numerators], axis=0)
+    assert codec.decode(total, len(numerators)).tolist() == [sum(numerators) / 2**FRACTION_BITS]
+
+
+@given(bits=BITS, rows=st.lists(st.tuples(*[st.floats(-(2.0**86), 2.0**86)] * 3), min_size=1, max_size=20))
+def test_fixed_point_sums_of_any_reals_are_as_exact_as_float64(bits: int, rows: list[tuple[float, ...]]) -> None:
+    codec = FixedPointCodec(count=3, bits=bits)
+    encoded = [codec.encode(np.array(row)) for row in rows]
+    assert all(len(vector) == codec.length and vector.min() >= 0 and vector.max() < 2**bits for vector in encoded)
+    for column, sum_ in zip(zip(*rows, strict=True), codec.decode(np.sum(encoded, axis=0), len(rows)), strict=True):
+        exact = sum(map(Fraction, column), Fraction(0))
+        assert abs(Fraction(float(sum_)) - exact) <= len(rows) * RESOLUTION + abs(exact) / 2**53
+
+
+def test_ten_thousand_banks_may_send_the_largest_magnitudes() -> None:
+    codec = FixedPointCodec(count=2, bits=24)
+    extremes = np.array([np.nextafter(-(2.0**89), 0), np.nextafter(2.0**89, 0)])
+    assert codec.decode(10_000 * codec.encode(extremes), 10_000).tolist() == (10_000 * extremes).tolist()
+
+
+@pytest.mark.parametrize("value", [2.0**89, -(2.0**89), 1e290])
+def test_a_real_out_of_range_is_refused(value: float) -> None:
+    with pytest.raises(ConfigurationError, match="rescale its column"):
+        FixedPointCodec(count=1, bits=8).encode(np.array([value]))
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, np.inf, -np.inf, np.nan])
+def test_a_real_far_out_of_range_or_not_finite_is_refused(value: float) -> None:
+    with pytest.raises(ConfigurationError):
+        FixedPointCodec(count=1, bits=8).encode(np.array([value]))

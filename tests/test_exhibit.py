@@ -1,0 +1,102 @@
+"""One upload overheard: all of it readable in plaintext, nothing of it in CKKS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from secure_fl import Experiment, Result, run_federation
+from secure_fl.exhibit import Overheard, make_exhibit
+from secure_fl.quantization import Contribution, make_codec
+from secure_fl.results import Exhibit
+from secure_fl.secagg.budget import plan
+from secure_fl.secagg.schemes import SCHEMES
+
+Run = Callable[..., Result]
+Small = Callable[..., Experiment]
+
+
+class Echo:
+    def respond(self, request: bytes) -> bytes:
+        return request[::-1]
+
+
+def test_overhearing_changes_nothing_and_keeps_the_last_answer() -> None:
+    overheard = Overheard("bank-1").listen_to(Echo())
+    assert overheard.answer == b""
+    assert [overheard.respond(request) for request in (b"ab", b"cd")] == [b"ba", b"dc"]
+    assert overheard.answer == b"dc"
+
+
+@pytest.mark.parametrize("scheme", ["plaintext", "ckks"])
+def test_a_bank_that_sent_nothing_shows_nothing(scheme: str) -> None:
+    codec = make_codec(10, 8, clip=1.0, mean_examples=5.0)
+    contribution = Contribution(np.zeros(10), 5)
+    exhibit = make_exhibit(
+        SCHEMES[scheme], plan(scheme, 3, codec.length), codec, contribution, Overheard("bank-2").listen_to(Echo())
+    )
+    assert (exhibit.bank, exhibit.message, exhibit.message_bytes) == ("bank-2", b"", 0)
+    assert exhibit.aggregator_reads is None
+
+
+@pytest.mark.parametrize("bits", [16, 8, "float32"])
+def test_in_plaintext_the_aggregator_reads_the_update(bits: int | str, run_small: Run) -> None:
+    result = run_small(scheme="plaintext", bits=bits)
+    exhibit = result.exhibit
+    assert exhibit.bank == "bank-1"
+    assert exhibit.update.shape == (1024,)
+    assert np.abs(exhibit.update).max() > 1e-4
+    assert exhibit.aggregator_reads is not None
+    # One bank's step: a third of the examples, so about three times the step of the mean, over three banks.
+    share = result.data["banks"]["bank-1"]["train_rows"] / sum(
+        bank["train_rows"] for bank in result.data["banks"].values()
+    )
+    step = (result.rounds[0].quantization_step or 0.0) / (3 * share)
+    error = np.abs(exhibit.aggregator_reads - exhibit.update).max()
+    assert error <= step * 1.001 + 1e-6 * np.abs(exhibit.update).max()
+
+
+def test_in_ckks_the_aggregator_reads_nothing(run_small: Run) -> None:
+    exhibit = run_small().exhibit
+    assert exhibit.aggregator_reads is None
+    assert len(exhibit.message) == 4096
+    assert exhibit.message_bytes == run_small().rounds[0].upload_bytes["bank-1"]
+
+
+def correlation(exhibit: Exhibit) -> float:
+    """The largest correlation of the values with any byte of 2, 4 or 8 that would stand for each of them."""
+
+    def of(width: int, place: int) -> float:
+        column: NDArray[np.uint8] = np.frombuffer(exhibit.message, dtype=np.uint8)[place::width]
+        shown = min(len(column), len(exhibit.update))
+        return float(abs(np.corrcoef(column[:shown], exhibit.update[:shown])[0, 1]))
+
+    return max(of(width, place) for width in (2, 4, 8) for place in range(width))
+
+
+def test_ciphertext_bytes_do_not_correlate_with_the_update(run_small: Run) -> None:
+    """512 values or more: a deviation of 1/sqrt(512) = 0.044, and 0.3 is out of reach of chance."""
+    assert correlation(run_small().exhibit) < 0.3
+    assert correlation(run_small(scheme="plaintext").exhibit) > 0.8
+
+
+def test_the_same_update_is_encrypted_differently_each_time(run_small: Run, small: Small) -> None:
+    first, again = run_small().exhibit, run_federation(small()).exhibit
+    assert np.array_equal(first.update, again.update)
+    same = np.mean(np.frombuffer(first.message, np.uint8) == np.frombuffer(again.message, np.uint8))
+    assert same < 0.1
+
+
+def test_it_shows_a_bank_that_did_not_drop_out(run_small: Run) -> None:
+    result = run_small(drop=("bank-1@1:upload",), scheme="plaintext")
+    assert result.exhibit.bank == "bank-2"
+    assert result.exhibit.aggregator_reads is not None
+
+
+def test_neither_update_nor_message_shows_in_its_repr(run_small: Run) -> None:
+    shown = repr(run_small(scheme="plaintext").exhibit)
+    assert "update" not in shown
+    assert "message=" not in shown
