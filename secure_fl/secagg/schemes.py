@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from secure_fl.secagg import plaintext
+from secure_fl.secagg.additive import deployment as additive
+from secure_fl.secagg.additive.deployment import HOLDERS
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.ckks import deployment as ckks
-from secure_fl.secagg.ckks.encoding import KEY_AUTHORITY
 from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.he.deployment import BFV_CUSTODY, CKKS_CUSTODY, HeDeployment
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.masked import deployment as masked
 from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
 from secure_fl.secagg.messages import Cohort
@@ -68,6 +70,18 @@ class PlaintextDeployment:
         return plaintext.plaintext_server(cohort)
 
 
+def _homomorphic(custody: Custody) -> Scheme:
+    return Scheme(
+        name=custody.scheme,
+        stages=(UPLOAD,),
+        input_stage=UPLOAD,
+        trustees=(KEY_AUTHORITY,),
+        custody=custody,
+        deploy=HeDeployment,
+        read_upload=None,
+    )
+
+
 SCHEMES: Mapping[str, Scheme] = {
     "plaintext": Scheme(
         name="plaintext",
@@ -78,13 +92,15 @@ SCHEMES: Mapping[str, Scheme] = {
         deploy=lambda plan: PlaintextDeployment(),
         read_upload=plaintext.decode_values,
     ),
-    "ckks": Scheme(
-        name="ckks",
-        stages=("upload",),
-        input_stage="upload",
-        trustees=(KEY_AUTHORITY,),
-        custody=ckks.CUSTODY,
-        deploy=ckks.CkksDeployment,
+    "ckks": _homomorphic(CKKS_CUSTODY),
+    "bfv": _homomorphic(BFV_CUSTODY),
+    "additive": Scheme(
+        name="additive",
+        stages=(UPLOAD,),
+        input_stage=UPLOAD,
+        trustees=HOLDERS,
+        custody=additive.CUSTODY,
+        deploy=additive.AdditiveDeployment,
         read_upload=None,
     ),
     "masked": Scheme(

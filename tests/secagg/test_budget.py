@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.budget import FAILURE_BITS, NOISE, PRIME_BITS, SLOTS, CkksPlan, plan
-from secure_fl.secagg.ckks.deployment import CkksDeployment
-from secure_fl.secagg.hazmat.ckks_public import PublicContext
-from secure_fl.secagg.hazmat.ckks_secret import SecretContext
+from secure_fl.secagg.budget import CkksPlan, HeParameters, plan
+from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES, FAILURE_BITS, NOISE
+from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.deployment import HeDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+
+SLOTS = 2048
 
 banks_ = st.one_of(st.integers(3, 40), st.integers(3, 10_000))
 bits_ = st.integers(4, 24)
@@ -41,9 +44,10 @@ def test_an_accepted_plan_keeps_every_promise(banks: int, parameters: int, bits:
     payload_bits = p.fields_per_slot * p.field_bits
     assert banks * (2**bits - 1) < 2**p.field_bits
     assert payload_bits + p.scale_bits + 1 <= p.prime_bits
-    assert p.prime_bits in PRIME_BITS
-    assert sum(p.coeff_mod_bit_sizes) == 109
-    assert max(p.coeff_mod_bit_sizes) <= 60
+    sizes = p.parameters_of_context.coeff_mod_bit_sizes
+    assert p.prime_bits == sizes[0]
+    assert sum(sizes) <= 109
+    assert max(sizes) <= 60
     assert p.failure_bits >= FAILURE_BITS
     assert p.slots * p.fields_per_slot >= parameters
     assert p.ciphertexts * SLOTS >= p.slots
@@ -107,12 +111,12 @@ def test_the_fraud_model_uploads_little() -> None:
     assert ckks_plan(3, 10_379, 8).upload_bytes <= 130_000
 
 
-@pytest.mark.parametrize("prime_bits", PRIME_BITS)
+@pytest.mark.parametrize("prime_bits", CIPHERTEXT_BYTES)
 def test_the_estimate_of_an_upload_is_close(prime_bits: int) -> None:
     p = replace(ckks_plan(3, 3 * SLOTS, 16), fields_per_slot=1, prime_bits=prime_bits, scale_bits=prime_bits - 20)
     cohort = Cohort(p, 1, ("a", "b", "c"), ("key-authority",))
     values = np.random.default_rng(0).integers(0, 1 << 16, p.parameters)
-    upload = CkksDeployment(p).client(cohort, "a", values).respond(seal(cohort, "upload", AGGREGATOR, "a"))
+    upload = HeDeployment(p).client(cohort, "a", values).respond(seal(cohort, "upload", AGGREGATOR, "a"))
     assert p.upload_bytes == pytest.approx(len(upload), rel=0.03)
 
 
@@ -139,14 +143,15 @@ def errors(prime_bits: int, scale_bits: int, banks: int, keys: int, shape: str =
         return np.full(SLOTS, {"low": -largest, "high": largest - 1}[shape], dtype=np.float64)
 
     def one_key() -> NDArray[np.float64]:
-        secret = SecretContext((prime_bits, 109 - prime_bits))
-        public = PublicContext.load(secret.public_key(), scale_bits)
-        updates = [slots() for _ in range(banks)]
+        parameters = HeParameters("ckks", prime_bits, scale_bits=scale_bits)
+        secret = SecretContext(parameters)
+        public = PublicContext.load(secret.public_key(), parameters)
+        updates = [slots().astype(np.int64) for _ in range(banks)]
         total, *others = [public.load_vector(public.encrypt(update)) for update in updates]
         for other in others:
             total.add(other)
         exact: NDArray[np.float64] = np.sum(updates, axis=0)
-        return secret.decrypt(total.serialize(), scale_bits) - exact
+        return secret.decrypt(total.serialize()) - exact
 
     sigma = NOISE * math.sqrt(banks) / 2**scale_bits
     measured: NDArray[np.float64] = np.concatenate([one_key() for _ in range(keys)]) / sigma

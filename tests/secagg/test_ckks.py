@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError, SecretExposureError
 from secure_fl.secagg import plan, simulate
-from secure_fl.secagg.budget import SLOTS, CkksPlan
-from secure_fl.secagg.ckks.client import CkksClient, accept_public_key
-from secure_fl.secagg.ckks.deployment import CkksDeployment
-from secure_fl.secagg.ckks.encoding import decode_slots, encode_slots, join_ciphertexts, split_ciphertexts
-from secure_fl.secagg.hazmat.ckks_public import PublicContext, fingerprint
+from secure_fl.secagg.budget import CkksPlan, HeParameters
+from secure_fl.secagg.hazmat.he_public import PublicContext, fingerprint
+from secure_fl.secagg.he.client import HeClient, accept_public_key
+from secure_fl.secagg.he.deployment import HeDeployment
+from secure_fl.secagg.he.encoding import decode_slots, encode_slots, join_ciphertexts, split_ciphertexts
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.protocol import SecureSum, Stage
 
 AUTHORITY = "key-authority"
+SLOTS = 2048
+PARAMETERS = HeParameters("ckks", 47, scale_bits=16)
 BANKS = ("bank-1", "bank-2", "bank-3")
 CohortFactory = Callable[..., Cohort[Any]]
 Send = Callable[..., Any]
@@ -93,7 +95,7 @@ def test_encoded_slots_are_centred_and_come_back(fields: int, bits: int, banks: 
 
 def test_two_encryptions_of_one_update_differ(make_cohort: CohortFactory) -> None:
     cohort = make_cohort("ckks")
-    client = CkksDeployment(cohort.plan).client(cohort, "bank-1", np.ones(10, dtype=np.int64))
+    client = HeDeployment(cohort.plan).client(cohort, "bank-1", np.ones(10, dtype=np.int64))
     request = seal(cohort, "upload", AGGREGATOR, "bank-1")
     assert client.respond(request) != client.respond(request)
 
@@ -104,7 +106,7 @@ def test_two_encryptions_of_one_update_differ(make_cohort: CohortFactory) -> Non
 @dataclass
 class Round:
     cohort: Cohort[Any]
-    deployment: CkksDeployment
+    deployment: HeDeployment
     updates: IntVector
     send: Send
 
@@ -142,7 +144,7 @@ def round_(make_cohort: CohortFactory, send: Send, random_updates: Callable[...,
     """Three banks, two ciphertexts each, the second one half full."""
     cohort = make_cohort("ckks", 9000)
     assert cohort.plan.ciphertexts == 2
-    return Round(cohort, CkksDeployment(cohort.plan), random_updates(3, 9000, 8), send)
+    return Round(cohort, HeDeployment(cohort.plan), random_updates(3, 9000, 8), send)
 
 
 def test_an_untouched_round_is_exact(round_: Round) -> None:
@@ -183,35 +185,35 @@ def test_the_key_authority_opens_one_sum_a_round(round_: Round) -> None:
 # Contexts
 
 
-def tenseal_context(degree: int = 4096, sizes: tuple[int, ...] = (49, 60)) -> Any:
+def tenseal_context(degree: int = 4096, sizes: tuple[int, ...] = (47, 60)) -> Any:
     return ts.context(ts.SCHEME_TYPE.CKKS, degree, -1, list(sizes), n_threads=1)
 
 
 def test_a_context_with_a_secret_key_is_refused() -> None:
     context = tenseal_context()
     with pytest.raises(SecretExposureError, match="secret key"):
-        PublicContext(context, 18)
+        PublicContext(context, PARAMETERS)
     with pytest.raises(SecretExposureError, match="secret key"):
-        PublicContext.load(context.serialize(save_secret_key=True), 18)
+        PublicContext.load(context.serialize(save_secret_key=True), PARAMETERS)
 
 
 def test_a_secret_key_is_refused_even_with_the_right_fingerprint() -> None:
     data = tenseal_context().serialize(save_secret_key=True)
     with pytest.raises(SecretExposureError):
-        accept_public_key(data, fingerprint(data), 18)
+        accept_public_key(data, fingerprint(data), PARAMETERS)
 
 
 def test_another_public_key_is_refused_before_it_is_parsed(round_: Round) -> None:
-    expected = fingerprint(CkksDeployment(round_.cohort.plan)._public_key)
+    expected = fingerprint(HeDeployment(round_.cohort.plan)._public_key)
     for other in (round_.deployment._public_key, b"", b"no key at all"):
         with pytest.raises(MessageError, match="fingerprint differs"):
-            accept_public_key(other, expected, 18)
+            accept_public_key(other, expected, PARAMETERS)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1])
 def test_a_broken_context_is_refused(round_: Round, cut: int) -> None:
     with pytest.raises((MessageError, SecretExposureError)):
-        PublicContext.load(round_.deployment._public_key[:cut], 18)
+        PublicContext.load(round_.deployment._public_key[:cut], PARAMETERS)
 
 
 # Ciphertexts that a bank might send in place of its own, in an envelope that is valid.
@@ -240,7 +242,7 @@ def _seal_object(body: bytes) -> bytes:
 
 
 CONTEXT = tenseal_context()
-SCALE = 2.0**18
+SCALE = 2.0**16
 HONEST: bytes = ts.ckks_vector(CONTEXT, [0.0] * SLOTS, scale=SCALE).serialize()
 
 
@@ -259,7 +261,7 @@ def crafted(**changes: Any) -> bytes:
 
 def test_the_crafted_ciphertexts_are_as_tenseal_makes_them(round_: Round) -> None:
     """The test of the tests below: what they alter is readable when nothing is altered."""
-    assert (round_.cohort.plan.prime_bits, round_.cohort.plan.scale_bits) == (49, 18)
+    assert round_.cohort.plan.parameters_of_context == PARAMETERS
     assert ckks_vector([SLOTS], [INNER], SCALE) == HONEST
     round_.deployment._public.load_vector(crafted())
     round_.deployment._public.load_vector(HONEST)
@@ -375,13 +377,13 @@ def test_a_flipped_bit_is_refused_or_leaves_the_shape(round_: Round) -> None:
 
 def test_a_ciphertext_under_another_key_does_not_open(round_: Round) -> None:
     """The aggregator cannot tell; the key authority decrypts nonsense, which lies outside the range of sums."""
-    other = Round(round_.cohort, CkksDeployment(round_.cohort.plan), round_.updates, round_.send)
+    other = Round(round_.cohort, HeDeployment(round_.cohort.plan), round_.updates, round_.send)
     with pytest.raises(ProtocolError, match="outside its range"):
         round_.total(bank_2=round_.sealed("bank-2", other.upload("bank-2")))
 
 
 def from_bank_1(round_: Round, values: IntVector) -> IntVector:
-    client = CkksClient(round_.cohort, "bank-1", values, round_.deployment._public)
+    client = HeClient(round_.cohort, "bank-1", values, round_.deployment._public)
     return round_.total(bank_1=client.respond(seal(round_.cohort, "upload", AGGREGATOR, "bank-1")))
 
 

@@ -13,9 +13,10 @@ import pytest
 import tenseal as ts
 
 from secure_fl.secagg import SCHEMES, Scheme
-from secure_fl.secagg.ckks.authority import CkksDecryptor, KeyAuthority
-from secure_fl.secagg.ckks.deployment import CkksDeployment
-from secure_fl.secagg.hazmat.ckks_secret import SecretContext
+from secure_fl.secagg.budget import HeParameters
+from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.authority import HeDecryptor, KeyAuthority
+from secure_fl.secagg.he.deployment import HeDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import SecureSum, ServerHalf, Stage, Transcript
 
@@ -104,12 +105,12 @@ class Canary:
             return any(data[i : i + 32] in self._blocks for i in range(len(data) - 31))
         if isinstance(thing, ts.Context):
             return bool(thing.has_secret_key())
-        return isinstance(thing, (SecretContext, KeyAuthority, CkksDecryptor))
+        return isinstance(thing, (SecretContext, KeyAuthority, HeDecryptor))
 
 
 @pytest.fixture
 def canary() -> Canary:
-    return Canary(SecretContext((49, 60)))
+    return Canary(SecretContext(HeParameters("ckks", 49)))
 
 
 def test_the_canary_knows_a_key_when_it_sees_one(canary: Canary) -> None:
@@ -117,18 +118,18 @@ def test_the_canary_knows_a_key_when_it_sees_one(canary: Canary) -> None:
     for cut in range(0, 64, 7):
         assert canary.sings_at(b"header" + canary.key[2000 + cut : 2064 + cut] + b"trailer")
     assert not canary.sings_at(bytes(range(256)) * 10)
-    assert not canary.sings_at(Canary(SecretContext((49, 60))).key[-5000:])
+    assert not canary.sings_at(Canary(SecretContext(HeParameters("ckks", 49))).key[-5000:])
 
 
 @pytest.mark.parametrize("depth", range(6))
 def test_the_walk_finds_a_planted_key(depth: int) -> None:
     """Hidden in ever new ways behind a suspended generator."""
-    secret = SecretContext((49, 60))
+    secret = SecretContext(HeParameters("ckks", 49))
     hidden: list[object] = [
         secret,
         {"deep": [({1: secret._context},)]},
         lambda: secret,
-        KeyAuthority((49, 60)).decryptor,
+        KeyAuthority(HeParameters("ckks", 49)).decryptor,
         ts.ckks_vector(secret._context, [0.0] * 2048, scale=2.0**18),
         memoryview(Canary(secret).key),
     ]
@@ -161,7 +162,7 @@ class Wires:
 
 def test_the_aggregator_never_holds_the_secret_key(make_cohort: CohortFactory, send: Send) -> None:
     cohort = make_cohort("ckks", 5000)
-    deployed, transcript = CkksDeployment(cohort.plan), Transcript()
+    deployed, transcript = HeDeployment(cohort.plan), Transcript()
     canary = Canary(deployed._authority._secret)
     deployed.setup(cohort, transcript)
     clients = {bank: deployed.client(cohort, bank, np.ones(5000, dtype=np.int64)) for bank in cohort.banks}
@@ -187,7 +188,7 @@ def test_the_aggregator_never_holds_the_secret_key(make_cohort: CohortFactory, s
 
 def test_a_bank_never_holds_the_secret_key(make_cohort: CohortFactory) -> None:
     cohort = make_cohort("ckks")
-    deployed = CkksDeployment(cohort.plan)
+    deployed = HeDeployment(cohort.plan)
     client = deployed.client(cohort, "bank-1", np.ones(10, dtype=np.int64))
     things = reachable(client)
     assert any(isinstance(thing, ts.Context) for thing in things)
@@ -195,7 +196,7 @@ def test_a_bank_never_holds_the_secret_key(make_cohort: CohortFactory) -> None:
 
 
 def test_the_public_key_holds_nothing_that_a_sum_does_not_need() -> None:
-    context = ts.context_from(SecretContext((54, 55)).public_key())
+    context = ts.context_from(SecretContext(HeParameters("ckks", 54)).public_key())
     assert context.has_public_key()
     assert not context.has_secret_key()
     assert not context.has_galois_keys()
@@ -203,4 +204,4 @@ def test_the_public_key_holds_nothing_that_a_sum_does_not_need() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    assert repr(SecretContext((49, 60))) == "SecretContext(...)"
+    assert repr(SecretContext(HeParameters("ckks", 49))) == "SecretContext(...)"

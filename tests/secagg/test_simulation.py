@@ -109,7 +109,7 @@ def test_float32_is_refused_for_integers() -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"no scheme 'rot13'; choose one of ckks, .*plaintext"):
+    with pytest.raises(PlanError, match=r"no scheme 'rot13'; choose one of .*ckks, .*plaintext"):
         simulate("rot13", ONES)
 
 

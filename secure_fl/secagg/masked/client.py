@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Callable, Mapping
 
 from secure_fl.errors import DropoutError, MessageError
+from secure_fl.secagg import ring
 from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, AgreementKey, SigningKey, decrypt, encrypt, verify
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask, subtract_mask
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, split
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_table
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.protocol import require_values
 
@@ -64,7 +66,7 @@ class MaskedClient:
 
     def _share_keys(self, payload: memoryview) -> bytes:
         """Check the neighbours' keys; share the mask key and the self-mask seed t-of-n among them and myself."""
-        for other, row in wire.decode_table(payload, wire.KEYS_BYTES, len(self._cohort.banks)).items():
+        for other, row in decode_table(payload, wire.KEYS_BYTES, len(self._cohort.banks)).items():
             keys, name = wire.AdvertisedKeys.from_bytes(row), self._cohort.banks[other]
             if other not in self._around:
                 raise MessageError(f"{name} is not a neighbour of {self._bank}; the aggregator broke the protocol")
@@ -76,29 +78,29 @@ class MaskedClient:
         mask_shares = split(self._mask.secret(), points, threshold)
         seed_shares = split(self._seed, points, threshold)
         self._held[self._me] = (mask_shares[self._me + 1], seed_shares[self._me + 1])
-        return wire.encode_table(
+        return encode_table(
             {other: self._encrypt_to(other, mask_shares[other + 1] + seed_shares[other + 1]) for other in self._keys}
         )
 
     def _masked_input(self, payload: memoryview) -> bytes:
         """My values, plus my self-mask, plus a mask with each neighbour whose shares I hold."""
-        for other, sealed in wire.decode_table(payload, wire.SEALED_SHARES_BYTES, len(self._cohort.banks)).items():
+        for other, sealed in decode_table(payload, wire.SEALED_SHARES_BYTES, len(self._cohort.banks)).items():
             if other not in self._keys:
                 raise MessageError(f"{self._bank} got shares of a bank without keys; the aggregator broke the protocol")
             shares = self._decrypt_from(other, sealed)
             self._held[other] = (shares[:SHARE_BYTES], shares[SHARE_BYTES:])
         self._masked_with = frozenset(self._held) - {self._me}
         self._require(len(self._held), "shared keys")
-        vector = wire.ring_vector(self._cohort.plan, self._values)
+        vector = ring.to_ring(self._cohort.plan, self._values)
         add_mask(vector, self._seed)
         for other in self._masked_with:
             mask = self._mask.agree(self._keys[other].mask, wire.mask_purpose(self._cohort))
             (add_mask if self._me < other else subtract_mask)(vector, mask)
-        return wire.ring_bytes(self._cohort.plan, vector)
+        return ring.to_bytes(self._cohort.plan, vector)
 
     def _consistency_check(self, payload: memoryview) -> bytes:
         """Sign whose inputs arrived, so that banks can tell whether all were told the same."""
-        self._survivors = wire.decode_numbers(payload, len(self._cohort.banks))
+        self._survivors = decode_numbers(payload, len(self._cohort.banks))
         if self._me not in self._survivors or len(self._survivors) < self._cohort.plan.threshold:
             raise DropoutError(
                 f"{self._bank} was told of {len(self._survivors)} survivors; it opens no sum below the threshold of "
@@ -108,14 +110,14 @@ class MaskedClient:
 
     def _unmask(self, payload: memoryview) -> bytes:
         """For each neighbour one share: of its seed if its input arrived, else of its mask key. Never both."""
-        signatures = wire.decode_table(payload, SIGNATURE_BYTES, len(self._cohort.banks))
+        signatures = decode_table(payload, SIGNATURE_BYTES, len(self._cohort.banks))
         statement = wire.survivors_statement(self._cohort, self._survivors)
         for other, signature in signatures.items():
             name = self._cohort.banks[other]
             verify(self._directory[name], signature, statement, name)
         self._require(len(signatures.keys() & {*self._around, self._me}), "signed the list of survivors")
         arrived = set(self._survivors)
-        return wire.encode_table({other: pair[1 if other in arrived else 0] for other, pair in self._held.items()})
+        return encode_table({other: pair[1 if other in arrived else 0] for other, pair in self._held.items()})
 
     def _require(self, count: int, what: str) -> None:
         if count < self._cohort.plan.share_threshold:

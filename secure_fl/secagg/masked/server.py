@@ -11,11 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from secure_fl.errors import MessageError
+from secure_fl.secagg import ring
 from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.unmasking import take_off_masks
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.numbering import decode_table, encode_numbers, encode_table
 from secure_fl.secagg.protocol import Replies, SecureSum, ServerHalf, Stage, opened, require_threshold
 
 
@@ -38,37 +40,37 @@ def masked_server(cohort: Cohort[MaskedPlan]) -> ServerHalf:
         keys[bank] = wire.AdvertisedKeys.from_bytes(payload)
 
     offered = {u: {v: keys[v].to_bytes() for v in wire.around(cohort, u) if v in keys} for u in keys}
-    asked = asks(wire.SHARE_KEYS, {u: wire.encode_table(rows) for u, rows in offered.items()})
+    asked = asks(wire.SHARE_KEYS, {u: encode_table(rows) for u, rows in offered.items()})
     mail: dict[int, dict[int, bytes]] = defaultdict(dict)  # recipient -> sender -> encrypted shares
     sharing = set()
     for bank, payload in answers(asked, (yield asked)):
-        letters = wire.decode_table(payload, wire.SEALED_SHARES_BYTES, len(banks))
+        letters = decode_table(payload, wire.SEALED_SHARES_BYTES, len(banks))
         if letters.keys() != offered[bank].keys():
             raise MessageError(f"{banks[bank]} did not share its secrets with all its neighbours; repeat without it")
         sharing.add(bank)
         for recipient, sealed in letters.items():
             mail[recipient][bank] = sealed
 
-    total = wire.ring_zeros(plan)
-    asked = asks(wire.MASKED_INPUT, {u: wire.encode_table(mail[u]) for u in sorted(sharing)})
+    total = ring.zeros(plan)
+    asked = asks(wire.MASKED_INPUT, {u: encode_table(mail[u]) for u in sorted(sharing)})
     survivors = set()
     for bank, payload in answers(asked, (yield asked)):
-        total += wire.ring_from_bytes(plan, payload)
+        total += ring.from_bytes(plan, payload)
         survivors.add(bank)
 
-    told = wire.encode_numbers(survivors)
+    told = encode_numbers(survivors)
     asked = asks(wire.CONSISTENCY_CHECK, dict.fromkeys(sorted(survivors), told))
     signatures = {}
     for bank, payload in answers(asked, (yield asked)):
         signatures[bank] = wire.signature_bytes(payload)
 
     witnesses = {u: {u, *wire.around(cohort, u)} & signatures.keys() for u in sorted(signatures)}
-    payloads = {u: wire.encode_table({v: signatures[v] for v in seen}) for u, seen in witnesses.items()}
+    payloads = {u: encode_table({v: signatures[v] for v in seen}) for u, seen in witnesses.items()}
     asked = asks(wire.UNMASK, payloads)
     shares: dict[int, dict[int, bytes]] = defaultdict(dict)  # whose secret -> point -> share
     for bank, payload in answers(asked, (yield asked)):
-        for owner, share in wire.decode_table(payload, SHARE_BYTES, len(banks)).items():
+        for owner, share in decode_table(payload, SHARE_BYTES, len(banks)).items():
             shares[owner][bank + 1] = share
 
     take_off_masks(cohort, total, keys, sharing, survivors, shares)
-    return SecureSum(wire.ring_integers(plan, total), frozenset(banks[bank] for bank in survivors))
+    return SecureSum(ring.to_integers(plan, total), frozenset(banks[bank] for bank in survivors))

@@ -1,4 +1,4 @@
-"""The key authority: the one party that holds the CKKS secret key, and that must never see a single upload."""
+"""The key authority: the one party that holds the homomorphic secret key, and that must never see a single upload."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 
 from secure_fl.errors import DropoutError, ProtocolError
-from secure_fl.secagg.budget import CkksPlan
-from secure_fl.secagg.ckks.encoding import KEY_AUTHORITY, decode_slots, split_ciphertexts
-from secure_fl.secagg.hazmat.ckks_secret import SecretContext
+from secure_fl.secagg.budget import HeParameters, HePlan
+from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, decode_slots, split_ciphertexts
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
 
@@ -21,26 +21,26 @@ class KeyAuthority:
     how many banks a ciphertext sums: a ciphertext does not show it.
     """
 
-    def __init__(self, coeff_mod_bit_sizes: tuple[int, int]) -> None:
-        self._secret = SecretContext(coeff_mod_bit_sizes)
+    def __init__(self, parameters: HeParameters) -> None:
+        self._secret = SecretContext(parameters)
         self._opened: dict[bytes, bytes] = {}
 
     def public_key(self) -> bytes:
         return self._secret.public_key()
 
-    def decryptor(self, cohort: Cohort[CkksPlan]) -> CkksDecryptor:
-        return CkksDecryptor(cohort, self._secret, self._opened)
+    def decryptor(self, cohort: Cohort[HePlan]) -> HeDecryptor:
+        return HeDecryptor(cohort, self._secret, self._opened)
 
 
-class CkksDecryptor:
+class HeDecryptor:
     """The key authority's part in one round: ciphertexts of a sum in, exact integers out."""
 
-    def __init__(self, cohort: Cohort[CkksPlan], secret: SecretContext, opened: dict[bytes, bytes]) -> None:
+    def __init__(self, cohort: Cohort[HePlan], secret: SecretContext, opened: dict[bytes, bytes]) -> None:
         """`opened`: cohort -> digest of the one request that was answered in it; the authority's memory."""
         self._cohort, self._plan, self._secret, self._opened = cohort, cohort.plan, secret, opened
 
     def respond(self, request: bytes) -> bytes:
-        asked = open_message(self._cohort, request, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage="decrypt")
+        asked = open_message(self._cohort, request, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage=DECRYPT)
         contributors = int.from_bytes(asked.payload[:4], "little")
         if not self._plan.threshold <= contributors <= self._plan.banks:
             raise DropoutError(
@@ -51,6 +51,6 @@ class CkksDecryptor:
         if self._opened.setdefault(self._cohort.digest, digest) != digest:
             raise ProtocolError("the key authority was asked to open a second sum of one round; it opens one only")
         ciphertexts = split_ciphertexts(asked.payload[4:], self._plan.ciphertexts)
-        slots = np.concatenate([self._secret.decrypt(c, self._plan.scale_bits) for c in ciphertexts])
+        slots = np.concatenate([self._secret.decrypt(c) for c in ciphertexts])
         total = decode_slots(self._plan, slots, contributors)
-        return seal(self._cohort, "decrypt", KEY_AUTHORITY, AGGREGATOR, pack_bits(total, self._plan.field_bits))
+        return seal(self._cohort, DECRYPT, KEY_AUTHORITY, AGGREGATOR, pack_bits(total, self._plan.field_bits))

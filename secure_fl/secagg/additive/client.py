@@ -1,0 +1,43 @@
+"""A bank's half of an additive sum: split the vector into shares, once, when the aggregator asks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from secure_fl.secagg import ring
+from secure_fl.secagg.additive.wire import UPLOAD, purpose
+from secure_fl.secagg.budget import AdditivePlan
+from secure_fl.secagg.hazmat.agreement import AgreementKey, encrypt
+from secure_fl.secagg.hazmat.prg import SEED_BYTES, subtract_mask
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.protocol import require_values
+
+
+class AdditiveClient:
+    """Shares of the share-holders are PRG(seed); the aggregator's share is what is left of the vector."""
+
+    def __init__(
+        self, cohort: Cohort[AdditivePlan], bank: str, values: IntVector, holders: Mapping[str, bytes]
+    ) -> None:
+        """`holders`: the share-holders' public keys, which banks know by a way the aggregator does not control."""
+        require_values(cohort.plan, values)
+        self._cohort, self._bank, self._values, self._holders = cohort, bank, values, holders
+
+    def respond(self, request: bytes) -> bytes:
+        open_message(self._cohort, request, recipient=self._bank, sender=AGGREGATOR, stage=UPLOAD)
+        share = ring.to_ring(self._cohort.plan, self._values)
+        parts = []
+        for holder in self._cohort.trustees:
+            seed = secrets.token_bytes(SEED_BYTES)
+            subtract_mask(share, seed)
+            parts.append(self._seal_seed(holder, seed))
+        parts.append(ring.to_bytes(self._cohort.plan, share))
+        return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, parts)
+
+    def _seal_seed(self, holder: str, seed: bytes) -> bytes:
+        """The seed under a fresh key agreed with the share-holder."""
+        bound_to = purpose(self._cohort, self._bank, holder)
+        fresh = AgreementKey()
+        return fresh.public + encrypt(fresh.agree(self._holders[holder], bound_to), seed, bound_to)

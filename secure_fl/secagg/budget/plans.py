@@ -1,0 +1,62 @@
+"""The part of a plan that all schemes share, and what a sum of small integers needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from secure_fl.errors import PlanError
+
+FLOAT32 = "float32"
+ENVELOPE_BYTES = 256
+"""Room for a message's header and length fields in the estimate of `upload_bytes`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The numbers that all parties of a secure sum agree on."""
+
+    scheme: str
+    banks: int
+    parameters: int
+    bits: int | None
+    """Bits of a quantized value; None: float32, not quantized."""
+    threshold: int
+    """The fewest banks whose sum may be opened."""
+
+    @property
+    def field_bits(self) -> int:
+        """Bits that the sum of one parameter over all banks needs."""
+        if self.bits is None:
+            return 32
+        return sum_bits(self.bits, self.banks)
+
+    @property
+    def upload_bytes(self) -> int:
+        """Estimate of what one bank sends."""
+        return ENVELOPE_BYTES + math.ceil(self.parameters * (self.bits or 32) / 8)
+
+    def derived(self) -> dict[str, Any]:
+        """Every figure of the plan, for people and scripts."""
+        return {
+            "scheme": self.scheme,
+            "banks": self.banks,
+            "parameters": self.parameters,
+            "bits": self.bits or FLOAT32,
+            "threshold": self.threshold,
+            "field_bits": self.field_bits,
+            "upload_bytes": self.upload_bytes,
+            "bytes_per_parameter": round(self.upload_bytes / self.parameters, 3),
+        }
+
+    def resized(self, parameters: int) -> Self:
+        """The same keys and layout for a vector of another length, at most as long."""
+        if not 1 <= parameters <= self.parameters:
+            raise PlanError(f"the plan is for {self.parameters} parameters, not {parameters}; plan again")
+        return replace(self, parameters=parameters)
+
+
+def sum_bits(bits: int, banks: int) -> int:
+    """Bits of the largest possible sum of `banks` values in [0, 2**bits)."""
+    return bits + (banks - 1).bit_length()

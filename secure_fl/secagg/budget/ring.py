@@ -1,0 +1,101 @@
+"""Plans of the schemes that sum in a ring of integers modulo 2**16, 2**24 or 2**32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from secure_fl.errors import PlanError
+from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan, sum_bits
+from secure_fl.secagg.graph import degree_and_threshold
+
+RINGS = (16, 24, 32)
+SHARE_HOLDERS = 2
+SHARE_ROUTE_BYTES = 120
+"""Per neighbour: encrypted shares, and one opened share at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RingPlan(Plan):
+    """A plan of a sum in a ring."""
+
+    ring_bits: int
+    """Sums are computed modulo 2**ring_bits: 16, 24 or 32."""
+
+    @property
+    def upload_bytes(self) -> int:
+        return ENVELOPE_BYTES + self.parameters * self.ring_bits // 8
+
+    def derived(self) -> dict[str, Any]:
+        return super().derived() | {"ring_bits": self.ring_bits}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdditivePlan(RingPlan):
+    """A plan with the number of share-holders beside the aggregator."""
+
+    share_holders: int
+
+    def derived(self) -> dict[str, Any]:
+        return super().derived() | {"share_holders": self.share_holders}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedPlan(RingPlan):
+    """A plan with the graph of a masked sum."""
+
+    degree: int
+    """With how many other banks each bank exchanges masks and shares."""
+    share_threshold: int
+    """How many of a bank's neighbours, itself included, open one of its secrets."""
+
+    @property
+    def upload_bytes(self) -> int:
+        return super().upload_bytes + 4 * ENVELOPE_BYTES + self.degree * SHARE_ROUTE_BYTES
+
+    def derived(self) -> dict[str, Any]:
+        return super().derived() | {
+            "degree": self.degree,
+            "share_threshold": self.share_threshold,
+        }
+
+
+def plan_masked(banks: int, parameters: int, bits: int | None, threshold: int) -> MaskedPlan:
+    assert bits is not None  # float32 was refused before
+    degree, share_threshold = degree_and_threshold(banks)
+    return MaskedPlan(
+        scheme="masked",
+        banks=banks,
+        parameters=parameters,
+        bits=bits,
+        threshold=threshold,
+        ring_bits=smallest_ring(banks, bits),
+        degree=degree,
+        share_threshold=threshold if degree == banks - 1 else share_threshold,
+    )
+
+
+def plan_additive(banks: int, parameters: int, bits: int | None, threshold: int) -> AdditivePlan:
+    """The smallest ring. Raises `PlanError`."""
+    assert bits is not None  # float32 was refused before
+    return AdditivePlan(
+        scheme="additive",
+        banks=banks,
+        parameters=parameters,
+        bits=bits,
+        threshold=threshold,
+        ring_bits=smallest_ring(banks, bits),
+        share_holders=SHARE_HOLDERS,
+    )
+
+
+def smallest_ring(banks: int, bits: int) -> int:
+    """Bits of the smallest ring in which the sum cannot wrap around. Raises `PlanError`."""
+    width = sum_bits(bits, banks)
+    for ring_bits in RINGS:
+        if width <= ring_bits:
+            return ring_bits
+    raise PlanError(
+        f"the sum of {banks} banks x {bits} bits needs {width} bits and the largest ring has {max(RINGS)}; use at "
+        f"most {bits - (width - max(RINGS))} bits or fewer banks"
+    )

@@ -1,5 +1,0 @@
-"""Additively homomorphic aggregation with CKKS: the aggregator adds ciphertexts that it cannot read.
-
-Three roles in three modules that do not import each other: `client` (a bank encrypts), `server` (the aggregator
-adds), `authority` (the key authority decrypts sums). `encoding` is what all three share.
-"""

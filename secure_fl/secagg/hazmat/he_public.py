@@ -1,0 +1,98 @@
+"""Homomorphic encryption with a public key only: what banks and the aggregator need. The secret half is `he_secret`.
+
+`PublicContext` refuses to be made from anything that holds a secret key. Vectors are whole ciphertexts: TenSEAL fills a
+short vector by repeating it and prints a warning for a long one, so callers pad.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import tenseal as ts
+
+from secure_fl.errors import MessageError, SecretExposureError
+from secure_fl.secagg.budget import HeParameters
+from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
+from secure_fl.secagg.packing import IntVector
+
+_BEGINNING = {"ckks": b"\x0a\x02\x80\x10\x12", "bfv": b"\x0a\x02\x80\x20\x12"}
+"""How TenSEAL's serialization of one whole vector begins: its list of sizes, [2048] or [4096], and its ciphertext."""
+
+
+def fingerprint(public_key: bytes | memoryview) -> bytes:
+    """SHA-256 of a serialized public context: what banks compare to know that they have the authority's key."""
+    return hashlib.sha256(public_key).digest()
+
+
+def read_vector(context: ts.Context, parameters: HeParameters, data: bytes) -> Any:
+    """The TenSEAL vector in `data`, checked to be one whole ciphertext under the parameters. Raises `MessageError`."""
+    load = ts.ckks_vector_from if parameters.scheme == "ckks" else ts.bfv_vector_from
+    try:
+        vector = load(context, data) if data.startswith(_BEGINNING[parameters.scheme]) else None
+    except (ValueError, RuntimeError):
+        vector = None
+    if vector is None or not _is_whole(vector, parameters):
+        raise MessageError("a ciphertext cannot be read or has other parameters than the plan; send it again")
+    return vector
+
+
+def _is_whole(vector: Any, parameters: HeParameters) -> bool:
+    ciphertexts = vector.ciphertext()
+    return (
+        len(ciphertexts) == 1
+        and vector.size() == parameters.slots
+        and ciphertexts[0].size() == 2
+        and ciphertexts[0].poly_modulus_degree() == POLY_MODULUS_DEGREE
+        and ciphertexts[0].is_ntt_form() == (parameters.scheme == "ckks")
+        and ciphertexts[0].scale == (2.0**parameters.scale_bits if parameters.scheme == "ckks" else 1.0)
+        and not ciphertexts[0].is_transparent()
+    )
+
+
+class PublicContext:
+    """A TenSEAL context that can encrypt, load and add, and provably not decrypt."""
+
+    def __init__(self, context: ts.Context, parameters: HeParameters) -> None:
+        if context.has_secret_key():
+            raise SecretExposureError(
+                "a context holds a secret key where only a public one may be; serialize it with save_secret_key=False"
+            )
+        if not context.has_public_key():
+            raise MessageError("a context has no public key to encrypt with; ask the key authority for it")
+        context.auto_relin = context.auto_rescale = context.auto_mod_switch = False
+        self._context = context
+        self._parameters = parameters
+
+    @classmethod
+    def load(cls, data: bytes, parameters: HeParameters) -> PublicContext:
+        """The context in `data`. Raises `SecretExposureError` or `MessageError`."""
+        try:
+            context = ts.context_from(data, n_threads=1)
+        except (ValueError, RuntimeError):
+            raise MessageError("a public context cannot be read; ask the key authority for it again") from None
+        return cls(context, parameters)
+
+    def encrypt(self, slots: IntVector) -> bytes:
+        """One serialized ciphertext of exactly as many values as it has slots."""
+        if self._parameters.scheme == "bfv":
+            return bytes(ts.bfv_vector(self._context, slots.tolist()).serialize())
+        scale = 2.0**self._parameters.scale_bits
+        return bytes(ts.ckks_vector(self._context, slots.tolist(), scale=scale).serialize())
+
+    def load_vector(self, data: bytes) -> EncryptedVector:
+        """The ciphertext in `data`, checked to be one that `encrypt` could have made. Raises `MessageError`."""
+        return EncryptedVector(read_vector(self._context, self._parameters, data))
+
+
+class EncryptedVector:
+    """A loaded ciphertext that others are added to in place."""
+
+    def __init__(self, vector: Any) -> None:
+        self._vector = vector
+
+    def add(self, other: EncryptedVector) -> None:
+        self._vector.add_(other._vector)
+
+    def serialize(self) -> bytes:
+        return bytes(self._vector.serialize())

@@ -1,0 +1,91 @@
+"""A homomorphic scheme set up for one federation in one process: the keys are made, every role can be handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.hazmat.he_public import fingerprint
+from secure_fl.secagg.he.authority import KeyAuthority
+from secure_fl.secagg.he.client import HeClient, accept_public_key
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.server import he_server
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+
+CAN_DECRYPT = {
+    "banks": ("their own update", "the sum of all updates"),
+    AGGREGATOR: ("the sum of all updates, once the key authority has opened it",),
+    KEY_AUTHORITY: ("the sum of all updates",),
+    "observer": (),
+}
+BROKEN_BY = (
+    "aggregator and key authority together: one has the ciphertexts, the other the key",
+    "an aggregator that gives the key authority a single upload and calls it a sum",
+    "an aggregator that has two sums of the same uploads opened, in two rounds, and subtracts them",
+    "a bank and the key authority together, if the bank also obtains another bank's upload",
+    "all banks but one together: they subtract their own updates from the sum",
+)
+ASSUMPTIONS = (
+    "The aggregator follows the protocol (honest but curious), and does not collude with the key authority.",
+    "Banks know the fingerprint of the key authority's public key by a way that the aggregator does not control.",
+    "Ring-LWE at N = 4096 and a 109-bit modulus gives 128-bit security (HomomorphicEncryption.org standard, 2018).",
+    "Banks encrypt values in the range of the plan: one that does not can spoil the sum, unseen.",
+    "An aggregator that shows banks different models is not noticed.",
+    "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy.",
+)
+CKKS_CUSTODY = Custody(
+    scheme="ckks",
+    summary="Updates are encrypted at the bank; the aggregator adds ciphertexts; the key authority opens only the sum.",
+    can_decrypt=CAN_DECRYPT,
+    broken_by=BROKEN_BY,
+    assumptions=(
+        *ASSUMPTIONS,
+        "Sums are rounded to the exact integers before they leave the key authority, which takes CKKS's key-dependent "
+        "error away; that is a safeguard, not a proof of IND-CPA-D security.",
+    ),
+    papers=(
+        "Cheon, Kim, Kim, Song, Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017",
+        "Li, Micciancio, On the Security of Homomorphic Encryption on Approximate Numbers, EUROCRYPT 2021",
+    ),
+)
+BFV_CUSTODY = Custody(
+    scheme="bfv",
+    summary="Updates are encrypted at the bank; the aggregator adds ciphertexts; the key authority opens only the sum.",
+    can_decrypt=CAN_DECRYPT,
+    broken_by=BROKEN_BY,
+    assumptions=ASSUMPTIONS,
+    papers=(
+        "Brakerski, Fully Homomorphic Encryption without Modulus Switching from Classical GapSVP, CRYPTO 2012",
+        "Fan, Vercauteren, Somewhat Practical Fully Homomorphic Encryption, IACR ePrint 2012/144",
+    ),
+)
+
+
+class HeDeployment:
+    """The key authority with its key pair, and the public key as banks and aggregator accepted it.
+
+    In one process one public context serves all of them: it holds nothing that they do not all know.
+    """
+
+    def __init__(self, plan: HePlan) -> None:
+        self._authority = KeyAuthority(plan.parameters_of_context)
+        self._public_key = self._authority.public_key()
+        self._public = accept_public_key(self._public_key, fingerprint(self._public_key), plan.parameters_of_context)
+
+    def setup(self, cohort: Cohort[HePlan], transcript: Transcript) -> None:
+        """The way of the public key, once per federation: key authority -> aggregator -> banks."""
+        for sender, recipients in ((KEY_AUTHORITY, (AGGREGATOR,)), (AGGREGATOR, cohort.banks)):
+            for recipient in recipients:
+                message = seal(cohort, "public_key", sender, recipient, self._public_key)
+                transcript.record(cohort.round, "public_key", sender, recipient, message)
+
+    def client(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
+        return HeClient(cohort, bank, values, self._public)
+
+    def trustees(self, cohort: Cohort[HePlan]) -> Mapping[str, Party]:
+        return {KEY_AUTHORITY: self._authority.decryptor(cohort)}
+
+    def server(self, cohort: Cohort[HePlan]) -> ServerHalf:
+        return he_server(cohort, self._public)
