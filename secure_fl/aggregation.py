@@ -1,45 +1,14 @@
-"""What the rounds of a federation share: the keys of the scheme, the transcript, and what is broadcast."""
+"""What the rounds of a federation share: the keys of the scheme, and the transcript."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from secure_fl.errors import MessageError
 from secure_fl.experiment import Experiment
 from secure_fl.secagg.budget import Plan, plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
-
-_SETTINGS = struct.Struct("<dd")
-
-
-@dataclass(frozen=True)
-class GlobalModel:
-    """What the aggregator broadcasts in a round; all of it is public."""
-
-    weights: NDArray[np.float32] = field(repr=False)
-    """Shape [parameters]."""
-    clip: float
-    """Clip range of weighted updates."""
-    mean_examples: float
-    """Mean number of examples per bank."""
-
-    def to_bytes(self) -> bytes:
-        return _SETTINGS.pack(self.clip, self.mean_examples) + self.weights.astype("<f4").tobytes()
-
-    @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> GlobalModel:
-        if len(data) < _SETTINGS.size or (len(data) - _SETTINGS.size) % 4:
-            raise MessageError("a broadcast model is truncated; ask for it again")
-        clip, mean_examples = _SETTINGS.unpack_from(data)
-        return cls(np.frombuffer(data, dtype="<f4", offset=_SETTINGS.size), clip, mean_examples)
 
 
 class SecureAggregation:
@@ -57,9 +26,8 @@ class SecureAggregation:
         self._deployed.setup(self.cohort(0, longest), self.transcript)
 
     def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
-        """All banks, for one sum of vectors of some length; `context` is bound into every message as a hash."""
-        digest = hashlib.sha256(context).digest()
-        return self.scheme.cohort(self.plan.resized(length), round_, self.experiment.bank_names, digest)
+        """All banks, for one sum of vectors of some length; `context` is bound into every message."""
+        return self.scheme.cohort(self.plan.resized(length), round_, self.experiment.bank_names, context)
 
     def broadcast(self, cohort: Cohort[Plan], payload: bytes) -> dict[str, memoryview]:
         """Send the same payload to every bank; what each of them opened."""

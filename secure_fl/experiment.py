@@ -103,6 +103,10 @@ class Experiment(BaseModel):
     bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
     threshold: int | None = None
     """The fewest banks whose sum is opened; None: a majority."""
+    error_feedback: bool = False
+    """Banks carry over to the next round what quantization took from their update."""
+    downlink: Literal["weights", "sum"] = "weights"
+    """How the model reaches the banks: float32 weights, or the integers of the last sum (smaller, and exact)."""
     initial_clip: Annotated[float, Field(ge=CLIP_RANGE[0], le=CLIP_RANGE[1])] | None = None
     """Clip range of the first round; None: twice what Adam moves a weight by in a round."""
     drop: tuple[str, ...] = ()

@@ -20,21 +20,20 @@ from statistics import median
 
 import numpy as np
 
-from secure_fl.aggregation import GlobalModel, SecureAggregation
+from secure_fl.aggregation import SecureAggregation
 from secure_fl.bank import Bank
 from secure_fl.baselines import train_baselines
 from secure_fl.data import Examples, FeatureSchema, Moments, Standardization, encode
 from secure_fl.datasets import Dataset, open_dataset
 from secure_fl.digits import FixedPointCodec
-from secure_fl.errors import TrainingError
 from secure_fl.exhibit import Overheard, make_exhibit
 from secure_fl.experiment import Experiment
+from secure_fl.global_model import GlobalModel, LastSum
 from secure_fl.metrics import Scores, require_both_classes
 from secure_fl.quantization import CLIP_RANGE, Contribution, FloatVector, MeanUpdate, make_codec, next_clip
 from secure_fl.results import Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.secagg.protocol import Outcome, Transcript, Values
 from secure_fl.training import evaluate, initial_weights, usable_device
-from secure_fl.training.model import FlatWeights
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -57,15 +56,17 @@ def run_federation(experiment: Experiment, progress: Progress = lambda what, don
     require_both_classes(test.fraud)
     progress("transactions", 1, 1)
 
-    clip = experiment.initial_clip or _first_clip(experiment, mean_examples)
+    model = GlobalModel(weights, experiment.initial_clip or _first_clip(experiment, mean_examples), mean_examples)
+    broadcast = model.to_bytes()
+    sends_sums = experiment.downlink == "sum" and aggregation.plan.bits is not None
     rounds: list[RoundRecord] = []
     exhibits: list[Exhibit] = []
     for number in range(1, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
-        done = run_round(aggregation, banks, GlobalModel(weights, clip, mean_examples), number)
-        weights = _apply(weights, done.mean)
-        rounds.append(_record(done, evaluate(weights, test), aggregation.transcript))
-        clip = next_clip(done.mean.update, clip, done.clipped_fraction)
+        done = run_round(aggregation, banks, model, broadcast, number)
+        model = model.updated(done.mean, next_clip(done.mean.update, model.clip, done.clipped_fraction))
+        broadcast = done.last_sum.to_bytes(aggregation.plan, model) if sends_sums else model.to_bytes()
+        rounds.append(_record(done, evaluate(model.weights, test), aggregation.transcript))
         exhibits.append(done.exhibit)
     progress("rounds", experiment.rounds, experiment.rounds)
 
@@ -73,14 +74,14 @@ def run_federation(experiment: Experiment, progress: Progress = lambda what, don
     return Result(
         experiment=experiment.with_key_check(dataset.key_check).model_dump(mode="json", exclude_none=True),
         rounds=tuple(rounds),
-        final=evaluate(weights, test),
+        final=evaluate(model.weights, test),
         local=local,
         central=central,
         custody=aggregation.scheme.custody,
         exhibit=exhibits[0],
         data=dataset.summary(),
         parameters=len(weights),
-        model=Model(weights, schema.to_dict()),
+        model=Model(model.weights, schema.to_dict()),
         transcript=tuple(aggregation.transcript.deliveries),
     )
 
@@ -107,6 +108,7 @@ class RoundOutcome:
     """A round before its model is evaluated."""
 
     number: int
+    last_sum: LastSum
     mean: MeanUpdate
     contributors: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -116,23 +118,26 @@ class RoundOutcome:
     exhibit: Exhibit
 
 
-def run_round(aggregation: SecureAggregation, banks: tuple[Bank, ...], model: GlobalModel, number: int) -> RoundOutcome:
-    """One round of FedAvg with a secure sum."""
-    codec = make_codec(len(model.weights), aggregation.plan.bits, model.clip, model.mean_examples)
-    cohort = aggregation.cohort(number, codec.length, context=model.to_bytes())
-    received = aggregation.broadcast(cohort, model.to_bytes())
+def run_round(
+    aggregation: SecureAggregation, banks: tuple[Bank, ...], model: GlobalModel, broadcast: bytes, number: int
+) -> RoundOutcome:
+    """One round of FedAvg with a secure sum; `broadcast` is how the model reaches the banks."""
+    codec = model.codec(aggregation.plan)
+    cohort = aggregation.cohort(number, codec.length, context=model.digest)
+    received = aggregation.broadcast(cohort, broadcast)
 
     started = time.perf_counter()
-    contributions = {
-        bank.name: bank.contribute(GlobalModel.from_bytes(received[bank.name]).weights, number) for bank in banks
-    }
+    contributions = {}
+    for bank in banks:
+        bank.receive(cohort, received[bank.name])
+        contributions[bank.name] = bank.train(number)
     train_seconds = time.perf_counter() - started
 
     values: dict[str, Values] = {}
     encode_seconds: dict[str, float] = {}
     for bank in banks:
         started = time.perf_counter()
-        values[bank.name] = codec.encode(contributions[bank.name], bank.rounding(number))
+        values[bank.name] = bank.encode(contributions[bank.name], cohort.plan, number)
         encode_seconds[bank.name] = time.perf_counter() - started
     clients = {name: aggregation.client(cohort, name, vector) for name, vector in values.items()}
     speaking = [name for name in clients if name not in aggregation.dropping(number)] or list(clients)
@@ -144,9 +149,13 @@ def run_round(aggregation: SecureAggregation, banks: tuple[Bank, ...], model: Gl
     mean = codec.decode(outcome.sum.total, len(outcome.sum.contributors))
     decode_seconds = time.perf_counter() - started
     contributors = tuple(name for name in cohort.banks if name in outcome.sum.contributors)
+    for bank in banks:
+        if bank.name in contributors:
+            bank.settle(contributions[bank.name], values[bank.name], cohort.plan)
     exact = exact_mean([contributions[name] for name in contributors])
     return RoundOutcome(
         number=number,
+        last_sum=LastSum(outcome.sum.total, len(contributors)),
         mean=mean,
         contributors=contributors,
         dropped=tuple(name for name in cohort.banks if name not in contributors),
@@ -195,14 +204,6 @@ def _record(done: RoundOutcome, scores: Scores, transcript: Transcript) -> Round
         clipped_fraction=done.clipped_fraction,
         seconds=done.seconds,
     )
-
-
-def _apply(weights: FlatWeights, mean: MeanUpdate) -> FlatWeights:
-    with np.errstate(over="ignore"):
-        updated: FlatWeights = (weights + mean.update).astype(np.float32)
-    if not np.isfinite(updated).all():
-        raise TrainingError("the global model diverged: its weights are no longer finite; lower the learning rate")
-    return updated
 
 
 def _first_clip(experiment: Experiment, mean_examples: float) -> float:

@@ -8,29 +8,11 @@ import numpy as np
 import pytest
 
 from secure_fl import Experiment
-from secure_fl.aggregation import GlobalModel, SecureAggregation
+from secure_fl.aggregation import SecureAggregation
 from secure_fl.errors import DropoutError, MessageError, RequestError
 
 Small = Callable[..., Experiment]
 SCHEMES = ("plaintext", "ckks")
-
-
-def test_a_model_survives_the_broadcast() -> None:
-    weights = np.array([1.5, -0.0, 3e-38], dtype=np.float32)
-    received = GlobalModel.from_bytes(GlobalModel(weights, 0.1, 1 / 3).to_bytes())
-    assert received.weights.tobytes() == weights.tobytes()
-    assert (received.clip, received.mean_examples) == (0.1, 1 / 3)
-
-
-@pytest.mark.parametrize("length", [0, 15, 17, 18, 19])
-def test_a_truncated_broadcast_is_refused(length: int) -> None:
-    sent = GlobalModel(np.zeros(3, dtype=np.float32), 0.1, 10.0).to_bytes()
-    with pytest.raises(MessageError, match="truncated"):
-        GlobalModel.from_bytes(sent[:length])
-
-
-def test_the_weights_do_not_show() -> None:
-    assert "weights" not in repr(GlobalModel(np.zeros(3, dtype=np.float32), 0.1, 10.0))
 
 
 def integers(aggregation: SecureAggregation, length: int = 50) -> dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
