@@ -28,6 +28,7 @@ data_app = typer.Typer(help="Fetch or simulate transactions.", no_args_is_help=T
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130
+_SCHEMES = "plaintext, additive, masked, ckks or bfv."
 _TRANSACTIONS, _BANKS, _TRAINING, _SUM = "Transactions", "Banks", "Training", "Secure sum"
 
 
@@ -81,10 +82,16 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats the experiment.", rich_help_panel=_TRAINING)] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.", rich_help_panel=_TRAINING)] = None,
-    scheme: Annotated[str | None, typer.Option(help="plaintext or ckks.", rich_help_panel=_SUM)] = None,
+    scheme: Annotated[str | None, typer.Option(help=_SCHEMES, rich_help_panel=_SUM)] = None,
     bits: Annotated[str | None, typer.Option(help="4 to 24, or float32.", rich_help_panel=_SUM)] = None,
     threshold: Annotated[
         int | None, typer.Option(help="Fewest banks whose sum is opened.", rich_help_panel=_SUM)
+    ] = None,
+    error_feedback: Annotated[
+        bool | None, typer.Option("--error-feedback", help="Carry over what rounding took.", rich_help_panel=_SUM)
+    ] = None,
+    downlink: Annotated[
+        str | None, typer.Option(help="weights, or sum: the last sum's integers.", rich_help_panel=_SUM)
     ] = None,
 ) -> None:
     """Train one model across banks with a secure sum in every round, and write a report."""
@@ -115,7 +122,7 @@ def _run(path: Path | None, changes: dict[str, Any], out: Path | None) -> None:
 
 @app.command()
 def plan(
-    scheme: Annotated[str, typer.Option(help="plaintext or ckks.")] = "ckks",
+    scheme: Annotated[str, typer.Option(help=_SCHEMES)] = "ckks",
     banks: Annotated[int, typer.Option(help="How many banks.")] = 3,
     parameters: Annotated[int, typer.Option(help="Length of the vectors to be summed.")] = 10_369,
     bits: Annotated[str, typer.Option(help="4 to 24, or float32.")] = "8",
@@ -131,6 +138,38 @@ def plan(
         typer.echo(json.dumps(planned.derived()))
     else:
         print_plan(planned)
+
+
+@app.command()
+def bench(
+    schemes: Annotated[str | None, typer.Option(help="Names, separated by commas.  [default: all]")] = None,
+    banks: Annotated[str | None, typer.Option(help="Numbers of banks, such as 3,10.  [default: 3,10]")] = None,
+    parameters: Annotated[str | None, typer.Option(help="Lengths of updates.  [default: 10369,100000]")] = None,
+    bits: Annotated[str, typer.Option(help="4 to 24, or float32 (plaintext only).")] = "8",
+    repeat: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 5,
+    peers: Annotated[bool, typer.Option("--peers", help="Measure TenSEAL, NVFlare and Flower too.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A file for one self-contained page.")] = None,
+    drop_sweep: Annotated[bool, typer.Option("--drop-sweep", help="Let more and more banks vanish.")] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="3 to 1,000 banks and 10^4 to 10^7 parameters, once each.")
+    ] = False,
+) -> None:
+    """Measure the schemes side by side on the same updates: seconds, bytes and error."""
+    from secure_fl.bench.command import run_command
+
+    run_command(
+        schemes=schemes,
+        banks=banks,
+        parameters=parameters,
+        bits=bits,
+        repeat=repeat,
+        peers=peers,
+        json_file=json_file,
+        html_file=html,
+        drop_sweep=drop_sweep,
+        scale=scale,
+    )
 
 
 @data_app.command()

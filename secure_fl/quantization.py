@@ -98,11 +98,15 @@ class QuantizedCodec:
 
     def encode(self, contribution: Contribution, rng: np.random.Generator) -> NDArray[np.int64]:
         weighted = _weighted(contribution, self.mean_examples)
-        inside = np.clip(weighted, -self.clip, self.clip)
-        clipped = int(np.count_nonzero(inside != weighted))
-        quantized = np.floor((inside + self.clip) / self.unit + rng.random(len(inside))).astype(np.int64)
+        scaled = np.clip(weighted, -self.clip, self.clip)
+        clipped = int(np.count_nonzero(scaled != weighted))
+        scaled += self.clip
+        scaled /= self.unit
+        scaled += rng.random(len(scaled), dtype=np.float32)
+        quantized = scaled.astype(np.int64)  # cuts off what is behind the point: the floor, as nothing is negative
+        np.minimum(quantized, 2**self.bits - 1, out=quantized)
         counts = [to_digits(count, COUNT_BITS, self.bits) for count in (contribution.num_examples, clipped)]
-        return np.concatenate([np.minimum(quantized, 2**self.bits - 1), *counts])
+        return np.concatenate([quantized, *counts])
 
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
         integers = total.astype(np.int64)

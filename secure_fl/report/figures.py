@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -54,6 +55,26 @@ def bytes_per_bank(result: Result, float32_bytes: int, width: int) -> Figure:
     if len(banks) > MANY_BANKS:
         return _byte_ranges(result.rounds, float32_bytes, width)
     return _byte_bars(banks, result.rounds, float32_bytes, width)
+
+
+def auprc_for_bytes(result: Result, float32_bytes: int, width: int) -> Figure:
+    """AUPRC against what one bank has uploaded so far, beside the same rounds sent as float32 in the clear."""
+    figure = blank(width, 260)
+    axes = figure.add_subplot()
+    auprc = [record.auprc for record in result.rounds]
+    sent = np.cumsum([median(record.upload_bytes.values() or [0]) for record in result.rounds])
+    clear = np.cumsum([float32_bytes] * len(result.rounds))
+    axes.plot(clear, auprc, color=WARM, linewidth=1.8, dashes=(5, 3), marker=_marker(result.rounds), markersize=4.5)
+    axes.plot(sent, auprc, color=ACCENT, linewidth=2.6, marker=_marker(result.rounds), markersize=6)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(_ticks(5 if width >= WIDE else 3))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: bytes_text(value)))
+    axes.set_xlabel("Sent by one bank so far")
+    axes.yaxis.set_major_locator(_ticks(4))
+    axes.yaxis.grid(True)
+    axes.set_axisbelow(True)
+    axes.set_title("AUPRC on the test set", loc="left", fontsize=11.5, color=SOFT)
+    return figure
 
 
 def seconds_per_round(result: Result, width: int) -> Figure:

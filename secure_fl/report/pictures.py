@@ -31,6 +31,7 @@ class Pictures:
 
     curves: Picture
     bytes: Picture
+    quality: Picture
     seconds: Picture
     update: Markup
     message: Markup
@@ -48,6 +49,9 @@ def draw(result: Result, float32_bytes: int) -> Pictures:
         return Pictures(
             curves=_both("curves", _describe_curves(result), lambda w: figures.learning_curves(result, w)),
             bytes=_both("bytes", _describe_bytes(result), lambda w: figures.bytes_per_bank(result, float32_bytes, w)),
+            quality=_both(
+                "quality", _describe_quality(result), lambda w: figures.auprc_for_bytes(result, float32_bytes, w)
+            ),
             seconds=_both("seconds", _describe_seconds(result), lambda w: figures.seconds_per_round(result, w)),
             update=exhibit.update_grid(
                 shown.update,
@@ -80,6 +84,14 @@ def _both(name: str, label: str, draw_at: Callable[[int], Figure], wide: int = f
     return Picture(
         wide=to_svg(draw_at(wide), f"{name}-wide", label),
         narrow=to_svg(draw_at(_NARROW), f"{name}-narrow", label),
+    )
+
+
+def _describe_quality(result: Result) -> str:
+    first, last = result.rounds[0], result.rounds[-1]
+    return (
+        f"AUPRC against the bytes that one bank has uploaded, from {score_text(first.auprc)} after the first round to "
+        f"{score_text(last.auprc)} after the last"
     )
 
 

@@ -1,12 +1,17 @@
 """Who masks with whom: everybody with everybody, or for many banks a random k-regular graph (Bell et al. 2020).
 
 The graph is a Harary graph, k/2 neighbours on each side of a circle, whose order is a random permutation that all
-parties derive from the cohort. Its degree is the smallest that keeps three failures unlikely (Bell et al., section 3),
-when a share CORRUPT of the banks works with the aggregator and a share DROPPED vanishes:
+parties derive from the cohort. A bank's secrets are shared among itself and its k neighbours, t of whom open one. k and
+t are such that three failures are unlikely (after Bell et al., section 3), when a share CORRUPT of the banks works with
+the aggregator and a share DROPPED vanishes:
 
-    some bank has t corrupt neighbours, who could open both its secrets      2**-SECURITY
-    corrupt and dropped banks cut the circle, so that partial sums leak      2**-SECURITY
-    some bank keeps fewer than t neighbours, so that the sum cannot end      2**-CORRECTNESS
+    an aggregator that tells banks different stories opens both secrets of a bank: it needs 2t - (k + 1) corrupt banks
+    around it, since the others answer once; that also keeps it from cutting the circle into arcs   2**-SECURITY
+    corrupt and dropped banks cut the circle by themselves, so that partial sums leak               2**-SECURITY
+    a bank that vanished keeps fewer than t neighbours, so that the sum cannot end                  2**-CORRECTNESS
+
+k is the smallest degree with such a t, and t the largest that the last line allows. On the complete graph t is the
+plan's threshold: more than half, which withstands an aggregator alone; each bank that works with it needs one more.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from functools import lru_cache
 from math import comb, log2
 
 SECURITY, CORRECTNESS = 40, 20
-CORRUPT = DROPPED = 0.2
+CORRUPT = DROPPED = 0.1
 COMPLETE_UP_TO = 100
 """Below about this many banks the sparse graph saves nothing."""
 
@@ -32,7 +37,7 @@ def degree_and_threshold(banks: int) -> tuple[int, int]:
     return banks - 1, banks // 2 + 1
 
 
-@lru_cache
+@lru_cache(maxsize=4)
 def neighbours(banks: int, degree: int, seed: bytes) -> tuple[tuple[int, ...], ...]:
     """The neighbours of each bank, sorted; banks are numbered from 0."""
     if degree >= banks - 1:
@@ -46,12 +51,12 @@ def neighbours(banks: int, degree: int, seed: bytes) -> tuple[tuple[int, ...], .
 
 
 def _threshold(banks: int, degree: int) -> int | None:
-    """The smallest majority of a neighbourhood that corrupt banks do not reach and survivors do."""
-    for threshold in range(degree // 2 + 1, degree + 1):
-        if _rare(banks, _tail(banks - 1, int(CORRUPT * banks), degree, threshold), SECURITY):
-            survivors = int((1 - DROPPED) * banks)
-            missing = _tail(banks - 1, banks - 1 - survivors, degree, degree - threshold + 1)
-            return threshold if _rare(banks, missing, CORRECTNESS) else None
+    """The largest number of share-holders that survivors reach, if corrupt banks cannot open two secrets with it."""
+    holders, corrupt, dropped = degree + 1, int(CORRUPT * banks), int(DROPPED * banks)
+    for threshold in range(holders, holders // 2, -1):
+        if _rare(banks, _tail(banks - 1, dropped, degree, degree - threshold + 1), CORRECTNESS):
+            opened = _tail(banks - 1, corrupt, degree, 2 * threshold - holders)
+            return threshold if _rare(banks, opened, SECURITY) else None
     return None
 
 

@@ -19,7 +19,7 @@ def decode_numbers(data: bytes | memoryview, below: int) -> tuple[int, ...]:
     if len(data) % _NUMBER.size:
         raise MessageError("a list of banks is truncated; the round must be repeated")
     numbers = tuple(number for (number,) in _NUMBER.iter_unpack(data))
-    if any(a >= b for a, b in zip(numbers, (*numbers[1:], below), strict=True)):
+    if any(a >= b for a, b in zip(numbers, (*numbers[1:], below), strict=False)):
         raise MessageError("a list of banks names one twice or an unknown one; the round must be repeated")
     return numbers
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError
@@ -125,6 +126,8 @@ def require_values(plan: Plan, values: Values) -> None:
     """Raises `ConfigurationError` unless `values` is what the plan is for: one bank's vector, in range."""
     if values.shape != (plan.parameters,):
         raise ConfigurationError(f"{values.shape} values do not fit a plan for {plan.parameters}; plan again")
+    if not np.issubdtype(values.dtype, np.floating if plan.bits is None else np.integer):
+        raise ConfigurationError(f"values of type {values.dtype} do not fit the plan; quantize them first")
     if plan.bits is not None and (values.min() < 0 or values.max() >= 1 << plan.bits):
         raise ConfigurationError(f"a value lies outside [0, 2**{plan.bits}); clip it or use more bits")
 

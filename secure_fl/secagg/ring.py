@@ -12,16 +12,19 @@ from secure_fl.secagg.packing import IntVector
 
 def to_ring(plan: RingPlan, values: IntVector) -> RingVector:
     """Values as the machine words in which the ring is computed; a ring of 2**24 lives in 32-bit words."""
-    return values.astype(np.uint16 if plan.ring_bits == 16 else np.uint32)
+    return values.astype(_word(plan))
 
 
 def zeros(plan: RingPlan) -> RingVector:
-    return to_ring(plan, np.zeros(plan.parameters, dtype=np.int64))
+    return np.zeros(plan.parameters, dtype=_word(plan))
 
 
 def to_integers(plan: RingPlan, total: RingVector) -> IntVector:
     """The words of a sum as int64."""
-    return total.astype(np.int64) & ((1 << plan.ring_bits) - 1)
+    integers = total.astype(np.int64)
+    if plan.ring_bits == 24:
+        integers &= (1 << 24) - 1
+    return integers
 
 
 def to_bytes(plan: RingPlan, vector: RingVector) -> bytes:
@@ -32,7 +35,7 @@ def to_bytes(plan: RingPlan, vector: RingVector) -> bytes:
 
 
 def from_bytes(plan: RingPlan, data: memoryview) -> RingVector:
-    """The inverse of `ring_bytes`. Raises `MessageError`."""
+    """The inverse of `to_bytes`. Raises `MessageError`."""
     if len(data) != plan.parameters * plan.ring_bits // 8:
         raise MessageError("a masked input has the wrong length; its bank must send it again")
     if plan.ring_bits == 24:
@@ -40,3 +43,7 @@ def from_bytes(plan: RingPlan, data: memoryview) -> RingVector:
         wide[:, :3] = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
         return wide.view("<u4").reshape(-1)
     return np.frombuffer(data, dtype=f"<u{plan.ring_bits // 8}")
+
+
+def _word(plan: RingPlan) -> type[np.uint16 | np.uint32]:
+    return np.uint16 if plan.ring_bits == 16 else np.uint32

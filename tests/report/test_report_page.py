@@ -80,7 +80,7 @@ def test_page_is_whole_and_loads_nothing(make_result: MakeResult, shape: dict[st
 def test_drawings_are_well_formed_and_follow_the_colours_of_the_page(make_result: MakeResult) -> None:
     page = render(make_result(rounds=3))
     found = drawings(page)
-    assert len(found) == 2 * 5 + 2
+    assert len(found) == 2 * 6 + 2
     for drawing in found:
         ElementTree.fromstring(drawing)
         assert not re.search(r"#[0-9a-f]{6}\b", drawing)

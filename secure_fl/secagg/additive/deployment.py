@@ -27,6 +27,7 @@ CUSTODY = Custody(
     },
     broken_by=(
         f"the aggregator and all {SHARE_HOLDERS} share-holders together",
+        "an aggregator that has a round repeated without one bank, and subtracts the two sums",
         "all banks but one together: they subtract their own updates from the sum",
     ),
     assumptions=(

@@ -26,6 +26,7 @@ class AgreementKey:
     def __init__(self, secret: bytes | None = None) -> None:
         self._key = X25519PrivateKey.generate() if secret is None else X25519PrivateKey.from_private_bytes(secret)
         self.public = self._key.public_key().public_bytes_raw()
+        self._shared: dict[bytes, bytes] = {}
 
     def __repr__(self) -> str:
         return "AgreementKey(...)"
@@ -36,13 +37,12 @@ class AgreementKey:
 
     def agree(self, other: bytes, purpose: bytes) -> bytes:
         """A 256-bit key that both ends derive; `purpose` binds it to one use. Raises `MessageError`."""
-        try:
-            shared = self._key.exchange(X25519PublicKey.from_public_bytes(other))
-        except ValueError:
-            raise MessageError(
-                "a public key is not usable for key agreement; its bank must advertise another"
-            ) from None
-        return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(shared)
+        if other not in self._shared:
+            try:
+                self._shared[other] = self._key.exchange(X25519PublicKey.from_public_bytes(other))
+            except ValueError:
+                raise MessageError("a public key is not usable for key agreement; use another") from None
+        return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(self._shared[other])
 
 
 class SigningKey:

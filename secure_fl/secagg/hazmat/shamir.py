@@ -19,7 +19,12 @@ SECRET_BYTES = 32
 
 
 def split(secret: bytes, points: Sequence[int], threshold: int) -> dict[int, bytes]:
-    """One share for each point (distinct, from 1); any `threshold` of them give the 32-byte secret back."""
+    """One share for each point (distinct, from 1); any `threshold` of them give the 32-byte secret back.
+
+    Raises `ProtocolError` where that is not possible.
+    """
+    if len(set(points)) < len(points) or min(points) < 1:
+        raise ProtocolError("a secret is shared at points that repeat or are below 1; use distinct points from 1")
     coefficients = [int.from_bytes(secret, "big"), *(secrets.randbelow(PRIME) for _ in range(threshold - 1))]
     return {point: _evaluate(coefficients, point).to_bytes(SHARE_BYTES, "big") for point in points}
 

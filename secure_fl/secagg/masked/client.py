@@ -70,8 +70,13 @@ class MaskedClient:
             keys, name = wire.AdvertisedKeys.from_bytes(row), self._cohort.banks[other]
             if other not in self._around:
                 raise MessageError(f"{name} is not a neighbour of {self._bank}; the aggregator broke the protocol")
-            keys.verify(self._cohort, name, self._directory[name])
+            keys.verify(self._cohort, name, self._identity_of(name))
             self._keys[other] = keys
+        public = [key for keys in self._keys.values() for key in (keys.channel, keys.mask)]
+        if len({*public, self._channel.public, self._mask.public}) < len(public) + 2:
+            raise MessageError(
+                f"two keys around {self._bank} are the same: some bank copied another's; repeat without it"
+            )
         threshold = self._cohort.plan.share_threshold
         self._require(len(self._keys) + 1, "advertised keys")
         points = [other + 1 for other in (*self._keys, self._me)]
@@ -94,7 +99,7 @@ class MaskedClient:
         vector = ring.to_ring(self._cohort.plan, self._values)
         add_mask(vector, self._seed)
         for other in self._masked_with:
-            mask = self._mask.agree(self._keys[other].mask, wire.mask_purpose(self._cohort))
+            mask = self._mask.agree(self._keys[other].mask, wire.mask_purpose(self._cohort, self._me, other))
             (add_mask if self._me < other else subtract_mask)(vector, mask)
         return ring.to_bytes(self._cohort.plan, vector)
 
@@ -114,10 +119,15 @@ class MaskedClient:
         statement = wire.survivors_statement(self._cohort, self._survivors)
         for other, signature in signatures.items():
             name = self._cohort.banks[other]
-            verify(self._directory[name], signature, statement, name)
+            verify(self._identity_of(name), signature, statement, name)
         self._require(len(signatures.keys() & {*self._around, self._me}), "signed the list of survivors")
         arrived = set(self._survivors)
         return encode_table({other: pair[1 if other in arrived else 0] for other, pair in self._held.items()})
+
+    def _identity_of(self, name: str) -> bytes:
+        if name not in self._directory:
+            raise MessageError(f"{self._bank} does not know the identity key of {name}; exchange keys before the round")
+        return self._directory[name]
 
     def _require(self, count: int, what: str) -> None:
         if count < self._cohort.plan.share_threshold:
@@ -132,4 +142,9 @@ class MaskedClient:
 
     def _decrypt_from(self, other: int, sealed: bytes) -> bytes:
         purpose = wire.channel_purpose(self._cohort, other, self._me)
-        return decrypt(self._channel.agree(self._keys[other].channel, purpose), sealed, purpose)
+        try:
+            return decrypt(self._channel.agree(self._keys[other].channel, purpose), sealed, purpose)
+        except MessageError:
+            raise MessageError(
+                f"the shares from {self._cohort.banks[other]} to {self._bank} were altered; the round must be repeated"
+            ) from None

@@ -21,17 +21,23 @@ CUSTODY = Custody(
         "observer": (),
     },
     broken_by=(
-        "the aggregator with the share threshold of a bank's neighbours: they open its seed and its mask key",
+        "the aggregator with t banks around a bank (t of n, the threshold): they call everybody else dropped",
+        "an aggregator that tells banks different stories, with 2t - n banks: two groups open both secrets of a bank",
+        "an aggregator that has a round repeated without one bank, and subtracts the two sums",
         "all banks but one together: they subtract their own updates from the sum",
         "an aggregator that makes up banks, unless banks know each other's identity keys by another way",
     ),
     assumptions=(
         "Banks know each other's identity keys by a way that the aggregator does not control.",
-        "Fewer banks than the threshold work with the aggregator; every threshold is more than half.",
+        "A threshold of more than half withstands a lying aggregator alone; two thirds, one with a third of the banks.",
+        "With over 100 banks each masks with a random few; n is then the number of a bank's share-holders, and a tenth "
+        "of all banks may work with the aggregator.",
+        "That graph's order is derived from public values: an aggregator that tries many models to place its own banks "
+        "around a victim is outside this analysis (semi-honest sampling, Bell et al.).",
         "X25519, HKDF-SHA256, AES-256 and Ed25519 are secure; masks hide computationally.",
-        "With many banks, each masks with a random few; the order is derived from public values, so an aggregator that "
-        "tries many models to place its own banks around a victim is outside this analysis (semi-honest, Bell et al.).",
-        "An aggregator that shows banks different models gets noise: masks depend on the model that was broadcast.",
+        "Banks refuse a model that their cohort did not agree on, and masks depend on it: groups that were shown "
+        "different models do not sum together.",
+        "The commitment to the self-mask seed, by which wrong shares are found out, is an addition to the paper.",
         "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy.",
     ),
     papers=(

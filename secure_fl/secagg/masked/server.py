@@ -2,7 +2,7 @@
 
 It forwards keys and encrypted shares, adds masked inputs as they arrive, and takes off what does not cancel: the
 self-masks of the banks whose input arrived, and the pairwise masks of those that vanished after sharing. It asks for
-one kind of share of each bank, and 2t > n means that it cannot collect enough of both.
+one kind of share of each bank; with 2t > n, and banks that answer once, an aggregator alone cannot collect both.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def take_off_masks(
         if key.public != keys[bank].mask:
             raise _inconsistent(cohort, bank)
         for other in survivors & set(wire.around(cohort, bank)):
-            mask = key.agree(keys[other].mask, wire.mask_purpose(cohort))
+            mask = key.agree(keys[other].mask, wire.mask_purpose(cohort, bank, other))
             (subtract_mask if other < bank else add_mask)(total, mask)  # the survivor's mask, taken off
 
 

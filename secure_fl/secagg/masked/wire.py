@@ -62,12 +62,13 @@ def around(cohort: Cohort[MaskedPlan], bank: int) -> tuple[int, ...]:
     return neighbours(len(cohort.banks), cohort.plan.degree, cohort.digest)[bank]
 
 
-def mask_purpose(cohort: Cohort[MaskedPlan]) -> bytes:
-    """Binds pairwise masks to the round, the cohort and the broadcast model (Pasquini, Francati, Ateniese, CCS 2022).
+def mask_purpose(cohort: Cohort[MaskedPlan], one: int, other: int) -> bytes:
+    """Binds a pairwise mask to its pair, the round, the cohort and the model (Pasquini, Francati, Ateniese, CCS 2022).
 
-    Banks that were shown different models derive different masks, which do not cancel: the sum is noise.
+    The pair, so that a bank that copies another's key does not get its masks; the model, so that banks that were shown
+    different ones derive masks that do not cancel.
     """
-    return b"secure_fl pairwise mask" + cohort.digest
+    return b"secure_fl pairwise mask" + cohort.digest + encode_numbers([one, other])
 
 
 def channel_purpose(cohort: Cohort[MaskedPlan], sender: int, recipient: int) -> bytes:

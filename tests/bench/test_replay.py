@@ -1,0 +1,29 @@
+"""A server half replayed alone does the same work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from secure_fl.bench.cases import Case
+from secure_fl.bench.replay import ROUND, peak_server_memory, record, replay
+from secure_fl.bench.subject import SchemeSubject
+from secure_fl.secagg import SCHEMES
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_replayed_sum_is_the_mean_of_the_updates(scheme: str) -> None:
+    subject = SchemeSubject(Case(scheme, False, 4, 60, 8))
+    answers: defaultdict[str, list[bytes]] = defaultdict(list)
+    record(subject, lambda name, answer: answers[name].append(answer))
+    again = replay(subject.deployed.server(subject.cohort(ROUND)), answers)
+    assert len(again.contributors) == 4
+    mean = subject.codec.decode(again.total, 4).update
+    assert np.abs(mean - np.mean(subject.updates, axis=0)).max() < 1e-3
+
+
+def test_the_memory_of_a_process_with_only_the_server_half(tmp_path: Path) -> None:
+    assert 10_000_000 < peak_server_memory(Case("masked", False, 3, 60, 8), tmp_path) < 500_000_000
