@@ -91,7 +91,8 @@ TEXT = """# How few bits an update can have
 
 `benchmarks/quantization_curve.py` made this page: three banks, the fraud model, {seeds} seeds each (mean ± standard
 deviation); ULB with 5 rounds, simulated transactions with 10. Every scheme returns the same integers, so the AUPRC does
-not depend on it; what a bank sends in a round does.
+not depend on it; what a bank sends in a round does. Each seed simulates transactions of its own, which is where the
+spread in that column comes from: compare within a column by its mean.
 
 | bits | AUPRC, ULB | AUPRC, simulated | plaintext, kB | masked, kB | bfv, kB | ckks, kB |
 |---|---|---|---|---|---|---|

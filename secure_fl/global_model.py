@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import MessageError, TrainingError
-from secure_fl.quantization import Codec, MeanUpdate, make_codec
+from secure_fl.quantization import Codec, MeanUpdate, Vector, make_codec
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.packing import IntVector, pack_bits, unpack_bits
+from secure_fl.secagg.packing import pack_bits, unpack_bits
 
 _WEIGHTS, _SUM = 0, 1
 _SETTINGS = struct.Struct("<Bdd")
@@ -60,14 +60,14 @@ class GlobalModel:
 class LastSum:
     """The secure sum that led from one model to the next."""
 
-    total: IntVector = field(repr=False)
-    """Shape [plan.parameters]."""
+    total: Vector = field(repr=False)
+    """Integers, shape [plan.parameters]."""
     contributors: int
 
     def to_bytes(self, plan: Plan, model: GlobalModel) -> bytes:
         """`model` as the step from the one before it."""
         head = _SETTINGS.pack(_SUM, model.clip, model.mean_examples) + _CONTRIBUTORS.pack(self.contributors)
-        return head + pack_bits(self.total, plan.field_bits)
+        return head + pack_bits(self.total.astype(np.int64), plan.field_bits)
 
 
 def read_broadcast(data: bytes | memoryview, plan: Plan, previous: GlobalModel | None) -> GlobalModel:

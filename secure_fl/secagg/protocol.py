@@ -40,7 +40,7 @@ class SecureSum:
     """The outcome: the exact sum over the banks that contributed, and nothing about any one of them."""
 
     total: NDArray[Any]
-    """Shape [parameters]; int64, or float64 where the plan says float32."""
+    """Shape [parameters]; integers of any width, or float64 where the plan says float32."""
     contributors: frozenset[str]
 
 

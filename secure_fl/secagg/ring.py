@@ -19,12 +19,11 @@ def zeros(plan: RingPlan) -> RingVector:
     return np.zeros(plan.parameters, dtype=_word(plan))
 
 
-def to_integers(plan: RingPlan, total: RingVector) -> IntVector:
-    """The words of a sum as int64."""
-    integers = total.astype(np.int64)
+def to_integers(plan: RingPlan, total: RingVector) -> RingVector:
+    """The integers that the words of a sum stand for, in place."""
     if plan.ring_bits == 24:
-        integers &= (1 << 24) - 1
-    return integers
+        total &= np.uint32((1 << 24) - 1)
+    return total
 
 
 def to_bytes(plan: RingPlan, vector: RingVector) -> bytes:

@@ -150,7 +150,7 @@ class Round:
 
     def vector(self, bank: int) -> IntVector:
         """A bank's masked input as integers."""
-        return ring.to_integers(self.cohort.plan, ring.from_bytes(self.cohort.plan, memoryview(self.inputs[bank])))
+        return ring.from_bytes(self.cohort.plan, memoryview(self.inputs[bank])).astype(np.int64)
 
 
 Start = Callable[..., Round]
