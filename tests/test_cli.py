@@ -176,6 +176,7 @@ def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pyte
     assert "4929" not in done.err + done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_no_files(tmp_path: Path, how: signal.Signals) -> None:
     arguments = [sys.executable, "-m", "secure_fl", "run", "--rounds", "1000", "--transactions", "12000"]

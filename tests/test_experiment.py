@@ -43,6 +43,8 @@ EVERYTHING: dict[str, Any] = {
     "bits": "float32",
     "threshold": 4,
     "initial_clip": 0.1 + 0.2,
+    "error_feedback": True,
+    "downlink": "sum",
     "drop": ("bank-1@2:upload", "bank-5@7:upload"),
 }
 

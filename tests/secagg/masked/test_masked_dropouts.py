@@ -146,6 +146,7 @@ def test_every_number_of_bits(bits: int) -> None:
     assert result.total.tolist() == (updates.sum(axis=0) - updates[3]).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("banks", "bits", "ring"), [(16, 12, 16), (17, 12, 24), (16, 20, 24), (17, 20, 32), (64, 10, 16), (65, 10, 24)]
 )
