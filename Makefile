@@ -29,7 +29,8 @@ format: $(VENV)/test ## put the code into the form that `make check` asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/test ## measure the schemes side by side
+bench: $(VENV)/test ## the benchmark table, then the ratios that must hold
+	$(BIN)/secure-fl bench --banks 3,10 --parameters 10369,1000000
 	$(BIN)/python -m pytest benchmarks -s
 
 clean: ## remove the environment and caches; runs/ stays

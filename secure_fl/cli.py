@@ -35,7 +35,7 @@ _TRANSACTIONS, _BANKS, _TRAINING, _SUM = "Transactions", "Banks", "Training", "S
 @app.command()
 def run(
     experiment: Annotated[Path | None, typer.Argument(help="Settings to start from; options change them.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: runs/TIMESTAMP]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; runs/TIMESTAMP if not given.")] = None,
     dataset: Annotated[
         str | None, typer.Option(help="simulated, ulb, or a CSV or Parquet file.", rich_help_panel=_TRANSACTIONS)
     ] = None,
@@ -94,7 +94,10 @@ def run(
         str | None, typer.Option(help="weights, or sum: the last sum's integers.", rich_help_panel=_SUM)
     ] = None,
 ) -> None:
-    """Train one model across banks with a secure sum in every round, and write a report."""
+    """Train one model across banks with a secure sum in every round, and write a report.
+
+    Without options: 200,000 simulated transactions, 3 banks, 10 rounds, ckks at 16 bits, seed 1.
+    """
     changes: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("experiment", "out") and v is not None}
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
     changes |= {name: _number(changes[name]) for name in ("bits", "positive_weight") if name in changes}

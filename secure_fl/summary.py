@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -18,10 +18,11 @@ def print_summary(result: Result, directory: Path) -> None:
     console = Console()
     console.print(_scores(result))
     last = result.rounds[-1]
-    uploads = [n for r in result.rounds for n in r.upload_bytes.values()]
+    up = median(n for record in result.rounds for n in record.upload_bytes.values())
+    down = median(last.download_bytes.values())
     console.print(
-        f"one bank, one round: {mean(uploads) / 1000:.1f} kB up, {mean(last.download_bytes.values()) / 1000:.1f} kB "
-        f"down, {last.seconds.client * 1000:.1f} ms; aggregator {last.seconds.server * 1000:.1f} ms",
+        f"one bank, one round: {up / 1000:.1f} kB up, {down / 1000:.1f} kB down, {last.seconds.client * 1000:.1f} ms; "
+        f"aggregator {last.seconds.server * 1000:.1f} ms",
         highlight=False,
     )
     for party, reads in result.custody.can_decrypt.items():
