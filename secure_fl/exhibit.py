@@ -7,7 +7,7 @@ import numpy as np
 from secure_fl.quantization import Codec, Contribution
 from secure_fl.results import Exhibit
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.messages import HEADER_BYTES
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.schemes import Scheme
 
@@ -16,32 +16,32 @@ SHOWN_BYTES = 4096
 
 
 class Overheard:
-    """A party whose last answer is kept. The answer is what travels; nothing secret is touched."""
+    """A party whose answer in one stage is kept. The answer is what travels; nothing secret is touched."""
 
-    def __init__(self, bank: str) -> None:
+    def __init__(self, party: Party, cohort: Cohort[Plan], bank: str, stage: str) -> None:
         self.bank = bank
         self.answer = b""
-
-    def listen_to(self, party: Party) -> Overheard:
-        self._party = party
-        return self
+        self.payload = memoryview(b"")
+        self._party, self._cohort, self._stage = party, cohort, stage
 
     def respond(self, request: bytes) -> bytes:
-        self.answer = self._party.respond(request)
-        return self.answer
+        answer = self._party.respond(request)
+        opened = open_message(self._cohort, answer, recipient=AGGREGATOR, sender=self.bank)
+        if opened.stage == self._stage:
+            self.answer, self.payload = answer, opened.payload
+        return answer
 
 
 def make_exhibit(scheme: Scheme, plan: Plan, codec: Codec, contribution: Contribution, overheard: Overheard) -> Exhibit:
     """The exhibit of one upload. Empty where the bank dropped out before it sent one."""
-    payload = memoryview(overheard.answer)[HEADER_BYTES:]
     reads = None
-    if scheme.read_upload is not None and payload:
-        mean = codec.decode(scheme.read_upload(plan, payload), 1)
+    if scheme.read_upload is not None and overheard.payload:
+        mean = codec.decode(scheme.read_upload(plan, overheard.payload), 1)
         reads = mean.update[:SHOWN_VALUES].astype(np.float32)
     return Exhibit(
         bank=overheard.bank,
         update=contribution.update[:SHOWN_VALUES].astype(np.float32),
-        message=bytes(payload[:SHOWN_BYTES]),
+        message=bytes(overheard.payload[:SHOWN_BYTES]),
         message_bytes=len(overheard.answer),
         aggregator_reads=reads,
     )

@@ -141,8 +141,8 @@ def run_round(
         encode_seconds[bank.name] = time.perf_counter() - started
     clients = {name: aggregation.client(cohort, name, vector) for name, vector in values.items()}
     speaking = [name for name in clients if name not in aggregation.dropping(number)] or list(clients)
-    overheard = Overheard(speaking[0])
-    clients[overheard.bank] = overheard.listen_to(clients[overheard.bank])
+    overheard = Overheard(clients[speaking[0]], cohort, speaking[0], aggregation.scheme.input_stage)
+    clients[speaking[0]] = overheard
     outcome = aggregation.sum(cohort, clients)
 
     started = time.perf_counter()

@@ -13,33 +13,46 @@ from secure_fl.exhibit import Overheard, make_exhibit
 from secure_fl.quantization import Contribution, make_codec
 from secure_fl.results import Exhibit
 from secure_fl.secagg.budget import plan
+from secure_fl.secagg.protocol import request
 from secure_fl.secagg.schemes import SCHEMES
 
 Run = Callable[..., Result]
 Small = Callable[..., Experiment]
 
 
-class Echo:
-    def respond(self, request: bytes) -> bytes:
-        return request[::-1]
+BANKS = ("bank-1", "bank-2", "bank-3")
 
 
-def test_overhearing_changes_nothing_and_keeps_the_last_answer() -> None:
-    overheard = Overheard("bank-1").listen_to(Echo())
+def test_overhearing_changes_nothing_and_keeps_the_answer_of_one_stage() -> None:
+    scheme = SCHEMES["plaintext"]
+    cohort = scheme.cohort(plan("plaintext", 3, 2, 8), 1, BANKS)
+    inner = scheme.deploy(cohort.plan).client(cohort, "bank-1", np.array([7, 9]))
+    asked = request(cohort, "upload", ("bank-1",)).requests["bank-1"]
+    overheard = Overheard(inner, cohort, "bank-1", "upload")
     assert overheard.answer == b""
-    assert [overheard.respond(request) for request in (b"ab", b"cd")] == [b"ba", b"dc"]
-    assert overheard.answer == b"dc"
+    assert overheard.respond(asked) == inner.respond(asked) == overheard.answer
+    assert bytes(overheard.payload) == bytes([7, 9])
+    elsewhere = Overheard(inner, cohort, "bank-1", "another stage")
+    elsewhere.respond(asked)
+    assert elsewhere.answer == b""
 
 
-@pytest.mark.parametrize("scheme", ["plaintext", "ckks"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_bank_that_sent_nothing_shows_nothing(scheme: str) -> None:
     codec = make_codec(10, 8, clip=1.0, mean_examples=5.0)
-    contribution = Contribution(np.zeros(10), 5)
-    exhibit = make_exhibit(
-        SCHEMES[scheme], plan(scheme, 3, codec.length), codec, contribution, Overheard("bank-2").listen_to(Echo())
-    )
+    planned = plan(scheme, 3, codec.length)
+    cohort = SCHEMES[scheme].cohort(planned, 1, BANKS)
+    silent = SCHEMES[scheme].deploy(planned).client(cohort, "bank-2", np.zeros(codec.length, dtype=np.int64))
+    overheard = Overheard(silent, cohort, "bank-2", SCHEMES[scheme].input_stage)
+    exhibit = make_exhibit(SCHEMES[scheme], planned, codec, Contribution(np.zeros(10), 5), overheard)
     assert (exhibit.bank, exhibit.message, exhibit.message_bytes) == ("bank-2", b"", 0)
     assert exhibit.aggregator_reads is None
+
+
+def test_of_a_masked_sum_the_masked_input_is_shown(run_small: Run) -> None:
+    exhibit = run_small(scheme="masked").exhibit
+    assert exhibit.message_bytes > 3 * 10_369, "a ring of 24 bits"
+    assert len(set(exhibit.message)) == 256, "bytes of a mask"
 
 
 @pytest.mark.parametrize("bits", [16, 8, "float32"])
