@@ -146,6 +146,11 @@ class Experiment(BaseModel):
             raise ConfigurationError(f"there is no scheme {self.scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
         if self.bits == FLOAT32 and self.scheme != "plaintext":
             raise ConfigurationError(f"{self.scheme} sums integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
+        if self.bits == FLOAT32 and (self.error_feedback or self.downlink == "sum"):
+            raise ConfigurationError(
+                "float32 is not quantized, so it has no rounding to feed back and no integer sum to send down; use "
+                f"{MIN_BITS} to {MAX_BITS} bits, or leave out error_feedback and downlink"
+            )
         if self.threshold is not None and not self.banks // 2 < self.threshold <= self.banks:
             raise ConfigurationError(
                 f"a threshold of {self.threshold} is refused; use {self.banks // 2 + 1} to {self.banks} for "

@@ -58,14 +58,15 @@ def run_federation(experiment: Experiment, progress: Progress = lambda what, don
 
     model = GlobalModel(weights, experiment.initial_clip or _first_clip(experiment, mean_examples), mean_examples)
     broadcast = model.to_bytes()
-    sends_sums = experiment.downlink == "sum" and aggregation.plan.bits is not None
     rounds: list[RoundRecord] = []
     exhibits: list[Exhibit] = []
     for number in range(1, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
         done = run_round(aggregation, banks, model, broadcast, number)
         model = model.updated(done.mean, next_clip(done.mean.update, model.clip, done.clipped_fraction))
-        broadcast = done.last_sum.to_bytes(aggregation.plan, model) if sends_sums else model.to_bytes()
+        broadcast = (
+            done.last_sum.to_bytes(aggregation.plan, model) if experiment.downlink == "sum" else model.to_bytes()
+        )
         rounds.append(_record(done, evaluate(model.weights, test), aggregation.transcript))
         exhibits.append(done.exhibit)
     progress("rounds", experiment.rounds, experiment.rounds)

@@ -40,7 +40,7 @@ EVERYTHING: dict[str, Any] = {
     "device": "cuda",
     "seed": 2**63 - 1,
     "scheme": "plaintext",
-    "bits": "float32",
+    "bits": 12,
     "threshold": 4,
     "initial_clip": 0.1 + 0.2,
     "error_feedback": True,
@@ -118,6 +118,8 @@ def test_a_key_check_can_be_added() -> None:
 
 # What is given, and words that the error must hold: the setting, or what is wrong with it.
 BAD: list[tuple[dict[str, Any], str]] = [
+    ({"scheme": "plaintext", "bits": "float32", "downlink": "sum"}, "downlink"),
+    ({"scheme": "plaintext", "bits": "float32", "error_feedback": True}, "error_feedback"),
     ({"roundz": 3}, "'roundz'"),
     ({"two\nlines": 3}, "two"),
     ({"rounds": "many"}, "rounds"),
