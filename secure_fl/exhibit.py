@@ -7,7 +7,7 @@ import numpy as np
 from secure_fl.quantization import Codec, Contribution
 from secure_fl.results import Exhibit
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message, open_message
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.schemes import Scheme
 
@@ -20,28 +20,39 @@ class Overheard:
 
     def __init__(self, party: Party, cohort: Cohort[Plan], bank: str, stage: str) -> None:
         self.bank = bank
-        self.answer = b""
-        self.payload = memoryview(b"")
+        self._answers: list[bytes] = []
         self._party, self._cohort, self._stage = party, cohort, stage
 
     def respond(self, request: bytes) -> bytes:
-        answer = self._party.respond(request)
-        opened = open_message(self._cohort, answer, recipient=AGGREGATOR, sender=self.bank)
-        if opened.stage == self._stage:
-            self.answer, self.payload = answer, opened.payload
-        return answer
+        """Keeps the answer unopened: this is inside what the bank's seconds count."""
+        self._answers.append(self._party.respond(request))
+        return self._answers[-1]
+
+    @property
+    def answer(self) -> bytes:
+        """The answer of the stage; empty where there was none."""
+        return next((answer for answer in self._answers if self._open(answer).stage == self._stage), b"")
+
+    @property
+    def payload(self) -> memoryview:
+        """What is inside of it."""
+        answer = self.answer
+        return self._open(answer).payload if answer else memoryview(b"")
+
+    def _open(self, answer: bytes) -> Message:
+        return open_message(self._cohort, answer, recipient=AGGREGATOR, sender=self.bank)
 
 
 def make_exhibit(scheme: Scheme, plan: Plan, codec: Codec, contribution: Contribution, overheard: Overheard) -> Exhibit:
     """The exhibit of one upload. Empty where the bank dropped out before it sent one."""
-    reads = None
-    if scheme.read_upload is not None and overheard.payload:
-        mean = codec.decode(scheme.read_upload(plan, overheard.payload), 1)
+    payload, reads = overheard.payload, None
+    if scheme.read_upload is not None and payload:
+        mean = codec.decode(scheme.read_upload(plan, payload), 1)
         reads = mean.update[:SHOWN_VALUES].astype(np.float32)
     return Exhibit(
         bank=overheard.bank,
         update=contribution.update[:SHOWN_VALUES].astype(np.float32),
-        message=bytes(overheard.payload[:SHOWN_BYTES]),
+        message=bytes(payload[:SHOWN_BYTES]),
         message_bytes=len(overheard.answer),
         aggregator_reads=reads,
     )

@@ -67,7 +67,8 @@ def run_federation(experiment: Experiment, progress: Progress = lambda what, don
         broadcast = (
             done.last_sum.to_bytes(aggregation.plan, model) if experiment.downlink == "sum" else model.to_bytes()
         )
-        rounds.append(_record(done, evaluate(model.weights, test), aggregation.transcript))
+        scores = evaluate(model.weights, test)
+        rounds.append(_record(done, scores, aggregation.transcript))
         exhibits.append(done.exhibit)
     progress("rounds", experiment.rounds, experiment.rounds)
 
@@ -75,7 +76,7 @@ def run_federation(experiment: Experiment, progress: Progress = lambda what, don
     return Result(
         experiment=experiment.with_key_check(dataset.key_check).model_dump(mode="json", exclude_none=True),
         rounds=tuple(rounds),
-        final=evaluate(model.weights, test),
+        final=scores,
         local=local,
         central=central,
         custody=aggregation.scheme.custody,
