@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from secure_fl.experiment import Experiment
-from secure_fl.secagg.budget import Plan, plan
+from secure_fl.secagg.budget import NoisePlan, Plan, plan, plan_with_noise
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
@@ -14,13 +14,19 @@ from secure_fl.secagg.schemes import SCHEMES
 class SecureAggregation:
     """The scheme of an experiment with its keys made: any number of secure sums, one transcript."""
 
-    def __init__(self, experiment: Experiment, longest: int) -> None:
-        """`longest`: length of the longest vector to be summed. Raises `PlanError` where that cannot work."""
+    def __init__(self, experiment: Experiment, longest: int, noise_multiplier: float | None = None) -> None:
+        """`longest`: length of the longest vector to be summed; `noise_multiplier`: of the noise that banks share.
+
+        Raises `PlanError` where that cannot work.
+        """
         self.experiment = experiment
         self.scheme = SCHEMES[experiment.scheme]
-        self.plan = plan(
-            experiment.scheme, experiment.banks, longest, bits=experiment.bits, threshold=experiment.threshold
-        )
+        self.noise: NoisePlan | None = None
+        shape = (experiment.scheme, experiment.banks, longest)
+        if noise_multiplier is None:
+            self.plan = plan(*shape, bits=experiment.bits, threshold=experiment.threshold)
+        else:
+            self.plan, self.noise = plan_with_noise(*shape, noise_multiplier, experiment.bits, experiment.threshold)
         self.transcript = Transcript()
         self._deployed = self.scheme.deploy(self.plan)
         self._deployed.setup(self.cohort(0, longest), self.transcript)

@@ -9,13 +9,20 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 
 from secure_fl.errors import ConfigurationError, SecureFLError
+from secure_fl.review_cli import review_app
+
+if TYPE_CHECKING:
+    from secure_fl.checkpoint import Checkpoint
+    from secure_fl.experiment import Experiment
 
 app = typer.Typer(
     name="secure-fl",
@@ -25,17 +32,31 @@ app = typer.Typer(
     add_completion=False,
 )
 data_app = typer.Typer(help="Fetch or simulate transactions.", no_args_is_help=True)
+bench_app = typer.Typer(invoke_without_command=True)
+app.add_typer(bench_app, name="bench")
 app.add_typer(data_app, name="data")
+app.add_typer(review_app, name="review")
 
 _INTERRUPTED = 130
+_ATTACKS = "inversion, membership or split-view."
 _SCHEMES = "plaintext, additive, masked, ckks or bfv."
-_TRANSACTIONS, _BANKS, _TRAINING, _SUM = "Transactions", "Banks", "Training", "Secure sum"
+_TRANSACTIONS, _BANKS, _TRAINING, _SYNTHETIC, _PRIVACY, _SUM = (
+    "Transactions",
+    "Banks",
+    "Training",
+    "Synthetic fraud",
+    "Differential privacy",
+    "Secure sum",
+)
 
 
 @app.command()
 def run(
     experiment: Annotated[Path | None, typer.Argument(help="Settings to start from; options change them.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results; runs/TIMESTAMP if not given.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run that was to write this folder, with its own settings.")
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="simulated, ulb, or a CSV or Parquet file.", rich_help_panel=_TRANSACTIONS)
     ] = None,
@@ -82,6 +103,39 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats the experiment.", rich_help_panel=_TRAINING)] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.", rich_help_panel=_TRAINING)] = None,
+    synthetic: Annotated[
+        str | None, typer.Option(help="none, or approved: fraud patterns to train on.", rich_help_panel=_SYNTHETIC)
+    ] = None,
+    unreviewed: Annotated[
+        bool | None,
+        typer.Option("--unreviewed", help="With approved: pending ones too.", rich_help_panel=_SYNTHETIC),
+    ] = None,
+    synthetic_share: Annotated[
+        float | None, typer.Option(help="Synthetic frauds for every real one.", rich_help_panel=_SYNTHETIC)
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="What all rounds together may spend.", rich_help_panel=_PRIVACY)
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Well below 1 / rows, such as 1e-5.", rich_help_panel=_PRIVACY)
+    ] = None,
+    noise_multiplier: Annotated[
+        float | None,
+        typer.Option(help="The noise, instead of --epsilon, which is then computed.", rich_help_panel=_PRIVACY),
+    ] = None,
+    mechanism: Annotated[
+        str | None,
+        typer.Option(
+            help="dp-sgd: every bank protects each row; distributed: the sum protects each bank.",
+            rich_help_panel=_PRIVACY,
+        ),
+    ] = None,
+    max_grad_norm: Annotated[
+        float | None, typer.Option(help="dp-sgd: clip norm of a row's gradient.", rich_help_panel=_PRIVACY)
+    ] = None,
+    max_update_norm: Annotated[
+        float | None, typer.Option(help="distributed: clip norm of a bank's update.", rich_help_panel=_PRIVACY)
+    ] = None,
     scheme: Annotated[str | None, typer.Option(help=_SCHEMES, rich_help_panel=_SUM)] = None,
     bits: Annotated[str | None, typer.Option(help="4 to 24, or float32.", rich_help_panel=_SUM)] = None,
     threshold: Annotated[
@@ -98,29 +152,72 @@ def run(
 
     Without options: 200,000 simulated transactions, 3 banks, 10 rounds, ckks at 16 bits, seed 1.
     """
-    changes: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("experiment", "out") and v is not None}
+    given: dict[str, Any] = {k: v for k, v in locals().items() if k != "resume" and v is not None}
+    if resume is not None:
+        _resume(resume, list(given))
+        return
+    changes = {name: value for name, value in given.items() if name not in ("experiment", "out")}
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
     changes |= {name: _number(changes[name]) for name in ("bits", "positive_weight") if name in changes}
-    _run(experiment, changes, out)
 
+    if changes.pop("unreviewed", False):
+        if changes.get("synthetic") != "approved":
+            raise ConfigurationError("--unreviewed widens --synthetic approved; add that, or leave it out")
+        changes["synthetic"] = "unreviewed"
 
-def _run(path: Path | None, changes: dict[str, Any], out: Path | None) -> None:
+    from secure_fl.checkpoint import Checkpoint
     from secure_fl.experiment import Experiment
+    from secure_fl.files import new_run_directory
 
-    settings = Experiment(**changes) if path is None else Experiment.from_toml(path, **changes)
+    settings = Experiment(**changes) if experiment is None else Experiment.from_toml(experiment, **changes)
+    target = out or new_run_directory()
+    _run(settings, target, Checkpoint.of_results(target))
 
+
+def _resume(target: Path, others: list[str]) -> None:
+    from secure_fl.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint.of_results(target, resume=True)
+    if others:
+        raise ConfigurationError(
+            f"a run goes on with the settings that its noise was calibrated for; leave out {', '.join(others)}, or "
+            "start a new run"
+        )
+    _run(checkpoint.settings(), target, checkpoint)
+
+
+def _run(settings: Experiment, target: Path, checkpoint: Checkpoint) -> None:
     from secure_fl.federation import run_federation
-    from secure_fl.files import new_run_directory, staged_directory
+    from secure_fl.files import staged_directory
     from secure_fl.outputs import write_run
     from secure_fl.progress import show_progress
     from secure_fl.summary import print_summary
 
-    target = out or new_run_directory()
-    with staged_directory(target) as staging:
+    with staged_directory(target) as staging, _unfinished(checkpoint, target):
         with show_progress() as progress:
-            result = run_federation(settings, progress)
-        write_run(result, staging)
+            result = run_federation(settings, progress, checkpoint)
+        write_run(result, staging, checkpoint)
+    checkpoint.remove()
     print_summary(result, target)
+
+
+@contextmanager
+def _unfinished(checkpoint: Checkpoint, target: Path) -> Iterator[None]:
+    """Keeps what a run has reached, and says how to go on; removes the folder where there is nothing to keep."""
+    try:
+        yield
+    except BaseException:
+        if checkpoint.can_resume:
+            typer.echo(f"what was reached is kept; go on with secure-fl run --resume {target}", err=True)
+        elif checkpoint.worth_keeping:
+            typer.echo(
+                f"no round was finished, but budget was spent: {checkpoint.folder} has the ledgers; remove it to start "
+                "again",
+                err=True,
+            )
+        else:
+            checkpoint.remove()
+        raise
 
 
 @app.command()
@@ -143,8 +240,9 @@ def plan(
         print_plan(planned)
 
 
-@app.command()
+@bench_app.callback()
 def bench(
+    ctx: typer.Context,
     schemes: Annotated[str | None, typer.Option(help="Names, separated by commas.  [default: all]")] = None,
     banks: Annotated[str | None, typer.Option(help="Numbers of banks, such as 3,10.  [default: 3,10]")] = None,
     parameters: Annotated[str | None, typer.Option(help="Lengths of updates.  [default: 10369,100000]")] = None,
@@ -159,6 +257,10 @@ def bench(
     ] = False,
 ) -> None:
     """Measure the schemes side by side on the same updates: seconds, bytes and error."""
+    if ctx.invoked_subcommand is not None:
+        if any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in ctx.params):
+            raise ConfigurationError(f"bench {ctx.invoked_subcommand} has options of its own; put them behind its name")
+        return
     from secure_fl.bench.command import run_command
 
     run_command(
@@ -173,6 +275,105 @@ def bench(
         drop_sweep=drop_sweep,
         scale=scale,
     )
+
+
+@bench_app.command()
+def claims(
+    seeds: Annotated[int, typer.Option(help="Seeds 1 to N.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes, to try it.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="A file for the page.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="A file for the drawing.")] = None,
+) -> None:
+    """Measure two claims that are made for federated fraud detection: fewer false positives, faster detection."""
+    from importlib.util import find_spec
+
+    if find_spec("river") is None:
+        raise ConfigurationError("the package river is not installed; install secure-fl[drift]")
+    from secure_fl.bench.claims_command import run_command
+
+    run_command(seeds=seeds, quick=quick, json_file=json_file, markdown_file=markdown, svg_file=svg)
+
+
+@app.command()
+def attack(
+    name: Annotated[str, typer.Argument(metavar="ATTACK", help=_ATTACKS)],
+    scheme: Annotated[str, typer.Option(help=_SCHEMES)] = "plaintext",
+    dataset: Annotated[str | None, typer.Option(help="ulb or simulated.  [default: ulb]")] = None,
+    bits: Annotated[str | None, typer.Option(help="4 to 24, or float32 (plaintext only, its default).")] = None,
+    banks: Annotated[int | None, typer.Option(help="How many banks.  [default: 3]")] = None,
+    trials: Annotated[int | None, typer.Option(help="How often to attack a batch size.  [default: 20]")] = None,
+    batches: Annotated[str | None, typer.Option(help="Rows of the victim's step.  [default: 1,2,4,8,16]")] = None,
+    noise_multiplier: Annotated[
+        float | None, typer.Option(help="Inversion: differential privacy in the victim's step.")
+    ] = None,
+    epsilons: Annotated[str | None, typer.Option(help="Membership: budgets.  [default: inf,3,1]")] = None,
+    models: Annotated[int | None, typer.Option(help="Membership: federations a budget.  [default: 32]")] = None,
+    rows: Annotated[int | None, typer.Option(help="Membership: training rows of a bank.  [default: 200]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeats the choice of victims.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A file for one self-contained page, with rebuilt rows.")] = None,
+) -> None:
+    """See what a curious aggregator reads from a scheme, or a stranger from the final model."""
+    from secure_fl.attacks.command import run_command
+
+    run_command(
+        name,
+        scheme,
+        json_file,
+        html,
+        dataset=dataset,
+        bits=None if bits is None else _number(bits),
+        banks=banks,
+        trials=trials,
+        batches=None if batches is None else tuple(_numbers(batches, "--batches")),
+        noise_multiplier=noise_multiplier,
+        epsilons=None if epsilons is None else tuple(_numbers(epsilons, "--epsilons", float)),
+        models=models,
+        rows=rows,
+        seed=seed,
+    )
+
+
+@app.command()
+def synthesize(
+    count: Annotated[int, typer.Option(help="How many fraud patterns.")],
+    built_in: Annotated[
+        bool, typer.Option("--built-in", help="From the built-in library instead of a language model.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="File of the proposals.  [default: proposals.json]")] = None,
+    max_tokens_total: Annotated[int | None, typer.Option(help="Stop before more tokens are spent.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Stop before it costs more; needs the prices.")] = None,
+    prompt_price: Annotated[float, typer.Option(help="Per million tokens asked.")] = 0.0,
+    completion_price: Annotated[float, typer.Option(help="Per million tokens answered.")] = 0.0,
+    batch: Annotated[int | None, typer.Option(help="Patterns a request.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the model.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait for an answer.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Folder of the patterns and their log.")] = None,
+) -> None:
+    """Have a language model write fraud patterns, and check them; a person decides with `secure-fl review`.
+
+    The endpoint comes from OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL. It is sent the form of a pattern and
+    constants of the simulator, never a row.
+    """
+    from secure_fl.progress import show_progress
+    from secure_fl.synthetic.command import Spending
+    from secure_fl.synthetic.proposing import synthesize_into
+
+    spending = Spending(max_tokens_total, max_cost, prompt_price, completion_price)
+    with show_progress() as progress:
+        lines = synthesize_into(
+            count,
+            built_in,
+            out,
+            store,
+            spending=spending,
+            progress=progress,
+            batch=batch,
+            temperature=temperature,
+            timeout=timeout,
+        )
+    typer.echo("\n".join(lines))
 
 
 @data_app.command()
@@ -230,6 +431,13 @@ def _number(text: str) -> int | float | str:
     return text
 
 
+def _numbers(text: str, option: str, kind: type[Any] = int) -> list[Any]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigurationError(f"{option} {text!r} is no list of numbers; separate them by commas") from None
+
+
 def main() -> None:
     """The `secure-fl` command."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -246,7 +454,7 @@ def main() -> None:
     except SecureFLError as error:
         status = _fail(str(error), error, debug, error.exit_code)
     except KeyboardInterrupt as error:
-        status = _fail("interrupted; nothing was written", error, debug, _INTERRUPTED)
+        status = _fail("interrupted; what was finished before is kept", error, debug, _INTERRUPTED)
     except Exception as error:  # a defect: name its kind only, since its text could hold a transaction
         status = _fail(f"unexpected {type(error).__name__}; run it again with --debug and report it", error, debug, 1)
     sys.exit(status)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.data import (
     FederationKey,
@@ -21,6 +25,9 @@ from secure_fl.data import (
 )
 from secure_fl.errors import ConfigurationError
 from secure_fl.experiment import BUILT_IN, Experiment
+from secure_fl.synthetic.mixing import Mix, mixed_features, with_synthetic
+from secure_fl.synthetic.patterns import Proposal
+from secure_fl.synthetic.store import PatternStore
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,9 +37,43 @@ class BankData:
     name: str
     train: RawFeatures
     test: RawFeatures
+    provenance: NDArray[np.int64] | None = None
+    """Of each training row: -1 for a real one, else the place of its pattern in `SyntheticFraud.patterns`."""
 
     def __repr__(self) -> str:
         return f"BankData({self.name!r}, {len(self.train)} + {len(self.test)} rows)"
+
+
+@dataclass(frozen=True)
+class SyntheticFraud:
+    """What was added to the training rows, and who let it in."""
+
+    review: str
+    """"approved": a person approved every pattern; "unreviewed": not all of them."""
+    share: float
+    patterns: Mapping[str, str]
+    """Digest -> where the pattern comes from."""
+    log_head: str
+    """Hash of the last line of the log of reviews, by which later changes of it can be told."""
+
+    def summary(self, banks: tuple[BankData, ...]) -> dict[str, Any]:
+        """For metrics and report: counts, and no row."""
+        rows = {
+            bank.name: np.bincount(bank.provenance[bank.provenance >= 0], minlength=len(self.patterns)).tolist()
+            for bank in banks
+            if bank.provenance is not None
+        }
+        return {
+            "review": self.review,
+            "share": self.share,
+            "log_head": self.log_head,
+            "rows": {bank: sum(counts) for bank, counts in rows.items()},
+            "test_rows": 0,
+            "patterns": [
+                {"digest": digest, "source": source, "rows": sum(counts[place] for counts in rows.values())}
+                for place, (digest, source) in enumerate(self.patterns.items())
+            ],
+        }
 
 
 @dataclass(frozen=True)
@@ -44,6 +85,11 @@ class Dataset:
     key_check: str | None
     """Check value of the key, where it is a secret one."""
     source: str
+    synthetic: SyntheticFraud | None = None
+
+    def resolved(self, experiment: Experiment) -> Experiment:
+        """The settings that lead to the very same rows again."""
+        return experiment.resolved(self.key_check, tuple(self.synthetic.patterns) if self.synthetic else ())
 
     def summary(self) -> dict[str, Any]:
         """Counts for the report: of this sandbox's own knowledge, no bank would publish its own."""
@@ -71,13 +117,46 @@ def open_dataset(experiment: Experiment) -> Dataset:
     parts = split_among_banks(
         transactions, experiment.banks, experiment.split, alpha=experiment.alpha, seed=experiment.seed
     )
+    proposals, synthetic = _synthetic(experiment)
     banks = []
-    for name, part in zip(experiment.bank_names, parts, strict=True):
+    for number, (name, part) in enumerate(zip(experiment.bank_names, parts, strict=True), start=1):
         require_trainable(name, part.before(cut))
-        features = extract(part, key)  # the whole table at once, so that test rows see their past
-        banks.append(BankData(name, features.before(cut), features.since(cut)))
+        if proposals:
+            banks.append(_mixed(experiment, number, name, part, cut, proposals, key))
+        else:
+            features = extract(part, key)  # the whole table at once, so that test rows see their past
+            banks.append(BankData(name, features.before(cut), features.since(cut)))
     secret = experiment.dataset not in BUILT_IN and bool(transactions.schema.texts)
-    return Dataset(tuple(banks), key, key.check_value() if secret else None, source)
+    return Dataset(tuple(banks), key, key.check_value() if secret else None, source, synthetic)
+
+
+def _synthetic(experiment: Experiment) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:
+    if experiment.synthetic == "none":
+        return (), None
+    holdings = PatternStore.of_user().read()
+    unreviewed = experiment.synthetic == "unreviewed"
+    proposals = holdings.usable(unreviewed=unreviewed, digests=experiment.synthetic_patterns)
+    patterns = {proposal.digest: holdings.find(proposal.digest).label for proposal in proposals}
+    return proposals, SyntheticFraud(experiment.synthetic, experiment.synthetic_share, patterns, holdings.head)
+
+
+def _mixed(
+    experiment: Experiment,
+    number: int,
+    name: str,
+    table: Transactions,
+    cut: float,
+    proposals: tuple[Proposal, ...],
+    key: FederationKey,
+) -> BankData:
+    """A bank whose training rows, and only those, have synthetic fraud among them."""
+    rng = np.random.default_rng([experiment.seed, number, *b"synthetic"])
+    try:
+        mixed = with_synthetic(table.before(cut), proposals, Mix(share=experiment.synthetic_share), rng)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+    train, test = mixed_features(table, cut, mixed, key)
+    return BankData(name, train, test, mixed.provenance)
 
 
 def _open(experiment: Experiment) -> tuple[Transactions, FederationKey, str]:

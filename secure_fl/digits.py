@@ -17,6 +17,8 @@ from secure_fl.errors import ConfigurationError
 
 FRACTION_BITS = 70
 CAPACITY_BITS = 160
+_INTEGER_BITS = 40
+_INTEGER_OFFSET = 1 << (_INTEGER_BITS - 1)
 _OFFSET = 1 << (CAPACITY_BITS - 1)
 _LARGEST = 2.0 ** (CAPACITY_BITS - 1 - FRACTION_BITS)
 
@@ -38,6 +40,30 @@ def to_digits(number: int, capacity_bits: int, bits: int) -> NDArray[np.int64]:
 def from_digits(summed: NDArray[np.int64], bits: int) -> int:
     """The number that summed digits stand for."""
     return sum(int(digit) << (bits * place) for place, digit in enumerate(summed))
+
+
+@dataclass(frozen=True)
+class IntegerCodec:
+    """Vectors of integers between -2**39 and 2**39, such as noisy counts, as digits."""
+
+    count: int
+    """Integers in a vector."""
+    bits: int
+
+    @property
+    def length(self) -> int:
+        """Fields that a vector takes."""
+        return self.count * digits_for(_INTEGER_BITS, self.bits)
+
+    def encode(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [count] -> int64 [length] in [0, 2**bits)."""
+        shifted = (vector + _INTEGER_OFFSET).tolist()
+        return np.concatenate([to_digits(integer, _INTEGER_BITS, self.bits) for integer in shifted])
+
+    def decode(self, total: NDArray[np.int64], contributors: int) -> NDArray[np.int64]:
+        """The sum of the vectors of `contributors` banks, int64 [count]."""
+        sums = [from_digits(digits, self.bits) for digits in total.reshape(self.count, -1)]
+        return np.array(sums, dtype=np.int64) - contributors * _INTEGER_OFFSET
 
 
 @dataclass(frozen=True)

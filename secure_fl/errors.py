@@ -31,8 +31,16 @@ class DataError(RequestError):
     """Transactions are missing, malformed or unusable. Says where (file, line, column), never a value."""
 
 
+class PrivacyError(RequestError):
+    """A privacy budget would be exceeded, or what was spent of it is not known."""
+
+
 class FetchError(SecureFLError):
     """A dataset could not be downloaded, verified or stored."""
+
+
+class SyntheticError(SecureFLError):
+    """Synthetic fraud could not be obtained, or what is stored of it was tampered with."""
 
 
 class TrainingError(SecureFLError):

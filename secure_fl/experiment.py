@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from secure_fl.accounting import LEAST_NOISE, require_delta
 from secure_fl.errors import ConfigurationError
 from secure_fl.quantization import CLIP_RANGE
 from secure_fl.secagg.budget import FLOAT32, MAX_BANKS, MAX_BITS, MIN_BANKS, MIN_BITS
@@ -32,6 +33,14 @@ from secure_fl.secagg.schemes import SCHEMES
 BUILT_IN = ("simulated", "ulb")
 """Datasets that need no file."""
 _COLUMNS = ("label", "time", "amount", "numeric", "categorical", "identifiers")
+PRIVATE_TRAINING = {
+    "rounds": 5,
+    "batch_size": 1024,
+    "learning_rate": 0.02,
+    "positive_weight": 1.0,
+}
+"""What DP-SGD trains with where nothing else is said: few, large batches, and no weight on frauds, whose gradients are
+clipped anyway. Found by `benchmarks/privacy_utility.py`."""
 _DROP = re.compile(r"(?P<bank>[^@]+)@(?P<round>[0-9]{1,9}):(?P<stage>[a-z_]+)")
 
 
@@ -81,6 +90,14 @@ class Experiment(BaseModel):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """The latest share of all transactions is the test set."""
 
+    # Synthetic fraud
+    synthetic: Literal["none", "approved", "unreviewed"] = "none"
+    """Patterns to train on beside the real rows: those that somebody approved, or also those that wait for a review."""
+    synthetic_share: Annotated[float, Field(gt=0, le=1000)] = 0.5
+    """Synthetic frauds for every real fraud of a bank's training rows."""
+    synthetic_patterns: tuple[str, ...] = ()
+    """Exactly these, by digest; filled in when a run is resolved, so that it repeats."""
+
     # Banks
     banks: Annotated[int, Field(ge=MIN_BANKS, le=MAX_BANKS)] = 3
     split: Literal["even", "size", "pattern"] = "even"
@@ -98,6 +115,19 @@ class Experiment(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
 
+    # Differential privacy
+    epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """What all rounds together may spend; the noise follows from it."""
+    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    noise_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Instead of `epsilon`: the noise, whose epsilon is then computed."""
+    mechanism: Literal["dp-sgd", "distributed"] = "dp-sgd"
+    """dp-sgd: every bank protects each row by itself; distributed: shares of noise protect each bank in the sum."""
+    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """dp-sgd: L2 norm that a row's gradient is clipped to."""
+    max_update_norm: Annotated[float, Field(ge=CLIP_RANGE[0], le=CLIP_RANGE[1])] = 1.0
+    """distributed: L2 norm that a bank's update is clipped to."""
+
     # Secure sum
     scheme: str = "ckks"
     bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
@@ -112,7 +142,7 @@ class Experiment(BaseModel):
     drop: tuple[str, ...] = ()
     """Banks that vanish: BANK@ROUND:STAGE."""
 
-    @field_validator("numeric", "categorical", "identifiers", "drop", mode="before")
+    @field_validator("numeric", "categorical", "identifiers", "drop", "synthetic_patterns", mode="before")
     @classmethod
     def _tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value  # TOML and the command line have lists
@@ -125,12 +155,16 @@ class Experiment(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _one_line(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(data, dict) and data.get("mechanism", "dp-sgd") == "dp-sgd" and _asks_for_privacy(data):
+            data = PRIVATE_TRAINING | data
         try:
             experiment = handler(data)
         except ValidationError as error:
             raise ConfigurationError(_first_problem(error)) from None
         experiment._check_scheme()
         experiment._check_columns()
+        experiment._check_privacy()
+        experiment._check_synthetic()
         return experiment
 
     @property
@@ -166,6 +200,55 @@ class Experiment(BaseModel):
                     f"bank-{self.banks}, rounds 1 to {self.rounds}, stages of {self.scheme}: {', '.join(stages)}"
                 )
 
+    def _check_privacy(self) -> None:
+        if not self.private:
+            if self.delta is not None:
+                raise ConfigurationError("a delta alone promises nothing; add --epsilon E or --noise-multiplier S")
+            if self.mechanism != "dp-sgd":
+                raise ConfigurationError("distributed noise needs a size; add --epsilon E or --noise-multiplier S")
+            return
+        if self.epsilon is not None and self.noise_multiplier is not None:
+            raise ConfigurationError("epsilon and noise_multiplier decide each other; give one of them")
+        if self.delta is None:
+            raise ConfigurationError("an epsilon means nothing without a delta; add --delta, such as 1e-5")
+        require_delta(self.delta)
+        if self.private_rows and self.noise_multiplier is not None and self.noise_multiplier < LEAST_NOISE:
+            raise ConfigurationError(
+                f"a noise multiplier of {self.noise_multiplier:g} protects nobody: epsilon is in the hundreds; "
+                f"use at least {LEAST_NOISE:g}"
+            )
+        if self.mechanism == "dp-sgd" and self.positive_weight == "balanced":
+            raise ConfigurationError(
+                "balanced weighting looks at all rows of a bank, which DP-SGD does not cover; give positive_weight "
+                "a number"
+            )
+        if self.mechanism == "distributed" and self.error_feedback:
+            raise ConfigurationError(
+                "error feedback would carry a bank's own noise over and cancel it; leave out error_feedback"
+            )
+        if self.mechanism == "distributed" and self.bits == FLOAT32:
+            raise ConfigurationError(f"noise is added to integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
+
+    @property
+    def private(self) -> bool:
+        """Whether the model is trained under differential privacy."""
+        return self.epsilon is not None or self.noise_multiplier is not None
+
+    @property
+    def private_rows(self) -> bool:
+        """Whether every bank protects its rows by DP-SGD."""
+        return self.private and self.mechanism == "dp-sgd"
+
+    def without_privacy(self) -> Self:
+        """What somebody would train with who need not protect rows: DP-SGD's own defaults are the usual ones again."""
+        usual = {
+            name: type(self).model_fields[name].default
+            for name, private in PRIVATE_TRAINING.items()
+            if self.private_rows and name != "rounds" and getattr(self, name) == private
+        }
+        nothing = {"epsilon": None, "delta": None, "noise_multiplier": None}
+        return self.model_copy(update=nothing | usual)
+
     def _check_columns(self) -> None:
         named = [n for n in (*_COLUMNS, "key_check") if getattr(self, n)]
         if self.dataset in BUILT_IN:
@@ -182,9 +265,23 @@ class Experiment(BaseModel):
         if twice:
             raise ConfigurationError(f"column {min(twice)!r} is declared twice; give each column one meaning")
 
-    def with_key_check(self, key_check: str | None) -> Self:
-        """The same settings, tied to a federation key."""
-        return self.model_copy(update={"key_check": key_check})
+    def _check_synthetic(self) -> None:
+        if self.synthetic == "none":
+            return
+        if self.dataset == "ulb":
+            raise ConfigurationError(
+                "V1 to V28 of ulb are principal components, which no fraud pattern can describe; use the simulated "
+                "dataset, or --synthetic none"
+            )
+        if self.private_rows:
+            raise ConfigurationError(
+                "synthetic rows follow real customers, so that a real row would influence more than its own gradient, "
+                "which DP-SGD does not cover; leave out --synthetic or --epsilon"
+            )
+
+    def resolved(self, key_check: str | None, synthetic_patterns: tuple[str, ...]) -> Self:
+        """The same settings, tied to a federation key and to the patterns that were trained on."""
+        return self.model_copy(update={"key_check": key_check, "synthetic_patterns": synthetic_patterns})
 
     def to_toml(self) -> str:
         """The settings as resolved; `from_toml` reads them back."""
@@ -209,6 +306,10 @@ def _in_file(path: Path) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
+
+
+def _asks_for_privacy(settings: dict[str, Any]) -> bool:
+    return settings.get("epsilon") is not None or settings.get("noise_multiplier") is not None
 
 
 def _first_problem(error: ValidationError) -> str:

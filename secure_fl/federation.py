@@ -4,8 +4,8 @@
       -> quantize (with the number of examples, which stays hidden in the sum) -> the scheme's client half -> bytes
       -> the scheme's server half -> the exact sum -> the mean update -> apply -> evaluate -> record
 
-Round 0 uses the same secure sum for the statistics that the features need, so that the banks agree on one
-standardization, and on the mean number of examples per bank, without showing each other either.
+Round 0 (`round_zero.py`) uses the same secure sum for the statistics that the features need, so that the banks agree on
+one standardization, and on the mean number of examples per bank, without showing each other either.
 
 FedAvg: McMahan, Moore, Ramage, Hampson, Aguera y Arcas, "Communication-Efficient Learning of Deep Networks from
 Decentralized Data", AISTATS 2017. Here every bank takes part in every round, unless it drops out.
@@ -23,15 +23,22 @@ import numpy as np
 from secure_fl.aggregation import SecureAggregation
 from secure_fl.bank import Bank
 from secure_fl.baselines import train_baselines
-from secure_fl.data import Examples, FeatureSchema, Moments, Standardization, encode
+from secure_fl.checkpoint import Checkpoint, Snapshot
+from secure_fl.data import (
+    Examples,
+    FeatureSchema,
+    encode,
+)
 from secure_fl.datasets import Dataset, open_dataset
-from secure_fl.digits import FixedPointCodec
+from secure_fl.distributed import clipped_to_norm
 from secure_fl.exhibit import Overheard, make_exhibit
 from secure_fl.experiment import Experiment
 from secure_fl.global_model import GlobalModel, LastSum
 from secure_fl.metrics import Scores, require_both_classes
+from secure_fl.privacy import FederationPrivacy, distributed_noise_multiplier
 from secure_fl.quantization import CLIP_RANGE, Contribution, FloatVector, MeanUpdate, make_codec, next_clip
 from secure_fl.results import Exhibit, Model, Result, RoundRecord, Seconds
+from secure_fl.round_zero import agree_on_statistics, private_length
 from secure_fl.secagg.protocol import Outcome, Transcript, Values
 from secure_fl.training import evaluate, initial_weights, usable_device
 
@@ -39,70 +46,82 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 
-def run_federation(experiment: Experiment, progress: Progress = lambda what, done, total: None) -> Result:
-    """Train one model across the banks of an experiment, and the baselines beside it."""
+def run_federation(
+    experiment: Experiment,
+    progress: Progress = lambda what, done, total: None,
+    checkpoint: Checkpoint | None = None,
+) -> Result:
+    """Train one model across the banks of an experiment, and the baselines beside it.
+
+    `checkpoint`: where the state is kept after every round, so that the run can go on after it was stopped.
+    """
     usable_device(experiment.device)
     weights = initial_weights(experiment.seed)
     aggregation = _prepare(experiment, len(weights))  # refuses what cannot work before any data is touched
 
     progress("transactions", 0, 1)
     dataset = open_dataset(experiment)
-    banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
-    standardization, mean_examples = agree_on_statistics(aggregation, banks)
+    before = checkpoint.load() if checkpoint is not None and checkpoint.resume else None
+    if checkpoint is not None and before is None:
+        checkpoint.start(dataset.resolved(experiment))
+    ledgers = (checkpoint.banks, before is not None) if checkpoint is not None else (None, False)
+    privacy = FederationPrivacy.open(experiment, aggregation.noise, dataset, *ledgers)
+    banks = tuple(
+        Bank(data, number, experiment, privacy.rows.get(data.name), aggregation.noise)
+        for number, data in enumerate(dataset.banks, start=1)
+    )
+    if before is not None:
+        privacy.require_rounds(len(before.rounds))
+        standardization, model, rounds = before.standardization, before.model, list(before.rounds)
+        scores, exhibit = before.scores, before.exhibit
+        aggregation.transcript.deliveries[:0] = before.deliveries
+    else:
+        standardization, mean_examples = agree_on_statistics(aggregation, banks)
+        model, rounds = GlobalModel(weights, _clip(experiment, mean_examples), mean_examples), []
     schema = FeatureSchema.create(dataset.banks[0].train.schema, standardization, dataset.key)
     for bank in banks:
         bank.adopt(schema)
+        bank.residual = None if before is None else before.residuals[bank.name]
     test = _pooled_test(dataset, schema)
     require_both_classes(test.fraud)
     progress("transactions", 1, 1)
 
-    model = GlobalModel(weights, experiment.initial_clip or _first_clip(experiment, mean_examples), mean_examples)
     broadcast = model.to_bytes()
-    rounds: list[RoundRecord] = []
-    exhibits: list[Exhibit] = []
-    for number in range(1, experiment.rounds + 1):
+    for number in range(len(rounds) + 1, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
+        privacy.charge(number, model.digest)
         done = run_round(aggregation, banks, model, broadcast, number)
         model = model.updated(done.mean, next_clip(done.mean.update, model.clip, done.clipped_fraction))
         broadcast = (
             done.last_sum.to_bytes(aggregation.plan, model) if experiment.downlink == "sum" else model.to_bytes()
         )
         scores = evaluate(model.weights, test)
-        rounds.append(_record(done, scores, aggregation.transcript))
-        exhibits.append(done.exhibit)
+        rounds.append(_record(done, scores, aggregation.transcript, privacy.epsilon))
+        exhibit = done.exhibit if number == 1 else exhibit
+        if checkpoint is not None:
+            residuals = {bank.name: bank.residual for bank in banks}
+            deliveries = tuple(aggregation.transcript.deliveries)
+            checkpoint.save(Snapshot(standardization, model, tuple(rounds), scores, exhibit, deliveries, residuals))
     progress("rounds", experiment.rounds, experiment.rounds)
 
+    if checkpoint is None:
+        privacy.close()  # else the keys go with the checkpoint, once the results are on disk
     local, central = train_baselines(experiment, banks, test, lambda n: progress("baselines", n, len(banks) + 1))
     return Result(
-        experiment=experiment.with_key_check(dataset.key_check).model_dump(mode="json", exclude_none=True),
+        experiment=dataset.resolved(experiment).model_dump(mode="json", exclude_none=True),
         rounds=tuple(rounds),
         final=scores,
         local=local,
         central=central,
         custody=aggregation.scheme.custody,
-        exhibit=exhibits[0],
+        exhibit=exhibit,
         data=dataset.summary(),
+        synthetic=dataset.synthetic.summary(dataset.banks) if dataset.synthetic is not None else None,
         parameters=len(weights),
+        privacy=privacy.report(),
         model=Model(model.weights, schema.to_dict()),
         transcript=tuple(aggregation.transcript.deliveries),
     )
-
-
-def agree_on_statistics(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
-    """Round 0: means and deviations over all banks, and the mean number of examples per bank, by a secure sum."""
-    statistics = {bank.name: bank.statistics() for bank in banks}
-    bits = aggregation.plan.bits
-    codec = FixedPointCodec(len(statistics[banks[0].name]), bits or 8)
-    cohort = aggregation.cohort(0, codec.length, context=b"statistics")
-    clients = {}
-    for name, vector in statistics.items():
-        fields = codec.encode(vector)
-        clients[name] = aggregation.client(cohort, name, fields if bits else fields.astype(np.float32))
-    outcome = aggregation.sum(cohort, clients)
-    total = Moments.from_vector(codec.decode(np.rint(outcome.sum.total).astype(np.int64), len(banks)))
-    standardization = Standardization.from_moments(total)
-    aggregation.broadcast(cohort, np.array([standardization.mean, standardization.std]).tobytes())
-    return standardization, total.count / len(banks)
 
 
 @dataclass(frozen=True)
@@ -115,7 +134,7 @@ class RoundOutcome:
     contributors: tuple[str, ...]
     dropped: tuple[str, ...]
     max_abs_error: float
-    clipped_fraction: float
+    clipped_fraction: float | None
     seconds: Seconds
     exhibit: Exhibit
 
@@ -124,7 +143,7 @@ def run_round(
     aggregation: SecureAggregation, banks: tuple[Bank, ...], model: GlobalModel, broadcast: bytes, number: int
 ) -> RoundOutcome:
     """One round of FedAvg with a secure sum; `broadcast` is how the model reaches the banks."""
-    codec = model.codec(aggregation.plan)
+    codec = model.codec(aggregation.plan, aggregation.noise)
     cohort = aggregation.cohort(number, codec.length, context=model.digest)
     received = aggregation.broadcast(cohort, broadcast)
 
@@ -154,7 +173,9 @@ def run_round(
     for bank in banks:
         if bank.name in contributors:
             bank.settle(contributions[bank.name], values[bank.name], cohort.plan)
-    exact = exact_mean([contributions[name] for name in contributors])
+    summed = [contributions[name] for name in contributors]
+    exact = exact_mean(summed) if aggregation.noise is None else mean_within_norm(summed, model.clip)
+    values_sent = len(contributors) * len(model.weights)
     return RoundOutcome(
         number=number,
         last_sum=LastSum(outcome.sum.total, len(contributors)),
@@ -162,7 +183,7 @@ def run_round(
         contributors=contributors,
         dropped=tuple(name for name in cohort.banks if name not in contributors),
         max_abs_error=float(np.abs(mean.update - exact).max()),
-        clipped_fraction=mean.clipped / (len(contributors) * len(model.weights)),
+        clipped_fraction=None if mean.clipped is None else mean.clipped / values_sent,
         seconds=_seconds(train_seconds, encode_seconds, outcome, decode_seconds),
         exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, contributions[overheard.bank], overheard),
     )
@@ -175,9 +196,20 @@ def exact_mean(contributions: list[Contribution]) -> FloatVector:
     return mean
 
 
+def mean_within_norm(contributions: list[Contribution], norm: float) -> FloatVector:
+    """The plain mean of updates clipped to a norm, in float64: what a noisy sum is compared with."""
+    mean: FloatVector = np.mean([clipped_to_norm(c.update, norm) for c in contributions], axis=0)
+    return mean
+
+
 def _prepare(experiment: Experiment, parameters: int) -> SecureAggregation:
+    if experiment.private and experiment.mechanism == "distributed":
+        return SecureAggregation(experiment, parameters, distributed_noise_multiplier(experiment, parameters))
     bits = experiment.bits if isinstance(experiment.bits, int) else None
-    return SecureAggregation(experiment, longest=make_codec(parameters, bits, clip=1.0, mean_examples=1.0).length)
+    longest = make_codec(parameters, bits, clip=1.0, mean_examples=1.0).length
+    if experiment.private_rows:
+        longest = max(longest, private_length(bits))
+    return SecureAggregation(experiment, longest)
 
 
 def _seconds(train: float, encode: dict[str, float], outcome: Outcome, decode: float) -> Seconds:
@@ -190,7 +222,7 @@ def _seconds(train: float, encode: dict[str, float], outcome: Outcome, decode: f
     )
 
 
-def _record(done: RoundOutcome, scores: Scores, transcript: Transcript) -> RoundRecord:
+def _record(done: RoundOutcome, scores: Scores, transcript: Transcript, epsilon: float | None) -> RoundRecord:
     uploads, downloads = transcript.uploads(done.number), transcript.downloads(done.number)
     banks = sorted({*done.contributors, *done.dropped} & {*uploads, *downloads}, key=list(downloads).index)
     return RoundRecord(
@@ -205,14 +237,20 @@ def _record(done: RoundOutcome, scores: Scores, transcript: Transcript) -> Round
         quantization_step=done.mean.step,
         clipped_fraction=done.clipped_fraction,
         seconds=done.seconds,
+        epsilon=epsilon,
     )
 
 
-def _first_clip(experiment: Experiment, mean_examples: float) -> float:
-    """Twice what Adam moves a weight by in a round: about the learning rate a step (Kingma, Ba, ICLR 2015, 2.1).
+def _clip(experiment: Experiment, mean_examples: float) -> float:
+    """The clip range of the first round, or the norm that all updates are clipped to under a distributed noise.
 
-    That is for a bank of mean size. A much larger one may be clipped at first; that is reported, and doubles the range.
+    The range is twice what Adam moves a weight by in a round, about the learning rate a step (Kingma, Ba, ICLR 2015,
+    2.1). That suits a bank of mean size. A much larger one may be clipped at first; that is reported, and doubles it.
     """
+    if experiment.private and experiment.mechanism == "distributed":
+        return experiment.max_update_norm
+    if experiment.initial_clip is not None:
+        return experiment.initial_clip
     steps = np.ceil(mean_examples / experiment.batch_size) * experiment.local_epochs
     return min(float(2 * experiment.learning_rate * steps), CLIP_RANGE[1])
 

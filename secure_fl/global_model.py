@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from secure_fl.distributed import NoisyCodec
 from secure_fl.errors import MessageError, TrainingError
 from secure_fl.quantization import Codec, MeanUpdate, Vector, make_codec
-from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.packing import pack_bits, unpack_bits
 
 _WEIGHTS, _SUM = 0, 1
@@ -31,7 +32,7 @@ class GlobalModel:
     weights: NDArray[np.float32] = field(repr=False)
     """Shape [parameters]."""
     clip: float
-    """Clip range of weighted updates."""
+    """Clip range of weighted updates; under a distributed noise, the L2 norm that updates are clipped to."""
     mean_examples: float
     """Mean number of examples per bank."""
 
@@ -40,8 +41,10 @@ class GlobalModel:
         """What a cohort agrees on before it sums updates to this model."""
         return hashlib.sha256(self.to_bytes()).digest()
 
-    def codec(self, plan: Plan) -> Codec:
-        """How updates to this model are encoded."""
+    def codec(self, plan: Plan, noise: NoisePlan | None = None) -> Codec:
+        """How updates to this model are encoded; `noise`: the shares that banks add, if any."""
+        if noise is not None:
+            return NoisyCodec(noise, self.clip, rotation_seed=self.digest)
         return make_codec(len(self.weights), plan.bits, self.clip, self.mean_examples)
 
     def updated(self, mean: MeanUpdate, clip: float) -> GlobalModel:
@@ -70,7 +73,9 @@ class LastSum:
         return head + pack_bits(self.total.astype(np.int64), plan.field_bits)
 
 
-def read_broadcast(data: bytes | memoryview, plan: Plan, previous: GlobalModel | None) -> GlobalModel:
+def read_broadcast(
+    data: bytes | memoryview, plan: Plan, previous: GlobalModel | None, noise: NoisePlan | None = None
+) -> GlobalModel:
     """The model in a broadcast; `previous` is the one that the bank had before. Raises `MessageError`."""
     if len(data) < _SETTINGS.size:
         raise MessageError("a broadcast model is truncated; ask for it again")
@@ -81,5 +86,5 @@ def read_broadcast(data: bytes | memoryview, plan: Plan, previous: GlobalModel |
     if kind == _SUM and previous is not None and len(body) > _CONTRIBUTORS.size:
         (contributors,) = _CONTRIBUTORS.unpack_from(body)
         total = unpack_bits(body[_CONTRIBUTORS.size :], plan.field_bits, plan.parameters)
-        return previous.updated(previous.codec(plan).decode(total, contributors), clip)
+        return previous.updated(previous.codec(plan, noise).decode(total, contributors), clip)
     raise MessageError("a broadcast model cannot be read by this bank; ask for the whole weights")

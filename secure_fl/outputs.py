@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from secure_fl.checkpoint import Checkpoint
 from secure_fl.data import FeatureSchema, FederationKey, load_table_as, transform
 from secure_fl.experiment import Experiment
 from secure_fl.files import staged_file
+from secure_fl.ledger import KEY
 from secure_fl.report import render
 from secure_fl.results import Result
 from secure_fl.training import load_model, model_bytes, predict
@@ -18,8 +21,10 @@ from secure_fl.training import load_model, model_bytes, predict
 _SCHEMA, _SEED = "feature_schema", "simulation_seed"
 
 
-def write_run(result: Result, directory: Path) -> None:
-    """The five files of a run, into a folder that exists."""
+def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = None) -> None:
+    """The five files of a run, into a folder that exists; under differential privacy the banks' ledgers too."""
+    if checkpoint is not None and checkpoint.banks.is_dir():
+        shutil.copytree(checkpoint.banks, directory / "ledgers", ignore=shutil.ignore_patterns(KEY))
     (directory / "experiment.toml").write_text(Experiment(**result.experiment).to_toml(), encoding="utf-8")
     metrics = json.dumps(result.metrics(), indent=1, allow_nan=False)
     (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")

@@ -50,9 +50,10 @@ class MeanUpdate:
 
     update: FloatVector
     """Mean weighted by number of examples, [parameters]."""
-    num_examples: int
-    clipped: int
-    """Values that were clipped, over all contributors."""
+    num_examples: int | None
+    """None where no number of examples travels."""
+    clipped: int | None
+    """Values that were clipped, over all contributors; None where no such count travels."""
     step: float | None
     """What one unit of the integer sum means in `update`; None without quantization."""
 
@@ -149,12 +150,14 @@ def make_codec(parameters: int, bits: int | None, clip: float, mean_examples: fl
     return QuantizedCodec(parameters, bits, clip, mean_examples)
 
 
-def next_clip(mean: FloatVector, clip: float, clipped_fraction: float) -> float:
+def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None) -> float:
     """The clip range of the next round, from public numbers only.
 
     `RANGE_MARGIN` times the largest value of the mean, since single banks deviate from it; but doubled instead where
-    banks did clip, because then the mean understates what they wanted to send.
+    banks did clip, because then the mean understates what they wanted to send. None: a range that does not move.
     """
+    if clipped_fraction is None:
+        return clip
     if clipped_fraction > 0:
         return 2 * clip
     largest = float(np.abs(mean).max())

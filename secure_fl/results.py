@@ -17,7 +17,18 @@ from secure_fl.metrics import Scores
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.protocol import Delivery
 
-__all__ = ["Baseline", "Custody", "Exhibit", "Model", "Result", "RoundRecord", "Scores", "Seconds"]
+__all__ = [
+    "BankPrivacy",
+    "Baseline",
+    "Custody",
+    "Exhibit",
+    "Model",
+    "Privacy",
+    "Result",
+    "RoundRecord",
+    "Scores",
+    "Seconds",
+]
 
 METRICS_SCHEMA = 1
 
@@ -62,8 +73,43 @@ class RoundRecord:
     """Largest |secure mean - float64 weighted mean of the updates before quantization|."""
     quantization_step: float | None
     """What one unit of the integer sum means in the mean update; None for float32."""
-    clipped_fraction: float
+    clipped_fraction: float | None
+    """Share of the values that were clipped; None where banks do not say."""
     seconds: Seconds
+    epsilon: float | None = None
+    """What the bank that has spent most has spent so far; None without differential privacy."""
+
+
+@dataclass(frozen=True)
+class BankPrivacy:
+    """What one bank has spent."""
+
+    bank: str
+    epsilon: float
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What differential privacy promises, for whom, and what it leaves out."""
+
+    mechanism: str
+    epsilon: float
+    """Of the bank that has spent most."""
+    delta: float
+    unit: str
+    neighbours: str
+    accountant: str
+    banks: tuple[BankPrivacy, ...]
+    statistics_noise_multiplier: float | None
+    """Of the histograms in round 0; None where they are not covered."""
+    epsilon_by_accountant: Mapping[str, float]
+    """The same spending under other accountants."""
+    not_covered: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What a reader should know of this very run."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +155,9 @@ class Result:
     """The dataset's source, rows, frauds, and each bank's share of them."""
     parameters: int
     """Weights of the model."""
+    privacy: Privacy | None
+    synthetic: Mapping[str, Any] | None
+    """Synthetic fraud among the training rows: patterns, counts, and who let them in."""
     model: Model = field(repr=False)
     transcript: tuple[Delivery, ...] = field(repr=False)
 
@@ -128,6 +177,7 @@ class Result:
                 ],
                 "central": {**asdict(self.central.final), "auprc_by_round": list(self.central.auprc_by_round)},
             },
-            "privacy": None,
+            "synthetic": None if self.synthetic is None else dict(self.synthetic),
+            "privacy": None if self.privacy is None else asdict(self.privacy),
             "custody": asdict(self.custody),
         }

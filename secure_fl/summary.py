@@ -27,6 +27,22 @@ def print_summary(result: Result, directory: Path) -> None:
     )
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}", highlight=False)
+    if result.synthetic is not None:
+        s = result.synthetic
+        console.print(
+            f"synthetic fraud: {sum(s['rows'].values())} training rows of {len(s['patterns'])} patterns, "
+            + ("approved by review" if s["review"] == "approved" else "NOT all of them reviewed"),
+            highlight=False,
+        )
+    if result.privacy is not None:
+        p = result.privacy
+        console.print(
+            f"differential privacy ({p.mechanism}): epsilon {p.epsilon:.3f} at delta {p.delta:g} for each {p.unit}; "
+            "baselines are trained without",
+            highlight=False,
+        )
+        for note in p.notes:
+            console.print(f"note: {note}", highlight=False)
     console.print(f"data: {result.data['source']}", highlight=False)
     console.print(f"report: {directory / 'report.html'}", highlight=False, soft_wrap=True)
 

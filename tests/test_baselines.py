@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from secure_fl import Experiment, Result
-from secure_fl.bank import Bank, training_settings
+from secure_fl.bank import Bank
 from secure_fl.baselines import train_baselines
 from secure_fl.data import Examples, FeatureSchema, Standardization, encode, moments
 from secure_fl.datasets import open_dataset
+from secure_fl.privacy import training_settings
 from secure_fl.training import evaluate, initial_weights, train
 
 Small = Callable[..., Experiment]

@@ -18,6 +18,7 @@ import pytest
 from secure_fl.cli import main
 
 SMALL = ("--transactions", "12000", "--fraud-share", "0.03", "--rounds", "2")
+DISTRIBUTED = (*SMALL, "--mechanism", "distributed", "--delta", "1e-5")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,28 @@ def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
         (("data", "simulate", "--out", "rows.csv", "--fraud-share", "2"), "fraud_share"),
         (("score", "absent.safetensors", "rows.csv", "--out", "scores.csv"), "absent.safetensors"),
         (("nonsense",), "nonsense"),
+        (("run", "--epsilon", "0", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "-3", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "nan", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "inf", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "three", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "3", "--delta", "0"), "delta"),
+        (("run", "--epsilon", "3", "--delta", "nan"), "delta"),
+        (("run", "--epsilon", "3"), "--delta"),
+        (("run", "--delta", "1e-5"), "--epsilon"),
+        (("run", "--epsilon", "3", "--noise-multiplier", "1", "--delta", "1e-5"), "noise_multiplier"),
+        (("run", "--noise-multiplier", "0", "--delta", "1e-5"), "noise_multiplier"),
+        (("run", "--epsilon", "3", "--delta", "1e-5", "--positive-weight", "balanced"), "positive_weight"),
+        (("run", "--epsilon", "3", "--delta", "1e-5", "--max-grad-norm", "0"), "max_grad_norm"),
+        (("run", "--epsilon", "3", "--delta", "1e-5", "--max-grad-norm", "inf"), "max_grad_norm"),
+        (("run", *SMALL, "--epsilon", "3", "--delta", "1e-5", "--batch-size", "9000"), "smaller than a batch"),
+        (("run", *SMALL, "--epsilon", "0.01", "--delta", "1e-5"), "cannot be reached"),
+        (("run", *DISTRIBUTED, "--error-feedback", "--noise-multiplier", "1"), "error_feedback"),
+        (("run", *DISTRIBUTED, "--noise-multiplier", "1e6"), "overflows"),
+        (("run", *DISTRIBUTED, "--noise-multiplier", "1e-9"), "larger noise multiplier"),
+        (("run", *DISTRIBUTED, "--epsilon", "1e-9"), "overflows"),
+        (("run", *DISTRIBUTED, "--noise-multiplier", "1", "--max-update-norm", "0"), "max_update_norm"),
+        (("run", "--resume", "absent"), "no unfinished run"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(command: Command, arguments: tuple[str, ...], says: str) -> None:
@@ -178,7 +201,7 @@ def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pyte
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_files(tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_its_state_and_nothing_else(tmp_path: Path, how: signal.Signals) -> None:
     arguments = [sys.executable, "-m", "secure_fl", "run", "--rounds", "1000", "--transactions", "12000"]
     process = subprocess.Popen(
         [*arguments, "--fraud-share", "0.03"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -192,7 +215,9 @@ def test_an_interrupted_run_leaves_no_files(tmp_path: Path, how: signal.Signals)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("error: interrupted")
-    assert list(tmp_path.iterdir()) == []
+    assert "--resume" in err, "two rounds are worth keeping"
+    (state,) = (tmp_path / "runs").iterdir()
+    assert state.suffix == ".unfinished"
 
 
 def test_plan_prints_what_a_sum_costs(command: Command) -> None:
@@ -236,3 +261,44 @@ def test_a_bare_command_shows_help(command: Command) -> None:
 def test_help_does_not_wait_for_torch() -> None:
     code = "import sys; from secure_fl.cli import app; sys.exit('torch' in sys.modules or 'tenseal' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PRIVATE = (*SMALL, "--noise-multiplier", "2", "--delta", "1e-5", "--scheme", "plaintext", "--batch-size", "1024")
+
+
+@pytest.mark.slow
+def test_a_private_run_shows_what_it_spent_and_leaves_no_key(command: Command) -> None:
+    done = command("run", *PRIVATE, "--delta", "0.01", "--out", "one")
+    assert done.status == 0
+    assert "differential privacy (dp-sgd): epsilon" in done.out
+    assert "note: delta 0.01 is not below 1 /" in " ".join(done.out.split())
+    assert {path.name for path in Path().iterdir()} == {"one"}
+    assert {path.name for path in Path("one/ledgers/bank-1").iterdir()} == {"ledger.json"}
+    metrics = json.loads(Path("one/metrics.json").read_text())
+    spent = [record["epsilon"] for record in metrics["rounds"]]
+    assert spent[0] < spent[1] == metrics["privacy"]["epsilon"]
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_with_its_own_settings_only(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from secure_fl.checkpoint import Checkpoint, Snapshot
+
+    save = Checkpoint.save
+
+    def stop_after_saving(self: Checkpoint, snapshot: Snapshot) -> None:
+        save(self, snapshot)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", stop_after_saving)
+        first = command("run", *PRIVATE, "--out", "one")
+    assert (first.status, "--resume one" in first.err) == (130, True)
+    assert {path.name for path in Path().iterdir()} == {"one.unfinished"}
+    for change in (("--rounds", "9"), ("--noise-multiplier", "1"), ("--seed", "2"), ("--out", "two")):
+        refused = command("run", "--resume", "one", *change)
+        assert (refused.status, change[0].lstrip("-").replace("-", "_") in refused.error) == (2, True)
+    again = command("run", *PRIVATE, "--out", "one")
+    assert (again.status, "unfinished run" in again.error) == (2, True)
+    assert command("run", "--resume", "one").status == 0
+    assert {path.name for path in Path().iterdir()} == {"one"}
+    assert [r["round"] for r in json.loads(Path("one/metrics.json").read_text())["rounds"]] == [1, 2]

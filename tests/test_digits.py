@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secure_fl.digits import FRACTION_BITS, FixedPointCodec, digits_for, from_digits, to_digits
+from secure_fl.digits import FRACTION_BITS, FixedPointCodec, IntegerCodec, digits_for, from_digits, to_digits
 from secure_fl.errors import ConfigurationError
 
 BITS = st.integers(4, 24)
@@ -71,3 +71,33 @@ def test_a_real_out_of_range_is_refused(value: float) -> None:
 def test_a_real_far_out_of_range_or_not_finite_is_refused(value: float) -> None:
     with pytest.raises(ConfigurationError):
         FixedPointCodec(count=1, bits=8).encode(np.array([value]))
+
+
+INTEGERS = st.integers(-(2**39), 2**39 - 1)
+
+
+@given(bits=BITS, rows=st.lists(st.tuples(INTEGERS, INTEGERS), min_size=1, max_size=20))
+def test_sums_of_integers_of_either_sign_are_exact(bits: int, rows: list[tuple[int, int]]) -> None:
+    codec = IntegerCodec(count=2, bits=bits)
+    encoded = [codec.encode(np.array(row, dtype=np.int64)) for row in rows]
+    assert all(len(vector) == codec.length and vector.min() >= 0 and vector.max() < 2**bits for vector in encoded)
+    total = codec.decode(np.sum(encoded, axis=0), len(rows))
+    assert total.tolist() == [sum(column) for column in zip(*rows, strict=True)]
+    assert total.dtype == np.int64
+
+
+def test_ten_thousand_banks_may_send_the_largest_integers() -> None:
+    codec = IntegerCodec(count=2, bits=24)
+    extremes = np.array([-(2**39), 2**39 - 1])
+    assert codec.decode(10_000 * codec.encode(extremes), 10_000).tolist() == (10_000 * extremes).tolist()
+
+
+@pytest.mark.parametrize("value", [2**39, -(2**39) - 1, 2**62])
+def test_an_integer_out_of_range_is_refused(value: int) -> None:
+    with pytest.raises(ConfigurationError, match="does not fit 40 bits"):
+        IntegerCodec(count=1, bits=8).encode(np.array([value]))
+
+
+def test_a_short_vector_takes_the_fields_that_its_length_says() -> None:
+    assert IntegerCodec(count=7, bits=16).length == 7 * 3
+    assert IntegerCodec(count=1, bits=24).length == 2

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from secure_fl import Experiment
 from secure_fl.errors import ConfigurationError
-from secure_fl.experiment import Drop
+from secure_fl.experiment import PRIVATE_TRAINING, Drop
 
 EVERYTHING: dict[str, Any] = {
     "dataset": '/data/"our" Zahlungen ü.csv',
@@ -28,6 +28,9 @@ EVERYTHING: dict[str, Any] = {
     "identifiers": ("card", "shop"),
     "key_check": "0123456789abcdef",
     "test_fraction": 0.25,
+    "synthetic": "approved",
+    "synthetic_share": 0.25,
+    "synthetic_patterns": ("ab", "cd"),
     "banks": 5,
     "split": "pattern",
     "alpha": 0.1,
@@ -48,6 +51,16 @@ EVERYTHING: dict[str, Any] = {
     "drop": ("bank-1@2:upload", "bank-5@7:upload"),
 }
 
+PRIVATE: dict[str, Any] = {"epsilon": 2.5, "delta": 1e-6, "max_grad_norm": 0.5}
+DISTRIBUTED: dict[str, Any] = {
+    "mechanism": "distributed",
+    "noise_multiplier": 0.1 + 0.2,
+    "delta": 1e-6,
+    "max_update_norm": 0.25,
+}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED]
+"""Together every setting, none at its default; some exclude each other."""
+
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
 
 
@@ -61,13 +74,17 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "experiment.toml"
 
 
-def test_every_setting_survives_toml(file: Path) -> None:
-    experiment = Experiment(**EVERYTHING)
+def test_every_setting_is_tried() -> None:
+    assert {name for settings in FULL for name in settings} == set(Experiment.model_fields)
+
+
+@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed"])
+def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
+    experiment = Experiment(**settings)
     default = Experiment()
-    assert set(EVERYTHING) == set(Experiment.model_fields)
-    assert all(getattr(experiment, name) != getattr(default, name) for name in EVERYTHING)
+    assert all(getattr(experiment, name) != getattr(default, name) for name in settings)
     assert Experiment.from_toml(written(file, experiment.to_toml())) == experiment
-    assert {name: getattr(experiment, name) for name in EVERYTHING} == EVERYTHING
+    assert {name: getattr(experiment, name) for name in settings} == settings
 
 
 def test_the_defaults_survive_toml(file: Path) -> None:
@@ -112,8 +129,9 @@ def test_a_drop_is_parsed() -> None:
     assert Experiment(drop=("bank-2@10:upload",)).drops == (Drop("bank-2", 10, "upload"),)
 
 
-def test_a_key_check_can_be_added() -> None:
-    assert Experiment(**FILE).with_key_check("ab") == Experiment(**FILE, key_check="ab")
+def test_it_can_be_tied_to_a_key_and_to_patterns() -> None:
+    tied = Experiment(**FILE).resolved("ab", ("d",))
+    assert tied == Experiment(**FILE, key_check="ab", synthetic_patterns=("d",))
 
 
 # What is given, and words that the error must hold: the setting, or what is wrong with it.
@@ -197,6 +215,22 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dataset": "two\nlines.csv"}, "label"),
     ({**FILE, "label": ""}, "label"),
     ({**FILE, "numeric": ("fraud",)}, "fraud"),
+    *(({"epsilon": value, "delta": 1e-5}, "epsilon") for value in (0.0, -1.0, math.nan, math.inf, "3", True)),
+    *(({"epsilon": 3.0, "delta": value}, "delta") for value in (0.0, -1e-5, 1.0, 2.0, math.nan, math.inf)),
+    *(({"noise_multiplier": value, "delta": 1e-5}, "noise_multiplier") for value in (0.0, -1.0, math.nan, math.inf)),
+    *(({**PRIVATE, "max_grad_norm": value}, "max_grad_norm") for value in (0.0, -1.0, math.nan, math.inf)),
+    *(({**DISTRIBUTED, "max_update_norm": value}, "max_update_norm") for value in (0.0, -1.0, math.nan, math.inf)),
+    ({"epsilon": 3.0}, "--delta"),
+    ({"noise_multiplier": 1.0}, "--delta"),
+    ({"delta": 1e-5}, "--epsilon"),
+    ({"epsilon": 3.0, "noise_multiplier": 1.0, "delta": 1e-5}, "epsilon and noise_multiplier"),
+    ({**PRIVATE, "positive_weight": "balanced"}, "positive_weight"),
+    ({**PRIVATE, "mechanism": "local"}, "mechanism"),
+    ({"mechanism": "distributed"}, "--epsilon"),
+    ({"noise_multiplier": 0.19, "delta": 1e-5}, "noise multiplier of 0.19"),
+    ({"epsilon": 3.0, "delta": 1e-14}, "delta of 1e-14"),
+    ({**DISTRIBUTED, "error_feedback": True}, "error_feedback"),
+    ({**DISTRIBUTED, "scheme": "plaintext", "bits": "float32"}, "float32"),
 ]
 
 
@@ -254,3 +288,41 @@ def test_every_way_of_construction_raises_the_projects_own_error() -> None:
     for build in builds:
         with pytest.raises(ConfigurationError):
             build()
+
+
+# Differential privacy
+
+
+def test_private_training_has_defaults_of_its_own() -> None:
+    for asked in ({"epsilon": 3.0}, {"noise_multiplier": 1.0}):
+        experiment = Experiment.model_validate({**asked, "delta": 1e-5})
+        assert {name: getattr(experiment, name) for name in PRIVATE_TRAINING} == PRIVATE_TRAINING
+        assert (experiment.private, experiment.private_rows) == (True, True)
+    assert Experiment(epsilon=3.0, delta=1e-5, batch_size=7).batch_size == 7
+    assert Experiment(epsilon=3.0, delta=1e-5, positive_weight=5.0).positive_weight == 5.0
+
+
+def test_distributed_noise_and_runs_without_noise_train_as_usual() -> None:
+    for experiment in (Experiment(), Experiment(**DISTRIBUTED), Experiment(epsilon=None)):
+        assert experiment.batch_size == Experiment().batch_size
+        assert not experiment.private_rows
+    assert Experiment(**DISTRIBUTED).private
+    assert not Experiment().private
+
+
+def test_without_privacy_the_usual_defaults_are_back() -> None:
+    plain = Experiment(**PRIVATE, rounds=4, batch_size=77, seed=3).without_privacy()
+    usual = Experiment()
+    assert (plain.private, plain.delta, plain.noise_multiplier) == (False, None, None)
+    assert (plain.rounds, plain.batch_size, plain.seed) == (4, 77, 3), "what was chosen stays"
+    assert (plain.learning_rate, plain.dropout, plain.positive_weight) == (
+        usual.learning_rate,
+        usual.dropout,
+        usual.positive_weight,
+    )
+    assert Experiment(**DISTRIBUTED, batch_size=1024).without_privacy().batch_size == 1024
+
+
+def test_private_settings_of_a_file_are_completed_the_same_way(file: Path) -> None:
+    assert Experiment.from_toml(written(file, "epsilon = 3.0\ndelta = 1e-5")) == Experiment(epsilon=3.0, delta=1e-5)
+    assert Experiment.from_toml(written(file, ""), epsilon=3.0, delta=1e-5) == Experiment(epsilon=3.0, delta=1e-5)

@@ -7,6 +7,7 @@
     split          dealing one table to several banks
     pseudonyms     the federation key, and keyed pseudonyms of identifiers
     behaviour, features, standardization   128 features per row, the same in every bank
+    histogram      standardization under differential privacy
 
 Raw rows stay inside this folder's objects: they are never printed, logged, or put into an error.
 """
@@ -24,6 +25,7 @@ from secure_fl.data.features import (
     numeric_features,
     transform,
 )
+from secure_fl.data.histogram import BINS, from_histogram, magnitudes
 from secure_fl.data.pseudonyms import FederationKey, default_key_path, pseudonymize
 from secure_fl.data.simulator import PATTERNS, Simulation, simulate
 from secure_fl.data.split import Split, bank_name, require_trainable, split_among_banks
@@ -32,6 +34,7 @@ from secure_fl.data.tables import PATTERN_COLUMN, load_table, load_table_as
 from secure_fl.data.transactions import Schema, Transactions, concatenate, time_cut
 
 __all__ = [
+    "BINS",
     "DELAY_DAYS",
     "DIMENSION",
     "PATTERNS",
@@ -53,8 +56,10 @@ __all__ = [
     "describe",
     "encode",
     "extract",
+    "from_histogram",
     "load_table",
     "load_table_as",
+    "magnitudes",
     "moments",
     "numeric_features",
     "pseudonymize",

@@ -32,16 +32,16 @@ def learning_curves(result: Result, width: int) -> Figure:
     figure = blank(width, 340 if width >= WIDE else 260)
     axes = figure.add_subplot()
     few = len(result.local) <= MANY_LOCAL
-    marker = _marker(result.rounds)
+    dots = marker(result.rounds)
     for baseline in result.local if few else ():
-        _curve(axes, baseline.auprc_by_round, color=GREY, linewidth=1.4, marker=marker, markersize=4)
+        _curve(axes, baseline.auprc_by_round, color=GREY, linewidth=1.4, marker=dots, markersize=4)
     if not few:
         _local_band(axes, result.local)
-    _curve(axes, result.central.auprc_by_round, color=WARM, linewidth=1.8, dashes=(5, 3), marker=marker, markersize=4.5)
+    _curve(axes, result.central.auprc_by_round, color=WARM, linewidth=1.8, dashes=(5, 3), marker=dots, markersize=4.5)
     federated = [record.auprc for record in result.rounds]
-    axes.plot([r.round for r in result.rounds], federated, color=ACCENT, linewidth=2.6, marker=marker, markersize=6)
-    _round_axis(axes, result.rounds, margin=0.6 if len(result.rounds) == 1 else 0.02 * len(result.rounds))
-    axes.yaxis.set_major_locator(_ticks(5))
+    axes.plot([r.round for r in result.rounds], federated, color=ACCENT, linewidth=2.6, marker=dots, markersize=6)
+    round_axis(axes, result.rounds, margin=0.6 if len(result.rounds) == 1 else 0.02 * len(result.rounds))
+    axes.yaxis.set_major_locator(ticks(5))
     axes.yaxis.grid(True)
     axes.set_title("AUPRC on the test set", loc="left", fontsize=11.5, color=SOFT)
     if width >= WIDE:
@@ -64,13 +64,13 @@ def auprc_for_bytes(result: Result, float32_bytes: int, width: int) -> Figure:
     auprc = [record.auprc for record in result.rounds]
     sent = np.cumsum([median(record.upload_bytes.values() or [0]) for record in result.rounds])
     clear = np.cumsum([float32_bytes] * len(result.rounds))
-    axes.plot(clear, auprc, color=WARM, linewidth=1.8, dashes=(5, 3), marker=_marker(result.rounds), markersize=4.5)
-    axes.plot(sent, auprc, color=ACCENT, linewidth=2.6, marker=_marker(result.rounds), markersize=6)
+    axes.plot(clear, auprc, color=WARM, linewidth=1.8, dashes=(5, 3), marker=marker(result.rounds), markersize=4.5)
+    axes.plot(sent, auprc, color=ACCENT, linewidth=2.6, marker=marker(result.rounds), markersize=6)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(_ticks(5 if width >= WIDE else 3))
+    axes.xaxis.set_major_locator(ticks(5 if width >= WIDE else 3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: bytes_text(value)))
     axes.set_xlabel("Sent by one bank so far")
-    axes.yaxis.set_major_locator(_ticks(4))
+    axes.yaxis.set_major_locator(ticks(4))
     axes.yaxis.grid(True)
     axes.set_axisbelow(True)
     axes.set_title("AUPRC on the test set", loc="left", fontsize=11.5, color=SOFT)
@@ -159,21 +159,23 @@ def short_name(name: str, limit: int = 16) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def _round_axis(axes: Axes, rounds: Sequence[RoundRecord], margin: float = 0.6) -> None:
+def round_axis(axes: Axes, rounds: Sequence[RoundRecord], margin: float = 0.6) -> None:
+    """Whole rounds along the horizontal axis."""
     first, last = rounds[0].round, rounds[-1].round
-    ticks = MaxNLocator(10, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]).tick_values(first, last)
-    axes.set_xticks([int(tick) for tick in ticks if first <= tick <= last])
+    places = MaxNLocator(10, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]).tick_values(first, last)
+    axes.set_xticks([int(place) for place in places if first <= place <= last])
     axes.set_xlim(first - margin, last + margin)
     axes.set_xlabel("Round")
     axes.set_axisbelow(True)
 
 
-def _marker(rounds: Sequence[RoundRecord]) -> str:
+def marker(rounds: Sequence[RoundRecord]) -> str:
     """Dots on a curve while there are few rounds; a single round would not show without them."""
     return "o" if len(rounds) <= 12 else ""
 
 
-def _ticks(about: int) -> MaxNLocator:
+def ticks(about: int) -> MaxNLocator:
+    """Round numbers, about so many."""
     return MaxNLocator(about, steps=[1, 2, 5, 10])
 
 
@@ -186,8 +188,8 @@ def _stack(axes: Axes, rounds: Sequence[RoundRecord], parts: Sequence[tuple[str,
         heights = [scale * getattr(record.seconds, part) for record in rounds]
         axes.bar(numbers, heights, bottom=bottoms, color=color, width=0.72)
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
-    _round_axis(axes, rounds, margin=max(0.6, (6 - len(rounds)) / 2))  # few bars stay slim
-    axes.yaxis.set_major_locator(_ticks(4))
+    round_axis(axes, rounds, margin=max(0.6, (6 - len(rounds)) / 2))  # few bars stay slim
+    axes.yaxis.set_major_locator(ticks(4))
     axes.yaxis.grid(True)
     axes.set_title(f"{title} ({unit})", loc="left", fontsize=11.5, color=SOFT)
 
@@ -255,13 +257,11 @@ def _byte_ranges(rounds: Sequence[RoundRecord], float32: int, width: int) -> Fig
         axes.vlines(
             places, [min(s) for _, s in points], [max(s) for _, s in points], color=color, linewidth=4, alpha=0.4
         )
-        axes.plot(
-            places, [median(s) for _, s in points], color=color, linewidth=2, marker=_marker(rounds), markersize=6
-        )
+        axes.plot(places, [median(s) for _, s in points], color=color, linewidth=2, marker=marker(rounds), markersize=6)
     axes.set_ylim(bottom=0, top=1.15 * max(axes.get_ylim()[1], float32))
     _byte_scale(axes.yaxis.set_major_formatter, axes.yaxis.set_major_locator, 5)
     axes.yaxis.grid(True)
-    _round_axis(axes, rounds)
+    round_axis(axes, rounds)
     axes.axhline(float32, color=INK, linewidth=1.3, dashes=(3, 3))
     axes.annotate(f"plain float32: {bytes_text(float32)}", (0.0, float32), xycoords=("axes fraction", "data"),
                   xytext=(4, 7), textcoords="offset points", color=INK)  # fmt: skip
@@ -269,7 +269,7 @@ def _byte_ranges(rounds: Sequence[RoundRecord], float32: int, width: int) -> Fig
 
 
 def _byte_scale(
-    set_formatter: Callable[[FuncFormatter], None], set_locator: Callable[[MaxNLocator], None], ticks: int
+    set_formatter: Callable[[FuncFormatter], None], set_locator: Callable[[MaxNLocator], None], about: int
 ) -> None:
-    set_locator(_ticks(ticks))
+    set_locator(ticks(about))
     set_formatter(FuncFormatter(lambda size, _: bytes_text(size).replace(".0 ", " ")))

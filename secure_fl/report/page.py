@@ -15,8 +15,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from secure_fl.report import wording
-from secure_fl.results import Result, RoundRecord
+from secure_fl.report import promise, wording
+from secure_fl.results import Privacy, Result, RoundRecord
 
 _DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks"})
 _COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")
@@ -61,7 +61,11 @@ def render(result: Result) -> str:
         dataset=wording.dataset_text(str(result.experiment.get("dataset", "not named"))),
         scheme=wording.scheme_text(result.custody.scheme),
         bits=wording.bits_text(result.experiment.get("bits", "unknown precision")),
-        verdict=wording.verdict(result.final, result.local, result.central),
+        verdict=wording.verdict(result.final, result.local, result.central, private=result.privacy is not None),
+        promise=promise.promise_of(result),
+        unprotected=promise.UNPROTECTED,
+        budgeted=promise.target(result) is not None,
+        noisy_sum=_noisy_sum(result),
         caveat=wording.caveat(result),
         key_figures=key_figures(result, float32_bytes),
         float32_bytes=float32_bytes,
@@ -78,18 +82,21 @@ def render(result: Result) -> str:
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
     """The four or so numbers that a reader should take away."""
     final, central = result.final, result.central.final
+    without = "without privacy: " if result.privacy is not None else ""
     figures = [
         KeyFigure(
             "AUPRC, federated model",
             wording.score_text(final.auprc),
-            f"{_local_note(result)}pooled {wording.score_text(central.auprc)}",
+            f"{without}{_local_note(result)}pooled {wording.score_text(central.auprc)}",
         ),
         KeyFigure(
             "False alarms at 80 % recall",
             wording.count_text(final.false_positives_at_80_recall),
-            f"{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
+            f"{without}{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
         ),
     ]
+    if result.privacy is not None:
+        figures.append(_privacy_figure(result.privacy, promise.target(result)))
     uploads = [size for record in result.rounds for size in record.upload_bytes.values()]
     if uploads:
         size = median(uploads)
@@ -98,7 +105,8 @@ def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
         down = wording.bytes_text(median(downloads)) if downloads else "nothing"
         figures.append(KeyFigure("Upload per bank and round", wording.bytes_text(size), f"{ratio}; download {down}"))
     worst = max(result.rounds, key=lambda record: record.max_abs_error)
-    figures.append(KeyFigure("Largest error of the mean", wording.small_text(worst.max_abs_error), _step_note(worst)))
+    name = "Largest noise in the mean" if _noisy_sum(result) else "Largest error of the mean"
+    figures.append(KeyFigure(name, wording.small_text(worst.max_abs_error), _step_note(worst)))
     return figures
 
 
@@ -129,6 +137,8 @@ def _filters() -> dict[str, Any]:
     return {
         "bytes": wording.bytes_text,
         "count": wording.count_text,
+        "delta": promise.delta_text,
+        "epsilon": promise.epsilon_text,
         "names": wording.names_text,
         "plural": wording.plural,
         "score": wording.score_text,
@@ -146,6 +156,16 @@ def _local_false_alarms(result: Result) -> str:
         return ""
     alarms = sorted(baseline.final.false_positives_at_80_recall for baseline in result.local)
     return f"banks alone {wording.range_text(wording.count_text(alarms[0]), wording.count_text(alarms[-1]))}; "
+
+
+def _privacy_figure(privacy: Privacy, allowed: float | None) -> KeyFigure:
+    beside = f"at delta {promise.delta_text(privacy.delta)}; {promise.spent_text(privacy, allowed)}"
+    return KeyFigure(f"Epsilon of each {privacy.unit}", promise.epsilon_text(privacy.epsilon), beside)
+
+
+def _noisy_sum(result: Result) -> bool:
+    """Whether the sum itself carries noise, so that its error is no error of the secure sum."""
+    return result.privacy is not None and result.privacy.mechanism == "distributed"
 
 
 def _step_note(record: RoundRecord) -> str:

@@ -9,7 +9,8 @@ from statistics import median
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from secure_fl.report import exhibit, figures
+from secure_fl.report import budget_figure, exhibit, figures
+from secure_fl.report.promise import spending
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.report.wording import bytes_text, plural, score_text, seconds_text, small_text
 from secure_fl.results import Result
@@ -38,6 +39,8 @@ class Pictures:
     reads: Markup | None
     update_histogram: Picture
     message_histogram: Picture
+    budget: Picture | None
+    """None where no round knows an epsilon."""
 
 
 def draw(result: Result, float32_bytes: int) -> Pictures:
@@ -77,6 +80,11 @@ def draw(result: Result, float32_bytes: int) -> Pictures:
                 lambda w: exhibit.byte_histogram(shown.message, w),
                 _HALF,
             ),
+            budget=(
+                _both("budget", budget_figure.describe(result), lambda w: budget_figure.budget(result, w))
+                if spending(result)
+                else None
+            ),
         )
 
 
@@ -99,7 +107,8 @@ def _describe_curves(result: Result) -> str:
     first, last = result.rounds[0], result.rounds[-1]
     return (
         f"Line chart of AUPRC: the federated model goes from {score_text(first.auprc)} after round {first.round} to "
-        f"{score_text(last.auprc)} after round {last.round}; the model on pooled data ends at "
+        f"{score_text(last.auprc)} after round {last.round}; the model on pooled data"
+        f"{', trained without privacy,' if result.privacy is not None else ''} ends at "
         f"{score_text(result.central.final.auprc)}"
     )
 

@@ -110,14 +110,18 @@ def local_range(local: Sequence[Baseline]) -> str:
     return range_text(score_text(scores[0]), score_text(scores[-1]))
 
 
-def verdict(final: Scores, local: Sequence[Baseline], central: Baseline) -> str:
-    """One sentence: was the federated model worth it, next to each bank alone and to pooled data?"""
+def verdict(final: Scores, local: Sequence[Baseline], central: Baseline, private: bool = False) -> str:
+    """Was the federated model worth it, next to each bank alone and to pooled data? One sentence, two if `private`.
+
+    `private`: it was trained under differential privacy, and the others were not.
+    """
     score = score_text(final.auprc)
+    unequal = " Only the federated model was trained under differential privacy." if private else ""
     if not local:
-        return f"In this run the federated model reaches an AUPRC of {score}{_against_pooled(final, central)}."
+        return f"In this run the federated model reaches an AUPRC of {score}{_against_pooled(final, central)}.{unequal}"
     evidence = f"AUPRC {score} against {local_range(local)}"
     finding = f"{_against_local(final, local)} ({evidence}){_against_pooled(final, central)}"
-    return f"In this run the federated model {finding}."
+    return f"In this run the federated model {finding}.{unequal}"
 
 
 def caveat(result: Result) -> str:

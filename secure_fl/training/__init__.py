@@ -2,11 +2,14 @@
 
 from secure_fl.training.evaluation import evaluate, predict
 from secure_fl.training.local import TrainingSettings, train, usable_device
-from secure_fl.training.model import FraudModel, flatten, initial_weights
+from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
+from secure_fl.training.private import NoiseSettings, sample_rate, train_privately
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [
+    "FlatWeights",
     "FraudModel",
+    "NoiseSettings",
     "TrainingSettings",
     "evaluate",
     "flatten",
@@ -14,6 +17,8 @@ __all__ = [
     "load_model",
     "model_bytes",
     "predict",
+    "sample_rate",
     "train",
+    "train_privately",
     "usable_device",
 ]

@@ -53,7 +53,7 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=ADAM_EPS)
     loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weight(settings.positive_weight, examples).to(device))
     for epoch in range(epochs):
-        with _repeatable(seed, epoch, device) as shuffle:
+        with repeatable(seed, epoch, device) as shuffle:
             order = torch.randperm(len(examples), generator=shuffle).to(device)
             for batch in torch.split(order, settings.batch_size):
                 optimizer.zero_grad(set_to_none=True)
@@ -84,7 +84,7 @@ def _positive_weight(setting: PositiveWeight, examples: Examples) -> torch.Tenso
 
 
 @contextmanager
-def _repeatable(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
+def repeatable(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
     """One thread (faster than two for a model this small) and seeded draws, without touching the caller's."""
     threads = torch.get_num_threads()
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)

@@ -124,6 +124,8 @@ def make_result() -> MakeResult:
                 "banks": {name: _share(index) for index, name in enumerate(names)},
             },
             parameters=PARAMETERS,
+            privacy=None,
+            synthetic=None,
             model=Model(np.zeros(PARAMETERS, dtype=np.float32), {}),
             transcript=(),
         )

@@ -27,6 +27,7 @@ CUSTODY = Custody(
     },
     broken_by=(
         f"the aggregator and all {SHARE_HOLDERS} share-holders together",
+        "an aggregator that makes up the shares of all banks but one, and subtracts them: nothing proves who made one",
         "an aggregator that has a round repeated without one bank, and subtracts the two sums",
         "all banks but one together: they subtract their own updates from the sum",
     ),
@@ -35,7 +36,8 @@ CUSTODY = Custody(
         "Banks know the share-holders' public keys by a way that the aggregator does not control.",
         "Every share-holder answers: if one is silent, the round has no sum. One that lies spoils the sum, unseen.",
         "Two of three shares travel as seeds: secrecy is computational (AES-256, X25519), not perfect.",
-        "An aggregator that shows banks different models is not noticed.",
+        "The aggregator passes on only what banks sent. Shares are bound to the model: those of banks that were shown "
+        "different models cannot be opened together.",
         "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy.",
     ),
     papers=(

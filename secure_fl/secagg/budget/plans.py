@@ -9,6 +9,7 @@ from typing import Any, Self
 from secure_fl.errors import PlanError
 
 FLOAT32 = "float32"
+MIN_BITS, MAX_BITS = 4, 24
 ENVELOPE_BYTES = 256
 """Room for a message's header and length fields in the estimate of `upload_bytes`."""
 

@@ -23,6 +23,8 @@ CAN_DECRYPT = {
 BROKEN_BY = (
     "aggregator and key authority together: one has the ciphertexts, the other the key",
     "an aggregator that gives the key authority a single upload and calls it a sum",
+    "an aggregator that encrypts made-up updates in the place of all banks but one, and subtracts them",
+    "an aggregator that shows all banks but one a model that cannot learn: ciphertexts are not bound to a model",
     "an aggregator that has two sums of the same uploads opened, in two rounds, and subtracts them",
     "an aggregator that has a round repeated without one bank, and subtracts the two sums",
     "a bank and the key authority together, if the bank also obtains another bank's upload",

@@ -1,0 +1,160 @@
+"""AUPRC against epsilon: what differential privacy costs. Writes docs/privacy.svg and the tables of docs/privacy.md.
+
+    .venv/bin/python benchmarks/privacy_utility.py               # both tables; about an hour on two cores
+    .venv/bin/python benchmarks/privacy_utility.py --only curve
+
+Noise is drawn by the banks before anything is summed, and every scheme returns the same sum for the same bits; so
+plaintext, the fastest, stands for all of them. Baselines are left out: they are trained without privacy. At epsilon
+infinity the same federation trains with the settings that it would have without DP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from scipy.stats import t as student
+
+from secure_fl import Experiment, federation, run_federation
+from secure_fl.metrics import Scores
+from secure_fl.results import Baseline
+
+EPSILONS = (1.0, 3.0, 8.0, math.inf)
+DELTA = 1e-5
+DATASETS = ("ulb", "simulated")
+SEEDS = (1, 2, 3)
+VARIANTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"rounds": 8, "learning_rate": 0.01, "dropout": 0.0},
+    {"rounds": 8, "learning_rate": 0.01, "dropout": 0.0, "max_grad_norm": 0.3},
+    {"rounds": 8, "dropout": 0.0, "batch_size": 2048},
+    {"rounds": 10, "learning_rate": 0.005, "dropout": 0.0},
+    {"positive_weight": 10.0},
+)
+"""What to change in the private settings, for ULB at epsilon 3."""
+VARIANT_SEEDS = (1, 2)
+DOCS = Path(__file__).parents[1] / "docs"
+
+Utility = dict[float, list[Scores]]
+"""By epsilon, one entry a seed."""
+
+
+def scores(dataset: str, epsilon: float, seed: int, **settings: Any) -> Scores:
+    private = Experiment(
+        dataset=dataset, seed=seed, scheme="plaintext", epsilon=min(epsilon, 1e6), delta=DELTA, **settings
+    )
+    final = run_federation(private if epsilon < math.inf else private.without_privacy()).final
+    changed = "".join(f", {name} {value}" for name, value in settings.items())
+    sys.stderr.write(f"{dataset}, epsilon {epsilon:g}, seed {seed}{changed}: {final}\n")
+    return final
+
+
+def utility(dataset: str) -> Utility:
+    return {epsilon: [scores(dataset, epsilon, seed) for seed in SEEDS] for epsilon in EPSILONS}
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean over seeds, by Student's t."""
+    reach = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return mean(values) - reach, mean(values) + reach
+
+
+def score_cell(values: Sequence[float]) -> str:
+    low, high = interval(values)
+    return f"{mean(values):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def count_cell(counts: Sequence[int]) -> str:
+    """Counts of false positives are so skewed that an interval around the mean of three says nothing."""
+    return f"{median(counts):,.0f} ({min(counts):,} to {max(counts):,})"
+
+
+def curve_table(figures: Mapping[str, Utility]) -> str:
+    lines = [
+        "| dataset | epsilon | AUPRC | less than without DP | false positives at 80 % recall |",
+        "|---|---|---|---|---|",
+    ]
+    for dataset, by_epsilon in figures.items():
+        for epsilon, found in by_epsilon.items():
+            pairs = zip(by_epsilon[math.inf], found, strict=True)
+            lost = [without.auprc - private.auprc for without, private in pairs]
+            cells = [
+                dataset,
+                f"{epsilon:g}" if epsilon < math.inf else "infinity",
+                score_cell([s.auprc for s in found]),
+                score_cell(lost) if epsilon < math.inf else "-",
+                count_cell([s.false_positives_at_80_recall for s in found]),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(figures: Mapping[str, Utility]) -> Figure:
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    places = range(len(EPSILONS))
+    for shift, (dataset, by_epsilon) in zip((-0.04, 0.04), figures.items(), strict=True):
+        found = [[s.auprc for s in by_epsilon[epsilon]] for epsilon in EPSILONS]
+        reach = [mean(values) - interval(values)[0] for values in found]
+        x = [place + shift for place in places]
+        middles = [mean(values) for values in found]
+        color = axes.errorbar(x, middles, yerr=reach, marker="o", capsize=3, label=dataset)[0].get_color()
+        for place, values in zip(x, found, strict=True):
+            axes.plot([place] * len(values), values, ".", color=color, alpha=0.5)
+    axes.set_xticks(list(places), [f"{epsilon:g}" if epsilon < math.inf else "no DP" for epsilon in EPSILONS])
+    axes.set(xlabel=f"epsilon at delta {DELTA:g}", ylabel="AUPRC", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def variant_table() -> str:
+    lines = ["| changed settings | AUPRC, mean of two seeds | each |", "|---|---|---|"]
+    for variant in VARIANTS:
+        values = [scores("ulb", 3.0, seed, **variant).auprc for seed in VARIANT_SEEDS]
+        lines.append(variant_row(variant, values))
+    return "\n".join(lines)
+
+
+def variant_row(variant: Mapping[str, Any], values: Sequence[float]) -> str:
+    changed = ", ".join(f"`{name}` {value}" for name, value in variant.items())
+    return f"| {changed or 'none'} | {mean(values):.3f} | {', '.join(f'{value:.3f}' for value in values)} |"
+
+
+def replace_table(name: str, table: str) -> None:
+    page = DOCS / "privacy.md"
+    text, found = re.subn(
+        rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{table}\n{match[2]}",
+        page.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    assert found == 1, f"docs/privacy.md has no place for the table {name!r}"
+    page.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What differential privacy costs.")
+    parser.add_argument("--only", choices=("curve", "settings"), help="one of the two tables")
+    only = parser.parse_args().only
+    nothing = Baseline("none", Scores(0.0, 0.0, 0), (0.0,))
+    vars(federation)["train_baselines"] = lambda *_: ((), nothing)
+    if only != "settings":
+        figures = {dataset: utility(dataset) for dataset in DATASETS}
+        replace_table("curve", curve_table(figures))
+        with rc_context({"svg.hashsalt": "secure_fl", "svg.fonttype": "none"}):
+            draw(figures).savefig(DOCS / "privacy.svg", metadata={"Date": None})
+    if only != "curve":
+        replace_table("settings", variant_table())
+
+
+if __name__ == "__main__":
+    main()
