@@ -1,0 +1,156 @@
+"""The `attack` command: from its options to the table on the terminal and the files."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from secure_fl.attacks.inversion import Progress, run_inversion
+from secure_fl.attacks.membership import Budget, run_membership
+from secure_fl.attacks.report import AttackReport, show_rows
+from secure_fl.attacks.scene import PLAIN_BITS, SECRET_BITS, Scene, open_scene
+from secure_fl.attacks.split_view import run_split_view
+from secure_fl.attacks.table import print_attack
+from secure_fl.attacks.threads import one_thread
+from secure_fl.attacks.victim import LocalStep
+from secure_fl.errors import ConfigurationError
+from secure_fl.experiment import BUILT_IN, Experiment
+from secure_fl.files import staged_file
+from secure_fl.progress import show_progress
+from secure_fl.secagg.schemes import SCHEMES
+
+ATTACKS = ("inversion", "membership", "split-view")
+
+
+@dataclass(frozen=True)
+class AttackSettings:
+    """What can be chosen. `None` and empty: the default of the attack."""
+
+    dataset: str = "ulb"
+    seed: int = 1
+    banks: int = 3
+    bits: int | Literal["float32"] | None = None
+    """None: float32 for plaintext, 16 bits for all others."""
+    trials: int = 20
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16)
+    step: str = "adam"
+    """adam: the real training; sgd: FedSGD."""
+    noise_multiplier: float = 0.0
+    """Inversion: differential privacy in the victim's step, clipped to norm 1."""
+    rows: int = 200
+    """Membership: training rows of each bank."""
+    models: int = 32
+    """Membership: federations that are trained for each epsilon."""
+    rounds: int = 15
+    """Membership: rounds of a federation, of 5 local epochs each."""
+    epsilons: tuple[float, ...] = (float("inf"), 3.0, 1.0)
+    """Membership: budgets to train with; inf: without differential privacy."""
+    delta: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.dataset not in BUILT_IN:
+            raise ConfigurationError(
+                f"attacks run on data that is nobody's secret; use {' or '.join(BUILT_IN)}, not {self.dataset!r}"
+            )
+        if not self.batches or min(self.batches) < 1:
+            raise ConfigurationError("a batch below 1 has no row to rebuild; use whole numbers from 1, such as 1,2,4")
+        if any(not epsilon > 0 for epsilon in self.epsilons) or not 0 < self.delta < 1:
+            raise ConfigurationError("epsilon or delta is out of range; use an epsilon above 0 and a delta in (0, 1)")
+
+
+def run_command(attack: str, scheme: str, json_file: Path | None, html_file: Path | None, **settings: Any) -> None:
+    """Attack, print the table, write the files. They are opened first, so that a wrong name costs no time."""
+    chosen = AttackSettings(**{name: value for name, value in settings.items() if value is not None})
+    experiment = attacked_experiment(attack, scheme, chosen)
+    with ExitStack() as files:
+        json_target = files.enter_context(staged_file(json_file)) if json_file else None
+        html_target = files.enter_context(staged_file(html_file)) if html_file else None
+        with show_progress() as progress:
+            report = run_attack(attack, experiment, chosen, progress)
+        if json_target:
+            json_target.write_text(report.to_json() + "\n", encoding="utf-8")
+        if html_target:
+            html_target.write_text(report.to_html(), encoding="utf-8")
+        print_attack(report)
+
+
+def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> Experiment:
+    """The federation that is attacked. Raises `ConfigurationError` for an attack or scheme that does not exist."""
+    if attack not in ATTACKS:
+        raise ConfigurationError(f"there is no attack {attack!r}; choose one of {', '.join(ATTACKS)}")
+    if scheme not in SCHEMES:
+        raise ConfigurationError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
+    default = SECRET_BITS if scheme != "plaintext" or attack == "membership" else PLAIN_BITS
+    training: dict[str, Any] = {"bits": default if settings.bits is None else settings.bits}
+    if attack == "membership":
+        training |= {"rounds": settings.rounds, "local_epochs": 5, "batch_size": 32}
+    return Experiment(
+        dataset=settings.dataset,
+        scheme=scheme,
+        banks=settings.banks,
+        seed=settings.seed,
+        transactions=20_000,
+        fraud_share=0.02,
+        **training,
+    )
+
+
+def run_attack(attack: str, experiment: Experiment, settings: AttackSettings, progress: Progress) -> AttackReport:
+    """The attack, without files and tables."""
+    with one_thread():
+        scene = open_scene(experiment, max(settings.batches))
+        rng = np.random.default_rng(settings.seed)
+        local = LocalStep(settings.step, settings.noise_multiplier)  # type: ignore[arg-type]
+        return _report(attack, scene, settings, local, rng, progress)
+
+
+def _report(
+    attack: str,
+    scene: Scene,
+    settings: AttackSettings,
+    local: LocalStep,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> AttackReport:
+    shown: Sequence[Any] = ()
+    if attack == "inversion":
+        results, rebuilt = run_inversion(scene, local, settings.batches, settings.trials, rng, progress)
+        shown = show_rows(scene, rebuilt)
+    elif attack == "split-view":
+        results = run_split_view(scene, local, settings.batches, settings.trials, rng, progress)
+    else:
+        budgets = [None if np.isinf(epsilon) else Budget(epsilon, settings.delta) for epsilon in settings.epsilons]
+        results = run_membership(scene, budgets, settings.rows, settings.models, rng, progress)
+    scheme = scene.experiment.scheme
+    return AttackReport(
+        attack=attack,
+        scheme=scheme,
+        command=_command_line(attack, scheme, settings),
+        settings=_plain(asdict(settings) | {"bits": scene.experiment.bits}),
+        results=results,
+        source=scene.dataset.source,
+        custody=SCHEMES[scheme].custody.broken_by,
+        shown=tuple(shown),
+    )
+
+
+def _command_line(attack: str, scheme: str, settings: AttackSettings) -> str:
+    """The command that repeats this attack."""
+    words = ["secure-fl", "attack", attack, "--scheme", scheme]
+    for name, value in asdict(settings).items():
+        if value != getattr(AttackSettings, name):
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+    return shlex.join(words)
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """As JSON can hold it: no infinity."""
+    settings["epsilons"] = ["inf" if np.isinf(epsilon) else epsilon for epsilon in settings["epsilons"]]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}

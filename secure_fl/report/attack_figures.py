@@ -1,0 +1,76 @@
+"""The figures of an attack's page: how often it succeeds beside blind guessing, and advantage beside its bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from secure_fl.report.figures import NARROW, WIDE
+from secure_fl.report.pictures import Picture
+from secure_fl.report.svg import ACCENT, GREY, SOFT, WARM, blank, page_style, to_svg
+
+Row = Mapping[str, Any]
+
+
+def draw(attack: str, results: Sequence[Row]) -> Picture:
+    """The figure of an attack, for a desk and for a phone."""
+    figure: Callable[[Sequence[Row], int], Figure] = _advantage if attack == "membership" else _success
+    with page_style():
+        return Picture(*(_exported(figure(results, width), attack, results, width) for width in (WIDE, NARROW)))
+
+
+def _exported(figure: Figure, attack: str, results: Sequence[Row], width: int) -> Markup:
+    rates = ", ".join(f"{row['success_rate']:.3g}" for row in results)
+    label = f"Chart of the {attack} attack; it reaches {rates}, row by row of the table"
+    return to_svg(figure, f"attack-{width}", label)
+
+
+def _success(results: Sequence[Row], width: int) -> Figure:
+    figure = blank(width, 300)
+    axes = figure.add_subplot()
+    places = range(len(results))
+    _whiskers(axes, places, results, "success_rate", "interval", ACCENT, -0.12)
+    _whiskers(axes, places, results, "guessing", "guessing_interval", GREY, 0.0)
+    if results and "opened_sum" in results[0]:
+        sums = [row["opened_sum"] for row in results]
+        _whiskers(axes, places, sums, "success_rate", "interval", WARM, 0.12)
+    labels = [f"{row['variant']}\n{row['batch']}" if "variant" in row else str(row["batch"]) for row in results]
+    axes.set_xticks(list(places), labels)
+    axes.set_xlabel("Rows in the batch")
+    axes.set_ylim(-0.04, 1.04)
+    axes.yaxis.grid(True)
+    axes.set_axisbelow(True)
+    axes.set_title("Share of rows that were rebuilt", loc="left", fontsize=11.5, color=SOFT)
+    return figure
+
+
+def _advantage(results: Sequence[Row], width: int) -> Figure:
+    figure = blank(width, 300)
+    axes = figure.add_subplot()
+    places = range(len(results))
+    _whiskers(axes, places, results, "success_rate", "interval", ACCENT, -0.1)
+    _whiskers(axes, places, [row["lira_on_frauds"] for row in results], "advantage", "interval", WARM, 0.1)
+    for place, row in zip(places, results, strict=True):
+        if row["bound"] is not None:
+            axes.plot([place - 0.3, place + 0.3], [row["bound"]] * 2, color=GREY, linewidth=2.2)
+    axes.set_xticks(list(places), ["no DP" if row["epsilon"] is None else f"{row['epsilon']:g}" for row in results])
+    axes.set_xlabel("Epsilon")
+    axes.set_xlim(-0.5, len(results) - 0.5)
+    axes.yaxis.grid(True)
+    axes.set_axisbelow(True)
+    axes.axhline(0, color=GREY, linewidth=1.0)
+    axes.set_title("TPR - FPR of LiRA", loc="left", fontsize=11.5, color=SOFT)
+    return figure
+
+
+def _whiskers(
+    axes: Axes, places: Sequence[int], rows: Sequence[Row], figure: str, interval: str, color: str, shift: float
+) -> None:
+    """A dot for each figure, and its interval."""
+    x = [place + shift for place in places]
+    axes.vlines(x, [row[interval][0] for row in rows], [row[interval][1] for row in rows], color=color, linewidth=2.0)
+    axes.plot(x, [row[figure] for row in rows], color=color, marker="o", markersize=6, linestyle="none")

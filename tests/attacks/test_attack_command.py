@@ -1,0 +1,96 @@
+"""The attack command: its files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secure_fl.attacks.command import run_command
+from secure_fl.errors import ConfigurationError, RequestError
+
+SMALL = {"dataset": "simulated", "trials": 2, "batches": (1, 2)}
+
+
+@pytest.mark.slow
+def test_table_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("inversion", "plaintext", tmp_path / "a.json", tmp_path / "a.html", **SMALL)
+    assert "inversion against plaintext" in capsys.readouterr().out
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert (found["attack"], found["scheme"]) == ("inversion", "plaintext")
+    command = "secure-fl attack inversion --scheme plaintext --dataset simulated --trials 2 --batches 1,2"
+    assert found["command"] == command
+    assert [row["batch"] for row in found["results"]] == [1, 2]
+    for row in found["results"]:
+        assert row["interval"][0] <= row["success_rate"] <= row["interval"][1]
+        assert 0 <= row["guessing"] <= 1
+        assert row["trials"] == 2
+    page = (tmp_path / "a.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert command in page
+    assert page.count(">rebuilt</th>") == 3  # one row of the batch of one, two of the batch of two
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_figures(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_command("inversion", "plaintext", tmp_path / f"{name}.json", None, **SMALL)
+    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["additive", "ckks"])
+def test_split_view(tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("split-view", scheme, tmp_path / "s.json", tmp_path / "s.html", **(SMALL | {"batches": (1,)}))
+    rows = json.loads((tmp_path / "s.json").read_text())["results"]
+    assert [row["success_rate"] for row in rows] == ([0.0, 1.0] if scheme == "additive" else [1.0, 1.0])
+    assert ("refused" in capsys.readouterr().out) == (scheme == "additive")
+    assert ("refused: " in (tmp_path / "s.html").read_text()) == (scheme == "additive")
+
+
+@pytest.mark.slow
+def test_membership(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings: dict[str, Any] = {"dataset": "simulated", "models": 8, "rows": 60, "rounds": 1, "epsilons": (math.inf,)}
+    run_command("membership", "plaintext", tmp_path / "m.json", tmp_path / "m.html", **settings)
+    (row,) = json.loads((tmp_path / "m.json").read_text())["results"]
+    assert row["epsilon"] is None
+    assert row["interval"][0] <= row["success_rate"] <= row["interval"][1]
+    assert "no DP" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "m.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_page_loads_nothing(tmp_path: Path) -> None:
+    run_command("inversion", "bfv", None, tmp_path / "a.html", dataset="simulated", trials=1, batches=(1,))
+    page = (tmp_path / "a.html").read_text()
+    assert not re.search(r"<script|<link|<img|url\((?!#)|@import|https?://(?!www\.w3\.org)", page)
+
+
+@pytest.mark.parametrize(
+    ("attack", "scheme", "settings", "what"),
+    [
+        ("theft", "masked", {}, "there is no attack 'theft'"),
+        ("inversion", "rot13", {}, "there is no scheme 'rot13'"),
+        ("inversion", "masked", {"batches": (0, 1)}, "a batch below 1"),
+        ("inversion", "masked", {"batches": ()}, "a batch below 1"),
+        ("inversion", "masked", {"dataset": "mine.csv"}, "nobody's secret"),
+        ("inversion", "masked", {"dataset": "simulated", "trials": 0}, "0 trials"),
+        ("inversion", "masked", {"dataset": "simulated", "step": "lamb"}, "no local step"),
+        ("inversion", "masked", {"dataset": "simulated", "banks": 2}, "banks"),
+        ("inversion", "masked", {"dataset": "simulated", "bits": "float32"}, "sums integers"),
+        ("split-view", "ckks", {"dataset": "simulated", "batches": (10**7,)}, "is refused"),
+        ("membership", "ckks", {"dataset": "simulated", "rows": 1}, "--rows 1"),
+        ("membership", "ckks", {"epsilons": (0.0,)}, "epsilon or delta"),
+    ],
+)
+def test_what_cannot_work_is_refused(
+    tmp_path: Path, attack: str, scheme: str, settings: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(RequestError, match=re.escape(what)) as refusal:
+        run_command(attack, scheme, tmp_path / "a.json", None, **settings)
+    assert isinstance(refusal.value, ConfigurationError)
+    assert "; " in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
