@@ -1,0 +1,128 @@
+"""The patterns that wait for review as one self-contained HTML page, with pictures and rows drawn from them.
+
+The page loads nothing and has no script. What a language model wrote is escaped wherever it stands. Rows are drawn for
+the customers and terminals of the table that is given: on pages that leave the bank, give a simulated one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from secure_fl.data.transactions import Transactions
+from secure_fl.errors import ConfigurationError
+from secure_fl.report import wording
+from secure_fl.report.figures import NARROW, WIDE
+from secure_fl.report.pictures import Picture
+from secure_fl.report.svg import ACCENT, GREEN, SKY, SOFT, blank, page_style, to_svg
+from secure_fl.synthetic.describing import COLUMNS, Illustration, duration, illustrate, parameters
+from secure_fl.synthetic.fidelity import Fidelity
+from secure_fl.synthetic.store import Holdings, Kept
+
+_BINS = 24
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Card:
+    """One pattern on the page."""
+
+    kept: Kept
+    parameters: dict[str, str]
+    drawn: Illustration | None
+    """None if the pattern finds no room in the table."""
+    picture: Picture | None
+    fault: str
+
+
+def render_review(holdings: Holdings, host: Transactions, fidelity: Fidelity | None = None, source: str = "") -> str:
+    """The page of all pending patterns, and of those that validation rejected with the reason, as text.
+
+    host: the table that rows are drawn for; source: what that table is, for the reader. The same store gives the same
+    text. Needs matplotlib, which takes a second to import.
+    """
+    package = files(__package__)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(score=wording.score_text, share=wording.share_text, plural=wording.plural)
+    template = environment.from_string(package.joinpath("review.html.j2").read_text(encoding="utf-8"))
+    pending = holdings.in_state("pending")
+    return template.render(
+        cards=_cards(pending, host),
+        rejected=holdings.in_state("rejected by validation"),
+        approved=len(holdings.in_state("approved")),
+        sources=sorted({kept.label for kept in pending}),
+        columns=COLUMNS,
+        fidelity=fidelity,
+        head=holdings.head,
+        source=source,
+        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+    )
+
+
+def _cards(pending: Sequence[Kept], host: Transactions) -> list[Card]:
+    cards = []
+    with page_style():
+        for place, kept in enumerate(pending):
+            drawn, picture, fault = None, None, ""
+            try:
+                drawn = illustrate(kept.proposal.pattern, host)
+                picture = _picture(drawn, f"pattern-{place + 1}")
+            except ConfigurationError as error:
+                fault = str(error)
+            cards.append(Card(kept, parameters(kept.proposal.pattern), drawn, picture, fault))
+    return cards
+
+
+def _picture(drawn: Illustration, name: str) -> Picture:
+    label = (
+        f"Histograms of {drawn.amount.size} drawn rows: median amount {np.median(drawn.amount):.2f}, "
+        f"median hour {np.median(drawn.hour):.0f}"
+    )
+    wide, narrow = (to_svg(_figure(drawn, width), f"{name}-{width}", label) for width in (WIDE, NARROW))
+    return Picture(wide, narrow)
+
+
+def _figure(drawn: Illustration, width: int) -> Figure:
+    """Amounts, hours of the day, and gaps where there are any: side by side, or below each other on a phone."""
+    panels = 3 if drawn.gap.size else 2
+    wide = width >= WIDE
+    figure = blank(width, 180 if wide else 170 * panels)
+    axes = figure.subplots(1, panels) if wide else figure.subplots(panels, 1)
+    _panel(axes[0], drawn.amount, _edges(drawn.amount), ACCENT, "Amount")
+    _panel(axes[1], drawn.hour, np.arange(25.0), SKY, "Hour of the day")
+    axes[1].set_xticks([0, 6, 12, 18, 24])
+    if panels == 3:
+        low, high = float(drawn.gap.min()), float(drawn.gap.max())
+        _panel(
+            axes[2], drawn.gap, np.geomspace(low, max(high, 1.01 * low), _BINS + 1), GREEN, "Gap to the next payment"
+        )
+        axes[2].set_xscale("log")
+        ends = [low, high] if high > 1.5 * low else [low]
+        axes[2].set_xticks(ends, [duration(end) for end in ends])
+        for text, side in zip(axes[2].get_xticklabels(), ("left", "right"), strict=False):
+            text.set_horizontalalignment(side)
+        axes[2].xaxis.set_minor_locator(NullLocator())
+    return figure
+
+
+def _panel(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], color: str, title: str) -> None:
+    axes.stairs(np.histogram(values, bins=edges)[0], edges, fill=True, color=color)
+    axes.margins(x=0)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.yaxis.grid(True)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_title(title, loc="left", fontsize=11.5, color=SOFT)
+
+
+def _edges(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = float(amounts.min()), float(amounts.max())
+    return np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
