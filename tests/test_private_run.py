@@ -22,6 +22,7 @@ from secure_fl.checkpoint import STATE, Checkpoint
 from secure_fl.errors import ConfigurationError, PrivacyError
 from secure_fl.ledger import KEY, LEDGER, Ledger
 from secure_fl.metrics import Scores
+from secure_fl.outputs import write_run
 from secure_fl.results import Baseline
 from secure_fl.secagg import SCHEMES
 from secure_fl.training import evaluate as evaluate_model
@@ -312,11 +313,15 @@ def test_a_run_without_privacy_goes_on_to_the_same_model(tmp_path: Path, changes
 
 
 @pytest.mark.slow
-def test_a_finished_run_deletes_its_keys(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    run_federation(private(rounds=1), checkpoint=Checkpoint(folder))
-    assert not list(folder.rglob(KEY))
-    assert len(list(folder.rglob(LEDGER))) == 3
+def test_keys_go_with_the_checkpoint_and_results_hold_ledgers_only(tmp_path: Path) -> None:
+    checkpoint, results = Checkpoint(tmp_path / "run.unfinished"), tmp_path / "run"
+    results.mkdir()
+    result = run_federation(private(rounds=1), checkpoint=checkpoint)
+    assert len(list(checkpoint.folder.rglob(KEY))) == 3  # a crash before results are on disk loses nothing
+    write_run(result, results, checkpoint)
+    checkpoint.remove()
+    assert not list(tmp_path.rglob(KEY))
+    assert len(list(results.rglob(LEDGER))) == 3
 
 
 # Distributed noise
