@@ -27,6 +27,8 @@ from secure_fl.results import Baseline
 from secure_fl.secagg import SCHEMES
 from secure_fl.training import evaluate as evaluate_model
 
+pytestmark = pytest.mark.slow
+
 BANKS = ("bank-1", "bank-2", "bank-3")
 SETTINGS: dict[str, Any] = {
     "transactions": 5_000,

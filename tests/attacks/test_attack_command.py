@@ -13,6 +13,8 @@ import pytest
 from secure_fl.attacks.command import run_command
 from secure_fl.errors import ConfigurationError, RequestError
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"dataset": "simulated", "trials": 2, "batches": (1, 2)}
 
 

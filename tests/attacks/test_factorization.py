@@ -12,6 +12,8 @@ from secure_fl.attacks.judging import match
 from secure_fl.attacks.step import first_layer
 from secure_fl.training.model import flatten, initial_weights, restore
 
+pytestmark = pytest.mark.slow
+
 
 def gradient_of_batch(rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
     """torch's own gradient, in training mode, dropout included."""

@@ -12,6 +12,8 @@ from secure_fl.attacks.step import Step, first_layer, gradient_of, step_of
 from secure_fl.training.local import ADAM_EPS
 from secure_fl.training.model import initial_weights, restore
 
+pytestmark = pytest.mark.slow
+
 
 def test_torchs_first_adam_step_is_inverted() -> None:
     rng = np.random.default_rng(0)

@@ -18,6 +18,8 @@ from secure_fl.data import ulb
 from secure_fl.errors import ConfigurationError
 from secure_fl.experiment import Experiment
 
+pytestmark = pytest.mark.slow
+
 MakeScene = Callable[..., Scene]
 SECRET = ("additive", "masked", "ckks", "bfv")
 

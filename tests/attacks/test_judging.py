@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from secure_fl.attacks.judging import interval_of_shares, match, wilson
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_order_of_guesses_does_not_matter(rng: np.random.Generator) -> None:
     rows = rng.normal(size=(6, 128))

@@ -9,6 +9,8 @@ import pytest
 
 from secure_fl.attacks.lira import Population, advantage_bound, best_threshold, measure_lira, measure_loss
 
+pytestmark = pytest.mark.slow
+
 
 def leaking(shift: float, models: int = 32, records: int = 600) -> Population:
     """Confidence N(mu_record, 1), `shift` higher for members."""

@@ -13,6 +13,8 @@ from secure_fl.errors import ConfigurationError
 from secure_fl.training import initial_weights
 from secure_fl.training.model import FlatWeights
 
+pytestmark = pytest.mark.slow
+
 MakeScene = Callable[..., Scene]
 
 

@@ -13,6 +13,8 @@ from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.errors import MessageError
 
+pytestmark = pytest.mark.slow
+
 MakeScene = Callable[..., Scene]
 
 OPENED = [

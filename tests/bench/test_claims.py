@@ -30,6 +30,8 @@ from secure_fl.synthetic.library import library
 from secure_fl.synthetic.similarity import resembles_any
 from secure_fl.training import TrainingSettings, initial_weights, train
 
+pytestmark = pytest.mark.slow
+
 
 def fraud_days(*days: int) -> np.ndarray:
     return np.array(days, dtype=np.int64)

@@ -17,6 +17,8 @@ from secure_fl.distributed.guarantee import clamp_delta, excess
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.budget import NoisePlan, plan_with_noise
 
+pytestmark = pytest.mark.slow
+
 FRAUD_MODEL = 10_379
 ORDERS = (1.0001, 1.1, 1.5, 2, 3, 5, 10, 30, 100, 1_000)
 

@@ -14,6 +14,8 @@ from secure_fl.distributed import NoisyCodec
 from secure_fl.distributed.codec import clipped_to_norm
 from secure_fl.secagg import SCHEMES, simulate
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Any]
 SAMPLES = 120_000
 """The relative standard error of a variance is sqrt(2 / SAMPLES) = 0.41 %: 2 % are five of them."""

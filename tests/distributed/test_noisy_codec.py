@@ -16,6 +16,8 @@ from secure_fl.distributed import NoisyCodec
 from secure_fl.distributed.codec import clipped_to_norm, rounded_within
 from secure_fl.errors import ConfigurationError, TrainingError
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Any]
 
 

@@ -14,6 +14,8 @@ from secure_fl.distributed.sampler import discrete_gaussian
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.budget import plan_with_noise
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("contributors", [2, 3])
 def test_the_noise_in_the_mean_is_as_long_as_foretold(contributors: int, make_codec: Callable[..., Any]) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from secure_fl.distributed.rotation import Rotation
 from secure_fl.secagg.budget import NoisePlan
 
+pytestmark = pytest.mark.slow
+
 
 def matrix(length: int, seed: bytes) -> NDArray[np.float64]:
     rotation = Rotation(length, seed)

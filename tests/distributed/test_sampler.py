@@ -8,6 +8,8 @@ from scipy import stats
 
 from secure_fl.distributed.sampler import discrete_gaussian
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = 40_000
 
 

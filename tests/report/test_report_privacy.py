@@ -19,6 +19,8 @@ from secure_fl.report.promise import (
 )
 from secure_fl.results import BankPrivacy, Privacy, Result
 
+pytestmark = pytest.mark.slow
+
 MakeResult = Callable[..., Result]
 
 PER_ROW = Privacy(

@@ -20,6 +20,8 @@ from secure_fl.errors import ConfigurationError, DataError, SyntheticError
 from secure_fl.synthetic.command import Spending, Synthesis, synthesize
 from secure_fl.synthetic.proposals import read_proposals
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-canary-4f1d9a77c2"
 Reply = tuple[int, dict[str, str], str] | Callable[[dict[str, Any]], tuple[int, dict[str, str], str]]
 

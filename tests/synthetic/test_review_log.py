@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from secure_fl.errors import ConfigurationError, SyntheticError
 from secure_fl.synthetic.review_log import START, Act, Entry, ReviewLog, require_signed
 
+pytestmark = pytest.mark.slow
+
 
 def act(number: int, **changes: str) -> Callable[[tuple[Entry, ...]], Act]:
     fields = {"reviewer": "Ä. Reviewer", "reason": f"reason number {number}", **changes}
