@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tenseal import sealapi
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg import plan, simulate
 from secure_fl.secagg.budget import BfvPlan, HeParameters
-from secure_fl.secagg.budget.he import COEFFICIENT_NOISE, FAILURE_BITS
+from secure_fl.secagg.budget.he import COEFFICIENT_NOISE
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.packing import IntVector
@@ -36,7 +37,7 @@ def test_a_plan_keeps_every_promise(banks: int, parameters: int, bits: int) -> N
     assert 2 ** (p.fields_per_slot * p.field_bits) < p.plain_modulus < 2**p.prime_bits
     assert p.plain_modulus % (2 * SLOTS) == 1
     assert is_prime(p.plain_modulus)
-    assert p.failure_bits >= FAILURE_BITS
+    assert p.failure_bits >= 25
     assert p.ciphertexts * SLOTS * p.fields_per_slot >= parameters
 
 
@@ -101,4 +102,40 @@ def test_primes_are_prime() -> None:
     assert [n for n in range(2000) if is_prime(n)] == sieve
     assert is_prime(2**61 - 1)
     assert not is_prime((2**31 - 1) * (2**29 - 3))
-    assert next_prime(10, residue=1, step=4) == 13
+    for composite in (3_215_031_751, 3_474_749_660_383, 341_550_071_728_321, 3_825_123_056_546_413_051):
+        assert not is_prime(composite), "it passes with the first 4, 6, 7 and 9 witnesses"
+
+
+def test_the_next_prime_is_the_first_of_its_kind() -> None:
+    assert [next_prime(above, residue=1, step=4) for above in (10, 12, 13, 16, 17)] == [13, 13, 17, 17, 29]
+    assert [next_prime(above, residue=3, step=4) for above in (2, 3, 7)] == [3, 7, 11]
+
+
+@given(st.integers(3, 2000), st.integers(1, 10**7), st.integers(4, 20))
+def test_the_chance_of_failure_counts_every_coefficient(banks: int, parameters: int, bits: int) -> None:
+    """Recomputed: 2 exp(-(q / 2t)**2 / 2 sigma**2) for each of N coefficients of each ciphertext."""
+    p = bfv_plan(banks, parameters, bits)
+    room = 0.99 * 2**p.prime_bits / (2 * p.plain_modulus)
+    for noise, bits_ in ((math.sqrt(banks), p.failure_bits), (banks, p.repeated_failure_bits)):
+        exponent = (room / (15.0877 * noise)) ** 2 / 2 / math.log(2)
+        claimed = exponent - 1 - math.log2(SLOTS * p.ciphertexts)
+        assert bits_ == pytest.approx(claimed, rel=1e-3, abs=1e-2)
+
+
+@pytest.mark.parametrize("times", [2, 16, 1024])
+def test_so_many_times_the_ciphertexts_fail_so_many_times_as_often(times: int) -> None:
+    whole = 5 * SLOTS
+    p = bfv_plan(3, 1024 * whole, 8)
+    assert p.fields_per_slot == 5
+    short, long_ = p.resized(whole), p.resized(times * whole)
+    assert (short.ciphertexts, long_.ciphertexts) == (1, times)
+    assert short.failure_bits - long_.failure_bits == pytest.approx(math.log2(times))
+    assert short.repeated_failure_bits - long_.repeated_failure_bits == pytest.approx(math.log2(times))
+
+
+@pytest.mark.parametrize("prime_bits", [46, 60])
+def test_the_primes_are_what_the_bound_takes_them_for(prime_bits: int) -> None:
+    """SEAL's data primes are at least 0.99 of the next power of two; the special prime gets the rest of 106 bits."""
+    sizes = HeParameters("bfv", prime_bits, plain_modulus=40_961).coeff_mod_bit_sizes
+    assert sizes == (prime_bits, 106 - prime_bits)
+    assert 0.99 < int(sealapi.CoeffModulus.Create(SLOTS, list(sizes))[0].value()) / 2**prime_bits < 1

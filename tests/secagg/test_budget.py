@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.budget import CkksPlan, HeParameters, plan
-from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES, FAILURE_BITS, NOISE
+from secure_fl.secagg.budget import BfvPlan, CkksPlan, HeParameters, plan
+from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES, NOISE, SAFETY_COST
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.deployment import HeDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.primes import next_prime
 
 SLOTS = 2048
 
@@ -46,9 +49,9 @@ def test_an_accepted_plan_keeps_every_promise(banks: int, parameters: int, bits:
     assert payload_bits + p.scale_bits + 1 <= p.prime_bits
     sizes = p.parameters_of_context.coeff_mod_bit_sizes
     assert p.prime_bits == sizes[0]
-    assert sum(sizes) <= 109
+    assert sum(sizes) <= 106
     assert max(sizes) <= 60
-    assert p.failure_bits >= FAILURE_BITS
+    assert p.failure_bits >= 25
     assert p.slots * p.fields_per_slot >= parameters
     assert p.ciphertexts * SLOTS >= p.slots
     assert (p.banks, p.parameters, p.bits, p.threshold) == (banks, parameters, bits, banks // 2 + 1)
@@ -91,12 +94,12 @@ def test_a_refusal_names_the_number_to_change(scheme: str, numbers: dict[str, An
 @pytest.mark.parametrize(
     ("banks", "parameters", "bits", "fields", "bytes_per_parameter"),
     [
-        (16, 1_000_000, 8, 3, 10.2),
+        (16, 1_000_000, 8, 3, 10.3),
         (10, 1_000_000, 8, 3, 10.2),
-        (3, 1_000_000, 16, 2, 15.1),
+        (3, 1_000_000, 16, 2, 15.2),
         (100, 1_000_000, 8, 2, 15.1),
-        (3, 1_000_000, 8, 4, 7.8),
-        (3, 1_000_000, 24, 1, 30.2),
+        (3, 1_000_000, 8, 4, 7.9),
+        (3, 1_000_000, 24, 1, 30.5),
     ],
 )
 def test_packing_is_as_dense_as_the_design_promises(
@@ -105,6 +108,77 @@ def test_packing_is_as_dense_as_the_design_promises(
     p = ckks_plan(banks, parameters, bits)
     assert p.fields_per_slot >= fields
     assert p.upload_bytes <= bytes_per_parameter * parameters
+
+
+def layouts(p: CkksPlan | BfvPlan) -> Iterator[CkksPlan | BfvPlan]:
+    """Every layout that the planner could have taken instead."""
+    for fields, prime_bits in itertools.product(range(1, 16), CIPHERTEXT_BYTES):
+        payload_bits = fields * p.field_bits
+        if payload_bits + 1 >= prime_bits:
+            continue
+        other = replace(p, fields_per_slot=fields, prime_bits=prime_bits)
+        if isinstance(other, CkksPlan):
+            yield replace(other, scale_bits=prime_bits - 1 - payload_bits)
+        else:
+            yield replace(other, plain_modulus=next_prime(1 << payload_bits, residue=1, step=2 * 4096))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(["ckks", "bfv"]), banks_, parameters_, bits_)
+def test_a_plan_is_as_safe_as_a_small_share_of_its_bytes_can_make_it(
+    scheme: str, banks: int, parameters: int, bits: int
+) -> None:
+    try:
+        p = plan(scheme, banks, parameters, bits)
+    except PlanError:
+        assume(False)
+    assert isinstance(p, (CkksPlan, BfvPlan))
+    exact = [other for other in layouts(p) if other.failure_bits >= 25]
+    smallest = min(other.upload_bytes for other in exact)
+    within = [other for other in exact if other.upload_bytes < (1 + SAFETY_COST) * smallest]
+    assert p in within
+    if p.repeated_failure_bits < 40:
+        assert max(other.repeated_failure_bits for other in within) < 40
+        assert p.failure_bits >= min(40, max(other.failure_bits for other in within))
+    as_safe = [
+        other
+        for other in within
+        if other.failure_bits >= min(40, p.failure_bits)
+        and (other.repeated_failure_bits >= 40 or p.repeated_failure_bits < 40)
+    ]
+    assert p.upload_bytes == min(other.upload_bytes for other in as_safe)
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+@pytest.mark.parametrize(
+    ("banks", "parameters", "repeated"),
+    [(3, 10_369, ("ckks", "bfv")), (10, 1_000_000, ("ckks",)), (100, 10_369, ())],
+)
+def test_the_figures_of_common_plans(scheme: str, banks: int, parameters: int, repeated: tuple[str, ...]) -> None:
+    p = plan(scheme, banks, parameters, 8)
+    assert isinstance(p, (CkksPlan, BfvPlan))
+    figures = p.derived()
+    assert p.failure_bits >= 40
+    assert figures["failure_probability"] == f"2^-{min(math.floor(p.failure_bits), 128)}"
+    if scheme not in repeated:
+        assert figures["failure_probability_repeated"] == "no bound"
+    else:
+        assert p.repeated_failure_bits >= 40
+        assert figures["failure_probability_repeated"] == f"2^-{min(math.floor(p.repeated_failure_bits), 128)}"
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+@pytest.mark.parametrize("banks", [3, 10, 1000])
+def test_the_life_of_a_key_ends_before_a_failure_is_likely(scheme: str, banks: int) -> None:
+    p = plan(scheme, banks, 10_369, 8)
+    assert isinstance(p, (CkksPlan, BfvPlan))
+    assert p.derived()["sums_of_a_key"] == p.sums_of_a_key
+    lives = [other for other in layouts(p) if other.failure_bits >= 20]
+    assert scheme == "bfv" or min(other.sums_of_a_key for other in lives) < 2**40
+    for other in lives:
+        assert math.log2(other.sums_of_a_key) - other.failure_bits <= -20
+        if other.sums_of_a_key < 2**40:
+            assert math.log2(other.sums_of_a_key + 1) - other.failure_bits > -20
 
 
 def test_the_fraud_model_uploads_little() -> None:
@@ -132,10 +206,15 @@ def test_a_threshold_is_a_whole_number() -> None:
         plan("plaintext", 3, 10, 8, 2.5)  # type: ignore[arg-type]
 
 
-def errors(prime_bits: int, scale_bits: int, banks: int, keys: int, shape: str = "random") -> NDArray[np.float64]:
-    """Decode errors of the slots of real sums, in units of the standard deviation that the planner claims."""
+def errors(
+    prime_bits: int, scale_bits: int, banks: int, keys: int, shape: str = "random", repeated: bool = False
+) -> NDArray[np.float64]:
+    """Decode errors of the slots of real sums, in units of the standard deviation that the planner claims.
+
+    `repeated`: one ciphertext is added as often as there are banks.
+    """
     largest = 2 ** (prime_bits - 1 - scale_bits - 1) // banks
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(138)
 
     def slots() -> NDArray[np.float64]:
         if shape == "random":
@@ -146,14 +225,15 @@ def errors(prime_bits: int, scale_bits: int, banks: int, keys: int, shape: str =
         parameters = HeParameters("ckks", prime_bits, scale_bits=scale_bits)
         secret = SecretContext(parameters)
         public = PublicContext.load(secret.public_key(), parameters)
-        updates = [slots().astype(np.int64) for _ in range(banks)]
-        total, *others = [public.load_vector(public.encrypt(update)) for update in updates]
+        updates = [slots().astype(np.int64) for _ in range(1 if repeated else banks)] * (banks if repeated else 1)
+        encrypted = [public.encrypt(update) for update in updates[: 1 if repeated else banks]]
+        total, *others = [public.load_vector(encrypted[0 if repeated else place]) for place in range(banks)]
         for other in others:
             total.add(other)
         exact: NDArray[np.float64] = np.sum(updates, axis=0)
         return secret.decrypt(total.serialize()) - exact
 
-    sigma = NOISE * math.sqrt(banks) / 2**scale_bits
+    sigma = NOISE * (banks if repeated else math.sqrt(banks)) / 2**scale_bits
     measured: NDArray[np.float64] = np.concatenate([one_key() for _ in range(keys)]) / sigma
     return measured
 
@@ -164,6 +244,13 @@ def errors(prime_bits: int, scale_bits: int, banks: int, keys: int, shape: str =
 )
 def test_the_noise_has_the_claimed_deviation(prime_bits: int, scale_bits: int, banks: int) -> None:
     assert errors(prime_bits, scale_bits, banks, keys=6).std() == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize(("prime_bits", "scale_bits", "banks"), [(49, 20, 3), (60, 22, 10)])
+def test_one_ciphertext_added_many_times_has_the_claimed_deviation(
+    prime_bits: int, scale_bits: int, banks: int
+) -> None:
+    assert errors(prime_bits, scale_bits, banks, keys=8, repeated=True).std() == pytest.approx(1, rel=0.1)
 
 
 @pytest.mark.parametrize("shape", ["low", "high"])

@@ -87,11 +87,11 @@ def test_noise_that_overflows_is_refused_with_advice_that_is_tight(scheme: str, 
 
 def test_a_scheme_may_hold_less_than_a_value() -> None:
     """At 1,000 banks a ring of 32 bits holds values of 22 bits, though a value may have 24."""
-    planned, noise = plan_with_noise("plaintext", 1_000, FRAUD_MODEL, 50.0, bits=14)
+    planned, noise = plan_with_noise("plaintext", 1_000, FRAUD_MODEL, 50.0, bits=14, threshold=501)
     assert noise.value_bits in (23, 24)
     assert planned.bits == noise.value_bits
     with pytest.raises(PlanError, match=r"overflows what masked can sum over 1000 banks; use at most 1[0-3] bits"):
-        plan_with_noise("masked", 1_000, FRAUD_MODEL, 50.0, bits=14)
+        plan_with_noise("masked", 1_000, FRAUD_MODEL, 50.0, bits=14, threshold=501)
 
 
 def test_noise_that_overflows_at_any_width_needs_another_epsilon() -> None:

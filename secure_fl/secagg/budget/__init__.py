@@ -22,6 +22,7 @@ from secure_fl.secagg.budget.he import BfvPlan, CkksPlan, HeParameters, HePlan, 
 from secure_fl.secagg.budget.noise import MIN_DEVIATION, NoisePlan
 from secure_fl.secagg.budget.plans import FLOAT32, MAX_BITS, MIN_BITS, Plan
 from secure_fl.secagg.budget.ring import AdditivePlan, MaskedPlan, RingPlan, plan_additive, plan_masked
+from secure_fl.secagg.graph import default_threshold
 
 __all__ = [
     "FLOAT32",
@@ -48,7 +49,9 @@ MAX_PARAMETERS = 100_000_000
 def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, threshold: int | None = None) -> Plan:
     """The plan for a secure sum, or `PlanError` with what to change.
 
-    `bits` is 4..24 or "float32" (plaintext only). `threshold` defaults to a majority of the banks.
+    `bits` is 4..24 or "float32" (plaintext only). `threshold`: the fewest banks whose sum may be opened, so that
+    `banks` - `threshold` may vanish; by default a majority, and for masked sums over more than 129 banks the least that
+    128 neighbours of each bank bear.
     """
     if scheme not in _PLANNERS:
         raise PlanError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(_PLANNERS))}")
@@ -60,7 +63,9 @@ def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, thresh
         )
     if not 1 <= parameters <= MAX_PARAMETERS:
         raise PlanError(f"{parameters} parameters cannot be planned; use 1 to {MAX_PARAMETERS}")
-    threshold = banks // 2 + 1 if threshold is None else _whole("threshold", threshold)
+    if threshold is None:
+        threshold = default_threshold(banks) if scheme == "masked" else banks // 2 + 1
+    threshold = _whole("threshold", threshold)
     if not banks // 2 < threshold <= banks:
         raise PlanError(f"a threshold of {threshold} is refused; use {banks // 2 + 1} to {banks} for {banks} banks")
     return _PLANNERS[scheme](banks, parameters, _bits(scheme, bits), threshold)

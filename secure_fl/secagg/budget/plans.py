@@ -24,7 +24,30 @@ class Plan:
     bits: int | None
     """Bits of a quantized value; None: float32, not quantized."""
     threshold: int
-    """The fewest banks whose sum may be opened."""
+    """The fewest banks whose sum may be opened: so many must stay, and all others may vanish."""
+
+    @property
+    def may_vanish(self) -> int:
+        """How many banks may vanish, in any stage, before there is no sum."""
+        return self.banks - self.threshold
+
+    @property
+    def may_collude_curious(self) -> int | None:
+        """How many banks may pool what they see with the aggregator, if it and they follow the protocol.
+
+        None: it needs none of them to read another bank's update. Trustees, where there are any, are not in league.
+        """
+        return None
+
+    @property
+    def may_collude_lying(self) -> int | None:
+        """The same for an aggregator and banks that send what they like."""
+        return None
+
+    @property
+    def most_in_a_sum(self) -> int:
+        """Whatever the scheme: with one more of the `threshold` banks in a sum, only one is not theirs."""
+        return self.threshold - 2
 
     @property
     def field_bits(self) -> int:
@@ -46,6 +69,9 @@ class Plan:
             "parameters": self.parameters,
             "bits": self.bits or FLOAT32,
             "threshold": self.threshold,
+            "may_vanish": self.may_vanish,
+            "may_collude_curious": self.may_collude_curious,
+            "may_collude_lying": self.may_collude_lying,
             "field_bits": self.field_bits,
             "upload_bytes": self.upload_bytes,
             "bytes_per_parameter": round(self.upload_bytes / self.parameters, 3),

@@ -7,7 +7,7 @@ from typing import Any
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan, sum_bits
-from secure_fl.secagg.graph import degree_and_threshold
+from secure_fl.secagg.graph import Rules, most_curious, most_liars, rules
 
 RINGS = (16, 24, 32)
 SHARE_HOLDERS = 2
@@ -21,6 +21,10 @@ class RingPlan(Plan):
 
     ring_bits: int
     """Sums are computed modulo 2**ring_bits: 16, 24 or 32."""
+
+    @property
+    def may_collude_curious(self) -> int | None:
+        return self.most_in_a_sum
 
     @property
     def upload_bytes(self) -> int:
@@ -48,6 +52,30 @@ class MaskedPlan(RingPlan):
     """With how many other banks each bank exchanges masks and shares."""
     share_threshold: int
     """How many of a bank's neighbours, itself included, open one of its secrets."""
+    witnesses: int
+    """How many banks, the same for all, sign the list of survivors before anybody gives out shares."""
+    witness_threshold: int
+    """How many of them must have signed the same list."""
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.degree, self.share_threshold, self.witnesses, self.witness_threshold)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a bank masks with a few others only; how many may collude then holds but for 2**-40."""
+        return self.degree < self.banks - 1
+
+    @property
+    def may_collude_curious(self) -> int | None:
+        if not self.sparse:
+            return self.most_in_a_sum
+        return min(self.most_in_a_sum, most_curious(self.banks, self.may_vanish, self.rules))
+
+    @property
+    def may_collude_lying(self) -> int | None:
+        liars = most_liars(self.banks, self.rules) if self.sparse else 2 * self.threshold - self.banks - 1
+        return min(self.most_in_a_sum, liars)
 
     @property
     def upload_bytes(self) -> int:
@@ -57,12 +85,13 @@ class MaskedPlan(RingPlan):
         return super().derived() | {
             "degree": self.degree,
             "share_threshold": self.share_threshold,
+            "witnesses": self.witnesses,
+            "witness_threshold": self.witness_threshold,
         }
 
 
 def plan_masked(banks: int, parameters: int, bits: int | None, threshold: int) -> MaskedPlan:
     assert bits is not None  # float32 was refused before
-    degree, share_threshold = degree_and_threshold(banks)
     return MaskedPlan(
         scheme="masked",
         banks=banks,
@@ -70,8 +99,7 @@ def plan_masked(banks: int, parameters: int, bits: int | None, threshold: int) -
         bits=bits,
         threshold=threshold,
         ring_bits=smallest_ring(banks, bits),
-        degree=degree,
-        share_threshold=threshold if degree == banks - 1 else share_threshold,
+        **rules(banks, threshold)._asdict(),
     )
 
 

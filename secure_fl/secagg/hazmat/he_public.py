@@ -1,23 +1,24 @@
 """Homomorphic encryption with a public key only: what banks and the aggregator need. The secret half is `he_secret`.
 
-`PublicContext` refuses to be made from anything that holds a secret key. Vectors are whole ciphertexts: TenSEAL fills a
-short vector by repeating it and prints a warning for a long one, so callers pad.
+`PublicContext` refuses to be made from anything that holds a secret key, or that has other parameters than the plan's:
+another plain modulus would make sums wrong, other primes would make them unsafe. Vectors are whole ciphertexts: TenSEAL
+fills a short vector by repeating it and prints a warning for a long one, so callers pad.
 """
 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import tenseal as ts
+from tenseal import sealapi
 
 from secure_fl.errors import MessageError, SecretExposureError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
+from secure_fl.secagg.hazmat.he_layout import expanded, unreadable
 from secure_fl.secagg.packing import IntVector
-
-_BEGINNING = {"ckks": b"\x0a\x02\x80\x10\x12", "bfv": b"\x0a\x02\x80\x20\x12"}
-"""How TenSEAL's serialization of one whole vector begins: its list of sizes, [2048] or [4096], and its ciphertext."""
 
 
 def fingerprint(public_key: bytes | memoryview) -> bytes:
@@ -29,12 +30,24 @@ def read_vector(context: ts.Context, parameters: HeParameters, data: bytes) -> A
     """The TenSEAL vector in `data`, checked to be one whole ciphertext under the parameters. Raises `MessageError`."""
     load = ts.ckks_vector_from if parameters.scheme == "ckks" else ts.bfv_vector_from
     try:
-        vector = load(context, data) if data.startswith(_BEGINNING[parameters.scheme]) else None
+        vector = load(context, expanded(parameters, data))
     except (ValueError, RuntimeError):
-        vector = None
-    if vector is None or not _is_whole(vector, parameters):
-        raise MessageError("a ciphertext cannot be read or has other parameters than the plan; send it again")
+        raise unreadable() from None
+    if not _is_whole(vector, parameters):
+        raise unreadable()
     return vector
+
+
+@lru_cache
+def parameters_digest(parameters: HeParameters) -> tuple[int, ...]:
+    """SEAL's digest of scheme, degree, primes and plain modulus, as a context under these parameters has it."""
+    kind = sealapi.SCHEME_TYPE.CKKS if parameters.scheme == "ckks" else sealapi.SCHEME_TYPE.BFV
+    chosen = sealapi.EncryptionParameters(kind)
+    chosen.set_poly_modulus_degree(POLY_MODULUS_DEGREE)
+    chosen.set_coeff_modulus(sealapi.CoeffModulus.Create(POLY_MODULUS_DEGREE, list(parameters.coeff_mod_bit_sizes)))
+    if parameters.scheme == "bfv":
+        chosen.set_plain_modulus(sealapi.Modulus(parameters.plain_modulus))
+    return tuple(sealapi.SEALContext(chosen, True, sealapi.SEC_LEVEL_TYPE.TC128).key_parms_id())
 
 
 def _is_whole(vector: Any, parameters: HeParameters) -> bool:
@@ -60,6 +73,8 @@ class PublicContext:
             )
         if not context.has_public_key():
             raise MessageError("a context has no public key to encrypt with; ask the key authority for it")
+        if tuple(context.seal_context().data.key_parms_id()) != parameters_digest(parameters):
+            raise MessageError("a public key has other parameters than the plan; ask the key authority for the plan's")
         context.auto_relin = context.auto_rescale = context.auto_mod_switch = False
         self._context = context
         self._parameters = parameters
@@ -92,7 +107,11 @@ class EncryptedVector:
         self._vector = vector
 
     def add(self, other: EncryptedVector) -> None:
-        self._vector.add_(other._vector)
+        """Raises `MessageError` where the sum, spoilt then, would be a ciphertext of nothing (SEAL: transparent)."""
+        try:
+            self._vector.add_(other._vector)
+        except (ValueError, RuntimeError):
+            raise MessageError("its ciphertext is made to cancel those of other banks; make a new attempt") from None
 
     def serialize(self) -> bytes:
         return bytes(self._vector.serialize())

@@ -43,4 +43,4 @@ class SecretContext:
                 return np.array(vector.decrypt(), dtype=np.float64)
             return np.array(vector.decrypt(), dtype=np.int64) % self._parameters.plain_modulus
         except (ValueError, RuntimeError, MemoryError):
-            raise MessageError("a summed ciphertext cannot be read; the round must be repeated") from None
+            raise MessageError("a summed ciphertext cannot be read; make a new attempt") from None

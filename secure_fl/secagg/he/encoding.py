@@ -5,7 +5,10 @@ from each slot, so that the sum is centred on zero and uses the whole modulus; t
 as there are contributors. Rounding to integers takes CKKS's approximation error away before anything is released: that
 error depends on the secret key, and publishing it can give the key away (Li, Micciancio, EUROCRYPT 2021). Rounding
 makes the released value independent of it, except with the planner's failure probability; it is not a proof of
-IND-CPA-D security. BFV is exact by itself.
+IND-CPA-D security. BFV is exact by itself, with such a probability.
+
+No field of a sum can exceed what its contributors can have put in, and a sum in which one does is not released. Under
+another key, or where one coefficient of a BFV sum is wrong, all slots are random, which shows in that almost surely.
 """
 
 from __future__ import annotations
@@ -35,11 +38,19 @@ def encode_slots(plan: HePlan, values: IntVector) -> IntVector:
 
 
 def decode_slots(plan: HePlan, slots: NDArray[np.float64] | IntVector, contributors: int) -> IntVector:
-    """The exact sum over `contributors` banks from the decrypted slots of all ciphertexts."""
+    """The exact sum over `contributors` banks from the decrypted slots of all ciphertexts. Or `ProtocolError`."""
+    assert plan.bits is not None
     packed = np.rint(slots[: plan.slots]) + contributors * plan.centre
     if not ((packed >= 0) & (packed < 2 ** (plan.fields_per_slot * plan.field_bits))).all():
-        raise ProtocolError("the decrypted sum lies outside its range; some bank encrypted values beyond the plan")
-    return unpack_fields(packed.astype(np.int64), plan.fields_per_slot, plan.field_bits, plan.parameters)
+        raise _out_of_range()
+    total = unpack_fields(packed.astype(np.int64), plan.fields_per_slot, plan.field_bits, plan.parameters)
+    if total.max() > contributors * ((1 << plan.bits) - 1):
+        raise _out_of_range()
+    return total
+
+
+def _out_of_range() -> ProtocolError:
+    return ProtocolError("the decrypted sum lies outside its range; some bank encrypted values beyond the plan")
 
 
 def join_ciphertexts(ciphertexts: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,96 @@
+"""How TenSEAL and SEAL write one whole ciphertext, and the check that bytes from elsewhere are laid out like that.
+
+    vector      list of sizes, [slots]; length; *object*; for CKKS the scale
+    object      header of 16 bytes with SEAL's version, compression and length; body, compressed or not
+    body        parameters' digest, form, sizes, scale; *object* of N * 2 coefficients, never compressed
+
+SEAL's loader expands a compressed object before it looks inside, at both levels: 10 kB become 300 MiB, or more. So the
+object is expanded here, into a buffer of the one length that is right, and the loader gets it uncompressed. Two things
+of one kind, unknown parts and trailing bytes are refused as well. What the numbers mean is for the loader to check.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import pyarrow
+
+from secure_fl.errors import MessageError
+from secure_fl.secagg.budget import HeParameters
+from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
+
+_SIZES = {"ckks": b"\x0a\x02\x80\x10", "bfv": b"\x0a\x02\x80\x20"}
+"""TenSEAL's list of sizes, [2048] or [4096], as a protocol buffer."""
+_OBJECT, _SCALE = b"\x12", b"\x19"
+_HEADER = struct.Struct("<HBBBBHQ")
+"""Magic number, length of the header, version, minor version, compression, reserved, length of the object."""
+_MAGIC, _VERSION = 0xA15E, 4
+_NONE, _ZSTD = 0, 2
+_MEMBERS_BYTES = 73
+_COUNT = struct.Struct("<Q")
+_COEFFICIENTS = 2 * POLY_MODULUS_DEGREE
+_BODY_BYTES = _MEMBERS_BYTES + _HEADER.size + _COUNT.size + 8 * _COEFFICIENTS
+_CODEC = pyarrow.Codec("zstd")
+
+
+def expanded(parameters: HeParameters, data: bytes) -> bytes:
+    """The serialized vector with its ciphertext uncompressed. Raises `MessageError`."""
+    sizes = _SIZES[parameters.scheme] + _OBJECT
+    scale = _SCALE + struct.pack("<d", 2.0**parameters.scale_bits) if parameters.scheme == "ckks" else b""
+    length, start = _varint(data, len(sizes))
+    stop = start + length
+    if data[: len(sizes)] != sizes or data[stop:] != scale:
+        raise unreadable()
+    minor, compression = _check_header(data[start : start + _HEADER.size], length)
+    sent = memoryview(data)[start + _HEADER.size : stop]
+    body = memoryview(_inflated(sent)) if compression == _ZSTD else sent
+    if len(body) != _BODY_BYTES:
+        raise unreadable()
+    _check_coefficients(bytes(body[_MEMBERS_BYTES : _MEMBERS_BYTES + _HEADER.size + _COUNT.size]))
+    header = _HEADER.pack(_MAGIC, _HEADER.size, _VERSION, minor, _NONE, 0, _HEADER.size + _BODY_BYTES)
+    return b"".join((sizes, _as_varint(_HEADER.size + _BODY_BYTES), header, body, scale))
+
+
+def unreadable() -> MessageError:
+    return MessageError("a ciphertext cannot be read or has other parameters than the plan; send it again")
+
+
+def _check_header(header: bytes, length: int) -> tuple[int, int]:
+    """Minor version and compression of an object of that length."""
+    if len(header) != _HEADER.size:
+        raise unreadable()
+    magic, size, version, minor, compression, _, claimed = _HEADER.unpack(header)
+    if (magic, size, version, claimed) != (_MAGIC, _HEADER.size, _VERSION, length):
+        raise unreadable()
+    if compression not in (_NONE, _ZSTD):
+        raise unreadable()
+    return minor, compression
+
+
+def _check_coefficients(beginning: bytes) -> None:
+    """The coefficients are an object inside the object, with their number in front: neither may be compressed."""
+    _, compression = _check_header(beginning[: _HEADER.size], _HEADER.size + _COUNT.size + 8 * _COEFFICIENTS)
+    if compression != _NONE or beginning[_HEADER.size :] != _COUNT.pack(_COEFFICIENTS):
+        raise unreadable()
+
+
+def _inflated(frame: memoryview) -> bytes:
+    """What a frame holds, in a buffer of the right length and no more."""
+    try:
+        return bytes(_CODEC.decompress(frame, decompressed_size=_BODY_BYTES, asbytes=True))
+    except (OSError, ValueError):
+        raise unreadable() from None
+
+
+def _varint(data: bytes, offset: int) -> tuple[int, int]:
+    """A length as protocol buffers write it, in at most three bytes, and where it ends."""
+    value = 0
+    for place, byte in enumerate(data[offset : offset + 3]):
+        value |= (byte & 127) << (7 * place)
+        if byte < 128:
+            return value, offset + place + 1
+    raise unreadable()
+
+
+def _as_varint(value: int) -> bytes:
+    return bytes([value & 127 | 128]) + _as_varint(value >> 7) if value > 127 else bytes([value])
