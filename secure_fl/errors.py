@@ -6,6 +6,8 @@ A message has two halves, "what is wrong; what to do", because the command line 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class SecureFLError(Exception):
     """Something was tried and failed. The command line ends with `exit_code`."""
@@ -49,6 +51,15 @@ class TrainingError(SecureFLError):
 
 class ProtocolError(SecureFLError):
     """A secure sum could not be completed."""
+
+    def __init__(self, message: str, refused: Mapping[str, str] | None = None) -> None:
+        """`refused`: the banks that are to blame, each with the reason; a new attempt goes without them."""
+        super().__init__(message)
+        self.refused = dict(refused or {})
+        self.absent: dict[str, str] = {}
+        """Banks that refused to answer or could not be reached; they are asked again in a new attempt."""
+        self.quarrels: dict[str, dict[str, str]] = {}
+        """Who blames which other banks for what; `refused` then holds whom to leave out for it."""
 
 
 class MessageError(ProtocolError):

@@ -18,3 +18,24 @@ class Custody:
     """Each a collusion, or a deviation from the protocol, that exposes a single bank's update."""
     assumptions: tuple[str, ...]
     papers: tuple[str, ...]
+
+
+SUM_ON_THE_WIRE = "the sum of all updates, unless the transport encrypts it"
+"""What an observer of all messages can compute under every scheme: all that opens the sum travels."""
+REPEATED = (
+    "an aggregator that has a round repeated without one bank, because it says that the sum failed or because banks "
+    "that work with it made it fail, and subtracts the two sums"
+)
+ALL_BUT_ONE = "all banks but one together: they subtract their own updates from the sum"
+STEERING = (
+    "Banks are believed: one can send any update within the clip range, claim that it clipped (the range then doubles) "
+    "or a wrong number of rows in round 0 (which all weights are relative to), and steer or spoil the mean, unseen. "
+    "What is impossible is refused; the rest only a proof of range could tell."
+)
+BLAME = (
+    "A bank that sends garbage loses its place in a round; one that sends it to a single other bank, or falsely says "
+    "that another did, costs that one its place too. Two that accuse the same bank cost it its place and keep theirs."
+)
+UNPROTECTED_SUM = (
+    "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy."
+)

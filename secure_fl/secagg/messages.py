@@ -1,10 +1,10 @@
 """The envelope around every message of a secure sum.
 
-A message is checked before its payload is parsed: version, scheme, round, cohort, stage, sender, recipient, length and
-a 128-bit checksum. That catches what is truncated, altered by accident, replayed from another round or meant for
-someone else. The checksum is the tag of AES-256-GCM (NIST SP 800-38D) over the whole message under the cohort's digest,
-which is public: fast, and no proof of who wrote the message. That proof is the transport's task (TLS). HE loaders
-accept many altered ciphertexts, so nothing reaches them unchecked.
+A message is checked before its payload is parsed: version, scheme, session, round, attempt, cohort, stage, sender,
+recipient, length and a 128-bit checksum. That catches what is truncated, altered by accident, replayed from another
+attempt or meant for someone else. The checksum is the tag of AES-256-GCM (NIST SP 800-38D) over the whole message under
+the cohort's digest, which is public: fast, and no proof of who wrote the message. That proof is the transport's task
+(TLS). HE loaders accept many altered ciphertexts, so nothing reaches them unchecked.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.secagg.budget import Plan
 
 AGGREGATOR = "aggregator"
-VERSION = 1
+VERSION = 2
+SESSION_BYTES = 16
 
 _MAGIC = b"SFLm"
 PlanT = TypeVar("PlanT", bound=Plan, covariant=True)
 
-# magic, version, scheme, stage, round, cohort digest, sender, recipient, payload length; padded, so that payloads are
-# aligned and numpy adds them at full speed
-_FIELDS = struct.Struct("<4sB15s24sI32sHHQ4x")
+# magic, version, scheme, stage, session, round, attempt, cohort digest, sender, recipient, payload length: 112 bytes,
+# so that payloads are aligned and numpy adds them at full speed
+_FIELDS = struct.Struct("<4sB15s24s16sII32sHHQ")
 _CHECKSUM_BYTES = 16
 HEADER_BYTES = _FIELDS.size + _CHECKSUM_BYTES
 
@@ -46,6 +47,10 @@ class Cohort(Generic[PlanT]):
     """Parties beside the banks and the aggregator: a key authority, share-holders."""
     context: bytes = b""
     """Hash of what the round works on, such as the global model that was broadcast."""
+    session: bytes = bytes(SESSION_BYTES)
+    """Of the federation (`new_session`): nothing that was said in another one counts in it."""
+    attempt: int = 1
+    """A round that failed is attempted again, with fresh secrets."""
 
     def __post_init__(self) -> None:
         if len(set(self.parties)) != len(self.parties):
@@ -53,6 +58,11 @@ class Cohort(Generic[PlanT]):
         if len(self.banks) != self.plan.banks:
             raise ConfigurationError(
                 f"the plan is for {self.plan.banks} banks but the cohort has {len(self.banks)}; plan again"
+            )
+        if len(self.session) != SESSION_BYTES or not 1 <= self.attempt < 1 << 32 or not 0 <= self.round < 1 << 32:
+            raise ConfigurationError(
+                f"a session has {SESSION_BYTES} bytes, and attempts count from 1, rounds from 0, both below 2**32; use "
+                "new_session, and start a new federation"
             )
 
     @cached_property
@@ -64,13 +74,20 @@ class Cohort(Generic[PlanT]):
         """The number by which messages name each party."""
         return {name: number for number, name in enumerate(self.parties)}
 
+    @property
+    def turn(self) -> tuple[bytes, int, int]:
+        """What rises from sum to sum (see `turns`)."""
+        return self.session, self.round, self.attempt
+
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 over the version, the plan, the round, the parties and the context."""
+        """SHA-256 over the version, the plan, session, round and attempt, the parties and the context."""
         agreed = {
             "version": VERSION,
             "plan": asdict(self.plan),
+            "session": self.session.hex(),
             "round": self.round,
+            "attempt": self.attempt,
             "banks": self.banks,
             "trustees": self.trustees,
             "context": self.context.hex(),
@@ -101,7 +118,9 @@ def seal(
         VERSION,
         cohort.plan.scheme.encode(),
         stage.encode(),
+        cohort.session,
         cohort.round,
+        cohort.attempt,
         cohort.digest,
         cohort.number[sender],
         cohort.number[recipient],
@@ -120,21 +139,27 @@ def open_message(
     """
 
     def refuse(problem: str) -> MessageError:
-        return MessageError(f"a message from {sender} to {recipient} {problem}; the round must be repeated")
+        return MessageError(f"a message from {sender} to {recipient} {problem}; make a new attempt")
 
     if sender not in cohort.number:
         raise refuse("comes from nobody in the cohort")
     if len(data) < HEADER_BYTES:
         raise refuse("is truncated: it is shorter than its header")
-    magic, version, scheme, sent_stage, round_, digest, source, target, length = _FIELDS.unpack_from(data)
+    magic, version, scheme, sent_stage, session, round_, attempt, digest, source, target, length = _FIELDS.unpack_from(
+        data
+    )
     if magic != _MAGIC or version != VERSION:
         raise refuse(f"is not a version {VERSION} message of secure_fl")
     if len(data) != HEADER_BYTES + length:
         raise refuse(f"is truncated or oversized: {len(data)} bytes instead of {HEADER_BYTES + length}")
     if scheme.rstrip(b"\0") != cohort.plan.scheme.encode():
         raise refuse("belongs to another scheme")
-    if round_ != cohort.round:
-        raise refuse(f"belongs to round {round_} instead of {cohort.round}")
+    if session != cohort.session:
+        raise refuse("belongs to another session")
+    if (round_, attempt) != (cohort.round, cohort.attempt):
+        raise refuse(
+            f"belongs to round {round_}, attempt {attempt} instead of round {cohort.round}, attempt {cohort.attempt}"
+        )
     if digest != cohort.digest:
         raise refuse("belongs to another cohort, plan or model")
     if source != cohort.number[sender] or target != cohort.number[recipient]:

@@ -17,10 +17,10 @@ def encode_numbers(numbers: Iterable[int]) -> bytes:
 def decode_numbers(data: bytes | memoryview, below: int) -> tuple[int, ...]:
     """Distinct numbers in rising order. Raises `MessageError`."""
     if len(data) % _NUMBER.size:
-        raise MessageError("a list of banks is truncated; the round must be repeated")
+        raise MessageError("a list of banks is truncated; make a new attempt")
     numbers = tuple(number for (number,) in _NUMBER.iter_unpack(data))
     if any(a >= b for a, b in zip(numbers, (*numbers[1:], below), strict=False)):
-        raise MessageError("a list of banks names one twice or an unknown one; the round must be repeated")
+        raise MessageError("a list of banks names one twice or an unknown one; make a new attempt")
     return numbers
 
 
@@ -33,7 +33,7 @@ def decode_table(data: bytes | memoryview, row_bytes: int, below: int) -> dict[i
     """The inverse of `encode_table`. Raises `MessageError`."""
     step = _NUMBER.size + row_bytes
     if len(data) % step:
-        raise MessageError("a table of banks is truncated; the round must be repeated")
+        raise MessageError("a table of banks is truncated; make a new attempt")
     rows = [bytes(data[start : start + step]) for start in range(0, len(data), step)]
     numbers = decode_numbers(b"".join(row[: _NUMBER.size] for row in rows), below)
     return {number: row[_NUMBER.size :] for number, row in zip(numbers, rows, strict=True)}

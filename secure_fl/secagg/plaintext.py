@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.custody import STEERING, Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits, unpack_bits
-from secure_fl.secagg.protocol import SecureSum, ServerHalf, Values, opened, request, require_threshold, require_values
+from secure_fl.secagg.protocol import Attendance, ServerHalf, Values, request, require_values
 
 UPLOAD = "upload"
 
@@ -30,7 +30,7 @@ CUSTODY = Custody(
         "observer": ("every bank's update, unless the transport encrypts it",),
     },
     broken_by=("the aggregator alone",),
-    assumptions=("Every bank trusts the aggregator with its single updates.",),
+    assumptions=("Every bank trusts the aggregator with its single updates.", STEERING),
     papers=("McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017",),
 )
 
@@ -50,13 +50,15 @@ class PlaintextClient:
 def plaintext_server(cohort: Cohort[Plan]) -> ServerHalf:
     """The aggregator's half: add what arrives."""
     total: NDArray[Any] = np.zeros(cohort.plan.parameters, dtype=np.int64 if cohort.plan.bits else np.float64)
-    contributors = set()
+    contributors, attendance = set(), Attendance(cohort)
     asked = request(cohort, UPLOAD, cohort.banks)
-    for bank, payload in opened(cohort, asked, (yield asked)):
-        total += decode_values(cohort.plan, payload)
+    for bank, values in attendance.answers(
+        asked, (yield asked), lambda _, payload: decode_values(cohort.plan, payload)
+    ):
+        total += values
         contributors.add(bank)
-    require_threshold(cohort, contributors)
-    return SecureSum(total, frozenset(contributors))
+    attendance.require_threshold(contributors)
+    return attendance.finish(total, contributors)
 
 
 def encode_values(plan: Plan, values: Values) -> bytes:

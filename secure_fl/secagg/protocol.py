@@ -4,6 +4,10 @@ A protocol does no I/O. Its server half is a generator that yields the requests 
 iterator over the replies; a party that is missing from the replies has dropped out. So a server half reads from
 top to bottom like the figure in its paper, and whoever moves the bytes (memory, a gateway, Flower) is one small
 loop around it. Replies are consumed one by one, so that a server half need not hold more than one at a time.
+
+One bad party is that party's dropout: an answer that cannot be read counts as none (`Attendance`), and so does a bank
+that refuses to answer. Where a bank cannot answer because of what *another* sent it, its refusal says whom it blames,
+and the attempt fails; `attempts` makes the next one without them.
 """
 
 from __future__ import annotations
@@ -11,18 +15,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.errors import ConfigurationError, DropoutError, MessageError
+from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 
+T = TypeVar("T")
 Values: TypeAlias = NDArray[Any]
 """What a bank contributes: int64 in [0, 2**bits), or float32 where the plan says so; shape [parameters]."""
 
@@ -42,6 +47,9 @@ class SecureSum:
     total: NDArray[Any]
     """Shape [parameters]; integers of any width, or float64 where the plan says float32."""
     contributors: frozenset[str]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Banks that sent something wrong, and what; those whose values had arrived before are contributors all the
+    same."""
 
 
 Replies: TypeAlias = Iterator[tuple[str, bytes]]
@@ -61,6 +69,7 @@ class Delivery:
     """One line of the transcript: who sent how many bytes to whom. Never a payload."""
 
     round: int
+    attempt: int
     stage: str
     sender: str
     recipient: str
@@ -74,16 +83,16 @@ class Transcript:
 
     deliveries: list[Delivery] = field(default_factory=list)
 
-    def record(self, round_: int, stage: str, sender: str, recipient: str, data: bytes) -> None:
+    def record(self, cohort: Cohort[Plan], stage: str, sender: str, recipient: str, data: bytes) -> None:
         digest = hashlib.sha256(data).hexdigest()
-        self.deliveries.append(Delivery(round_, stage, sender, recipient, len(data), digest))
+        self.deliveries.append(Delivery(cohort.round, cohort.attempt, stage, sender, recipient, len(data), digest))
 
     def uploads(self, round_: int) -> Counter[str]:
-        """Bytes that each party sent to the aggregator in a round."""
+        """Bytes that each party sent to the aggregator in a round, over all its attempts."""
         return self._bytes(round_, lambda d: d.sender if d.recipient == AGGREGATOR else None)
 
     def downloads(self, round_: int) -> Counter[str]:
-        """Bytes that the aggregator sent to each party in a round."""
+        """Bytes that the aggregator sent to each party in a round, over all its attempts."""
         return self._bytes(round_, lambda d: d.recipient if d.sender == AGGREGATOR else None)
 
     def _bytes(self, round_: int, party: Callable[[Delivery], str | None]) -> Counter[str]:
@@ -102,6 +111,8 @@ class Outcome:
     sum: SecureSum
     party_seconds: Mapping[str, float]
     server_seconds: float
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Banks that sent something wrong, or refused to answer, each with the reason."""
 
 
 def request(cohort: Cohort[Plan], stage: str, recipients: tuple[str, ...], payload: bytes = b"") -> Stage:
@@ -109,17 +120,55 @@ def request(cohort: Cohort[Plan], stage: str, recipients: tuple[str, ...], paylo
     return Stage(stage, {name: seal(cohort, stage, AGGREGATOR, name, payload) for name in recipients})
 
 
-def opened(cohort: Cohort[Plan], asked: Stage, replies: Replies) -> Iterator[tuple[str, memoryview]]:
-    """Who answered and with what payload, each message checked.
+class Attendance:
+    """Who takes part in a sum, and why others no longer do: an answer that cannot be used is its sender's dropout."""
 
-    Raises `MessageError` also for an answer of somebody who was not asked, and for a second answer.
-    """
-    missing = set(asked.requests)
-    for sender, data in replies:
-        if sender not in missing:
-            raise MessageError(f"{sender} answered in stage {asked.name} unasked or twice; the round must be repeated")
-        missing.remove(sender)
-        yield sender, open_message(cohort, data, recipient=AGGREGATOR, sender=sender, stage=asked.name).payload
+    def __init__(self, cohort: Cohort[Plan]) -> None:
+        self._cohort = cohort
+        self.refused: dict[str, str] = {}
+        """Party -> what was wrong with its answer."""
+
+    def answers(self, asked: Stage, replies: Replies, read: Callable[[str, memoryview], T]) -> Iterator[tuple[str, T]]:
+        """Who gave an answer that can be used, and what `read` made of its payload.
+
+        `read` raises `ProtocolError` for a payload that cannot be used. Whoever was not asked is not heard, and of two
+        answers the first one counts.
+        """
+        missing = set(asked.requests)
+        for sender, data in replies:
+            if sender not in missing:
+                continue
+            missing.remove(sender)
+            try:
+                message = open_message(self._cohort, data, recipient=AGGREGATOR, sender=sender, stage=asked.name)
+                answer = read(sender, message.payload)
+            except ProtocolError as error:
+                self.refused[sender] = reason(error)
+            else:
+                yield sender, answer
+
+    def finish(self, total: NDArray[Any], contributors: Collection[str]) -> SecureSum:
+        return SecureSum(total, frozenset(contributors), dict(self.refused))
+
+    def require_threshold(self, contributors: Collection[object]) -> None:
+        """Raises `DropoutError` when fewer banks than the plan's threshold have contributed."""
+        cohort = self._cohort
+        if len(contributors) < cohort.plan.threshold:
+            raise self.dropout(
+                f"only {len(contributors)} of {len(cohort.banks)} banks contributed in round {cohort.round} and the "
+                f"threshold is {cohort.plan.threshold}",
+                "wait for more banks",
+            )
+
+    def dropout(self, problem: str, advice: str) -> DropoutError:
+        """The error of a sum that cannot end, with what is known of those who are missing."""
+        known = "".join(f" ({party}: {why})" for party, why in sorted(self.refused.items()))
+        return DropoutError(f"{problem}{known}; {advice}", self.refused)
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, without what to do about it."""
+    return str(error).partition(";")[0]
 
 
 def require_values(plan: Plan, values: Values) -> None:
@@ -132,57 +181,110 @@ def require_values(plan: Plan, values: Values) -> None:
         raise ConfigurationError(f"a value lies outside [0, 2**{plan.bits}); clip it or use more bits")
 
 
-def require_threshold(cohort: Cohort[Plan], contributors: set[str]) -> None:
-    """Raises `DropoutError` when fewer banks than the plan's threshold have contributed."""
-    if len(contributors) < cohort.plan.threshold:
-        raise DropoutError(
-            f"only {len(contributors)} of {len(cohort.banks)} banks contributed in round {cohort.round} and the "
-            f"threshold is {cohort.plan.threshold}; wait for more banks or lower the threshold"
-        )
-
-
 def run_protocol(
     cohort: Cohort[Plan],
     server: ServerHalf,
     parties: Mapping[str, Party],
     transcript: Transcript,
     drop: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
+    *,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Run a server half against parties in this process; every message is really serialized.
 
-    `drop` names, for a party, the first stage that it no longer answers.
+    `drop` names, for a party, the first stage that it no longer answers; `left_out` the banks that are not asked at
+    all; `clock` gives the seconds of the outcome. Raises `ProtocolError`, whose `refused` names the banks to blame,
+    where the sum cannot end.
     """
-    gone: set[str] = set()
+    gone = set(left_out)
+    absent: dict[str, str] = {}
+    blames: dict[str, dict[str, str]] = {}
     seconds: defaultdict[str, float] = defaultdict(float)
 
     @contextmanager
-    def clock(name: str) -> Iterator[None]:
-        started = time.perf_counter()
+    def timed(name: str) -> Iterator[None]:
+        started = clock()
         yield
-        seconds[name] += time.perf_counter() - started
+        seconds[name] += clock() - started
 
     def replies(stage: Stage) -> Replies:
         for name, data in stage.requests.items():
-            with clock(_BOOKKEEPING):
-                transcript.record(cohort.round, stage.name, AGGREGATOR, name, data)
+            if name in left_out:
+                continue
+            with timed(_BOOKKEEPING):
+                transcript.record(cohort, stage.name, AGGREGATOR, name, data)
             if name in gone:
                 continue
-            with clock(name):
-                answer = parties[name].respond(data)
-            with clock(_BOOKKEEPING):
-                transcript.record(cohort.round, stage.name, name, AGGREGATOR, answer)
+            with timed(name):
+                answer = ask(name, data)
+            if answer is None:
+                continue
+            with timed(_BOOKKEEPING):
+                transcript.record(cohort, stage.name, name, AGGREGATOR, answer)
             yield name, answer
 
-    started = time.perf_counter()
+    def ask(name: str, data: bytes) -> bytes | None:
+        """The answer; None where a bank refuses or is cut off. Without a trustee there is no sum."""
+        try:
+            return parties[name].respond(data)
+        except (ProtocolError, OSError) as error:
+            if name not in cohort.banks:
+                raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
+            gone.add(name)
+            absent[name] = reason(error) or "it could not be reached"
+            if isinstance(error, ProtocolError) and error.refused:
+                blames[name] = error.refused
+            return None
+
+    started = clock()
     try:
         stage = next(server)
         while True:
             gone |= {name for name, first in (drop or {}).items() if first == stage.name}
             stage = server.send(replies(stage))
+            if blames:
+                raise ProtocolError(_blame_text(blames))
     except StopIteration as finished:
-        elapsed = time.perf_counter() - started - sum(seconds.values())
+        elapsed = clock() - started - sum(seconds.values())
         seconds.pop(_BOOKKEEPING, None)
-        return Outcome(finished.value, dict(seconds), elapsed)
+        total: SecureSum = finished.value
+        return Outcome(total, dict(seconds), elapsed, absent | dict(total.refused))
+    except ProtocolError as error:
+        error.refused |= to_blame(blames)
+        error.absent |= {name: why for name, why in absent.items() if name not in blames}
+        error.quarrels |= blames
+        raise
+
+
+def to_blame(blames: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Whom to leave out, so that nobody is left who blames another who is left; each with a reason.
+
+    `blames`: who blames whom for what. A bank that sends garbage to all is blamed by all, and one that blames all does
+    so alone: whoever is in most quarrels goes first. Where two stand against each other, one of them lies, and both go.
+    """
+    quarrels = {(accuser, accused): why for accuser, them in blames.items() for accused, why in them.items()}
+    out: dict[str, str] = {}
+    while quarrels:
+        count = Counter(party for pair in quarrels for party in pair)
+        most = max(count.values())
+        going = {party for party, times in count.items() if times == most}
+        for (accuser, accused), why in quarrels.items():
+            out.update({accused: why} if accused in going else {})
+            out.update(
+                {accuser: f"it blames {accused}, and one of the two lies"} if accuser in going - out.keys() else {}
+            )
+        quarrels = {pair: why for pair, why in quarrels.items() if not going & set(pair)}
+    return out
+
+
+def _blame_text(blames: Mapping[str, Mapping[str, str]]) -> str:
+    first, accused = next(iter(blames.items()))
+    return f"{first} cannot go on because of {', '.join(sorted(accused))}; a new attempt goes without who is to blame"
+
+
+def _cut_off(name: str) -> DropoutError:
+    return DropoutError(f"{name} cannot be reached; without it no sum can be opened, so make a new attempt")
 
 
 _BOOKKEEPING = "(transcript)"

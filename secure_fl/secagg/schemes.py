@@ -15,24 +15,24 @@ from secure_fl.secagg.he.deployment import BFV_CUSTODY, CKKS_CUSTODY, HeDeployme
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.masked import deployment as masked
 from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
-from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.messages import SESSION_BYTES, Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
 
 
 class Deployment(Protocol):
-    """A scheme whose keys are made: for one federation, any number of rounds."""
+    """A scheme whose keys are made: for one federation, any number of rounds and attempts."""
 
     def setup(self, cohort: Any, transcript: Transcript) -> None:
         """Record what was exchanged to get here."""
 
     def client(self, cohort: Any, bank: str, values: Values) -> Party:
-        """The client half of one bank in one round."""
+        """The client half of one bank in one attempt."""
 
     def trustees(self, cohort: Any) -> Mapping[str, Party]:
-        """The other parties of one round."""
+        """The other parties of one attempt."""
 
     def server(self, cohort: Any) -> ServerHalf:
-        """The aggregator's half of one round."""
+        """The aggregator's half of one attempt."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,16 @@ class Scheme:
     read_upload: Callable[[Plan, memoryview], Values] | None
     """What the aggregator can read of one upload's payload; None where it can read nothing."""
 
-    def cohort(self, plan: Plan, round_: int, banks: tuple[str, ...], context: bytes = b"") -> Cohort[Plan]:
-        return Cohort(plan, round_, banks, self.trustees, context)
+    def cohort(
+        self,
+        plan: Plan,
+        round_: int,
+        banks: tuple[str, ...],
+        context: bytes = b"",
+        session: bytes = bytes(SESSION_BYTES),
+    ) -> Cohort[Plan]:
+        """The first attempt at a round's sum. A federation gives its own session; one sum by itself needs none."""
+        return Cohort(plan, round_, banks, self.trustees, context, session)
 
 
 class PlaintextDeployment:

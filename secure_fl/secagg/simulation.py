@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.attempts import attempt_sum
 from secure_fl.secagg.budget import Plan, plan
-from secure_fl.secagg.protocol import Delivery, Transcript, run_protocol
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Delivery, Outcome, Transcript, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.turns import new_session
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,12 @@ def simulate(
     bits: int = 8,
     threshold: int | None = None,
     drop: Mapping[int, str] | None = None,
-    seed: int | None = None,
 ) -> Simulation:
     """Sum `updates` with a scheme.
 
     `updates` are integers of shape [banks, parameters], each in [0, 2**bits). `drop` names, for a row, the first
-    stage that this bank no longer answers. `seed` repeats what a scheme draws for experiments; keys and encryption
-    always use the operating system's randomness, so plaintext and ckks have nothing to seed.
+    stage that this bank no longer answers. Nothing here can be seeded: all that a scheme draws is key material, which
+    comes from the operating system; the sum does not depend on it.
     Raises `PlanError`, `ConfigurationError`, or `DropoutError` below the threshold.
     """
     updates = np.asarray(updates)
@@ -51,7 +53,7 @@ def simulate(
         raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
     chosen = SCHEMES[scheme]
     banks = tuple(f"bank-{row + 1}" for row in range(len(updates)))
-    cohort = chosen.cohort(planned, 1, banks)
+    cohort = chosen.cohort(planned, 1, banks, session=new_session())
     if not set(drop or {}) <= set(range(len(banks))):
         raise ConfigurationError(f"a row that drops out does not exist; use 0 to {len(banks) - 1}")
     dropped = {banks[row]: check_stage(scheme, stage) for row, stage in (drop or {}).items()}
@@ -59,12 +61,16 @@ def simulate(
     transcript = Transcript()
     deployed = chosen.deploy(planned)
     deployed.setup(cohort, transcript)
-    clients = {name: deployed.client(cohort, name, row) for name, row in zip(banks, updates, strict=True)}
-    parties = {**clients, **deployed.trustees(cohort)}
-    outcome = run_protocol(cohort, deployed.server(cohort), parties, transcript, dropped)
+
+    def once(cohort: Cohort[Plan], left_out: Mapping[str, str]) -> Outcome:
+        clients = {name: deployed.client(cohort, name, row) for name, row in zip(banks, updates, strict=True)}
+        parties = {**clients, **deployed.trustees(cohort)}
+        return run_protocol(cohort, deployed.server(cohort), parties, transcript, dropped, left_out)
+
+    finished = attempt_sum(cohort, once).outcome.sum
     return Simulation(
-        total=outcome.sum.total.astype(np.int64),
-        contributors=frozenset(row for row, name in enumerate(banks) if name in outcome.sum.contributors),
+        total=finished.total.astype(np.int64),
+        contributors=frozenset(row for row, name in enumerate(banks) if name in finished.contributors),
         transcript=tuple(transcript.deliveries),
         plan=planned,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secure_fl.errors import DropoutError, MessageError, ProtocolError, SecureFLError
+from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
 from secure_fl.secagg import plan, ring, simulate
 from secure_fl.secagg.additive.deployment import HOLDERS, AdditiveDeployment
 from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, UPLOAD, split_upload
@@ -86,28 +87,82 @@ def test_a_share_holder_gives_one_sum_of_enough_banks(make_cohort: CohortFactory
         ask(0)
     first = ask(0, 1, 2)
     assert ask(0, 1, 2) == first
-    with pytest.raises(ProtocolError, match="second sum"):
+    with pytest.raises(ProtocolError, match="does not go back"):
         ask(0, 1)
 
 
-def test_a_seed_opens_only_for_its_bank_round_and_holder(make_cohort: CohortFactory) -> None:
+def test_nobody_answers_what_belongs_to_another_stage(make_cohort: CohortFactory) -> None:
     cohort = make_cohort("additive", 10)
     deployed = AdditiveDeployment(cohort.plan)
-
-    def swap(payload: bytes) -> bytes:
-        first, second = payload[:SEALED_SEED_BYTES], payload[SEALED_SEED_BYTES : 2 * SEALED_SEED_BYTES]
-        return second + first + payload[2 * SEALED_SEED_BYTES :]
-
-    everyone = parties(cohort, deployed, np.ones((3, 10), dtype=np.int64))
-    everyone["bank-1"] = Altered(everyone["bank-1"], cohort, "bank-1", UPLOAD, swap)
-    with pytest.raises(MessageError, match="altered"):
-        run_protocol(cohort, deployed.server(cohort), everyone, Transcript())
+    client, holder = deployed.client(cohort, "bank-1", np.ones(10, dtype=np.int64)), deployed.trustees(cohort)
+    with pytest.raises(MessageError, match="belongs to stage 'sum_shares' instead of 'upload'"):
+        client.respond(seal(cohort, SUM_SHARES, AGGREGATOR, "bank-1"))
+    table = encode_table({n: sealed_seeds(cohort, deployed, bank)[0] for n, bank in enumerate(cohort.banks)})
+    with pytest.raises(MessageError, match="belongs to stage 'upload' instead of 'sum_shares'"):
+        holder[HOLDERS[0]].respond(seal(cohort, UPLOAD, AGGREGATOR, HOLDERS[0], table))
 
 
-@settings(deadline=None, max_examples=300)
+@pytest.mark.parametrize("values", [[256] * 10, [-1] * 10, [1] * 9])
+def test_values_that_the_plan_is_not_for_are_not_shared(make_cohort: CohortFactory, values: list[int]) -> None:
+    cohort = make_cohort("additive", 10)
+    with pytest.raises(ConfigurationError):
+        AdditiveDeployment(cohort.plan).client(cohort, "bank-1", np.array(values))
+
+
+def sealed_seeds(cohort: Cohort[Any], deployed: AdditiveDeployment, bank: str) -> list[bytes]:
+    """What a bank sends to the share-holders in a cohort."""
+    client = deployed.client(cohort, bank, np.ones(cohort.plan.parameters, dtype=np.int64))
+    upload = client.respond(seal(cohort, UPLOAD, AGGREGATOR, bank))
+    return split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender=bank).payload)[0]
+
+
+OTHER_COHORTS: dict[str, dict[str, Any]] = {
+    "round": {"round": 2},
+    "attempt": {"attempt": 2},
+    "session": {"session": b"another session."},
+    "model": {"context": b"another model"},
+}
+
+
+@pytest.mark.parametrize("holder", [0, 1])
+@pytest.mark.parametrize("what", ["nothing", "bank", "holder", *OTHER_COHORTS])
+def test_a_seed_opens_only_for_its_bank_attempt_model_and_holder(
+    make_cohort: CohortFactory, what: str, holder: int
+) -> None:
+    """One bank's seed is replaced by another one that is sealed just as well, but for something else."""
+    cohort = make_cohort("additive", 10)
+    deployed = AdditiveDeployment(cohort.plan)
+    table = {number: sealed_seeds(cohort, deployed, bank)[holder] for number, bank in enumerate(cohort.banks)}
+    if what == "bank":
+        table[0] = sealed_seeds(cohort, deployed, "bank-2")[holder]
+    elif what == "holder":
+        table[0] = sealed_seeds(cohort, deployed, "bank-1")[1 - holder]
+    elif what in OTHER_COHORTS:
+        table[0] = sealed_seeds(replace(cohort, **OTHER_COHORTS[what]), deployed, "bank-1")[holder]
+    asked = seal(cohort, SUM_SHARES, AGGREGATOR, HOLDERS[holder], encode_table(table))
+    if what == "nothing":
+        deployed.trustees(cohort)[HOLDERS[holder]].respond(asked)
+        return
+    with pytest.raises(ProtocolError, match="cannot open the seed of bank-1") as caught:
+        deployed.trustees(cohort)[HOLDERS[holder]].respond(asked)
+    assert set(caught.value.refused) == {"bank-1"}
+
+
+def test_every_bank_whose_seed_does_not_open_is_named(make_cohort: CohortFactory) -> None:
+    cohort = make_cohort("additive", 10)
+    deployed = AdditiveDeployment(cohort.plan)
+    table = {number: sealed_seeds(cohort, deployed, bank)[0] for number, bank in enumerate(cohort.banks)}
+    table |= {0: bytes(SEALED_SEED_BYTES), 2: table[1]}
+    with pytest.raises(ProtocolError, match="bank-1, bank-3") as caught:
+        deployed.trustees(cohort)[HOLDERS[0]].respond(
+            seal(cohort, SUM_SHARES, AGGREGATOR, HOLDERS[0], encode_table(table))
+        )
+    assert set(caught.value.refused) == {"bank-1", "bank-3"}
+
+
+@settings(deadline=None, max_examples=100)
 @given(st.data())
-def test_altered_uploads_are_an_error_or_change_only_the_liars_own_input(data: st.DataObject) -> None:
-    """A bank may always lie about its own input; nothing that it sends may do more than that."""
+def test_an_altered_seed_or_upload_is_found_out_and_its_bank_named(data: st.DataObject) -> None:
     cohort: Cohort[Any] = Cohort(plan("additive", 3, 5, 8), 1, ("bank-1", "bank-2", "bank-3"), HOLDERS)
     deployed = AdditiveDeployment(cohort.plan)
     everyone = parties(cohort, deployed, np.ones((3, 5), dtype=np.int64))
@@ -120,8 +175,15 @@ def test_altered_uploads_are_an_error_or_change_only_the_liars_own_input(data: s
         return bytes(altered[:cut])
 
     everyone["bank-2"] = Altered(everyone["bank-2"], cohort, "bank-2", UPLOAD, change)
-    with pytest.raises(SecureFLError):
-        run_protocol(cohort, deployed.server(cohort), everyone, Transcript())
+    if cut is None:
+        with pytest.raises(ProtocolError) as caught:
+            run_protocol(cohort, deployed.server(cohort), everyone, Transcript())
+        assert set(caught.value.refused) == {"bank-2"}
+    else:
+        finished = run_protocol(cohort, deployed.server(cohort), everyone, Transcript()).sum
+        assert finished.contributors == {"bank-1", "bank-3"}
+        assert set(finished.refused) == {"bank-2"}
+        assert finished.total.tolist() == [2] * 5
 
 
 def test_tables_and_rings_survive_bytes() -> None:

@@ -68,6 +68,8 @@ def test_noise_is_refused_by_name(kept: int, noise: bytes) -> None:
 
 OTHERS = {
     "round": replace(COHORT, round=8),
+    "attempt": replace(COHORT, attempt=2),
+    "session": replace(COHORT, session=b"another session."),
     "bank": replace(COHORT, banks=("bank-1", "bank-2", "bank-4")),
     "order": replace(COHORT, banks=("bank-2", "bank-1", "bank-3")),
     "trustee": replace(COHORT, trustees=("share-holder",)),
@@ -87,7 +89,12 @@ def test_the_digest_differs_where_anything_agreed_differs(other: Cohort[Plan]) -
 
 @pytest.mark.parametrize(("what", "other"), OTHERS.items(), ids=OTHERS)
 def test_messages_of_another_cohort_are_refused(what: str, other: Cohort[Plan]) -> None:
-    problem = {"round": "round 8 instead of 7", "scheme": "another scheme"}.get(what, "another cohort, plan or model")
+    problem = {
+        "round": "round 8, attempt 1 instead of round 7, attempt 1",
+        "attempt": "round 7, attempt 2 instead of round 7, attempt 1",
+        "session": "another session",
+        "scheme": "another scheme",
+    }.get(what, "another cohort, plan or model")
     with pytest.raises(MessageError, match=problem):
         opened(seal(other, "upload", "bank-1", AGGREGATOR, PAYLOAD))
 
@@ -112,8 +119,8 @@ def test_an_altered_payload_is_named_as_such() -> None:
 
 
 def test_another_version_is_named_as_such() -> None:
-    with pytest.raises(MessageError, match="not a version 1 message"):
-        opened(SEALED[:4] + b"\2" + SEALED[5:])
+    with pytest.raises(MessageError, match="not a version 2 message"):
+        opened(SEALED[:4] + b"\1" + SEALED[5:])
 
 
 @pytest.mark.parametrize(

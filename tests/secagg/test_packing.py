@@ -113,3 +113,25 @@ def test_packing_leaves_its_input_alone() -> None:
     pack_fields(values, 1, 8)
     pack_fields(values, 2, 8)
     assert values.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("bits", [1, 7, 10, 17, 33, 63])
+@pytest.mark.parametrize("length", [65_535, 65_536, 65_537, 131_072, 140_001])
+def test_long_vectors_come_back_across_the_borders_of_chunks(bits: int, length: int) -> None:
+    values = np.random.default_rng(length).integers(0, 2**bits, length, dtype=np.int64)
+    packed = pack_bits(values, bits)
+    assert len(packed) == math.ceil(length * bits / 8)
+    assert np.array_equal(unpack_bits(packed, bits, length), values)
+    for start in {
+        0,
+        65_528,
+        min(65_536, length - 3),
+        length - 3,
+    }:  # the bits of each value stand where one number would have them
+        number = int.from_bytes(packed[start * bits // 8 : math.ceil((start + 3) * bits / 8) + 8], "little")
+        assert (number >> (start * bits % 8)) % 2**bits == values[start]
+
+
+def test_no_chunk_is_packed_with_a_gap_before_the_next() -> None:
+    """65,537 values of 1 bit, all set: 8,192 full bytes and one more bit."""
+    assert pack_bits(np.ones(65_537, dtype=np.int64), 1) == b"\xff" * 8_192 + b"\x01"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl.errors import MessageError
+from secure_fl.errors import DropoutError, MessageError
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.plaintext import PlaintextClient, decode_values, encode_values, plaintext_server
@@ -42,8 +42,9 @@ def test_an_upload_is_as_long_as_its_bits(make_cohort: CohortFactory, bits: int 
 def test_a_float32_upload_that_is_not_finite_is_refused(make_cohort: CohortFactory, value: float) -> None:
     updates = np.zeros((3, 5), dtype=np.float32)
     updates[1, 3] = value
-    with pytest.raises(MessageError, match="not finite"):
-        total_of(make_cohort("plaintext", 5, "float32"), updates)
+    finished = total_of(make_cohort("plaintext", 5, "float32"), updates)
+    assert finished.contributors == {"bank-1", "bank-3"}
+    assert "not finite" in finished.refused["bank-2"]
 
 
 @pytest.mark.parametrize("bits", ["float32", 8])
@@ -54,8 +55,10 @@ def test_a_payload_of_another_length_is_refused(
     cohort = make_cohort("plaintext", 10, bits)
     server = plaintext_server(cohort)
     next(server)
-    with pytest.raises(MessageError):
+    with pytest.raises(DropoutError) as caught:
         send(server, iter([("bank-1", seal(cohort, "upload", "bank-1", AGGREGATOR, bytes(length)))]))
+    assert "bytes" in caught.value.refused["bank-1"]
+    assert "bank-1" in str(caught.value)
 
 
 def test_a_float32_payload_that_ends_within_a_number_is_refused(make_cohort: CohortFactory) -> None:

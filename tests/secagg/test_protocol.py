@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from secure_fl.errors import DropoutError, MessageError, ProtocolError
+from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
@@ -65,7 +65,7 @@ def test_setup_records_the_public_key_once_for_every_holder(scheme: str, make_co
     assert recipients == ([AGGREGATOR, *cohort.banks] if "key-authority" in SCHEMES[scheme].trustees else [])
 
 
-def test_uploads_and_downloads_are_counted_by_round_and_party() -> None:
+def test_uploads_and_downloads_are_counted_by_round_and_party(make_cohort: CohortFactory) -> None:
     transcript = Transcript()
     for round_, sender, recipient, data in [
         (1, AGGREGATOR, "a", b"12345"),
@@ -75,7 +75,7 @@ def test_uploads_and_downloads_are_counted_by_round_and_party() -> None:
         (2, "a", AGGREGATOR, b"1234567"),
         (1, "key-authority", "a", b"not the aggregator's"),
     ]:
-        transcript.record(round_, "stage", sender, recipient, data)
+        transcript.record(replace(make_cohort("plaintext"), round=round_), "stage", sender, recipient, data)
     assert transcript.uploads(1) == {"a": 4, "b": 2}
     assert transcript.uploads(2) == {"a": 7}
     assert transcript.downloads(1) == {"a": 5}
@@ -88,8 +88,6 @@ def test_times_name_every_party_that_answered(scheme: str, make_cohort: CohortFa
     server, parties = parties_of(scheme, cohort)
     outcome = run_protocol(cohort, server, parties, Transcript(), {"bank-2": SCHEMES[scheme].stages[0]})
     assert set(outcome.party_seconds) == set(parties) - {"bank-2"}
-    assert min(outcome.party_seconds.values()) >= 0
-    assert outcome.server_seconds >= 0
 
 
 @dataclass
@@ -110,12 +108,36 @@ def three_stages(cohort: Cohort[Any], heard: list[list[str]]) -> ServerHalf:
     return SecureSum(np.zeros(1), frozenset(heard[-1]))
 
 
+@pytest.mark.parametrize(
+    ("error", "told"), [(TimeoutError(), "it could not be reached"), (ConnectionResetError("gone"), "gone")]
+)
+def test_a_bank_that_is_cut_off_is_named_with_a_reason(error: Exception, told: str, make_cohort: CohortFactory) -> None:
+    class CutOff:
+        def respond(self, request: bytes) -> bytes:
+            raise error
+
+    cohort = make_cohort("plaintext")
+    server, parties = parties_of("plaintext", cohort)
+    outcome = run_protocol(cohort, server, parties | {"bank-2": CutOff()}, Transcript())
+    assert outcome.refused == {"bank-2": told}
+
+
 def test_a_party_that_dropped_stays_away(make_cohort: CohortFactory) -> None:
     cohort, heard = make_cohort("plaintext"), list[list[str]]()
     parties = {bank: Echo() for bank in cohort.banks}
     run_protocol(cohort, three_stages(cohort, heard), parties, Transcript(), {"bank-2": "second", "bank-3": "third"})
     assert heard == [["bank-1", "bank-2", "bank-3"], ["bank-1", "bank-3"], ["bank-1"]]
     assert [len(party.asked) for party in parties.values()] == [3, 1, 2]
+
+
+def test_who_is_left_out_is_not_asked_and_who_dropped_is_asked_in_vain(make_cohort: CohortFactory) -> None:
+    cohort, heard, transcript = make_cohort("plaintext"), list[list[str]](), Transcript()
+    parties = {bank: Echo() for bank in cohort.banks}
+    run_protocol(cohort, three_stages(cohort, heard), parties, transcript, {"bank-3": "first"}, {"bank-2"})
+    assert heard == [["bank-1"]] * 3
+    assert [len(party.asked) for party in parties.values()] == [3, 0, 0]
+    assert [d.recipient for d in transcript.deliveries if d.sender == AGGREGATOR] == ["bank-1", "bank-3"] * 3
+    assert {d.sender for d in transcript.deliveries} == {AGGREGATOR, "bank-1"}
 
 
 def test_a_protocol_may_end_without_any_answer(make_cohort: CohortFactory) -> None:
@@ -175,8 +197,9 @@ def answers_of(scheme: str, cohort: Cohort[Any]) -> tuple[ServerHalf, dict[str, 
 @every_scheme
 def test_an_upload_under_another_banks_name_is_refused(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
     server, _, uploads = answers_of(scheme, make_cohort(scheme))
-    with pytest.raises(MessageError, match="bank-2"):
+    with pytest.raises(DropoutError, match="only 1 of 3 banks") as caught:
         send(server, iter([("bank-1", uploads["bank-1"]), ("bank-2", uploads["bank-1"])]))
+    assert "another sender" in caught.value.refused["bank-2"]
 
 
 @every_scheme
@@ -190,17 +213,14 @@ def test_a_server_half_stops_below_the_threshold(
 
 
 @every_scheme
-def test_a_bank_that_answers_twice_does_not_count_twice(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
+@pytest.mark.parametrize("unasked", ["bank-1", "stranger"])
+def test_who_answers_twice_or_unasked_is_not_heard(
+    scheme: str, unasked: str, make_cohort: CohortFactory, send: Send
+) -> None:
+    """Two uploads of one bank are one contributor: the threshold of 2 is not reached."""
     server, _, uploads = answers_of(scheme, make_cohort(scheme))
-    with pytest.raises(ProtocolError):
-        send(server, iter([("bank-1", uploads["bank-1"]), *uploads.items()]))
-
-
-@every_scheme
-def test_a_stranger_is_refused(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
-    server, _, uploads = answers_of(scheme, make_cohort(scheme))
-    with pytest.raises(ProtocolError):
-        send(server, iter([("stranger", uploads["bank-1"])]))
+    with pytest.raises(DropoutError, match="only 1 of 3 banks"):
+        send(server, iter([("bank-1", uploads["bank-1"]), (unasked, uploads["bank-1"])]))
 
 
 def test_a_bank_cannot_answer_for_the_key_authority(make_cohort: CohortFactory, send: Send) -> None:
@@ -217,5 +237,6 @@ def test_a_trustee_cannot_upload(make_cohort: CohortFactory, send: Send) -> None
     server, _, uploads = answers_of("ckks", cohort)
     upload = open_message(cohort, uploads.pop("bank-3"), recipient=AGGREGATOR, sender="bank-3").payload
     forged = seal(cohort, "upload", "key-authority", AGGREGATOR, bytes(upload))
-    with pytest.raises(ProtocolError):
+    uploads.pop("bank-2")
+    with pytest.raises(DropoutError, match="only 1 of 3 banks"):
         send(server, iter([*uploads.items(), ("key-authority", forged)]))

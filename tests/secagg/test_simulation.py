@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from secure_fl.errors import ConfigurationError, DropoutError, PlanError, RequestError
-from secure_fl.secagg import SCHEMES, simulate
+from secure_fl.secagg import SCHEMES, simulate, simulation
+from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.protocol import run_protocol
 
 ONES = np.ones((3, 5), dtype=np.int64)
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
@@ -135,3 +137,22 @@ def test_a_drop_of_no_such_row_is_refused(row: int) -> None:
 
 def test_numpy_integers_do_as_thresholds() -> None:
     assert simulate("plaintext", ONES, threshold=np.int64(2)).total.tolist() == [3] * 5  # type: ignore[arg-type]
+
+
+def test_every_simulation_is_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions: list[bytes] = []
+
+    def watched(cohort: Cohort[Any], *rest: Any) -> Any:
+        sessions.append(cohort.session)
+        return run_protocol(cohort, *rest)
+
+    monkeypatch.setattr(simulation, "run_protocol", watched)
+    for _ in range(2):
+        simulate("plaintext", np.ones((3, 5), dtype=np.int64))
+    assert len(set(sessions)) == 2
+
+
+def test_nothing_can_be_seeded() -> None:
+    """What a scheme draws is key material."""
+    with pytest.raises(TypeError, match="seed"):
+        simulate("masked", ONES, seed=1)  # type: ignore[call-arg]

@@ -10,7 +10,7 @@ from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.additive.wire import holder_name
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.budget.ring import SHARE_HOLDERS
-from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
 
@@ -23,22 +23,24 @@ CUSTODY = Custody(
         "banks": ("their own update", "the sum of all updates"),
         AGGREGATOR: ("the sum of all updates, once all share-holders have answered",),
         **dict.fromkeys(HOLDERS, ()),
-        "observer": (),
+        "observer": (SUM_ON_THE_WIRE,),
     },
     broken_by=(
         f"the aggregator and all {SHARE_HOLDERS} share-holders together",
         "an aggregator that makes up the shares of all banks but one, and subtracts them: nothing proves who made one",
-        "an aggregator that has a round repeated without one bank, and subtracts the two sums",
-        "all banks but one together: they subtract their own updates from the sum",
+        REPEATED,
+        ALL_BUT_ONE,
     ),
     assumptions=(
         "At least one of aggregator and share-holders does not collude with the others.",
         "Banks know the share-holders' public keys by a way that the aggregator does not control.",
-        "Every share-holder answers: if one is silent, the round has no sum. One that lies spoils the sum, unseen.",
+        "Every share-holder answers: if one is silent, the round has no sum. One that lies spoils the sum, unseen, or "
+        "says of any bank that it cannot open its share, and that bank is left out.",
+        STEERING,
         "Two of three shares travel as seeds: secrecy is computational (AES-256, X25519), not perfect.",
         "The aggregator passes on only what banks sent. Shares are bound to the model: those of banks that were shown "
         "different models cannot be opened together.",
-        "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy.",
+        UNPROTECTED_SUM,
     ),
     papers=(
         "Damgard, Pastro, Smart, Zakarias, Multiparty Computation from Somewhat Homomorphic Encryption, CRYPTO 2012",

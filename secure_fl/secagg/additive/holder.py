@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 
-from secure_fl.errors import DropoutError, ProtocolError
+from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, purpose
 from secure_fl.secagg.budget import AdditivePlan
@@ -12,23 +12,24 @@ from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES, AgreementKey, de
 from secure_fl.secagg.hazmat.prg import add_mask
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table
+from secure_fl.secagg.protocol import reason
+from secure_fl.secagg.turns import OneAnswer
 
 
 class ShareHolderKey:
-    """A share-holder's long-lived key, and its memory of what it answered."""
+    """A share-holder's long-lived key, and its memory of its answers."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.key = AgreementKey()
-        self.answered: dict[bytes, bytes] = {}
-        """Cohort -> digest of the one request that was answered in it."""
+        self.answers = OneAnswer()
 
     def __repr__(self) -> str:
         return f"ShareHolderKey({self.name!r})"
 
 
 class ShareHolder:
-    """One share-holder in one round. It answers one request: the difference of two sums could be one bank's share."""
+    """One share-holder in one attempt. It answers one request: the difference of two sums could be one bank's share."""
 
     def __init__(self, cohort: Cohort[AdditivePlan], holder: ShareHolderKey) -> None:
         self._cohort, self._holder = cohort, holder
@@ -42,12 +43,25 @@ class ShareHolder:
                 f"{name} was asked for a sum over {len(sealed)} banks and the threshold is {cohort.plan.threshold}; "
                 "wait for more banks"
             )
-        digest = hashlib.sha256(asked.payload).digest()
-        if self._holder.answered.setdefault(cohort.digest, digest) != digest:
-            raise ProtocolError(f"{name} was asked for a second sum of one round; it gives one only")
-        total = ring.zeros(cohort.plan)
+        total = self._holder.answers.answer(cohort, name, asked.payload, lambda: self._sum(sealed))
+        return seal(cohort, SUM_SHARES, name, AGGREGATOR, total)
+
+    def _sum(self, sealed: Mapping[int, bytes]) -> bytes:
+        """Raises `ProtocolError`, which names them, where banks sealed no seed that it can open."""
+        cohort, total = self._cohort, ring.zeros(self._cohort.plan)
+        refused: dict[str, str] = {}
         for number, row in sealed.items():
-            bound_to = purpose(cohort, cohort.banks[number], name)
-            key = self._holder.key.agree(row[:PUBLIC_KEY_BYTES], bound_to)
-            add_mask(total, decrypt(key, row[PUBLIC_KEY_BYTES:], bound_to))
-        return seal(cohort, SUM_SHARES, name, AGGREGATOR, ring.to_bytes(cohort.plan, total))
+            try:
+                add_mask(total, self._open(cohort.banks[number], row))
+            except MessageError as error:
+                refused[cohort.banks[number]] = f"{self._holder.name} cannot open its seed: {reason(error)}"
+        if refused:
+            raise ProtocolError(
+                f"{self._holder.name} cannot open the seed of {', '.join(refused)}; make a new attempt without", refused
+            )
+        return ring.to_bytes(cohort.plan, total)
+
+    def _open(self, bank: str, row: bytes) -> bytes:
+        bound_to = purpose(self._cohort, bank, self._holder.name)
+        key = self._holder.key.agree(row[:PUBLIC_KEY_BYTES], bound_to)
+        return decrypt(key, row[PUBLIC_KEY_BYTES:], bound_to)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from secure_fl.errors import DropoutError
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD, split_upload
 from secure_fl.secagg.budget import AdditivePlan
+from secure_fl.secagg.hazmat.prg import RingVector
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.numbering import encode_table
-from secure_fl.secagg.protocol import SecureSum, ServerHalf, Stage, opened, request, require_threshold
+from secure_fl.secagg.protocol import Attendance, ServerHalf, Stage, request
 
 
 def additive_server(cohort: Cohort[AdditivePlan]) -> ServerHalf:
@@ -16,22 +16,29 @@ def additive_server(cohort: Cohort[AdditivePlan]) -> ServerHalf:
     total = ring.zeros(cohort.plan)
     mail: dict[str, dict[int, bytes]] = {holder: {} for holder in cohort.trustees}
     contributors: set[str] = set()
-    asked = request(cohort, UPLOAD, cohort.banks)
-    for bank, payload in opened(cohort, asked, (yield asked)):
+    attendance = Attendance(cohort)
+
+    def read_upload(_: str, payload: memoryview) -> tuple[list[bytes], RingVector]:
         seeds, share = split_upload(cohort, payload)
-        total += ring.from_bytes(cohort.plan, share)
+        return seeds, ring.from_bytes(cohort.plan, share)
+
+    asked = request(cohort, UPLOAD, cohort.banks)
+    for bank, (seeds, share) in attendance.answers(asked, (yield asked), read_upload):
+        total += share
         for holder, sealed in zip(cohort.trustees, seeds, strict=True):
             mail[holder][cohort.banks.index(bank)] = sealed
         contributors.add(bank)
-    require_threshold(cohort, contributors)
+    attendance.require_threshold(contributors)
 
     asked = Stage(
         SUM_SHARES, {h: seal(cohort, SUM_SHARES, AGGREGATOR, h, encode_table(mail[h])) for h in cohort.trustees}
     )
     silent = set(cohort.trustees)
-    for holder, payload in opened(cohort, asked, (yield asked)):
-        total += ring.from_bytes(cohort.plan, payload)
+    for holder, share in attendance.answers(asked, (yield asked), lambda _, p: ring.from_bytes(cohort.plan, p)):
+        total += share
         silent.remove(holder)
     if silent:
-        raise DropoutError(f"{', '.join(sorted(silent))} did not answer; without all shares repeat the round")
-    return SecureSum(ring.to_integers(cohort.plan, total), frozenset(contributors))
+        raise attendance.dropout(
+            f"{', '.join(sorted(silent))} did not answer", "without all shares there is no sum, so make a new attempt"
+        )
+    return attendance.finish(ring.to_integers(cohort.plan, total), contributors)

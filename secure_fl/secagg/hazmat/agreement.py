@@ -77,4 +77,4 @@ def decrypt(key: bytes, ciphertext: bytes, associated: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(_ONE_MESSAGE, ciphertext, associated)
     except InvalidTag:
-        raise MessageError("an encrypted message between banks was altered; the round must be repeated") from None
+        raise MessageError("an encrypted message between banks was altered; make a new attempt") from None

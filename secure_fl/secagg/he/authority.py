@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
-from secure_fl.errors import DropoutError, ProtocolError
+from secure_fl.errors import DropoutError
 from secure_fl.secagg.budget import HeParameters, HePlan
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, decode_slots, split_ciphertexts
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
+from secure_fl.secagg.turns import OneAnswer
 
 
 class KeyAuthority:
     """Makes the key pair, gives out the public key, and opens sums of at least `threshold` banks.
 
-    It opens one sum in a round: the difference of two could be one bank's update. It takes the aggregator's word for
-    how many banks a ciphertext sums: a ciphertext does not show it.
+    It opens one sum in an attempt, and attempts in rising order only: the difference of two sums of the same uploads
+    could be one bank's update. It takes the aggregator's word for how many banks a ciphertext sums: a ciphertext does
+    not show it.
     """
 
     def __init__(self, parameters: HeParameters) -> None:
         self._secret = SecretContext(parameters)
-        self._opened: dict[bytes, bytes] = {}
+        self._answers = OneAnswer()
 
     def public_key(self) -> bytes:
         return self._secret.public_key()
 
     def decryptor(self, cohort: Cohort[HePlan]) -> HeDecryptor:
-        return HeDecryptor(cohort, self._secret, self._opened)
+        return HeDecryptor(cohort, self._secret, self._answers)
 
 
 class HeDecryptor:
-    """The key authority's part in one round: ciphertexts of a sum in, exact integers out."""
+    """The key authority's part in one attempt: ciphertexts of a sum in, exact integers out."""
 
-    def __init__(self, cohort: Cohort[HePlan], secret: SecretContext, opened: dict[bytes, bytes]) -> None:
-        """`opened`: cohort -> digest of the one request that was answered in it; the authority's memory."""
-        self._cohort, self._plan, self._secret, self._opened = cohort, cohort.plan, secret, opened
+    def __init__(self, cohort: Cohort[HePlan], secret: SecretContext, answers: OneAnswer) -> None:
+        """`answers`: the authority's memory, which lasts as long as its key."""
+        self._cohort, self._plan, self._secret, self._answers = cohort, cohort.plan, secret, answers
 
     def respond(self, request: bytes) -> bytes:
         asked = open_message(self._cohort, request, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage=DECRYPT)
@@ -47,10 +47,12 @@ class HeDecryptor:
                 f"the key authority was asked to open a sum of {contributors} banks and opens sums of "
                 f"{self._plan.threshold} to {self._plan.banks}; wait for more banks or plan again"
             )
-        digest = hashlib.sha256(asked.payload).digest()
-        if self._opened.setdefault(self._cohort.digest, digest) != digest:
-            raise ProtocolError("the key authority was asked to open a second sum of one round; it opens one only")
-        ciphertexts = split_ciphertexts(asked.payload[4:], self._plan.ciphertexts)
+        total = self._answers.answer(
+            self._cohort, "the key authority", asked.payload, lambda: self._open(asked.payload[4:], contributors)
+        )
+        return seal(self._cohort, DECRYPT, KEY_AUTHORITY, AGGREGATOR, total)
+
+    def _open(self, summed: memoryview, contributors: int) -> bytes:
+        ciphertexts = split_ciphertexts(summed, self._plan.ciphertexts)
         slots = np.concatenate([self._secret.decrypt(c) for c in ciphertexts])
-        total = decode_slots(self._plan, slots, contributors)
-        return seal(self._cohort, DECRYPT, KEY_AUTHORITY, AGGREGATOR, pack_bits(total, self._plan.field_bits))
+        return pack_bits(decode_slots(self._plan, slots, contributors), self._plan.field_bits)

@@ -146,3 +146,12 @@ def test_secret_keys_are_not_shown() -> None:
     assert repr(key) == "AgreementKey(...)"
     assert repr(SigningKey()) == "SigningKey(...)"
     assert len(key.public) == PUBLIC_KEY_BYTES
+
+
+def test_one_key_agrees_with_each_of_several_others_on_another_secret() -> None:
+    """A shared secret is remembered, for the one that it was agreed with."""
+    mine, others = AgreementKey(), [AgreementKey() for _ in range(3)]
+    for _ in range(2):
+        agreed = [mine.agree(other.public, b"use") for other in others]
+        assert agreed == [other.agree(mine.public, b"use") for other in others]
+        assert len(set(agreed)) == 3

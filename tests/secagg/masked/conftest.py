@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from secure_fl.secagg import plan, ring
 from secure_fl.secagg.budget import MaskedPlan
-from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
+from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.server import masked_server
-from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, seal
+from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_numbers, encode_table
 from secure_fl.secagg.packing import IntVector
-from secure_fl.secagg.protocol import SecureSum
+from secure_fl.secagg.protocol import SecureSum, Transcript, run_protocol
 
 Change = Callable[[str, int, bytes], bytes | None]
+SESSION = bytes(range(16))
+LOST = "lost on its way"
+
+
+class Tapped:
+    """A bank behind wires that a test may tap."""
+
+    def __init__(self, round_: Round, bank: int, answer: Change, request: Change) -> None:
+        self._round, self._bank, self._answer, self._request = round_, bank, answer, request
+
+    def respond(self, request: bytes) -> bytes:
+        name = self._round.cohort.banks[self._bank]
+        stage = open_message(self._round.cohort, request, recipient=name, sender=AGGREGATOR).stage
+        asked = self._request(stage, self._bank, request)
+        answer = (
+            None if asked is None else self._answer(stage, self._bank, self._round.clients[self._bank].respond(asked))
+        )
+        if answer is None:
+            raise ConnectionError(LOST)
+        return answer
+
+
+def forgetful(identity: Identity) -> Identity:
+    """The same key without the memory of its turns: as if its bank had been reset, or its turns were not checked."""
+    other = Identity()
+    other._key = identity._key
+    return other
 
 
 class Round:
@@ -32,15 +61,17 @@ class Round:
         bits: int,
         threshold: int | None,
         context: bytes,
-        identities: list[SigningKey] | None,
+        identities: list[Identity] | None,
         number: int,
+        attempt: int,
+        changes: Mapping[str, Any],
     ) -> None:
         self.updates = updates
         banks = tuple(f"bank-{row + 1}" for row in range(len(updates)))
         planned = plan("masked", len(banks), updates.shape[1], bits, threshold)
         assert isinstance(planned, MaskedPlan)
-        self.cohort = Cohort(planned, number, banks, (), context)
-        self.identities = identities or [SigningKey() for _ in banks]
+        self.cohort = Cohort(replace(planned, **changes), number, banks, (), context, SESSION, attempt)
+        self.identities = [forgetful(key) for key in identities] if identities else [Identity() for _ in banks]
         self.directory = {name: key.public for name, key in zip(banks, self.identities, strict=True)}
         self.clients = [
             MaskedClient(self.cohort, name, row, key, self.directory)
@@ -65,24 +96,12 @@ class Round:
 
         return self.run_raw(change)
 
-    def run_raw(self, answer: Change) -> SecureSum:
-        """`answer` may change each message as it travels."""
-        gone: set[int] = set()
-        step = next(self.server)
-        while True:
-            replies = []
-            for name, request in step.requests.items():
-                bank = self.cohort.banks.index(name)
-                if bank not in gone:
-                    message = answer(step.name, bank, self.clients[bank].respond(request))
-                    if message is None:
-                        gone.add(bank)
-                    else:
-                        replies.append((name, message))
-            try:
-                step = self.server.send(iter(replies))
-            except StopIteration as finished:
-                return cast(SecureSum, finished.value)
+    def run_raw(self, answer: Change, request: Change = lambda stage, bank, message: message) -> SecureSum:
+        """`answer` and `request` may change each message as it travels. `refused` of the sum has all that the loop
+        found out, but for banks whose answers were lost."""
+        parties = {name: Tapped(self, bank, answer, request) for bank, name in enumerate(self.cohort.banks)}
+        outcome = run_protocol(self.cohort, self.server, parties, Transcript())
+        return replace(outcome.sum, refused={who: why for who, why in outcome.refused.items() if why != LOST})
 
     def sealed(self, stage: str, bank: int, payload: bytes) -> bytes:
         return seal(self.cohort, stage, self.cohort.banks[bank], AGGREGATOR, payload)
@@ -117,6 +136,11 @@ class Round:
 
     def check(self, bank: int, survivors: Any) -> None:
         self.signatures[bank] = self.ask(bank, wire.CONSISTENCY_CHECK, encode_numbers(survivors))
+
+    def signed_survivors(self, bank: int, survivors: Any) -> bytes:
+        """What a bank that helps the aggregator signs: any list, under the keys that it advertised."""
+        keys = wire.AdvertisedKeys.from_bytes(self.keys[bank])
+        return keys.hash + self.identities[bank].sign(wire.survivors_statement(self.cohort, keys.hash, survivors))
 
     def unmask(self, bank: int, signers: Any) -> None:
         """Collect a bank's opened shares."""
@@ -158,7 +182,10 @@ Start = Callable[..., Round]
 
 @pytest.fixture(scope="session")
 def start() -> Start:
-    """A round: start(banks, parameters, bits, threshold=..., context=..., updates=..., identities=..., number=...)."""
+    """A round: start(banks, parameters, bits, threshold=..., context=..., updates=..., number=..., attempt=...).
+
+    `changes`: of the plan; `identities`: of another round, whose banks then have the same keys and no memory of it.
+    """
 
     def begin(
         banks: int = 3,
@@ -167,11 +194,13 @@ def start() -> Start:
         threshold: int | None = None,
         context: bytes = b"model",
         updates: IntVector | None = None,
-        identities: list[SigningKey] | None = None,
+        identities: list[Identity] | None = None,
         number: int = 1,
+        attempt: int = 1,
+        changes: Mapping[str, Any] = MappingProxyType({}),
     ) -> Round:
         if updates is None:
             updates = np.random.default_rng(banks).integers(0, 1 << bits, (banks, parameters))
-        return Round(updates, bits, threshold, context, identities, number)
+        return Round(updates, bits, threshold, context, identities, number, attempt, changes)
 
     return begin

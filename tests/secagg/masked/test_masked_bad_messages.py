@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secure_fl.errors import MessageError, ProtocolError, SecureFLError
+from secure_fl.errors import DropoutError, ProtocolError, SecureFLError
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES
 from secure_fl.secagg.masked.wire import (
@@ -37,9 +38,23 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(altered)
 
 
+def untouched(stage: str, bank: int, message: bytes) -> bytes:
+    return message
+
+
 def run_with(round_: Any, stage: str, bank: int, change: Callable[[bytes], bytes]) -> Any:
     """Runs honestly but for one payload, which is sealed validly again."""
     return round_.run(lambda at, who, payload: change(payload) if (at, who) == (stage, bank) else payload)
+
+
+def is_a_dropout(round_: Any, total: Any, stage: str, bank: int, why: str = "") -> None:
+    """The bank is named with the reason, and the sum is exact: over the rest, or over all where its input was in."""
+    name = round_.cohort.banks[bank]
+    assert set(total.refused) == {name}
+    assert why in total.refused[name]
+    after_input = stage in (CONSISTENCY_CHECK, UNMASK)
+    assert total.contributors == {*round_.cohort.banks} - (set() if after_input else {name})
+    assert round_.is_exact(total)
 
 
 # On the wires
@@ -49,28 +64,44 @@ def run_with(round_: Any, stage: str, bank: int, change: Callable[[bytes], bytes
 def test_every_altered_byte_on_the_wires_is_noticed(start: Start, stage: str) -> None:
     """By the aggregator and by the bank, each before it parses anything."""
     length = HEADER_BYTES + SENT_BYTES.get(stage, 100)
-    rng = np.random.default_rng()
-    for place in rng.choice(length, 25, replace=False):
-        bit = int(8 * place + rng.integers(8))
-        with pytest.raises(MessageError):
-            start().run_raw(lambda at, bank, m, b=bit: flipped(m, b) if (at, bank) == (stage, 1) else m)
+    rng = np.random.default_rng(STAGES.index(stage))
+    for number, place in enumerate(rng.choice(length, 24, replace=False)):
+        bit, round_ = int(8 * place + rng.integers(8)), start()
+
+        def altered(at: str, bank: int, m: bytes, bit: int = bit) -> bytes:
+            return flipped(m, bit % (8 * len(m))) if (at, bank) == (stage, 1) else m
+
+        total = round_.run_raw(altered) if number % 2 else round_.run_raw(untouched, altered)
+        is_a_dropout(round_, total, stage, 1, "bank-2")
 
 
 @every_stage
 @pytest.mark.parametrize("keep", [0, 1, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 1, -1])
 def test_a_truncated_message_is_refused(start: Start, stage: str, keep: int) -> None:
-    with pytest.raises(MessageError):
-        start().run_raw(lambda at, bank, m: m[:keep] if (at, bank) == (stage, 1) else m)
+    def cut(at: str, bank: int, message: bytes) -> bytes:
+        return message[:keep] if (at, bank) == (stage, 1) else message
+
+    round_ = start()
+    is_a_dropout(round_, round_.run_raw(cut), stage, 1, "truncated")
+    if stage != ADVERTISE_KEYS or keep < HEADER_BYTES:  # that stage's request is a header only
+        round_ = start()
+        is_a_dropout(round_, round_.run_raw(untouched, cut), stage, 1, "truncated")
 
 
 @every_stage
 def test_an_extended_message_is_refused(start: Start, stage: str) -> None:
-    with pytest.raises(MessageError, match="oversized"):
-        start().run_raw(lambda at, bank, m: m + b"\0" if (at, bank) == (stage, 1) else m)
+    def longer(at: str, bank: int, message: bytes) -> bytes:
+        return message + b"\0" if (at, bank) == (stage, 1) else message
+
+    for answer, request in ((longer, untouched), (untouched, longer)):
+        round_ = start()
+        is_a_dropout(round_, round_.run_raw(answer, request), stage, 1, "oversized")
 
 
 @every_stage
-@pytest.mark.parametrize("changes", [{"number": 2}, {"context": b"other"}, {"bits": 9}, {"threshold": 3}])
+@pytest.mark.parametrize(
+    "changes", [{"number": 2}, {"attempt": 2}, {"context": b"other"}, {"bits": 9}, {"threshold": 3}]
+)
 def test_a_message_of_another_round_is_refused(start: Start, stage: str, changes: dict[str, Any]) -> None:
     """Also one whose sum would be for another model, other bits or another threshold."""
     tape = {}
@@ -81,8 +112,8 @@ def test_a_message_of_another_round_is_refused(start: Start, stage: str, changes
 
     round_ = start()
     start(identities=round_.identities, **changes).run_raw(record)
-    with pytest.raises(MessageError, match="belongs to"):
-        round_.run_raw(lambda at, bank, m: tape[at, bank] if (at, bank) == (stage, 1) else m)
+    total = round_.run_raw(lambda at, bank, m: tape[at, bank] if (at, bank) == (stage, 1) else m)
+    is_a_dropout(round_, total, stage, 1, "belongs to")
 
 
 @every_stage
@@ -93,8 +124,8 @@ def test_a_message_of_another_bank_is_refused(start: Start, stage: str) -> None:
         sent[at, bank] = message
         return sent[at, 0] if (at, bank) == (stage, 1) else message
 
-    with pytest.raises(MessageError, match="names another sender"):
-        start().run_raw(change)
+    round_ = start()
+    is_a_dropout(round_, round_.run_raw(change), stage, 1, "names another sender")
 
 
 @pytest.mark.parametrize(("stage", "earlier"), [(s, e) for i, s in enumerate(STAGES) for e in STAGES[:i]])
@@ -106,15 +137,23 @@ def test_an_answer_of_an_earlier_stage_is_refused(start: Start, stage: str, earl
         sent[at, bank] = message
         return sent[earlier, 1] if (at, bank) == (stage, 1) else message
 
-    with pytest.raises(MessageError, match=earlier):
-        start().run_raw(change)
+    round_ = start()
+    is_a_dropout(round_, round_.run_raw(change), stage, 1, earlier)
     sent.clear()
-    with pytest.raises(ProtocolError):
-        start(parameters=4).run(change)
+    round_ = start(parameters=4)
+    is_a_dropout(round_, round_.run(change), stage, 1)
 
 
 @every_stage
 def test_an_answer_without_content_is_refused(start: Start, stage: str) -> None:
+    """Shares of a bank that opens none are not missed as long as the others suffice."""
+    round_ = start()
+    total = run_with(round_, stage, 1, lambda payload: b"")
+    if stage == UNMASK:
+        assert round_.is_exact(total)
+        assert len(total.contributors) == 3
+    else:
+        is_a_dropout(round_, total, stage, 1)
     with pytest.raises(ProtocolError):
         run_with(start(threshold=3), stage, 1, lambda payload: b"")
 
@@ -180,31 +219,24 @@ def check_edits(start: Start, stage: str, bank: int, changes: list[tuple[str, in
     except SecureFLError:
         return
     assert round_.is_exact(total)
-    assert len(total.contributors) == 4
+    missing = {*round_.cohort.banks} - total.contributors
+    assert missing <= {round_.cohort.banks[bank]}
+    assert missing <= set(total.refused)
 
 
 some_edits = given(st.sampled_from(STAGES), st.integers(0, 3), edits, st.sampled_from([None, 0, 3]))
 
 
 @some_edits
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_nonsense_of_a_bank_never_makes_a_wrong_sum(
     start: Start, stage: str, bank: int, changes: list[tuple[str, int, int]], gone: int | None
 ) -> None:
     check_edits(start, stage, bank, changes, gone)
 
 
-@pytest.mark.slow
-@some_edits
-@settings(max_examples=2500)
-def test_thousands_of_times_nonsense_never_makes_a_wrong_sum(
-    start: Start, stage: str, bank: int, changes: list[tuple[str, int, int]], gone: int | None
-) -> None:
-    check_edits(start, stage, bank, changes, gone)
-
-
 @given(st.sampled_from(STAGES), edits)
-@settings(max_examples=250)
+@settings(max_examples=150)
 def test_nonsense_of_an_aggregator_crashes_no_bank(
     start: Start, stage: str, changes: list[tuple[str, int, int]]
 ) -> None:
@@ -216,7 +248,7 @@ def test_nonsense_of_an_aggregator_crashes_no_bank(
 
 
 @given(st.sampled_from(STAGES), st.binary(max_size=400))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_noise_crashes_neither_side(start: Start, stage: str, noise: bytes) -> None:
     round_ = start()
     try:
@@ -239,8 +271,9 @@ def test_letters_to_too_few_or_too_many_neighbours_are_refused_by_name(start: St
         return encode_table({**letters, 1: letters[0]})
 
     for change in (without_one, to_itself):
-        with pytest.raises(MessageError, match="bank-2 did not share"):
-            run_with(start(5), SHARE_KEYS, 1, change)
+        round_ = start(5)
+        total = run_with(round_, SHARE_KEYS, 1, change)
+        is_a_dropout(round_, total, SHARE_KEYS, 1, "did not share its secrets with all its neighbours")
 
 
 def test_a_seed_that_was_not_the_one_announced_is_refused_by_name(start: Start) -> None:
@@ -270,8 +303,8 @@ def test_a_mask_key_that_was_not_the_one_announced_is_refused_by_name(start: Sta
 
 @pytest.mark.parametrize("liar", range(5))
 @pytest.mark.parametrize("lost", [None, 0, 4])
-def test_a_holder_of_a_wrong_share_is_noticed_or_not_needed(start: Start, liar: int, lost: int | None) -> None:
-    """It alters its share of bank-3's secret."""
+def test_a_holder_of_a_wrong_share_is_named(start: Start, liar: int, lost: int | None) -> None:
+    """It alters its share of bank-3's secret; four or five shares arrive where three open it."""
     round_ = start(5)
 
     def reply(stage: str, bank: int, payload: bytes) -> bytes | None:
@@ -282,12 +315,31 @@ def test_a_holder_of_a_wrong_share_is_noticed_or_not_needed(start: Start, liar: 
         shares = decode_table(payload, SHARE_BYTES, 5)
         return encode_table({**shares, 2: flipped(shares[2], 9)})
 
-    try:
-        total = round_.run(reply)
-    except ProtocolError as error:
-        assert "bank-3" in str(error)  # noqa: PT017
+    total = round_.run(reply)
+    assert round_.is_exact(total)
+    assert len(total.contributors) == 5
+    named = {} if liar == lost else {f"bank-{liar + 1}": "share of a secret of bank-3 does not fit"}
+    assert total.refused.keys() == named.keys()
+    assert all(named[who] in why for who, why in total.refused.items())
+
+
+@pytest.mark.parametrize("lost", [{0}, {4}, {0, 4}])
+def test_without_shares_to_spare_a_wrong_one_blames_the_bank_that_it_belongs_to(start: Start, lost: set[int]) -> None:
+    """With t = 4 of 5, a wrong share among four tells nothing; among three the sum has too few."""
+    round_ = start(5, threshold=4)
+
+    def reply(stage: str, bank: int, payload: bytes) -> bytes | None:
+        if stage == UNMASK and bank in lost:
+            return None
+        shares = decode_table(payload, SHARE_BYTES, 5) if (stage, bank) == (UNMASK, 1) else {}
+        return encode_table({**shares, 2: flipped(shares[2], 9)}) if shares else payload
+
+    with pytest.raises(ProtocolError) as failed:
+        round_.run(reply)
+    if len(lost) == 1:
+        assert failed.value.refused.keys() - {f"bank-{b + 1}" for b in lost} == {"bank-3"}
     else:
-        assert round_.is_exact(total)
+        assert isinstance(failed.value, DropoutError)
 
 
 def test_a_bank_that_gives_each_neighbour_shares_of_another_secret_is_refused_by_name(start: Start) -> None:
@@ -299,13 +351,24 @@ def test_a_bank_that_gives_each_neighbour_shares_of_another_secret_is_refused_by
         client = round_.clients[0]
         return encode_table({o: client._encrypt_to(o, bytes([o]) * 2 * SHARE_BYTES) for o in (1, 2, 3, 4)})
 
-    with pytest.raises(ProtocolError, match="bank-1 "):
+    with pytest.raises(ProtocolError, match="bank-1 ") as failed:
         round_.run(reply)
+    assert set(failed.value.refused) == {"bank-1"}
+
+
+def test_a_bank_that_opens_fewer_shares_than_it_holds_is_named(start: Start) -> None:
+    def without_one(payload: bytes) -> bytes:
+        shares = decode_table(payload, SHARE_BYTES, 5)
+        return encode_table({owner: share for owner, share in shares.items() if owner != 2})
+
+    round_ = start(5)
+    total = run_with(round_, UNMASK, 1, without_one)
+    is_a_dropout(round_, total, UNMASK, 1, "other shares than those that it holds")
 
 
 def test_a_share_of_a_secret_that_a_bank_does_not_hold_is_refused_or_ignored(start: Start) -> None:
     """On the sparse graph, a bank that answers for somebody far away must not spoil the sum unnoticed."""
-    round_ = start(101)
+    round_ = start(101, threshold=91)
     far = next(bank for bank in round_.everyone if bank and bank not in {0, *around(round_, 0)})
 
     def reply(stage: str, bank: int, payload: bytes) -> bytes:
@@ -313,8 +376,8 @@ def test_a_share_of_a_secret_that_a_bank_does_not_hold_is_refused_or_ignored(sta
             return payload
         return encode_table({**decode_table(payload, SHARE_BYTES, 101), far: bytes(SHARE_BYTES)})
 
-    with contextlib.suppress(ProtocolError):
-        assert round_.is_exact(round_.run(reply))
+    total = round_.run(reply)
+    is_a_dropout(round_, total, UNMASK, 0, "other shares than those that it holds")
 
 
 def around(round_: Any, bank: int) -> set[int]:
@@ -324,17 +387,22 @@ def around(round_: Any, bank: int) -> set[int]:
 @pytest.mark.parametrize(
     "key", [bytes(32), b"\1" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f"], ids=["zero", "one", "minus one"]
 )
-@pytest.mark.parametrize("part", ["_channel", "_mask"])
+@pytest.mark.parametrize("part", ["channel", "mask"])
 def test_a_key_of_small_order_is_refused(start: Start, key: bytes, part: str) -> None:
     """Whoever agrees with it gets a mask that everybody knows."""
     round_ = start()
-    getattr(round_.clients[1], part).public = key
-    with pytest.raises(MessageError, match="not usable"):
+    client = round_.clients[1]
+    client._advertised = replace(client._advertised, **{part: key})
+    with pytest.raises(ProtocolError) as failed:
         round_.run()
+    assert failed.value.refused.keys() == {"bank-2"}
+    assert "not usable" in failed.value.refused["bank-2"]
 
 
 def test_a_bank_with_an_identity_that_nobody_knows_is_refused_by_name(start: Start) -> None:
     round_ = start()
     round_.directory["bank-3"] = start().identities[0].public
-    with pytest.raises(MessageError, match="signature of bank-3"):
+    with pytest.raises(ProtocolError) as failed:
         round_.run()
+    assert failed.value.refused.keys() == {"bank-3"}
+    assert "signature of bank-3" in failed.value.refused["bank-3"]

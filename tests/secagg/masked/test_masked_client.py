@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl.errors import ConfigurationError, DropoutError, MessageError, SecureFLError
+from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError, SecureFLError
 from secure_fl.secagg import ring
-from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
+from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.prg import add_mask, subtract_mask
-from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, combine
+from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, combine, on_one_polynomial
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
+from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.wire import ADVERTISE_KEYS, CONSISTENCY_CHECK, MASKED_INPUT, SHARE_KEYS, STAGES, UNMASK
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.numbering import encode_table
@@ -43,6 +44,12 @@ def signed(round_: Any, bank: int, **parts: bytes) -> bytes:
     return keys.to_bytes()[:-64] + bytes(
         round_.identities[bank].sign(keys.signed_part(round_.cohort, round_.cohort.banks[bank]))
     )
+
+
+def blames(refused: pytest.ExceptionInfo[ProtocolError], bank: int, why: str) -> None:
+    """The refusal is about one bank and says so: the next attempt goes without it."""
+    assert refused.value.refused.keys() == {f"bank-{bank + 1}"}
+    assert why in refused.value.refused[f"bank-{bank + 1}"]
 
 
 # What a masked input gives away
@@ -83,7 +90,7 @@ def test_one_opened_self_mask_leaves_noise(start: Start) -> None:
 
 
 def test_equal_updates_are_masked_differently_every_time(start: Start) -> None:
-    updates, identities = np.ones((3, 1000), dtype=np.int64), [SigningKey() for _ in range(3)]
+    updates, identities = np.ones((3, 1000), dtype=np.int64), [Identity() for _ in range(3)]
     seen = set()
     for number in (1, 1, 2):
         round_ = start(updates=updates, identities=identities, number=number)
@@ -189,40 +196,46 @@ def test_keys_of_the_aggregator_in_a_banks_place_do_not_verify(start: Start) -> 
             fresh.advertise()
             keys = fresh.keys_around(1)
             keys[bank] = forged(keys[bank], **{part: mine})
-            with pytest.raises(MessageError, match=f"signature of bank-{bank + 1}"):
+            with pytest.raises(ProtocolError) as refused:
                 fresh.share(1, keys)
+            blames(refused, bank, f"signature of bank-{bank + 1}")
 
 
 def test_keys_signed_by_another_bank_do_not_verify(start: Start) -> None:
     round_ = start()
     round_.advertise()
-    with pytest.raises(MessageError, match="signature of bank-3"):
+    with pytest.raises(ProtocolError) as refused:
         round_.share(0, {1: round_.keys[1], 2: round_.keys[1]})
+    blames(refused, 2, "signature of bank-3")
 
 
-def test_keys_of_an_earlier_round_do_not_verify(start: Start) -> None:
+@pytest.mark.parametrize("later", [{"number": 2}, {"attempt": 2}])
+def test_keys_of_an_earlier_round_or_attempt_do_not_verify(start: Start, later: dict[str, int]) -> None:
     earlier = start()
     earlier.advertise()
-    round_ = start(identities=earlier.identities, number=2)
+    round_ = start(identities=earlier.identities, **later)
     round_.advertise()
-    with pytest.raises(MessageError, match="signature of bank-2"):
+    with pytest.raises(ProtocolError) as refused:
         round_.share(0, {**round_.keys_around(0), 1: earlier.keys[1]})
+    blames(refused, 1, "signature of bank-2")
 
 
 @pytest.mark.parametrize("stranger", [0, 5, 65_535])
 def test_keys_of_nobody_around_are_refused(start: Start, stranger: int) -> None:
     round_ = start(5)
     round_.advertise()
-    with pytest.raises(MessageError):
+    with pytest.raises(ProtocolError, match="not a neighbour" if stranger == 0 else "unknown") as refused:
         round_.share(0, {**round_.keys_around(0), stranger: round_.keys[1]})
+    assert not refused.value.refused  # that is the aggregator's doing
 
 
 def test_on_the_sparse_graph_keys_of_a_bank_further_away_are_refused(start: Start) -> None:
-    round_ = start(101)
+    round_ = start(101, threshold=91)
     far = next(bank for bank in round_.everyone if bank and bank not in wire.around(round_.cohort, 0))
     round_.advertise()
-    with pytest.raises(MessageError, match="not a neighbour"):
+    with pytest.raises(ProtocolError, match="not a neighbour") as refused:
         round_.share(0, {**round_.keys_around(0), far: round_.keys[far]})
+    assert not refused.value.refused
 
 
 @pytest.mark.parametrize("stage", [SHARE_KEYS, MASKED_INPUT])
@@ -268,6 +281,44 @@ def test_a_bank_cannot_take_off_masks_by_advertising_another_banks_mask_key(star
     assert vector.tolist() != round_.updates[1].tolist()
 
 
+@pytest.mark.parametrize("owner", [0, 2])
+@pytest.mark.parametrize(("theirs", "ours"), [("mask", "mask"), ("channel", "channel"), ("mask", "channel")])
+def test_a_bank_notices_a_copied_key_by_itself(start: Start, owner: int, theirs: str, ours: str) -> None:
+    """Another bank's or its own, where the aggregator lets it pass; nobody can tell who copied."""
+    round_ = start(5)
+    round_.advertise()
+    source = wire.AdvertisedKeys.from_bytes(round_.keys[owner])
+    keys = round_.keys_around(0) | {3: signed(round_, 3, **{ours: getattr(source, theirs)})}
+    with pytest.raises(MessageError, match="are the same") as refused:
+        round_.share(0, keys)
+    assert not refused.value.refused
+
+
+def test_every_attempt_has_fresh_secrets(start: Start) -> None:
+    """Seed, keys and shares; for the same bank, identity and values, also at the same round and attempt."""
+    first = start(5)
+    rounds = [first, *(start(5, identities=first.identities, **c) for c in ({}, {"number": 2}, {"attempt": 2}))]
+    clients = [client for round_ in rounds for client in round_.clients]
+    for secrets in zip(*((c._seed, c._mask.secret(), c._channel.secret()) for c in clients), strict=True):
+        assert len(set(secrets)) == len(clients)
+    for round_ in rounds:
+        round_.play(MASKED_INPUT)
+    assert len({round_.mail[1][0] for round_ in rounds}) == len(rounds)
+
+
+@pytest.mark.parametrize(("banks", "threshold"), [(3, 2), (5, 3), (5, 4), (5, 5)])
+def test_secrets_are_shared_for_exactly_the_threshold(start: Start, banks: int, threshold: int) -> None:
+    """With one holder fewer, neither the seed nor the mask key opens."""
+    round_ = start(banks, threshold=threshold)
+    round_.play(CONSISTENCY_CHECK)
+    for kind in (0, 1):
+        shares = {holder + 1: round_.clients[holder]._held[0][kind] for holder in round_.everyone}
+        assert on_one_polynomial(shares, threshold)
+        assert not on_one_polynomial(shares, threshold - 1)
+        secret = round_.clients[0]._seed if kind else round_.clients[0]._mask.secret()
+        assert combine(shares, threshold) == secret
+
+
 # Shares
 
 
@@ -277,20 +328,24 @@ def test_shares_of_a_bank_without_keys_are_refused(start: Start) -> None:
     round_.share(0, {bank: round_.keys[bank] for bank in (1, 2, 3)})
     for bank in (1, 2, 3, 4):
         round_.share(bank, round_.keys_around(bank))
-    with pytest.raises(MessageError, match="without keys"):
+    with pytest.raises(ProtocolError, match="without keys") as refused:
         round_.mask(0, round_.mail[0])
+    assert not refused.value.refused
 
 
 def test_shares_do_not_open_for_another_sender_or_recipient(start: Start) -> None:
     for swap in ({1: 2, 2: 1}, {1: 1, 2: 1}):
         round_ = start()
         round_.play(MASKED_INPUT)
-        with pytest.raises(MessageError, match="altered"):
+        with pytest.raises(ProtocolError) as refused:
             round_.mask(0, {bank: round_.mail[0][source] for bank, source in swap.items()})
+        for bank, source in swap.items():
+            assert ("altered" in refused.value.refused.get(f"bank-{bank + 1}", "")) == (bank != source)
     round_ = start()
     round_.play(MASKED_INPUT)
-    with pytest.raises(MessageError, match="altered"):
+    with pytest.raises(ProtocolError) as refused:
         round_.mask(0, {1: round_.mail[2][1], 2: round_.mail[0][2]})
+    blames(refused, 1, "altered")
 
 
 def test_shares_of_an_earlier_round_do_not_open(start: Start) -> None:
@@ -298,8 +353,9 @@ def test_shares_of_an_earlier_round_do_not_open(start: Start) -> None:
     earlier.play(MASKED_INPUT)
     round_ = start(identities=earlier.identities)
     round_.play(MASKED_INPUT)
-    with pytest.raises(MessageError, match="altered"):
+    with pytest.raises(ProtocolError) as refused:
         round_.mask(0, {**round_.mail[0], 1: earlier.mail[0][1]})
+    blames(refused, 1, "altered")
 
 
 # Survivors, signatures, and never both kinds of share
@@ -314,12 +370,12 @@ def test_a_list_without_itself_or_below_the_threshold_is_refused(start: Start, t
 
 
 @pytest.mark.parametrize("signers", [[0, 1], [0, 1, 2], [0, 1, 2, 3, 4]])
-def test_signatures_of_another_list_are_refused(start: Start, signers: list[int]) -> None:
+def test_signatures_of_another_list_do_not_count(start: Start, signers: list[int]) -> None:
     round_ = start(5)
     round_.play(CONSISTENCY_CHECK)
     for bank in round_.everyone:
         round_.check(bank, round_.everyone if bank else [0, 1, 2, 3])
-    with pytest.raises(MessageError, match="signature of bank-2"):
+    with pytest.raises(DropoutError, match="bank-1 saw 1 signatures"):
         round_.unmask(0, signers)
 
 
@@ -327,26 +383,82 @@ def test_signatures_of_another_list_are_refused(start: Start, signers: list[int]
 def test_too_few_signatures_are_refused(start: Start, signers: list[int]) -> None:
     round_ = start(5)
     round_.play(UNMASK)
-    with pytest.raises(DropoutError, match="signed the list of survivors"):
+    with pytest.raises(DropoutError, match="signatures under the list"):
         round_.unmask(0, signers)
 
 
-@pytest.mark.parametrize("forgery", [bytes(64), b"\xff" * 64], ids=["zeros", "ones"])
-def test_a_forged_signature_is_refused(start: Start, forgery: bytes) -> None:
+@pytest.mark.parametrize("forgery", [bytes(96), b"\xff" * 96], ids=["zeros", "ones"])
+def test_a_forged_signature_does_not_count_and_stops_nobody(start: Start, forgery: bytes) -> None:
+    for signers, enough in (([0, 1, 2, 3, 4], True), ([0, 1, 2, 3], True), ([0, 2, 3], False)):
+        round_ = start(5)
+        round_.play(UNMASK)
+        round_.signatures[3] = forgery
+        if enough:
+            round_.unmask(0, signers)
+        else:
+            with pytest.raises(DropoutError, match="bank-1 saw 2 signatures"):
+                round_.unmask(0, signers)
+
+
+def test_one_signature_counts_for_one_bank(start: Start) -> None:
+    """Neither for a neighbour, nor for the bank itself in another's place."""
     round_ = start(5)
     round_.play(UNMASK)
-    round_.signatures[3] = forgery
-    with pytest.raises(MessageError, match="signature of bank-4"):
+    round_.signatures |= {1: round_.signatures[0], 2: round_.signatures[0], 3: round_.signatures[4]}
+    with pytest.raises(DropoutError, match="bank-1 saw 2 signatures"):
         round_.unmask(0, round_.everyone)
 
 
-def test_signatures_of_an_earlier_round_are_refused(start: Start) -> None:
+@pytest.mark.parametrize("later", [{}, {"number": 2}, {"attempt": 2}])
+def test_signatures_of_an_earlier_run_do_not_count(start: Start, later: dict[str, int]) -> None:
+    """Of another round or attempt; nor of the same attempt, by a bank that forgot it and made other keys."""
     earlier = start()
     earlier.play(UNMASK)
-    round_ = start(identities=earlier.identities, number=2)
+    round_ = start(identities=earlier.identities, **later)
     round_.play(UNMASK)
-    round_.signatures[1] = earlier.signatures[1]
-    with pytest.raises(MessageError, match="signature of bank-2"):
+    round_.signatures |= {1: earlier.signatures[1], 2: earlier.signatures[2]}
+    with pytest.raises(DropoutError, match="bank-1 saw 1 signatures"):
+        round_.unmask(0, round_.everyone)
+
+
+def test_a_list_must_reach_the_threshold_and_not_only_that_of_shares(start: Start) -> None:
+    """On the sparse graph they differ: 3 shares open a secret here, and a sum has 5 survivors at least."""
+    for told, refused in (([0, 1, 2, 3], True), ([0, 1, 2, 3, 4], False)):
+        round_ = start(7, threshold=5, changes={"degree": 4, "share_threshold": 3})
+        round_.play(CONSISTENCY_CHECK)
+        if refused:
+            with pytest.raises(DropoutError, match="below the threshold of 5"):
+                round_.check(0, told)
+        else:
+            round_.check(0, told)
+
+
+def test_only_signatures_of_witnesses_count(start: Start) -> None:
+    """Of nine banks five are witnesses and four of them must have signed, wherever they are on the circle."""
+    changes = {"degree": 4, "share_threshold": 4, "witnesses": 5, "witness_threshold": 4}
+    round_ = start(9, changes=changes)
+    round_.play(UNMASK)
+    witnesses = sorted(wire.witnesses(round_.cohort))
+    assert len(witnesses) == 5
+    others = set(round_.everyone) - set(witnesses)
+    with pytest.raises(DropoutError, match="saw 3 signatures"):
+        round_.unmask(0, {*witnesses[:3], *others})
+    round_ = start(9, changes=changes)
+    round_.play(UNMASK)
+    round_.unmask(0, sorted(wire.witnesses(round_.cohort))[:4])
+
+
+def test_a_witness_that_is_no_neighbour_signs_with_its_own_identity_only(start: Start) -> None:
+    """Its keys were not shown, so their hash is taken as it comes; its signature is not."""
+    changes = {"degree": 2, "share_threshold": 2, "witnesses": 7, "witness_threshold": 7}
+    round_ = start(7, changes=changes)
+    round_.play(UNMASK)
+    stranger = next(bank for bank in round_.everyone if bank not in {0, *wire.around(round_.cohort, 0)})
+    other = next(bank for bank in round_.everyone if bank not in {0, stranger})
+    keys_hash = round_.signatures[stranger][:32]
+    told = wire.survivors_statement(round_.cohort, keys_hash, round_.everyone)
+    round_.signatures[stranger] = keys_hash + round_.identities[other].sign(told)
+    with pytest.raises(DropoutError, match="saw 6 signatures"):
         round_.unmask(0, round_.everyone)
 
 
@@ -401,8 +513,7 @@ def test_both_secrets_take_as_many_accomplices_as_the_threshold_says(start: Star
         for bank in banks:
             round_.check(bank, lists[group])
     for group, banks in groups.items():
-        lies = wire.survivors_statement(round_.cohort, lists[group])
-        round_.signatures |= {bank: round_.identities[bank].sign(lies) for bank in helpers}
+        round_.signatures |= {bank: round_.signed_survivors(bank, lists[group]) for bank in helpers}
         opened[group] = {bank + 1: round_.clients[bank]._held[0][group == "with"] for bank in helpers}
         for bank in banks:
             try:

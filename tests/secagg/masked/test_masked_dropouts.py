@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from math import comb
 
 import numpy as np
 import pytest
@@ -37,58 +38,44 @@ def survives(updates: IntVector, drop: Mapping[int, str], threshold: int | None 
     return True
 
 
-def every_assignment(banks: int) -> Iterable[dict[int, str]]:
-    for stages in itertools.product(FIRST_MISSED, repeat=banks):
-        yield {row: stage for row, stage in enumerate(stages) if stage is not None}
+def every_assignment(banks: int, rng: np.random.Generator) -> Iterable[dict[int, str]]:
+    """Every number of banks that can be lost at each stage, each once; which banks those are is drawn.
+
+    On the complete graph all banks are alike but for their number, so that this stands for all 6**banks assignments.
+    """
+    for stages in itertools.combinations_with_replacement(FIRST_MISSED, banks):
+        rows = rng.permutation(banks)
+        yield {int(row): stage for row, stage in zip(rows, stages, strict=True) if stage is not None}
 
 
-def test_three_banks_in_every_way_that_they_can_drop_out() -> None:
-    outcomes = [survives(updates_of(3), drop) for drop in every_assignment(3)]
-    assert len(outcomes) == 6**3
-    assert sum(outcomes) == 1 + 3 * 5  # nobody drops, or one at one of five stages
+@pytest.mark.parametrize("banks", [3, 4, 5])
+def test_banks_drop_out_in_every_way(banks: int) -> None:
+    outcomes = [survives(updates_of(banks), drop) for drop in every_assignment(banks, np.random.default_rng(banks))]
+    assert len(outcomes) == comb(banks + 5, 5)
+    spare = banks - (banks // 2 + 1)
+    assert sum(outcomes) == sum(comb(gone + 4, 4) for gone in range(spare + 1))  # so many gone, over five stages
 
 
-@pytest.mark.slow
-def test_four_banks_in_every_way_that_they_can_drop_out() -> None:
-    outcomes = [survives(updates_of(4), drop) for drop in every_assignment(4)]
-    assert (len(outcomes), sum(outcomes)) == (6**4, 1 + 4 * 5)
+def test_three_banks_by_name_in_every_way_that_one_or_two_can_drop_out() -> None:
+    assignments = [
+        dict(zip(rows, stages, strict=True))
+        for size in (1, 2)
+        for rows in itertools.combinations(range(3), size)
+        for stages in itertools.product(STAGES, repeat=size)
+    ]
+    assert sum(survives(updates_of(3), drop) for drop in assignments) == 3 * 5
 
 
-@pytest.mark.slow
-def test_five_banks_in_every_way_that_they_can_drop_out() -> None:
-    outcomes = [survives(updates_of(5), drop) for drop in every_assignment(5)]
-    assert (len(outcomes), sum(outcomes)) == (6**5, 1 + 5 * 5 + 10 * 5 * 5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
-def test_six_banks_every_subset_at_every_stage(stage: str) -> None:
-    subsets = [rows for size in range(7) for rows in itertools.combinations(range(6), size)]
-    outcomes = [survives(updates_of(6), dict.fromkeys(rows, stage)) for rows in subsets]
-    assert (len(outcomes), sum(outcomes)) == (64, 1 + 6 + 15)
-
-
-@pytest.mark.slow
-def test_six_banks_in_random_mixtures() -> None:
-    rng = np.random.default_rng(6)
-    outcomes = []
-    for _ in range(300):
-        rows = rng.choice(6, rng.integers(1, 4), replace=False)
-        outcomes.append(survives(updates_of(6), {int(row): str(rng.choice(STAGES)) for row in rows}))
-    assert 0 < sum(outcomes) < 300
-
-
-@pytest.mark.slow
-def test_two_thousand_random_dropouts_of_up_to_twenty_banks() -> None:
+def test_random_dropouts_of_up_to_twenty_banks_with_any_threshold() -> None:
     rng = np.random.default_rng(20)
     outcomes = []
-    for _ in range(2000):
-        banks = int(rng.integers(3, 21, 2).min())  # fewer more often, for the time it takes
+    for _ in range(60):
+        banks = int(rng.integers(3, 21, 3).min())  # fewer more often, for the time it takes
         threshold = int(rng.integers(banks // 2 + 1, banks + 1))
         rows = rng.choice(banks, rng.integers(0, banks - threshold + 2), replace=False)
         drop = {int(row): str(rng.choice(STAGES)) for row in rows}
         outcomes.append(survives(updates_of(banks), drop, threshold))
-    assert 500 < sum(outcomes) < 1900
+    assert 20 < sum(outcomes) < 55
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -121,19 +108,11 @@ def test_all_gone_is_a_named_error(stage: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("banks", [110, 121, 130])
-def test_on_the_sparse_graph_fifteen_in_a_hundred_vanish(banks: int) -> None:
+def test_on_the_sparse_graph_fifteen_in_a_hundred_vanish() -> None:
+    banks = 110
     rng = np.random.default_rng(banks)
     rows = rng.choice(banks, banks * 15 // 100, replace=False)
-    assert survives(updates_of(banks, 50), {int(row): str(rng.choice(STAGES)) for row in rows})
-
-
-@pytest.mark.slow
-def test_on_the_sparse_graph_a_cut_neighbourhood_is_a_named_error() -> None:
-    """Two fifths gone leave a majority, and some bank with too few neighbours."""
-    banks = 110
-    rows = np.random.default_rng(1).choice(banks, 50, replace=False)
-    assert not survives(updates_of(banks), {int(row): MASKED_INPUT for row in rows})
+    assert survives(updates_of(banks, 50), {int(row): str(rng.choice(STAGES)) for row in rows}, threshold=90)
 
 
 # Rings
@@ -146,11 +125,14 @@ def test_every_number_of_bits(bits: int) -> None:
     assert result.total.tolist() == (updates.sum(axis=0) - updates[3]).tolist()
 
 
-@pytest.mark.slow
+FULL = [(16, 12, 16), (17, 12, 24), (16, 20, 24), (17, 20, 32)]
+LOSSES: list[dict[int, str]] = [{}, {1: MASKED_INPUT, 2: UNMASK}]
+
+
 @pytest.mark.parametrize(
-    ("banks", "bits", "ring"), [(16, 12, 16), (17, 12, 24), (16, 20, 24), (17, 20, 32), (64, 10, 16), (65, 10, 24)]
+    ("banks", "bits", "ring", "drop"),
+    [*((*size, drop) for size in FULL for drop in LOSSES), (64, 10, 16, {}), (65, 10, 24, {})],
 )
-@pytest.mark.parametrize("drop", [{}, {1: MASKED_INPUT, 2: UNMASK}])
 def test_a_ring_that_is_full_to_the_brim_does_not_overflow(
     banks: int, bits: int, ring: int, drop: dict[int, str]
 ) -> None:
@@ -164,11 +146,3 @@ def test_a_ring_that_is_full_to_the_brim_does_not_overflow(
 def test_vectors_of_awkward_lengths(parameters: int, bits: int) -> None:
     updates = updates_of(3, parameters, bits)
     assert (simulate("masked", updates, bits=bits, drop={0: MASKED_INPUT}).total == updates[1:].sum(axis=0)).all()
-
-
-@pytest.mark.slow
-def test_a_thousand_banks_sum_a_fraud_model_in_one_process() -> None:
-    updates = np.random.default_rng(0).integers(0, 256, (1000, 10_369))
-    result = simulate("masked", updates, drop={7: MASKED_INPUT, 8: UNMASK})
-    assert result.contributors == {*range(1000)} - {7}
-    assert (result.total == updates.sum(axis=0) - updates[7]).all()

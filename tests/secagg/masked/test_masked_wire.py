@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from secure_fl.errors import MessageError, PlanError
 from secure_fl.secagg import plan, ring
 from secure_fl.secagg.budget import MaskedPlan
-from secure_fl.secagg.hazmat.agreement import SigningKey
+from secure_fl.secagg.hazmat.agreement import AgreementKey, verify
 from secure_fl.secagg.masked import wire
+from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_numbers, encode_table
 
@@ -90,10 +92,10 @@ def test_a_masked_input_of_another_length_is_refused(bits: int, change: int) -> 
         ring.from_bytes(chosen, memoryview(bytes(5 * chosen.ring_bits // 8 + change)))
 
 
-@pytest.mark.parametrize("length", [0, 63, 65])
+@pytest.mark.parametrize("length", [0, 64, 95, 97])
 def test_a_signature_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(MessageError):
-        wire.signature_bytes(memoryview(bytes(length)))
+        wire.signed_bytes(memoryview(bytes(length)))
 
 
 @pytest.mark.parametrize("length", [0, 159, 161])
@@ -102,13 +104,29 @@ def test_keys_of_another_length_are_refused(length: int) -> None:
         wire.AdvertisedKeys.from_bytes(bytes(length))
 
 
+@pytest.mark.parametrize("part", ["channel", "mask"])
+@pytest.mark.parametrize("above", [0, 1, 9, 18, 19 + 9, 2**255 - 1])
+def test_a_key_that_could_be_written_otherwise_is_refused(part: str, above: int) -> None:
+    """X25519 takes 2**255 - 19 + 9 for 9, and does not look at the highest bit."""
+    keys = replace(KEYS, **{part: (2**255 - 19 + above).to_bytes(32, "little")})
+    with pytest.raises(MessageError, match="no canonical points"):
+        wire.AdvertisedKeys.from_bytes(keys.to_bytes())
+    largest = replace(KEYS, **{part: (2**255 - 20).to_bytes(32, "little")})
+    assert wire.AdvertisedKeys.from_bytes(largest.to_bytes()) == largest
+
+
+def test_two_equal_keys_of_a_bank_are_refused() -> None:
+    with pytest.raises(MessageError, match="are the same"):
+        wire.AdvertisedKeys.from_bytes(replace(KEYS, mask=KEYS.channel).to_bytes())
+
+
 def test_advertised_keys_come_back() -> None:
     keys = wire.AdvertisedKeys(b"c" * 32, b"m" * 32, b"s" * 32, b"S" * 64)
     assert wire.AdvertisedKeys.from_bytes(memoryview(keys.to_bytes())) == keys
 
 
 def test_a_signature_of_keys_holds_for_one_bank_and_one_cohort() -> None:
-    identity = SigningKey()
+    identity = Identity()
     unsigned = wire.AdvertisedKeys(b"c" * 32, b"m" * 32, b"s" * 32, b"")
     signature = identity.sign(unsigned.signed_part(cohort(), "a"))
     signed = wire.AdvertisedKeys(b"c" * 32, b"m" * 32, b"s" * 32, signature)
@@ -117,6 +135,8 @@ def test_a_signature_of_keys_holds_for_one_bank_and_one_cohort() -> None:
     for keys, where, bank in [
         (signed, cohort(), "b"),
         (signed, cohort(round=2), "a"),
+        (signed, cohort(attempt=2), "a"),
+        (signed, cohort(session=bytes(range(16))), "a"),
         (signed, cohort(context=b"other"), "a"),
         (signed, cohort(banks=("a", "b", "d")), "a"),
         (swapped, cohort(), "a"),
@@ -130,14 +150,54 @@ CHANGES: list[dict[str, Any]] = [
     {"context": b"n"},
     {"banks": ("a", "c", "b")},
     {"plan": planned(3, 2, 9)},
+    {"session": bytes(range(16))},
+    {"attempt": 2},
 ]
+KEYS = wire.AdvertisedKeys(b"c" * 32, b"m" * 32, b"s" * 32, b"S" * 64)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
 def test_masks_and_channels_and_statements_belong_to_one_cohort(change: dict[str, Any]) -> None:
+    """Each of them, and the keys and signatures that come of them: not only what is signed or derived from."""
     one, other = cohort(), cohort(**change)
-    assert wire.channel_purpose(one, 0, 1) != wire.channel_purpose(other, 0, 1)
-    assert wire.survivors_statement(one, [0, 1]) != wire.survivors_statement(other, [0, 1])
+    ours, theirs, identity = AgreementKey(), AgreementKey().public, Identity()
+    for purpose in (wire.channel_purpose, wire.mask_purpose):
+        assert purpose(one, 0, 1) != purpose(other, 0, 1)
+        assert ours.agree(theirs, purpose(one, 0, 1)) != ours.agree(theirs, purpose(other, 0, 1))
+    assert KEYS.signed_part(one, "a") != KEYS.signed_part(other, "a")
+    signature = identity.sign(wire.survivors_statement(one, KEYS.hash, [0, 1]))
+    verify(identity.public, signature, wire.survivors_statement(one, KEYS.hash, [0, 1]), "a")
+    with pytest.raises(MessageError):
+        verify(identity.public, signature, wire.survivors_statement(other, KEYS.hash, [0, 1]), "a")
+
+
+@pytest.mark.parametrize("change", [{"round": 2}, {"context": b"n"}, {"session": bytes(range(16))}, {"attempt": 2}])
+def test_every_attempt_has_a_graph_and_witnesses_of_its_own(change: dict[str, Any]) -> None:
+    """Else an aggregator would learn once whom to corrupt."""
+    many = plan("masked", 101, 2, 8, 91)
+    assert isinstance(many, MaskedPlan)
+    assert max(many.degree, many.witnesses) < 100
+    banks = tuple(f"bank-{number}" for number in range(101))
+    one, other = cohort(plan=many, banks=banks), cohort(plan=many, banks=banks, **change)
+    assert sum(wire.around(one, bank) != wire.around(other, bank) for bank in range(101)) > 90
+    assert wire.witnesses(one) != wire.witnesses(other)
+
+
+def test_masks_channels_and_statements_never_share_a_purpose() -> None:
+    """One key agreement is used for one thing, and no signed text can be read as another kind."""
+    one = cohort()
+    purposes = [wire.channel_purpose(one, a, b) for a in range(3) for b in range(3)]
+    purposes += {wire.mask_purpose(one, a, b) for a in range(3) for b in range(a, 3)}
+    signed = [KEYS.signed_part(one, bank) for bank in one.banks]
+    signed += [wire.survivors_statement(one, KEYS.hash, told) for told in ([0], [1], [0, 1])]
+    assert len({*purposes, *signed}) == 9 + 6 + 3 + 3
+
+
+def test_both_ends_of_a_pair_derive_one_mask_and_no_other_pair_does() -> None:
+    pairs = [(a, b) for a in range(4) for b in range(4) if a != b]
+    purposes = {pair: wire.mask_purpose(cohort(), *pair) for pair in pairs}
+    assert all(purposes[a, b] == purposes[b, a] for a, b in pairs)
+    assert len(set(purposes.values())) == 6
 
 
 def test_every_channel_has_its_own_key() -> None:
@@ -147,8 +207,18 @@ def test_every_channel_has_its_own_key() -> None:
 
 def test_statements_tell_lists_apart() -> None:
     lists = [[], [0], [1], [0, 1], [0, 2], [1, 2], [0, 1, 2]]
-    assert len({wire.survivors_statement(cohort(), survivors) for survivors in lists}) == 7
-    assert wire.survivors_statement(cohort(), [2, 0]) == wire.survivors_statement(cohort(), [0, 2])
+    assert len({wire.survivors_statement(cohort(), KEYS.hash, survivors) for survivors in lists}) == 7
+    assert wire.survivors_statement(cohort(), KEYS.hash, [2, 0]) == wire.survivors_statement(
+        cohort(), KEYS.hash, [0, 2]
+    )
+
+
+@pytest.mark.parametrize("part", ["channel", "mask", "commitment"])
+def test_statements_belong_to_one_set_of_keys(part: str) -> None:
+    other = replace(KEYS, **{part: b"x" * 32})
+    assert wire.survivors_statement(cohort(), KEYS.hash, [0]) != wire.survivors_statement(cohort(), other.hash, [0])
+    again = replace(KEYS, signature=b"x" * 64)
+    assert wire.survivors_statement(cohort(), KEYS.hash, [0]) == wire.survivors_statement(cohort(), again.hash, [0])
 
 
 @pytest.mark.parametrize(("banks", "bits"), [(300, 24), (257, 24), (10_000, 19), (513, 23)])

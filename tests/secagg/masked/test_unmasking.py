@@ -13,7 +13,7 @@ import pytest
 from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.secagg import ring
 from secure_fl.secagg.hazmat.agreement import AgreementKey
-from secure_fl.secagg.hazmat.shamir import combine, split
+from secure_fl.secagg.hazmat.shamir import open_secret, split
 from secure_fl.secagg.masked import unmasking, wire
 from secure_fl.secagg.masked.unmasking import take_off_masks
 from secure_fl.secagg.masked.wire import CONSISTENCY_CHECK, MASKED_INPUT, UNMASK
@@ -139,7 +139,7 @@ def never_shown(round_: Any) -> dict[str, bytes]:
     """What no aggregator may ever hold."""
     clients = enumerate(round_.clients)
     return {f"channel key of {bank}": client._channel.secret() for bank, client in clients} | {
-        f"identity of {bank}": key._key.private_bytes_raw() for bank, key in enumerate(round_.identities)
+        f"identity of {bank}": key._key._key.private_bytes_raw() for bank, key in enumerate(round_.identities)
     }
 
 
@@ -187,11 +187,12 @@ def test_the_aggregators_half_never_holds_both_secrets_of_a_bank(
     forbidden = never_shown(round_) | secrets_of(round_)
     opened: list[bytes] = []
 
-    def watched(shares: Any, threshold: int) -> bytes:
-        opened.append(combine(shares, threshold))
-        return opened[-1]
+    def watched(*arguments: Any) -> tuple[bytes, frozenset[int]]:
+        secret, wrong = open_secret(*arguments)
+        opened.append(secret)
+        return secret, wrong
 
-    monkeypatch.setattr(unmasking, "combine", watched)
+    monkeypatch.setattr(unmasking, "open_secret", watched)
     server, gone = round_.server, set[str]()
     step = next(server)
     while True:
@@ -231,19 +232,19 @@ def test_while_masks_come_off_nothing_else_is_within_reach(start: Start, monkeyp
     held: dict[str, Any] = {}
     take_off = unmasking.take_off_masks
 
-    def watched(*arguments: Any) -> None:
+    def watched(*arguments: Any) -> dict[str, str]:
         held["arguments"] = arguments
-        take_off(*arguments)
+        return take_off(*arguments)
 
-    def look(shares: Any, threshold: int) -> bytes:
+    def look(shares: Any, *arguments: Any) -> tuple[bytes, frozenset[int]]:
         things = reachable(held["arguments"], shares)
         assert not [name for name, secret in everything.items() if secret not in allowed and found(secret, things)]
-        secret = combine(shares, threshold)
+        secret, wrong = open_secret(shares, *arguments)
         allowed.add(secret)
-        return secret
+        return secret, wrong
 
     monkeypatch.setattr("secure_fl.secagg.masked.server.take_off_masks", watched)
-    monkeypatch.setattr(unmasking, "combine", look)
+    monkeypatch.setattr(unmasking, "open_secret", look)
     total = round_.run(lambda stage, bank, payload: None if (stage, bank) == (MASKED_INPUT, 2) else payload)
     assert round_.is_exact(total)
     assert allowed == {round_.clients[b]._seed for b in (0, 1, 3, 4)} | {round_.clients[2]._mask.secret()}
