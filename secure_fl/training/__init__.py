@@ -3,7 +3,7 @@
 from secure_fl.training.evaluation import evaluate, predict
 from secure_fl.training.local import TrainingSettings, train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
-from secure_fl.training.private import NoiseSettings, sample_rate, train_privately
+from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "FraudModel",
     "NoiseSettings",
     "TrainingSettings",
+    "arithmetic",
     "evaluate",
     "flatten",
     "initial_weights",

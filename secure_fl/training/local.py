@@ -85,13 +85,19 @@ def _positive_weight(setting: PositiveWeight, examples: Examples) -> torch.Tenso
 
 @contextmanager
 def repeatable(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
-    """One thread (faster than two for a model this small) and seeded draws, without touching the caller's."""
-    threads = torch.get_num_threads()
+    """One thread and seeded draws, without touching the caller's. For experiments: torch keeps 32 bits of a seed."""
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.set_num_threads(1)
+    with one_thread(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(mixed)
-        try:
-            yield torch.Generator().manual_seed(mixed)
-        finally:
-            torch.set_num_threads(threads)
+        yield torch.Generator().manual_seed(mixed)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Faster than two for a model this small, and repeatable; the caller's number of threads returns afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -5,27 +5,41 @@ nothing but noisy sums. Each step takes a Poisson sample: every row with probabi
 batches vary in size, and an empty one is a step like any other, of noise alone (skipping it would tell that it was
 empty). Sums are divided by the expected batch size, which is public.
 
-Rules: the loss treats every row by itself (no batch normalization, no weights that depend on other rows). The seed
-decides the samples and the noise, so it is a secret of the bank. torch's generators are no cryptographic ones, and on a
-CPU use 32 bits of a seed; Opacus' `secure_mode` needs a package that no longer installs. What holds is the analysis of
-real-valued noise, not a defence against somebody who searches all seeds or exploits floating-point Gaussians (Mironov,
-CCS 2012).
+Rules: the loss treats every row by itself (no batch normalization, no weights that depend on other rows). All that is
+random - samples, dropout, noise - is drawn from one 256-bit key by a cryptographic generator (`keystream`): whoever has
+the key can take the noise away, and nobody finds it by search while AES-256 and HKDF-SHA256 hold. Sum and noise are
+integers (`grid`, `rounded_gaussian`), so the analysis of real-valued noise holds for what is released.
+
+Batches are computed in blocks of a fixed size: a matrix product may round a row differently where it has more rows or
+fewer, and a row's gradient would then depend on who else is in the batch, by an amount that nothing bounds. That it
+does not depend on a row's *place* in a block is tested bit for bit, not proven for every processor.
+
+No defence: how long a step takes, which tells about how many rows were in it, and whoever reads the bank's memory.
 """
 
 from __future__ import annotations
 
-import math
+import platform
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
-from secure_fl.training.local import ADAM_EPS, TrainingSettings, repeatable, usable_device
-from secure_fl.training.model import FlatWeights, FraudModel, flatten, restore
+from secure_fl.training.keystream import Keystream
+from secure_fl.training.local import ADAM_EPS, TrainingSettings, one_thread, usable_device
+from secure_fl.training.model import FEATURES, FlatWeights, FraudModel, flatten, restore
+
+BLOCK = 128
+"""Rows that are computed at once; missing ones are filled up with rows that do not count."""
+LARGEST_NOISE = 1e4
+CLIP_NORMS = (1e-6, 1e6)
+"""What float32 can square without losing it."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +52,16 @@ class NoiseSettings:
     """L2 norm that a row's gradient is clipped to."""
 
     def __post_init__(self) -> None:
-        for name, value in (("noise multiplier", self.noise_multiplier), ("clip norm", self.max_grad_norm)):
-            if not 0 < value < math.inf:
-                raise ConfigurationError(f"a {name} of {value} is refused; use a positive, finite number")
+        if not 0 < self.noise_multiplier <= LARGEST_NOISE:
+            raise ConfigurationError(
+                f"a noise multiplier of {self.noise_multiplier} is refused; "
+                f"use a positive number up to {LARGEST_NOISE:g}"
+            )
+        low, high = CLIP_NORMS
+        if not low <= self.max_grad_norm <= high:
+            raise ConfigurationError(
+                f"a clip norm of {self.max_grad_norm} is refused; use a number from {low:g} to {high:g}"
+            )
 
 
 def sample_rate(rows: int, settings: TrainingSettings) -> float:
@@ -53,43 +74,104 @@ def sample_rate(rows: int, settings: TrainingSettings) -> float:
     return settings.batch_size / rows
 
 
+def arithmetic() -> str:
+    """What the last bits of a gradient depend on beside weights, rows and settings.
+
+    A release is repeated under its own noise only where this is the same: two sums that differ in a bit, under one
+    noise, would be two releases.
+    """
+    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return f"torch {torch.__version__}, numpy {np.__version__}, {processor}"
+
+
 def train_privately(
-    weights: FlatWeights, examples: Examples, settings: TrainingSettings, noise: NoiseSettings, *, steps: int, seed: int
+    weights: FlatWeights,
+    examples: Examples,
+    settings: TrainingSettings,
+    noise: NoiseSettings,
+    *,
+    steps: int,
+    key: bytes,
 ) -> FlatWeights:
     """The weights after `steps` steps of DP-SGD.
 
-    `seed` repeats samples and noise: whoever knows it can take the noise away again. Raises `ConfigurationError` for
-    a bank smaller than a batch, `TrainingError` when weights are no longer finite.
+    `key`: 32 secret bytes that repeat samples, dropout and noise. Raises `ConfigurationError` for a bank smaller than a
+    batch or another key, `TrainingError` when the model diverged.
     """
-    from opacus.optimizers import DPOptimizer
+    from secure_fl.training.grid import GridOptimizer
 
     rate = sample_rate(len(examples), settings)
+    sampling, dropout, noises = (Keystream(key, purpose) for purpose in ("samples", "dropout", "noise"))
     device = usable_device(settings.device)
     features = torch.tensor(examples.features, device=device)
     labels = torch.from_numpy(examples.fraud.astype(np.float32)).to(device)
-    model = per_row_gradients(restore(weights, settings.dropout).to(device).train())
+    model = per_row_gradients(with_keyed_dropout(restore(weights, settings.dropout), dropout).to(device).train())
     weight = torch.tensor(float(settings.positive_weight), device=device)
-    loss_of = nn.BCEWithLogitsLoss(pos_weight=weight, reduction="sum")  # the mean of an empty batch is no number
-    sampling = np.random.default_rng(seed)  # not torch's: noise made of the sample's own numbers would show the sample
-    with repeatable(seed, 0, device), warnings.catch_warnings():
+    loss_of = nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")
+    with one_thread(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Full backward hook is firing")  # inputs need no gradient; weights do
-        optimizer = DPOptimizer(
+        optimizer = GridOptimizer(
             torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=ADAM_EPS),
+            noise=noises,
             noise_multiplier=noise.noise_multiplier,
             max_grad_norm=noise.max_grad_norm,
             expected_batch_size=settings.batch_size,
         )
         for _ in range(steps):
-            batch = torch.from_numpy(np.flatnonzero(sampling.random(len(examples)) < rate)).to(device)
-            optimizer.zero_grad()
-            loss_of(model(features[batch]), labels[batch]).backward()
-            optimizer.step()
+            sample = np.flatnonzero(sampling.coins(len(examples), rate))
+            for rows, counts, more in _blocks(sample, device):
+                optimizer.zero_grad()
+                (loss_of(model(features[rows]), labels[rows]) * counts).sum().backward()
+                optimizer.signal_skip_step(more)
+                optimizer.step()
     unwrapped = model._module
     assert isinstance(unwrapped, FraudModel)
     trained = flatten(unwrapped)
-    if not np.isfinite(trained).all():
+    if diverged(trained):
         raise TrainingError("the model diverged: its weights are no longer finite; lower the learning rate")
     return trained
+
+
+def _blocks(sample: NDArray[np.intp], device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor, bool]]:
+    """Rows, 1 or 0 for whether each counts, and whether more blocks follow. An empty sample is one block."""
+    for start in range(0, max(1, len(sample)), BLOCK):
+        part = sample[start : start + BLOCK]
+        rows, counts = np.zeros(BLOCK, dtype=np.int64), np.zeros(BLOCK, dtype=np.float32)
+        rows[: len(part)], counts[: len(part)] = part, 1
+        yield torch.from_numpy(rows).to(device), torch.from_numpy(counts).to(device), start + BLOCK < len(sample)
+
+
+class KeyedDropout(nn.Module):
+    """Dropout whose masks come from a keystream.
+
+    A row that is left out moves the masks of those behind it. That tells nothing as long as nobody knows the masks.
+    """
+
+    def __init__(self, probability: float, stream: Keystream) -> None:
+        super().__init__()
+        self.probability, self.stream = probability, stream
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.probability == 0:
+            return values
+        kept = self.stream.coins(values.numel(), 1 - self.probability).reshape(values.shape)
+        return values * torch.from_numpy(kept).to(values.device) / (1 - self.probability)
+
+
+def with_keyed_dropout(model: nn.Module, stream: Keystream) -> nn.Module:
+    """The model, its dropout drawn from `stream`."""
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, nn.Dropout):
+                setattr(parent, name, KeyedDropout(layer.p, stream))
+    return model
+
+
+def diverged(weights: FlatWeights) -> bool:
+    """Whether a model has no finite answer any more. Looks at the weights only, so it tells nothing of the rows."""
+    model = restore(weights).eval()
+    with torch.no_grad():
+        return not bool(np.isfinite(weights).all() and model(torch.ones(1, FEATURES)).isfinite().all())
 
 
 def per_row_gradients(model: nn.Module) -> nn.Module:

@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from secure_fl.data import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.training import (
     TrainingSettings,
     initial_weights,
+    local,
     model_bytes,
     predict,
     train,
     usable_device,
 )
+from secure_fl.training.model import flatten, restore
 
 MakeExamples = Callable[..., Examples]
 START = initial_weights(3)
@@ -129,6 +132,48 @@ def test_it_is_adam_on_the_weighted_cross_entropy(toy: MakeExamples, steps: int,
     assert np.abs(trained - expected).max() < 0.01 * rate
 
 
+class Watched(nn.Module):
+    """A model that remembers which rows it saw, by their first feature, and in which mode."""
+
+    def __init__(self, model: nn.Module, seen: list[list[int]]) -> None:
+        super().__init__()
+        self.model, self.seen = model, seen
+
+    def forward(self, features: torch.Tensor) -> Any:
+        assert self.training
+        self.seen.append([int(row) for row in features[:, 0]])
+        return self.model(features)
+
+
+def test_every_epoch_sees_all_rows_once_in_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.zeros((103, 128), dtype=np.float32)
+    features[:, 0] = np.arange(103)
+    fraud = np.arange(103) < 50
+    seen: list[list[int]] = []
+    monkeypatch.setattr(local, "restore", lambda *arguments: Watched(restore(*arguments), seen))
+    monkeypatch.setattr(local, "flatten", lambda model: flatten(model.model))
+    last(Examples(features, fraud, fraud.astype(np.int8)), epochs=3, batch_size=20, learning_rate=1e-6)
+    assert [len(batch) for batch in seen] == 3 * [20, 20, 20, 20, 20, 3]
+    orders = [sum(seen[start : start + 6], []) for start in (0, 6, 12)]  # noqa: RUF017
+    for order in orders:
+        assert sorted(order) == list(range(103))
+    assert len({tuple(order) for order in [*orders, list(range(103))]}) == 4
+
+
+def test_what_a_bank_trains_with_unless_it_says_otherwise() -> None:
+    """Documented figures (README, docs) were measured with these."""
+    assert TrainingSettings() == TrainingSettings(512, 2e-3, 0.3, 10.0, "cpu")
+
+
+def test_neither_seed_nor_epoch_stands_for_the_other() -> None:
+    """Epoch 1 of seed 1 has other draws than epoch 0 of seed 2."""
+    draws = set()
+    for seed, epoch in ((1, 1), (2, 0), (0, 2), (1, 0), (0, 1)):
+        with local.repeatable(seed, epoch, torch.device("cpu")) as shuffle:
+            draws.add((int(torch.randint(2**40, (1,))), int(torch.randint(2**40, (1,), generator=shuffle))))
+    assert len(draws) == 5
+
+
 def test_dropout_changes_the_gradients(toy: MakeExamples) -> None:
     assert not np.array_equal(last(toy(), dropout=0.0), last(toy(), dropout=0.3))
 
@@ -168,6 +213,17 @@ def test_balanced_needs_fraud(toy: MakeExamples) -> None:
 def test_a_model_that_diverges_is_an_error(toy: MakeExamples) -> None:
     with pytest.raises(TrainingError, match="lower the learning rate"):
         last(toy(), learning_rate=1e30, batch_size=10)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_one_weight_that_is_not_finite_is_enough(
+    value: float, monkeypatch: pytest.MonkeyPatch, toy: MakeExamples
+) -> None:
+    spoilt = START.copy()
+    spoilt[-1] = value
+    monkeypatch.setattr(local, "flatten", lambda _model: spoilt)
+    with pytest.raises(TrainingError, match="no longer finite"):
+        last(toy())
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, toy: MakeExamples) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from torch import nn
 
 from secure_fl.data import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
-from secure_fl.training import NoiseSettings, TrainingSettings, initial_weights, sample_rate, train_privately
+from secure_fl.training import NoiseSettings, TrainingSettings, grid, initial_weights, sample_rate, train_privately
 from secure_fl.training import private as private_training
+from secure_fl.training.grid import STEPS, GridOptimizer
+from secure_fl.training.keystream import Keystream
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, restore
-from secure_fl.training.private import per_row_gradients
+from secure_fl.training.private import BLOCK, KeyedDropout, per_row_gradients, with_keyed_dropout
 
 MakeExamples = Callable[..., Examples]
 START = initial_weights(3)
@@ -32,6 +35,10 @@ class Step:
     weights: NDArray[np.float32]
     """Before it."""
     rows: list[int]
+    sum: NDArray[np.int64]
+    """Of the clipped gradients, in steps of the grid."""
+    noise: NDArray[np.float64]
+    """What was added to it, in the same unit."""
     noisy_sum: NDArray[np.float64]
     """The gradient that Adam saw, times the expected batch size."""
 
@@ -47,31 +54,35 @@ class Recorder:
 
 @pytest.fixture
 def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], Recorder]:
-    """`record(examples)`: writes down every step of the trainings that follow. Rows are known by their features."""
-    import opacus.optimizers
-
+    """`record(examples)`: writes down every step of the trainings that follow. Rows are known by their features, and
+    those that fill a block up by their gradient, which is zero."""
     recorder: list[Recorder] = []
     inputs: list[NDArray[np.float32]] = []
-    original = opacus.optimizers.DPOptimizer
+    rows: list[int] = []
 
-    class Recording(original):  # type: ignore[misc, valid-type]
-        def pre_step(self, closure: Any = None) -> Any:
-            before = np.concatenate([p.detach().numpy().ravel().copy() for p in self.params])
-            done = super().pre_step(closure)
-            gradient = np.concatenate([p.grad.numpy().ravel() for p in self.params]).astype(np.float64)
-            features = inputs.pop()
-            assert inputs == [], "one pass a step"
+    class Recording(GridOptimizer):
+        def clip_and_accumulate(self) -> None:
             number = {row.tobytes(): n for n, row in enumerate(recorder[0].examples.features)}
-            rows = [number[row.tobytes()] for row in features]
-            recorder[0].steps.append(Step(before, rows, gradient * self.expected_batch_size))
-            return done
+            counts = self.grad_samples[-1].flatten(1).numpy().any(axis=1)
+            rows.extend(number[row.tobytes()] for row in inputs.pop()[counts])
+            assert inputs == [], "one pass, one sum"
+            super().clip_and_accumulate()
+
+        def add_noise(self) -> None:
+            before = flat([p.detach().clone() for p in self.params])
+            total = flat([p.summed_grad for p in self.params])
+            super().add_noise()
+            noisy = flat([p.grad for p in self.params]).astype(np.float64)
+            noise = noisy * (STEPS / self.max_grad_norm) - total
+            recorder[0].steps.append(Step(before, list(rows), total, noise, noisy))
+            rows.clear()
 
     def watched(model: nn.Module) -> nn.Module:
         private = per_row_gradients(model)
         private.register_forward_pre_hook(lambda module, args: inputs.append(args[0].detach().numpy().copy()))
         return private
 
-    monkeypatch.setattr(opacus.optimizers, "DPOptimizer", Recording)
+    monkeypatch.setattr(grid, "GridOptimizer", Recording)
     monkeypatch.setattr(private_training, "per_row_gradients", watched)
 
     def start(examples: Examples) -> Recorder:
@@ -81,16 +92,29 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], Recorder]:
     return start
 
 
+def flat(tensors: list[torch.Tensor]) -> NDArray[Any]:
+    return np.concatenate([tensor.numpy().ravel() for tensor in tensors])
+
+
 def settings(**changes: Any) -> TrainingSettings:
     return TrainingSettings(**{"batch_size": 16, "dropout": 0.0, "positive_weight": 1.0, **changes})
 
 
+def key(number: int) -> bytes:
+    return hashlib.sha256(b"%d" % number).digest()
+
+
 def trained(
-    examples: Examples, *, steps: int = 10, seed: int = 1, noise: NoiseSettings | None = None, **changes: Any
+    examples: Examples,
+    *,
+    steps: int = 10,
+    seed: int = 1,
+    noise: NoiseSettings | None = None,
+    secret: bytes | None = None,
+    **changes: Any,
 ) -> FlatWeights:
-    return train_privately(
-        START, examples, settings(**changes), noise or NoiseSettings(1.5, 0.7), steps=steps, seed=seed
-    )
+    noise, secret = noise or NoiseSettings(1.5, 0.7), secret or key(seed)
+    return train_privately(START, examples, settings(**changes), noise, steps=steps, key=secret)
 
 
 def clipped_gradients(step: Step, examples: Examples, clip: float, positive_weight: float) -> NDArray[np.float64]:
@@ -141,22 +165,44 @@ def test_adam_sees_clipped_gradients_plus_noise_of_the_promised_size(
 def test_every_rows_gradient_is_clipped_by_itself(
     record: Callable[[Examples], Recorder], toy: MakeExamples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With next to no noise the sum is the clipped gradients' to float32, so nothing else goes into it."""
+    """The sum is the clipped gradients', each cut by less than a step of the grid: nothing else goes into it."""
     examples = toy(200)
     recorder = record(examples)
     noise = NoiseSettings(1e-6, 0.3)
     trained(examples, steps=4, noise=noise)
+    clip = 0.3 * (1 - (SIZE + 16) / 2**24)  # what float32 may get wrong is kept in hand
     for step in recorder.steps:
-        expected = clipped_gradients(step, examples, 0.3, 1.0).sum(axis=0)
-        assert np.abs(step.noisy_sum - expected).max() < 1e-4 * np.abs(expected).max()
+        expected = clipped_gradients(step, examples, clip, 1.0).sum(axis=0)
+        cut = len(step.rows) * 0.3 / STEPS
+        assert np.abs(step.sum * (0.3 / STEPS) - expected).max() < cut + 1e-6
+        assert np.abs(step.noisy_sum - expected).max() < cut + 1e-5
         assert np.linalg.norm(step.noisy_sum) <= 0.3 * len(step.rows) * (1 + 1e-3)
 
 
+@pytest.mark.parametrize("rows", [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+def test_one_row_moves_the_sum_by_itself_and_nothing_else(
+    record: Callable[[Examples], Recorder], toy: MakeExamples, rows: int
+) -> None:
+    """To the last bit: the sums with and without a row differ by the integers of that row alone, at most STEPS long."""
+    examples = toy(rows)
+    recorder = record(examples)
+    noise = NoiseSettings(1.0, 0.1)
+    trained(examples, steps=1, batch_size=rows, noise=noise)
+    for row in (0, rows // 2, rows - 1):
+        rest, alone = np.delete(np.arange(rows), row), np.array([row])
+        for part in (rest, alone):
+            trained(taken(examples, part), steps=1, batch_size=len(part), noise=noise)
+        whole, without, single = recorder.steps[0], *recorder.steps[-2:]
+        assert sorted(without.rows + single.rows) == sorted(whole.rows)
+        assert np.array_equal(whole.sum - without.sum, single.sum)
+        assert 0 < sum(int(step) ** 2 for step in single.sum) <= STEPS**2
+
+
 def test_noise_and_sample_know_nothing_of_each_other(record: Callable[[Examples], Recorder], toy: MakeExamples) -> None:
-    """Made of the same random numbers, the noise would show who is in the sample: at no shift may they correlate."""
+    """Made of the same random numbers, the noise would show who is in the sample: at no shift may they correlate, also
+    where a value of noise takes the numbers of two rows."""
     examples = toy(4_000)
     recorder = record(examples)
-    length = 2**15
     largest = 0.0
     for seed in range(4):
         recorder.steps.clear()
@@ -164,15 +210,24 @@ def test_noise_and_sample_know_nothing_of_each_other(record: Callable[[Examples]
         for sampled in recorder.steps:
             mask = np.zeros(4_000)
             mask[sampled.rows] = 1
-            mask = (mask - mask.mean()) / mask.std()
-            for noisy in recorder.steps:
-                values = noisy.noisy_sum / 50.0  # the gradients' sum is small beside it
-                for feature in (values, values**2):
-                    centred = (feature - feature.mean()) / feature.std()
-                    product = np.fft.rfft(centred, length) * np.conj(np.fft.rfft(mask, length))
-                    shifts = np.fft.irfft(product, length) / math.sqrt(len(mask))
-                    largest = max(largest, float(np.abs(shifts[: SIZE - len(mask)]).max()))
+            for every in (mask, mask[::2], mask[1::2]):
+                for noisy in recorder.steps:
+                    values = noisy.noisy_sum / 50.0  # the gradients' sum is small beside it
+                    largest = max(largest, correlation(values, every), correlation(values**2, every))
     assert largest < 6.5
+
+
+def correlation(values: NDArray[np.float64], mask: NDArray[np.float64]) -> float:
+    """The largest z over all shifts of the mask along the values."""
+    centred, aim = (values - values.mean()) / values.std(), (mask - mask.mean()) / mask.std()
+    length = 2**15
+    product = np.fft.rfft(centred, length) * np.conj(np.fft.rfft(aim, length))
+    shifts = np.fft.irfft(product, length) / math.sqrt(len(mask))
+    return float(np.abs(shifts[: SIZE - len(mask)]).max())
+
+
+def taken(examples: Examples, rows: NDArray[np.intp]) -> Examples:
+    return Examples(examples.features[rows], examples.fraud[rows], examples.pattern[rows])
 
 
 # Poisson sampling
@@ -237,16 +292,61 @@ def test_the_sample_rate_is_the_batch_over_the_rows(rows: int, batch: int, rate:
 # Repeating
 
 
-def test_a_seed_repeats_a_training_bit_for_bit(toy: MakeExamples) -> None:
+def test_a_key_repeats_a_training_bit_for_bit(toy: MakeExamples) -> None:
     first, again, other = (trained(toy(), seed=seed, dropout=0.3) for seed in (5, 5, 6))
     assert first.tobytes() == again.tobytes()
     assert np.mean(first != other) > 0.99
     assert START.tobytes() == initial_weights(3).tobytes()
 
 
-def test_seeds_that_differ_in_their_high_bits_are_different_seeds(toy: MakeExamples) -> None:
-    low, high = trained(toy(), seed=5), trained(toy(), seed=5 + 2**40)
-    assert np.mean(low != high) > 0.99
+@pytest.mark.parametrize("bit", [0, 31, 32, 62, 63, 64, 127, 128, 255])
+def test_every_bit_of_the_key_makes_another_noise_and_another_sample(
+    record: Callable[[Examples], Recorder], toy: MakeExamples, bit: int
+) -> None:
+    """Keys that agree in their low 32, or 63, bits among them: nothing of the one's noise is left in the other's."""
+    examples = toy(300)
+    recorder = record(examples)
+    changed = (int.from_bytes(key(1), "little") ^ (1 << bit)).to_bytes(32, "little")
+    for secret in (key(1), changed):
+        trained(examples, steps=1, secret=secret)
+    one, other = recorder.steps
+    assert abs(np.corrcoef(one.noise, other.noise)[0, 1]) < 5 / math.sqrt(SIZE)
+    assert one.rows != other.rows
+
+
+def test_dropout_comes_from_the_key_too(toy: MakeExamples) -> None:
+    """torch's generator has no part in it, whatever state it is in."""
+    results = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        results.append(trained(toy(), dropout=0.5, steps=3))
+    assert results[0].tobytes() == results[1].tobytes()
+
+
+def test_dropout_drops_what_it_should() -> None:
+    stream = Keystream(key(1), "dropout")
+    model = with_keyed_dropout(FraudModel(0.3), stream).train()
+    layers = [layer for layer in model.modules() if isinstance(layer, KeyedDropout)]
+    assert len(layers) == 2
+    assert not [layer for layer in model.modules() if isinstance(layer, nn.Dropout)]
+    one, other = (layers[0](torch.full((2_000, 64), 7.0)) for _ in range(2))
+    assert sorted(one.unique().tolist()) == pytest.approx([0.0, 10.0])
+    assert (one == 0).double().mean() == pytest.approx(0.3, abs=5 * math.sqrt(0.21 / one.numel()))
+    assert ((one == 0) & (other == 0)).double().mean() == pytest.approx(0.09, abs=0.005), "masks are independent"
+    assert torch.equal(layers[0].eval()(one), one)
+
+
+def test_noise_is_the_same_whatever_else_is_drawn(record: Callable[[Examples], Recorder], toy: MakeExamples) -> None:
+    """It tells nothing of the batch's size, of the rows or of dropout: whoever found one would not find the others."""
+    noises = []
+    for rows, changes in ((300, {}), (900, {"batch_size": 500}), (300, {"dropout": 0.5})):
+        examples = toy(rows)
+        recorder = record(examples)
+        trained(examples, steps=3, **changes)
+        noises.append([step.noise for step in recorder.steps])
+    for other in noises[1:]:
+        for mine, theirs in zip(noises[0], other, strict=True):
+            assert np.abs(mine - theirs).max() <= 8, "steps of 2**-20: what float32 loses of the noisy sum"
 
 
 def test_the_callers_randomness_and_threads_stay_as_they_are(toy: MakeExamples) -> None:
@@ -279,6 +379,18 @@ def test_a_clip_norm_or_noise_that_is_none_is_refused(value: float) -> None:
         NoiseSettings(1.0, value)
     with pytest.raises(ConfigurationError, match="noise multiplier"):
         NoiseSettings(value, 1.0)
+
+
+@pytest.mark.parametrize("value", [1e-7, 1e7])
+def test_a_clip_norm_that_float32_cannot_square_is_refused(value: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"clip norm.*; use a number from 1e-06 to 1e\+06"):
+        NoiseSettings(1.0, value)
+
+
+def test_noise_beyond_the_grid_is_refused() -> None:
+    NoiseSettings(1e4)
+    with pytest.raises(ConfigurationError, match=r"noise multiplier.*; use .* up to 10000"):
+        NoiseSettings(1.01e4)
 
 
 class Mixing(FraudModel):
