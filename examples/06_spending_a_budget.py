@@ -3,6 +3,7 @@
 .venv/bin/python examples/06_spending_a_budget.py
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,12 +68,20 @@ federation = Experiment(
     dataset="simulated", transactions=12_000, fraud_share=0.02, banks=3, scheme="masked", rounds=ROUNDS,
     batch_size=BATCH, noise_multiplier=noise, delta=DELTA,
 )  # fmt: skip
-result = run_federation(federation)
-assert result.privacy is not None
-print("spent after each round:", ", ".join(f"{record.epsilon:.3f}" for record in result.rounds))
+with TemporaryDirectory() as life:  # its ledgers for life; without these two lines they are among the user's data
+    os.environ |= {"SECURE_FL_LEDGERS": f"{life}/store", "SECURE_FL_LEDGER_NOTES": f"{life}/notes"}
+    first, result = run_federation(federation), run_federation(federation.model_copy(update={"rounds": 1}))
+    assert first.privacy is not None
+    assert result.privacy is not None
+    print("spent after each round:", ", ".join(f"{record.epsilon:.3f}" for record in first.rounds))
+    print("for life, with a second run on the same rows:", f"{max(result.privacy.lifetime_epsilon.values()):.3f}")
+    try:  # Whoever sets a limit for life is refused before anything is released.
+        run_federation(federation.model_copy(update={"lifetime_epsilon": BUDGET}))
+    except PrivacyError as refusal:
+        print(f"refused: {refusal}")
 
 # Nobody has to believe the figure: it follows from what is written to metrics.json.
-for bank in result.privacy.banks:
+for bank in first.privacy.banks:
     training = SampledGaussian(bank.noise_multiplier, bank.sample_rate, bank.steps)
     again = epsilon([statistics, training], DELTA, "pld")
     print(f"{bank.bank}: epsilon {bank.epsilon:.3f}, by another accountant {again:.3f}")

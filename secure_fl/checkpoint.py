@@ -1,8 +1,12 @@
 """What a run needs to go on after it was stopped: written after every round, as a whole or not at all.
 
-A run with results in DIR keeps its state in DIR.unfinished until it is done: the settings, the public state of the
-federation, each bank's residual of quantization, and each bank's folder (its ledger of privacy, `ledger.py`). In a real
-federation these lie with their owners; the sandbox plays all parties, so here they share a folder.
+A run with results in DIR keeps its state in DIR.unfinished until it is done: the settings, a name that no other run
+has, the public state of the federation, each bank's residual of quantization, and each bank's folder (its ledger of
+this run, `ledger.py`). In a real federation these lie with their owners; the sandbox plays all parties, so here they
+share a folder.
+
+A run can go on from the moment that it has its name, also where no round was finished. What it spent is in the ledgers
+for life (`lifetime`), whatever becomes of this folder.
 
 Keys of the secure sums are not kept: a run that goes on makes new ones.
 """
@@ -11,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,15 +28,15 @@ from numpy.typing import NDArray
 from secure_fl.data import Standardization
 from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.experiment import Experiment
-from secure_fl.files import staged_file
 from secure_fl.global_model import GlobalModel
 from secure_fl.ledger import LEDGER
+from secure_fl.lifetime.durable import write_durably
 from secure_fl.metrics import Scores
 from secure_fl.results import Exhibit, RoundRecord, Seconds
 from secure_fl.secagg.protocol import Delivery
 
-VERSION = 1
-SETTINGS, STATE, BANKS = "experiment.toml", "state.json", "banks"
+VERSION = 2
+SETTINGS, RUN, STATE, BANKS = "experiment.toml", "run", "state.json", "banks"
 
 
 @dataclass(frozen=True)
@@ -104,11 +109,13 @@ class Checkpoint:
         """The one beside a folder of results. Raises `ConfigurationError` where there is none, or one already."""
         results = results if results.name else results.absolute()
         folder = results.with_name(f"{results.name}.unfinished")
-        if resume and not (folder / STATE).is_file():
-            raise ConfigurationError(f"there is no unfinished run of {results} with a finished round; start it again")
-        if not resume and folder.exists():
+        there = any((folder / name).exists() for name in (RUN, STATE))
+        if resume and not there:
+            raise ConfigurationError(f"there is no unfinished run of {results}; start one with --out {results}")
+        if not resume and there:
             raise ConfigurationError(
-                f"{folder} holds an unfinished run; go on with --resume {results}, or remove that folder"
+                f"{folder} holds an unfinished run; go on with --resume {results}, or choose another --out (what it "
+                "spent stays counted either way)"
             )
         return cls(folder, resume)
 
@@ -123,19 +130,30 @@ class Checkpoint:
 
     def start(self, experiment: Experiment) -> None:
         """Take the folder for a new run."""
-        self.folder.mkdir(parents=True, exist_ok=False)
-        (self.folder / SETTINGS).write_text(experiment.to_toml(), encoding="utf-8")
+        self._keep(SETTINGS, experiment.to_toml())
+        self._keep(RUN, secrets.token_hex(16))
+
+    @property
+    def run(self) -> str:
+        """The run's name in the ledgers for life. Raises `DataError` where it is damaged."""
+        try:
+            name = (self.folder / RUN).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            name = ""
+        if len(name) != 32 or not set(name) <= set("0123456789abcdef"):
+            raise DataError(f"{self.folder / RUN} is damaged; {_ADVICE}")
+        return name
 
     def save(self, snapshot: Snapshot) -> None:
-        with staged_file(self.folder / STATE) as staging:
-            staging.write_text(snapshot.to_json(), encoding="utf-8")
+        """Raises `ConfigurationError` where it cannot be written; the state before is kept then."""
+        self._keep(STATE, snapshot.to_json())
 
     def load(self) -> Snapshot:
         """Raises `DataError` where it is damaged."""
         try:
             return Snapshot.from_json((self.folder / STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"{self.folder / STATE} is damaged; remove the folder and start the run again") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise DataError(f"{self.folder / STATE} is damaged; {_ADVICE}") from None
 
     @property
     def can_resume(self) -> bool:
@@ -144,17 +162,31 @@ class Checkpoint:
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether a round was finished, or anything of a privacy budget was spent."""
-        return (self.folder / STATE).is_file() or any(map(_spent, self.banks.glob(f"*/{LEDGER}")))
+        """Whether a round was finished, or anything of a privacy budget was spent: going on then costs less."""
+        return self.can_resume or any(map(_spent, self.banks.glob(f"*/{LEDGER}")))
+
+    def _keep(self, name: str, text: str) -> None:
+        try:
+            write_durably(self.folder / name, text.encode("utf-8"))
+        except OSError as error:
+            reason = error.strerror or "input/output error"
+        else:
+            return
+        raise ConfigurationError(
+            f"{self.folder / name} cannot be written ({reason}); make room, or choose another --out"
+        )
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+_ADVICE = "put it back from a copy, or start another run with another --out; what this one spent stays counted for life"
+
+
 def _spent(ledger: Path) -> bool:
     try:
         return bool(json.loads(ledger.read_text(encoding="utf-8"))["entries"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return True  # nobody knows
 
 

@@ -1,7 +1,13 @@
-"""Writing results so that they are whole or absent: into a hidden place beside the target, then one rename."""
+"""Writing results so that they are whole or absent: into a hidden place beside the target, then one rename.
+
+Content reaches the disk before the rename, and the new name before the block is over: what a caller removes or sends
+out afterwards, trusting that the file is there, survives a crash of the machine too.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 
 from secure_fl.errors import ConfigurationError
+
+_ADVICE = "choose another --out"
 
 
 def new_run_directory(parent: Path = Path("runs")) -> Path:
@@ -35,7 +43,10 @@ def staged_directory(target: Path) -> Iterator[Path]:
         yield staging
         staging.chmod(0o755)
         with _cannot_write(target):
+            for path in (*staging.rglob("*"), staging):
+                sync(path)
             staging.replace(target)
+            sync(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         for parent in created:
@@ -44,24 +55,49 @@ def staged_directory(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_file(target: Path) -> Iterator[Path]:
-    """A file name to write to, which becomes `target` when the block ends well and vanishes otherwise."""
-    with _cannot_write(target):
+def staged_file(target: Path, advice: str = _ADVICE) -> Iterator[Path]:
+    """A file name to write to, which becomes `target` when the block ends well and vanishes otherwise.
+
+    Raises `ConfigurationError`, which ends with `advice`, where that is impossible.
+    """
+    with _cannot_write(target, advice):
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield staging / target.name
-        with _cannot_write(target):
+        with _cannot_write(target, advice):
+            sync(staging / target.name)
             (staging / target.name).replace(target)
+            sync(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def sync(path: Path) -> None:
+    """Return when a file's content, or the names in a folder, are on disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
-def _cannot_write(target: Path) -> Iterator[None]:
+def only_one_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block about the same folder. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _cannot_write(target: Path, advice: str = _ADVICE) -> Iterator[None]:
     failure = ""
     try:
         yield
     except OSError as error:
         failure = error.strerror or "input/output error"
     if failure:
-        raise ConfigurationError(f"{target} cannot be written ({failure}); choose another --out")
+        raise ConfigurationError(f"{target} cannot be written ({failure}); {advice}")

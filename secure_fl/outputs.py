@@ -13,7 +13,7 @@ from secure_fl.checkpoint import Checkpoint
 from secure_fl.data import FeatureSchema, FederationKey, load_table_as, transform
 from secure_fl.experiment import Experiment
 from secure_fl.files import staged_file
-from secure_fl.ledger import KEY
+from secure_fl.ledger import DRAWN, KEY
 from secure_fl.report import render
 from secure_fl.results import Result
 from secure_fl.training import load_model, model_bytes, predict
@@ -24,13 +24,19 @@ _SCHEMA, _SEED = "feature_schema", "simulation_seed"
 def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = None) -> None:
     """The five files of a run, into a folder that exists; under differential privacy the banks' ledgers too."""
     if checkpoint is not None and checkpoint.banks.is_dir():
-        shutil.copytree(checkpoint.banks, directory / "ledgers", ignore=shutil.ignore_patterns(KEY))
+        shutil.copytree(checkpoint.banks, directory / "ledgers", ignore=shutil.ignore_patterns(KEY, DRAWN))
     (directory / "experiment.toml").write_text(Experiment(**result.experiment).to_toml(), encoding="utf-8")
     metrics = json.dumps(result.metrics(), indent=1, allow_nan=False)
     (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
     with (directory / "transcript.jsonl").open("w", encoding="utf-8") as file:
         for d in result.transcript:
-            line = {"round": d.round, "stage": d.stage, "sender": d.sender, "recipient": d.recipient}
+            line = {
+                "round": d.round,
+                "attempt": d.attempt,
+                "stage": d.stage,
+                "sender": d.sender,
+                "recipient": d.recipient,
+            }
             file.write(json.dumps({**line, "bytes": d.nbytes, "sha256": d.sha256}) + "\n")
     (directory / "model.safetensors").write_bytes(model_bytes(result.model.weights, _description(result)))
     (directory / "report.html").write_text(render(result), encoding="utf-8")

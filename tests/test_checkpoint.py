@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ RECORD = RoundRecord(
     round=1,
     contributors=("bank-1", "bank-3"),
     dropped=("bank-2",),
+    attempts=2,
+    refused={"bank-2": "its upload is truncated"},
     auprc=0.1 + 0.2,
     roc_auc=1 / 3,
     upload_bytes={"bank-1": 7, "bank-3": 8},
@@ -46,7 +49,7 @@ def snapshot() -> Snapshot:
         rounds=(RECORD, replace(RECORD, round=2, epsilon=None, clipped_fraction=0.25)),
         scores=Scores(0.25, 0.5, 3),
         exhibit=Exhibit("bank-1", np.ones(3, dtype=np.float32), b"\x00\xff", 99, None),
-        deliveries=(Delivery(0, "upload", "bank-1", "aggregator", 12, "ab" * 32),),
+        deliveries=(Delivery(0, 1, "upload", "bank-1", "aggregator", 12, "ab" * 32),),
         residuals={"bank-1": rng.normal(size=50), "bank-2": None},
     )
 
@@ -93,7 +96,7 @@ def checkpoint(tmp_path: Path, snapshot: Snapshot) -> Checkpoint:
 
 def test_it_lies_beside_the_results_until_they_are_there(checkpoint: Checkpoint, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run.unfinished"]
-    assert {path.name for path in checkpoint.folder.iterdir()} == {"experiment.toml", STATE}
+    assert {path.name for path in checkpoint.folder.iterdir()} == {"experiment.toml", "run", STATE}
     again = Checkpoint.of_results(tmp_path / "run", resume=True)
     assert again.settings() == Experiment(rounds=3)
     assert again.load().scores == Scores(0.25, 0.5, 3)
@@ -109,9 +112,34 @@ def test_an_unfinished_run_is_not_overwritten(checkpoint: Checkpoint, tmp_path: 
 def test_there_must_be_something_to_go_on_with(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no unfinished run"):
         Checkpoint.of_results(tmp_path / "run", resume=True)
-    Checkpoint.of_results(tmp_path / "run").start(Experiment())
-    with pytest.raises(ConfigurationError, match="; "):
+    (tmp_path / "run.unfinished").mkdir()
+    with pytest.raises(ConfigurationError, match=r"no unfinished run.*; start one"):
         Checkpoint.of_results(tmp_path / "run", resume=True)
+
+
+def test_a_run_goes_on_from_its_very_beginning(tmp_path: Path) -> None:
+    """Killed before its first round, it has a name all the same, under which it is counted."""
+    Checkpoint.of_results(tmp_path / "run").start(Experiment(rounds=3))
+    again = Checkpoint.of_results(tmp_path / "run", resume=True)
+    assert (again.can_resume, again.settings()) == (False, Experiment(rounds=3))
+    assert again.run == Checkpoint.of_results(tmp_path / "run", resume=True).run
+    Checkpoint.of_results(tmp_path / "two").start(Experiment(rounds=3))
+    assert again.run != Checkpoint.of_results(tmp_path / "two", resume=True).run
+
+
+def test_what_a_crash_left_before_the_name_is_no_run(tmp_path: Path) -> None:
+    begun = Checkpoint.of_results(tmp_path / "run")
+    begun.start(Experiment())
+    (begun.folder / "run").unlink()
+    Checkpoint.of_results(tmp_path / "run").start(Experiment(rounds=2))
+    assert Checkpoint.of_results(tmp_path / "run", resume=True).settings().rounds == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", b"\xff" * 32, b"g" * 32, b"a" * 33])
+def test_a_damaged_name_is_refused(checkpoint: Checkpoint, content: bytes) -> None:
+    (checkpoint.folder / "run").write_bytes(content)
+    with pytest.raises(DataError, match="damaged; put it back"):
+        _ = checkpoint.run
 
 
 def test_the_folder_that_one_is_in_may_take_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,22 +152,20 @@ def test_a_write_that_fails_leaves_the_state_before(
     checkpoint: Checkpoint, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (checkpoint.folder / STATE).read_bytes()
-    original = Path.write_text
 
-    def half(self: Path, text: str, **options: Any) -> int:
-        original(self, text[: len(text) // 2], **options)
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", half)
-        with pytest.raises(OSError, match="space"):
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ConfigurationError, match="space"):
             checkpoint.save(replace(snapshot, scores=Scores(0.9, 0.9, 0)))
     assert (checkpoint.folder / STATE).read_bytes() == before
-    assert {path.name for path in checkpoint.folder.iterdir()} == {"experiment.toml", STATE}
+    assert {path.name for path in checkpoint.folder.iterdir()} == {"experiment.toml", "run", STATE}
 
 
 DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
-    "another version": lambda state: state.update(version=2),
+    "another version": lambda state: state.update(version=1),
     "no model": lambda state: state.pop("model"),
     "no weights": lambda state: state["model"].pop("weights"),
     "weights no base64": lambda state: state["model"].update(weights=["<f4", "?"]),
@@ -165,7 +191,7 @@ def test_a_damaged_state_is_refused(checkpoint: Checkpoint, how: str) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"null", b"\xff\xfe", b'{"version": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"null", b"\xff\xfe", b'{"version": 1}', b"[" * 100_000])
 def test_a_state_that_is_none_is_refused(checkpoint: Checkpoint, content: bytes) -> None:
     (checkpoint.folder / STATE).write_bytes(content)
     with pytest.raises(DataError, match="damaged; "):

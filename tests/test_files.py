@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import new_run_directory, staged_directory, staged_file
+from secure_fl.files import new_run_directory, only_one_in, staged_directory, staged_file
 
 
 def test_a_directory_appears_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -75,3 +78,38 @@ def test_run_directories_do_not_collide(tmp_path: Path) -> None:
     first = new_run_directory(tmp_path)
     first.mkdir()
     assert new_run_directory(tmp_path) != first
+
+
+def test_results_can_be_read_by_others(tmp_path: Path) -> None:
+    with staged_directory(tmp_path / "one"):
+        pass
+    assert stat.S_IMODE((tmp_path / "one").stat().st_mode) == 0o755
+
+
+def test_parents_that_were_made_for_nothing_vanish_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    def fail() -> None:
+        with staged_directory(tmp_path / "there" / "new" / "run"):
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert list(tmp_path.iterdir()) == [tmp_path / "there"]
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_only_one_at_a_time_is_in_a_block_about_a_folder(tmp_path: Path) -> None:
+    """Read, wait and write back: without a lock, most of the additions would be lost."""
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+
+    def add(_: int) -> None:
+        with only_one_in(tmp_path):
+            value = int(counter.read_text())
+            sleep(0.002)
+            counter.write_text(str(value + 1))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+    assert counter.read_text() == "40"

@@ -71,7 +71,7 @@ class NoisyCodec:
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
         step = self.unit / contributors
         steps = (total.astype(np.int64) - contributors * self.noise.offset).astype(np.float64)
-        return MeanUpdate(self._rotation.invert(step * steps), num_examples=None, clipped=None, step=step)
+        return MeanUpdate(self._rotation.invert(step * steps), clipped=None, step=step)
 
     @property
     def _rotation(self) -> Rotation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_clipping_shortens_and_never_turns(update: Any, norm: float) -> None:
         np.testing.assert_allclose(clipped, update, atol=1e-300)
     elif length < 1e290:
         np.testing.assert_allclose(clipped, update * (norm / length), atol=1e-12 * norm)
+
+
+def test_every_seed_is_another_rotation(make_codec: Make, contribute: Make, random_update: Make) -> None:
+    codec, update = make_codec(parameters=200, bits=12), random_update(200, norm=0.5)
+    other = replace(codec, rotation_seed=b"another model")
+    rounded = [one.rounded(contribute(update), np.random.default_rng(1)) for one in (codec, codec, other)]
+    assert (rounded[0] == rounded[1]).all()
+    assert abs(np.corrcoef(rounded[0], rounded[2])[0, 1]) < 0.5
 
 
 def test_rounding_is_right_on_average(random_update: Make) -> None:
