@@ -11,21 +11,23 @@ from typing import Any, Literal
 
 import numpy as np
 
+from secure_fl.attacks.audit import Promise, run_audit
 from secure_fl.attacks.inversion import Progress, run_inversion
 from secure_fl.attacks.membership import Budget, run_membership
 from secure_fl.attacks.report import AttackReport, show_rows
-from secure_fl.attacks.scene import PLAIN_BITS, SECRET_BITS, Scene, open_scene
+from secure_fl.attacks.scene import PLAIN_BITS, SECRET_BITS, open_scene
 from secure_fl.attacks.split_view import run_split_view
 from secure_fl.attacks.table import print_attack
-from secure_fl.attacks.threads import one_thread
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.errors import ConfigurationError
 from secure_fl.experiment import BUILT_IN, Experiment
 from secure_fl.files import staged_file
 from secure_fl.progress import show_progress
+from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.training.local import one_thread
 
-ATTACKS = ("inversion", "membership", "split-view")
+ATTACKS = ("inversion", "membership", "split-view", "audit-epsilon")
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,20 @@ class AttackSettings:
     noise_multiplier: float = 0.0
     """Inversion: differential privacy in the victim's step, clipped to norm 1."""
     rows: int = 200
-    """Membership: training rows of each bank."""
-    models: int = 32
-    """Membership: federations that are trained for each epsilon."""
+    """Membership: training rows of each bank, in the mean."""
+    models: int = 10
+    """Membership: federations that are trained on each pool, for each epsilon."""
+    pools: int = 6
+    """Membership: pools of records."""
     rounds: int = 15
     """Membership: rounds of a federation, of 5 local epochs each."""
     epsilons: tuple[float, ...] = (float("inf"), 3.0, 1.0)
     """Membership: budgets to train with; inf: without differential privacy."""
     delta: float = 1e-5
+    epsilon: float = 3.0
+    """Audit: the promise that is put to the test, over the whole training."""
+    runs: int = 12
+    """Audit: trainings on canaries."""
 
     def __post_init__(self) -> None:
         if self.dataset not in BUILT_IN:
@@ -60,7 +68,7 @@ class AttackSettings:
             )
         if not self.batches or min(self.batches) < 1:
             raise ConfigurationError("a batch below 1 has no row to rebuild; use whole numbers from 1, such as 1,2,4")
-        if any(not epsilon > 0 for epsilon in self.epsilons) or not 0 < self.delta < 1:
+        if any(not epsilon > 0 for epsilon in (*self.epsilons, self.epsilon)) or not 0 < self.delta < 1:
             raise ConfigurationError("epsilon or delta is out of range; use an epsilon above 0 and a delta in (0, 1)")
 
 
@@ -104,38 +112,40 @@ def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> E
 def run_attack(attack: str, experiment: Experiment, settings: AttackSettings, progress: Progress) -> AttackReport:
     """The attack, without files and tables."""
     with one_thread():
-        scene = open_scene(experiment, max(settings.batches))
         rng = np.random.default_rng(settings.seed)
+        if attack == "audit-epsilon":
+            promise = Promise(settings.epsilon, settings.delta, settings.banks, settings.runs)
+            return _report(attack, experiment, settings, run_audit(promise, rng, progress), _CANARIES)
+        scene = open_scene(experiment, max(settings.batches))
         local = LocalStep(settings.step, settings.noise_multiplier)  # type: ignore[arg-type]
-        return _report(attack, scene, settings, local, rng, progress)
+        shown: Sequence[ShownRow] = ()
+        if attack == "inversion":
+            results, rebuilt = run_inversion(scene, local, settings.batches, settings.trials, rng, progress)
+            shown = show_rows(scene, rebuilt)
+        elif attack == "split-view":
+            results = run_split_view(scene, local, settings.batches, settings.trials, rng, progress)
+        else:
+            budgets = [None if np.isinf(epsilon) else Budget(epsilon, settings.delta) for epsilon in settings.epsilons]
+            results = run_membership(scene, budgets, settings.rows, settings.models, settings.pools, rng, progress)
+        return _report(attack, scene.experiment, settings, results, scene.dataset.source, shown)
 
 
 def _report(
     attack: str,
-    scene: Scene,
+    experiment: Experiment,
     settings: AttackSettings,
-    local: LocalStep,
-    rng: np.random.Generator,
-    progress: Progress,
+    results: list[dict[str, Any]],
+    source: str,
+    shown: Sequence[ShownRow] = (),
 ) -> AttackReport:
-    shown: Sequence[Any] = ()
-    if attack == "inversion":
-        results, rebuilt = run_inversion(scene, local, settings.batches, settings.trials, rng, progress)
-        shown = show_rows(scene, rebuilt)
-    elif attack == "split-view":
-        results = run_split_view(scene, local, settings.batches, settings.trials, rng, progress)
-    else:
-        budgets = [None if np.isinf(epsilon) else Budget(epsilon, settings.delta) for epsilon in settings.epsilons]
-        results = run_membership(scene, budgets, settings.rows, settings.models, rng, progress)
-    scheme = scene.experiment.scheme
     return AttackReport(
         attack=attack,
-        scheme=scheme,
-        command=_command_line(attack, scheme, settings),
-        settings=_plain(asdict(settings) | {"bits": scene.experiment.bits}),
+        scheme=experiment.scheme,
+        command=_command_line(attack, experiment.scheme, settings),
+        settings=_plain(asdict(settings) | {"bits": experiment.bits}),
         results=results,
-        source=scene.dataset.source,
-        custody=SCHEMES[scheme].custody.broken_by,
+        source=source,
+        custody=SCHEMES[experiment.scheme].custody.broken_by,
         shown=tuple(shown),
     )
 
@@ -154,3 +164,6 @@ def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """As JSON can hold it: no infinity."""
     settings["epsilons"] = ["inf" if np.isinf(epsilon) else epsilon for epsilon in settings["epsilons"]]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
+_CANARIES = "canaries, made for the audit; nobody's transactions"

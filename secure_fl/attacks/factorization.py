@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from secure_fl.attacks.threads import one_thread
+from secure_fl.training.local import one_thread
 
 Matrix = NDArray[np.float64]
 FloatVector = NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 The same for every scheme: take the values that travelled, decode them with the public codec. Under plaintext that gives
 the update. Under the others it gives what an attacker gets who ignores the cryptography: masked words, an additive
-share, the bytes of ciphertexts. The attacker is told the number of examples, so that a wrong one spoils nothing.
+share, the bytes of ciphertexts. The attacker is told the number of examples, and so the weight of an update in the sum.
 """
 
 from __future__ import annotations
@@ -12,30 +12,54 @@ from typing import cast
 
 import numpy as np
 
+from secure_fl.errors import MessageError
 from secure_fl.exhibit import Overheard
 from secure_fl.quantization import Codec, Contribution, FloatVector
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
-from secure_fl.secagg.budget import AdditivePlan, Plan, RingPlan
+from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
+from secure_fl.secagg.hazmat.he_coefficients import coefficients
+from secure_fl.secagg.he.encoding import split_ciphertexts
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import unpack_bits
+from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.schemes import Scheme
 
 
 def read_upload(
-    scheme: Scheme, overheard: Overheard, cohort: Cohort[Plan], codec: Codec, parameters: int, batch: int
+    scheme: Scheme, overheard: Overheard, cohort: Cohort[Plan], codec: Codec, parameters: int, weight: float
 ) -> FloatVector:
     """The update [parameters] as the aggregator reads it from one bank's upload."""
     values = _values(scheme, cohort, overheard.payload)
-    return decoded(values, codec, parameters, 1, batch)
+    return decoded(values, codec, parameters, 1, weight)
 
 
-def decoded(values: Values, codec: Codec, parameters: int, banks: int, batch: int) -> FloatVector:
-    """The mean update over `banks` from their sum; the counts in it are replaced by the true ones."""
-    counts = banks * codec.encode(Contribution(np.zeros(parameters), batch), _ROUNDING)[parameters:]
-    total = np.concatenate([values[:parameters], counts])
-    return codec.decode(total, banks).update.astype(np.float64)
+def uploaded_words(cohort: Cohort[Plan], payload: memoryview) -> tuple[Values, float]:
+    """The numbers that travelled, [n], and the modulus that they live in; 0: none.
+
+    Of a ciphertext these are its coefficients. What cannot be read as what the scheme sends is read as plain values.
+    """
+    plan = cohort.plan
+    if isinstance(plan, AdditivePlan):
+        _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
+    if isinstance(plan, RingPlan):
+        return ring.from_bytes(plan, payload).astype(np.int64), float(1 << plan.ring_bits)
+    if isinstance(plan, HePlan):
+        try:
+            parts = [coefficients(plan.parameters_of_context, c) for c in split_ciphertexts(payload, plan.ciphertexts)]
+            return np.concatenate(parts), 2.0 ** plan.parameters_of_context.coeff_mod_bit_sizes[0]
+        except MessageError:
+            bits = cast("int", plan.bits)
+            return unpack_bits(payload[: math.ceil(plan.parameters * bits / 8)], bits, plan.parameters), 0.0
+    return decode_values(plan, payload), 0.0
+
+
+def decoded(values: Values, codec: Codec, parameters: int, banks: int, weight: float) -> FloatVector:
+    """The mean update over `banks` of that weight from their sum; the count in it is replaced by nothing clipped."""
+    nothing_clipped = codec.encode(Contribution(np.zeros(parameters), 1), _ROUNDING)[parameters:]
+    total = np.concatenate([values[:parameters], nothing_clipped])
+    return codec.decode(total, banks).update.astype(np.float64) / weight
 
 
 _ROUNDING = np.random.default_rng(0)

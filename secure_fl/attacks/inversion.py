@@ -2,7 +2,8 @@
 
 From the update back to the gradient (`step`), exact rows through the first layer (`factorization`), gradient matching
 for the rest (`matching`). The same code runs under every scheme. Beside it: blind guessing with as many rows of the
-population, and, since every scheme opens the sum, the same attack on the sum of all banks.
+population; since every scheme opens the sum, the same attack on the sum of all banks; and what an aggregator makes of
+several uploads and sums together, with colluders and without (`views`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.step import first_layer, gradient_of
 from secure_fl.attacks.trial import Observatory, Seen
 from secure_fl.attacks.victim import LocalStep
+from secure_fl.attacks.views import figures, look
 from secure_fl.errors import ConfigurationError
 
 FloatVector = NDArray[np.float64]
@@ -62,13 +64,14 @@ def run_inversion(
     results: list[dict[str, Any]] = []
     rebuilt: dict[int, list[Rebuilt]] = {}
     for batch in batches:
-        observatory = Observatory(scene.with_batch(batch), local)
+        observatory, sights = Observatory(scene.with_batch(batch), local), []
         rebuilt[batch] = []
         for number in range(trials):
             progress(f"batch of {batch}", number, trials)
             rebuilt[batch].append(_judge(observatory, observatory.watch(rng), batch, number < MATCHING_TRIALS, rng))
+            sights.append(look(observatory, rebuild_sum, rng))
         progress(f"batch of {batch}", trials, trials)
-        results.append(_figures(batch, rebuilt[batch], rng))
+        results.append(_figures(batch, rebuilt[batch]) | figures(sights))
     return results, rebuilt
 
 
@@ -79,9 +82,7 @@ def _judge(observatory: Observatory, seen: Seen, batch: int, matching_too: bool,
     if matching_too:
         gradient, victim = _gradient_and_victim(observatory, seen.upload, batch)
         matching_errors = match(match_gradients(gradient, victim, guesses[:0], rng), seen.rows)[1]
-    everybody = len(seen.all_rows)
-    from_sum, _ = _gradient_and_victim(observatory, _as_one_batch(observatory, seen), everybody)
-    found = factorize(first_layer(from_sum), first_layer(observatory.model.weights), everybody, rng).rows
+    found = rebuild_sum(observatory, seen.total, len(seen.all_rows), len(observatory.scene.dataset.banks), rng)
     population = observatory.scene.population
     return Rebuilt(
         errors=errors,
@@ -93,9 +94,16 @@ def _judge(observatory: Observatory, seen: Seen, batch: int, matching_too: bool,
     )
 
 
-def _as_one_batch(observatory: Observatory, seen: Seen) -> FloatVector:
-    """The sum as the update of one bank: FedSGD's is linear, and the mean is the step on all rows together."""
-    return seen.total / len(observatory.scene.dataset.banks) if observatory.local.optimizer == "sgd" else seen.total
+def rebuild_sum(
+    observatory: Observatory, total: FloatVector, rows: int, banks: int, rng: np.random.Generator
+) -> FloatVector:
+    """Rows [k, 128] out of the sum of some banks' updates, read as one bank's step on all their `rows`.
+
+    FedSGD's step is linear: there the mean is that step, and nothing is lost.
+    """
+    update = total / banks if observatory.local.optimizer == "sgd" else total
+    gradient, _ = _gradient_and_victim(observatory, update, rows)
+    return factorize(first_layer(gradient), first_layer(observatory.model.weights), rows, rng).rows
 
 
 def _gradient_and_victim(observatory: Observatory, update: FloatVector, batch: int) -> tuple[FloatVector, Victim]:
@@ -105,8 +113,9 @@ def _gradient_and_victim(observatory: Observatory, update: FloatVector, batch: i
     return gradient, Victim(observatory.model.weights, batch, weight, settings.dropout)
 
 
-def _figures(batch: int, trials: Sequence[Rebuilt], rng: np.random.Generator) -> dict[str, Any]:
+def _figures(batch: int, trials: Sequence[Rebuilt]) -> dict[str, Any]:
     close = [float((trial.errors < CLOSE).mean()) for trial in trials]
+    exact = [float((trial.errors < EXACT).mean()) for trial in trials]
     guessed = [float((trial.guessing < CLOSE).mean()) for trial in trials]
     summed = [float((trial.sum_errors < CLOSE).mean()) for trial in trials]
     matched = [float((t.matching_errors < CLOSE).mean()) for t in trials if t.matching_errors is not None]
@@ -114,19 +123,20 @@ def _figures(batch: int, trials: Sequence[Rebuilt], rng: np.random.Generator) ->
         "batch": batch,
         "trials": len(trials),
         "success_rate": float(np.mean(close)),
-        "interval": list(interval_of_shares(close, rng)),
+        "interval": list(interval_of_shares(close)),
         "guessing": float(np.mean(guessed)),
-        "guessing_interval": list(interval_of_shares(guessed, rng)),
-        "exact_rate": float(np.mean([(trial.errors < EXACT).mean() for trial in trials])),
+        "guessing_interval": list(interval_of_shares(guessed)),
+        "exact_rate": float(np.mean(exact)),
+        "exact_interval": list(interval_of_shares(exact)),
         "median_error": float(np.median(np.concatenate([trial.errors for trial in trials]))),
         "matching_alone": {
             "trials": len(matched),
             "success_rate": float(np.mean(matched)),
-            "interval": list(interval_of_shares(matched, rng)),
+            "interval": list(interval_of_shares(matched)),
         },
         "opened_sum": {
             "rows": len(trials[0].sum_errors),
             "success_rate": float(np.mean(summed)),
-            "interval": list(interval_of_shares(summed, rng)),
+            "interval": list(interval_of_shares(summed)),
         },
     }

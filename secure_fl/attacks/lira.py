@@ -3,7 +3,7 @@
 Carlini, Chien, Nasr, Song, Terzis, Tramer, "Membership Inference Attacks From First Principles" (LiRA), IEEE S&P 2022,
 online, with one variance for each class as the paper advises for few shadow models; and the threshold on the loss alone
 of Yeom, Giacomelli, Fredrikson, Jha, CSF 2018. Every model is once the target while all the others are the attacker's
-shadow models, which were trained in the same way on other halves of the same pool.
+shadow models, which were trained in the same way on other draws from the same pool.
 
 Rules: the threshold whose advantage TPR - FPR is reported is chosen on shadow models, never on the target.
 """

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from secure_fl.attacks.judging import match
-from secure_fl.attacks.threads import one_thread
+from secure_fl.training.local import one_thread
 from secure_fl.training.model import FEATURES, HIDDEN, restore
 
 Matrix = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Split view: an aggregator that breaks the protocol to make a secure sum say what one bank's update is.
 
-Two ways, each run against the real client halves and trustees; in both the sum that is opened is the victim's alone,
+Three ways, each run against the real client halves and trustees; in each the sum that is opened is the victim's alone,
 and `inversion` then runs on it.
 
 - `two-models` (Pasquini, Francati, Ateniese, "Eluding Secure Aggregation in Federated Learning via Model
@@ -10,6 +10,9 @@ and `inversion` then runs on it.
   cohort of its recipient.
 - `made-up-banks`: the aggregator asks nobody but the victim and plays all other banks itself, with updates of zeros,
   by whatever it knows: public keys, but no bank's identity key.
+- `withheld-shares` (against `masked` only, where banks hold shares of each other's masks): all banks are told of the
+  same survivors, but the victim masked with none of them (see `withheld_shares`). With an even number of banks, or a
+  higher threshold, the sum is over a few banks and not one.
 
 Rules: the aggregator uses public knowledge only. Whether a scheme resists is found out, not stated.
 """
@@ -30,6 +33,7 @@ from secure_fl.attacks.judging import CLOSE, interval_of_shares, match
 from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
+from secure_fl.attacks.withheld_shares import Withholding
 from secure_fl.bank import Bank
 from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.global_model import GlobalModel
@@ -40,7 +44,7 @@ from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Party, Values
 from secure_fl.training.model import flatten, restore
 
-VARIANTS = ("two-models", "made-up-banks")
+VARIANTS = ("two-models", "made-up-banks", "withheld-shares")
 
 FloatVector = NDArray[np.float64]
 
@@ -85,11 +89,11 @@ def dead_model(model: GlobalModel) -> GlobalModel:
 def run_split_view(
     scene: Scene, local: LocalStep, batches: Sequence[int], trials: int, rng: np.random.Generator, progress: Progress
 ) -> list[dict[str, Any]]:
-    """A row of figures for each way and batch size. Raises `ConfigurationError`."""
+    """A row of figures for each way that there is to try, and batch size. Raises `ConfigurationError`."""
     if trials < 1:
         raise ConfigurationError(f"{trials} trials measure nothing; use 1 or more")
     results = []
-    for variant in VARIANTS:
+    for variant in filter(lambda variant: applies(variant, scene.experiment.scheme), VARIANTS):
         for batch in batches:
             observatory = Observatory(scene.with_batch(batch), local)
             outcomes = []
@@ -101,11 +105,19 @@ def run_split_view(
     return results
 
 
+def applies(variant: str, scheme: str) -> bool:
+    """Whether there is anything to try: shares of masks travel under one scheme only."""
+    return variant != "withheld-shares" or scheme == "masked"
+
+
 def isolate(observatory: Observatory, variant: str, banks: Sequence[Bank], rng: np.random.Generator) -> FloatVector:
     """The first bank's update as the opened sum gives it away. Raises `ProtocolError` where some party refuses."""
     number, model = observatory.next_round(), observatory.model
     aggregation, codec = observatory.aggregation, observatory.codec
     cohort = aggregation.cohort(number, codec.length, context=model.digest)
+    if variant == "withheld-shares":
+        halves = [_client(observatory, bank, cohort, model, number, rng) for bank in banks]
+        return observatory.open_sum(Withholding(cohort, halves).read())  # type: ignore[arg-type]
     clients: dict[str, Party] = {banks[0].name: _client(observatory, banks[0], cohort, model, number, rng)}
     for bank in banks[1:]:
         if variant == "two-models":
@@ -114,7 +126,7 @@ def isolate(observatory: Observatory, variant: str, banks: Sequence[Bank], rng: 
             clients[bank.name] = Translated(_client(observatory, bank, told, lie, number, rng), bank.name, told, cohort)
         else:
             clients[bank.name] = _made_up(observatory, bank.name, cohort)
-    return observatory.open_sum(aggregation.sum(cohort, clients).sum.total)
+    return observatory.open_sum(aggregation.attempt(cohort, clients).sum.total)
 
 
 def _client(
@@ -162,9 +174,9 @@ def _figures(variant: str, batch: int, outcomes: Sequence[Outcome], rng: np.rand
         "batch": batch,
         "trials": len(outcomes),
         "success_rate": float(np.mean(close)),
-        "interval": list(interval_of_shares(close, rng)),
+        "interval": list(interval_of_shares(close)),
         "guessing": float(np.mean(guessed)),
-        "guessing_interval": list(interval_of_shares(guessed, rng)),
+        "guessing_interval": list(interval_of_shares(guessed)),
         "opened": sum(outcome.refusal is None for outcome in outcomes),
         "refusal": refusals.most_common(1)[0][0] if refusals else None,
     }

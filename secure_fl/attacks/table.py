@@ -14,15 +14,23 @@ from secure_fl.attacks.report import AttackReport
 def print_attack(report: AttackReport, console: Console | None = None) -> None:
     """One line for each row of results."""
     console = console or Console()
-    columns = {"inversion": _inversion, "split-view": _split_view, "membership": _membership}[report.attack]
-    lines = [columns(row) for row in report.results]
-    table = Table(title=f"{report.attack} against {report.scheme}", title_justify="left")
+    columns = _COLUMNS[report.attack]
+    _print_lines(console, f"{report.attack} against {report.scheme}", [columns(row) for row in report.results])
+    if report.attack == "inversion":
+        largest = report.results[-1]
+        title = f"what else an aggregator can try, batch of {largest['batch']}"
+        _print_lines(console, title, [_view(row) for row in largest["views"]])
+        console.print(f"Uniform bytes in uploads: p = {largest['uniformity']['p_value']:.2g}.", highlight=False)
+    console.print(_NOTES[report.attack], highlight=False)
+
+
+def _print_lines(console: Console, title: str, lines: Sequence[Mapping[str, str]]) -> None:
+    table = Table(title=title, title_justify="left")
     for name in lines[0]:
-        table.add_column(name, justify="left" if name in ("how", "outcome") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in _WORDS else "right", overflow="fold")
     for line in lines:
         table.add_row(*line.values())
     console.print(table)
-    console.print(_NOTES[report.attack], highlight=False)
 
 
 def interval_text(figure: float, interval: Sequence[float]) -> str:
@@ -35,10 +43,19 @@ def _inversion(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "batch": str(row["batch"]),
         "rows rebuilt": interval_text(row["success_rate"], row["interval"]),
-        "exactly": f"{row['exact_rate']:.3g}",
+        "within 0.1 %": interval_text(row["exact_rate"], row["exact_interval"]),
         "guessing": interval_text(row["guessing"], row["guessing_interval"]),
         "matching alone": f"{alone['success_rate']:.3g}",
         "from the opened sum": interval_text(opened["success_rate"], opened["interval"]),
+    }
+
+
+def _view(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "view": row["view"],
+        "needs": row["needs"],
+        "told apart (guessing: 0.5)": interval_text(row["told_apart"], row["told_apart_interval"]),
+        "rows rebuilt": interval_text(row["success_rate"], row["interval"]) if "rows" in row else "",
     }
 
 
@@ -65,10 +82,27 @@ def _membership(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _audit(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "seen from": row["view"],
+        "steps": f"{row['rounds']} x {row['steps_a_round']}",
+        "promised": f"{row['claimed_epsilon']:.3g}",
+        "shown": f"{row['audited_epsilon']:.3g}",
+        "right": f"{row['right']}/{row['guesses']}",
+        "at best": f"{row['highest_possible']:.3g}",
+        "promise": "REFUTED" if row["refuted"] else "not refuted",
+    }
+
+
+_COLUMNS = {"inversion": _inversion, "split-view": _split_view, "membership": _membership, "audit-epsilon": _audit}
+_WORDS = ("how", "outcome", "seen from", "promise", "view", "needs")
 _NOTES = {
     "inversion": "Shares of rows, with 95 % intervals over trials. From the opened sum: rows of any bank, from what "
     "every scheme opens on purpose; only large batches and differential privacy protect it.",
-    "split-view": "Shares of the victim's rows, with 95 % intervals over trials. The aggregator breaks the protocol.",
-    "membership": "TPR - FPR with 95 % intervals over target models; guessing has 0. Bound: what (epsilon, delta) "
+    "split-view": "Shares of the victim's rows, with 95 % intervals over trials. The aggregator breaks the protocol. "
+    "Withheld-shares is for masked, the one scheme with shares of masks.",
+    "membership": "TPR - FPR with 95 % intervals over pools; guessing has 0. Bound: what (epsilon, delta) "
     "leaves to any attack.",
+    "audit-epsilon": "Epsilon that is promised, and that right guesses of who was trained on show at least, at 95 %, "
+    "each row by itself. More than the promise refutes it; less proves nothing. At best: if every guess were right.",
 }

@@ -18,13 +18,14 @@ Row = Mapping[str, Any]
 
 def draw(attack: str, results: Sequence[Row]) -> Picture:
     """The figure of an attack, for a desk and for a phone."""
-    figure: Callable[[Sequence[Row], int], Figure] = _advantage if attack == "membership" else _success
+    figure = _FIGURES.get(attack, _success)
     with page_style():
         return Picture(*(_exported(figure(results, width), attack, results, width) for width in (WIDE, NARROW)))
 
 
 def _exported(figure: Figure, attack: str, results: Sequence[Row], width: int) -> Markup:
-    rates = ", ".join(f"{row['success_rate']:.3g}" for row in results)
+    name = "audited_epsilon" if attack == "audit-epsilon" else "success_rate"
+    rates = ", ".join(f"{row[name]:.3g}" for row in results)
     label = f"Chart of the {attack} attack; it reaches {rates}, row by row of the table"
     return to_svg(figure, f"attack-{width}", label)
 
@@ -65,6 +66,28 @@ def _advantage(results: Sequence[Row], width: int) -> Figure:
     axes.axhline(0, color=GREY, linewidth=1.0)
     axes.set_title("TPR - FPR of LiRA", loc="left", fontsize=11.5, color=SOFT)
     return figure
+
+
+def _audit(results: Sequence[Row], width: int) -> Figure:
+    """A bar for what each observer shows of epsilon, and a line where the promise is."""
+    figure = blank(width, 60 + 52 * len(results))
+    axes = figure.add_subplot()
+    places = range(len(results))
+    colors = [WARM if row["refuted"] else ACCENT for row in results]
+    axes.barh(list(places), [row["audited_epsilon"] for row in results], height=0.5, color=colors)
+    for place, row in zip(places, results, strict=True):
+        axes.plot([row["claimed_epsilon"]] * 2, [place - 0.4, place + 0.4], color=GREY, linewidth=2.2)
+    labels = [f"{row['view']}\n{row['rounds']} x {row['steps_a_round']} steps" for row in results]
+    axes.set_yticks(list(places), labels)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Epsilon: shown at least (bar), promised at most (line)")
+    axes.xaxis.grid(True)
+    axes.set_axisbelow(True)
+    return figure
+
+
+_FIGURES: Mapping[str, Callable[[Sequence[Row], int], Figure]] = {"membership": _advantage, "audit-epsilon": _audit}
 
 
 def _whiskers(

@@ -68,6 +68,8 @@ def verdict(page: AttackPage) -> str:
     if page.attack == "membership":
         parts = [f"{_budget(row)}: {_interval_text(row['success_rate'], row['interval'])}" for row in page.results]
         return f"The attacker's advantage over guessing who was trained on is, {'; '.join(parts)}."
+    if page.attack == "audit-epsilon":
+        return _audit_verdict(page.results)
     better = [row for row in page.results if row["interval"][0] > row["guessing_interval"][1]]
     best = max(page.results, key=lambda row: float(row["success_rate"]))
     if better:
@@ -75,11 +77,24 @@ def verdict(page: AttackPage) -> str:
             f"The attack succeeds: it rebuilds up to {wording.share_text(best['success_rate'])} of the victim's rows, "
             f"and does better than guessing in {len(better)} of {len(page.results)} settings."
         )
+    if any(row.get("uploads_tell") for row in page.results):
+        return (
+            "No row is rebuilt, but uploads can be told apart: what travels depends on the values, or is not uniform."
+        )
     return (
         "The attack finds nothing that guessing would not: it rebuilds "
         f"{wording.share_text(best['success_rate'])} of the victim's rows at best, and its intervals overlap "
         "with those of blind guesses."
     )
+
+
+def _audit_verdict(results: Sequence[Mapping[str, Any]]) -> str:
+    worst = max(results, key=lambda row: float(row["audited_epsilon"]))
+    shown = f"epsilon is at least {worst['audited_epsilon']:.3g}, seen from {worst['view']}"
+    claim = f"epsilon {worst['claimed_epsilon']:.3g} at delta {worst['delta']:g}"
+    if any(row["refuted"] for row in results):
+        return f"The promise of {claim} is broken: {shown}."
+    return f"Nothing contradicts the promise of {claim}: the audit shows that {shown}."
 
 
 def _budget(row: Mapping[str, Any]) -> str:
@@ -100,6 +115,7 @@ def _cell_text(value: float) -> str:
 
 _TITLES = {
     "inversion": "What the aggregator rebuilds from one bank's update",
+    "audit-epsilon": "What the training gives away, beside what it promises",
     "membership": "Who was trained on, read from the final model",
     "split-view": "An aggregator that shows banks different stories",
 }

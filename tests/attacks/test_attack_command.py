@@ -55,13 +55,30 @@ def test_split_view(tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.slow
 def test_membership(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings: dict[str, Any] = {"dataset": "simulated", "models": 8, "rows": 60, "rounds": 1, "epsilons": (math.inf,)}
+    settings: dict[str, Any] = {"dataset": "simulated", "models": 8, "pools": 3, "rows": 60, "rounds": 1}
+    settings["epsilons"] = (math.inf,)
     run_command("membership", "plaintext", tmp_path / "m.json", tmp_path / "m.html", **settings)
     (row,) = json.loads((tmp_path / "m.json").read_text())["results"]
     assert row["epsilon"] is None
     assert row["interval"][0] <= row["success_rate"] <= row["interval"][1]
     assert "no DP" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "m.html").read_text()
+
+
+@pytest.mark.slow
+def test_audit_epsilon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("audit-epsilon", "plaintext", tmp_path / "e.json", tmp_path / "e.html", epsilon=2.0, runs=1)
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["attack"] == "audit-epsilon"
+    assert found["command"] == "secure-fl attack audit-epsilon --scheme plaintext --epsilon 2.0 --runs 1"
+    assert {row["view"] for row in found["results"]} == {"final model", "every sum", "sums and colluding banks"}
+    for row in found["results"]:
+        assert row["claimed_epsilon"] == pytest.approx(2.0, abs=0.01)
+        assert 0 <= row["audited_epsilon"] <= row["highest_possible"]
+    assert "holds" in capsys.readouterr().out
+    page = (tmp_path / "e.html").read_text()
+    assert "Nothing contradicts the promise of epsilon 2 at delta 1e-05" in page
+    assert "sums and colluding banks" in page
 
 
 @pytest.mark.slow
@@ -86,6 +103,8 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
         ("split-view", "ckks", {"dataset": "simulated", "batches": (10**7,)}, "is refused"),
         ("membership", "ckks", {"dataset": "simulated", "rows": 1}, "--rows 1"),
         ("membership", "ckks", {"epsilons": (0.0,)}, "epsilon or delta"),
+        ("audit-epsilon", "ckks", {"epsilon": -1.0}, "epsilon or delta"),
+        ("audit-epsilon", "ckks", {"runs": 0}, "0 runs"),
     ],
 )
 def test_what_cannot_work_is_refused(

@@ -11,7 +11,15 @@ from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.split_view import VARIANTS, dead_model, isolate, run_split_view
 from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
-from secure_fl.errors import MessageError
+from secure_fl.attacks.withheld_shares import Withholding
+from secure_fl.errors import ProtocolError
+from secure_fl.secagg import plan
+from secure_fl.secagg.budget import MaskedPlan
+from secure_fl.secagg.masked import wire
+from secure_fl.secagg.masked.client import MaskedClient
+from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.numbering import decode_numbers
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +34,12 @@ OPENED = [
     ("bfv", "made-up-banks"),
     ("additive", "made-up-banks"),
 ]
-REFUSED = [("masked", "two-models"), ("masked", "made-up-banks"), ("additive", "two-models")]
+REFUSED = [
+    ("masked", "two-models"),
+    ("masked", "made-up-banks"),
+    ("masked", "withheld-shares"),
+    ("additive", "two-models"),
+]
 
 
 def test_a_dead_model_learns_nothing_but_its_last_bias(scene: MakeScene, rng: np.random.Generator) -> None:
@@ -53,14 +66,43 @@ def test_the_sum_becomes_the_victims_update(
 @pytest.mark.parametrize(("scheme", "variant"), REFUSED)
 def test_some_schemes_refuse(scene: MakeScene, rng: np.random.Generator, scheme: str, variant: str) -> None:
     observatory = Observatory(scene(scheme).with_batch(2), LocalStep())
-    with pytest.raises(MessageError):
+    with pytest.raises(ProtocolError):
         isolate(observatory, variant, observatory.scene.draw_banks(rng), rng)
+
+
+def test_withheld_shares_are_refused_for_the_reason_that_they_are(scene: MakeScene, rng: np.random.Generator) -> None:
+    observatory = Observatory(scene("masked").with_batch(2), LocalStep())
+    with pytest.raises(ProtocolError, match="survivors that it did not mask with"):
+        isolate(observatory, "withheld-shares", observatory.scene.draw_banks(rng), rng)
+
+
+@pytest.mark.parametrize(("banks", "threshold", "read"), [(3, 2, 1), (5, 3, 1), (4, 3, 2), (10, 6, 2)])
+def test_withheld_shares_open_the_sum_where_banks_do_not_check_the_list(banks: int, threshold: int, read: int) -> None:
+    """So the attack is a real one."""
+
+    class Gullible(MaskedClient):
+        def _consistency_check(self, payload: memoryview) -> bytes:
+            self._survivors = decode_numbers(payload, len(self._cohort.banks))
+            keys_hash = self._advertised.hash
+            return keys_hash + self._identity.sign(wire.survivors_statement(self._cohort, keys_hash, self._survivors))
+
+    planned = plan("masked", banks, 50, 8, threshold)
+    assert isinstance(planned, MaskedPlan)
+    names = tuple(f"bank-{row + 1}" for row in range(banks))
+    cohort = Cohort(planned, 1, names, (), b"model")
+    identities = {name: Identity() for name in names}
+    directory = {name: identity.public for name, identity in identities.items()}
+    values = np.random.default_rng(banks).integers(0, 256, (banks, 50))
+    halves = [Gullible(cohort, name, row, identities[name], directory) for name, row in zip(names, values, strict=True)]
+    attack = Withholding(cohort, halves)
+    assert len(attack.isolated) == read
+    assert attack.read().tolist() == values[:read].sum(axis=0).tolist()
 
 
 def test_figures(scene: MakeScene, rng: np.random.Generator) -> None:
     for scheme, opened in (("ckks", True), ("masked", False)):
         rows = run_split_view(scene(scheme), LocalStep(), (1,), 2, rng, lambda what, done, total: None)
-        assert [row["variant"] for row in rows] == list(VARIANTS)
+        assert [row["variant"] for row in rows] == [v for v in VARIANTS if scheme == "masked" or v != "withheld-shares"]
         for row in rows:
             assert row["success_rate"] == (1.0 if opened else 0.0)
             assert row["opened"] == (2 if opened else 0)

@@ -1,0 +1,33 @@
+"""What an upload says, read with the public codec: the update, whatever count travels with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from secure_fl.attacks.held import decoded, uploaded_words
+from secure_fl.quantization import Contribution, make_codec
+from secure_fl.secagg import SCHEMES, plan
+from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
+
+UPDATE = np.array([0.5, -0.25, 0.0, 1.0, -1.0])
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24])
+@pytest.mark.parametrize(("banks", "weight"), [(1, 1.0), (2, 1.0), (3, 0.5)])
+def test_the_mean_update_is_read_beside_a_count_that_no_bank_can_have(bits: int, banks: int, weight: float) -> None:
+    """Masked words hold any count: what the codec would refuse says nothing of the values beside it."""
+    codec, rng = make_codec(5, bits, 1.0, 10.0), np.random.default_rng(4)
+    total = np.sum([codec.encode(Contribution(weight * UPDATE, 10), rng) for _ in range(banks)], axis=0)
+    total[5:] = (1 << bits) - 1
+    assert decoded(total, codec, 5, banks, weight) == pytest.approx(UPDATE, abs=2.1 / ((1 << bits) - 1) / weight)
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def test_the_words_of_a_ciphertext_fill_their_modulus(scheme: str) -> None:
+    planned = plan(scheme, 3, 10, 8)
+    cohort = SCHEMES[scheme].cohort(planned, 1, ("a", "b", "c"))
+    client = SCHEMES[scheme].deploy(planned).client(cohort, "a", np.zeros(10, dtype=np.int64))
+    upload = client.respond(seal(cohort, SCHEMES[scheme].input_stage, AGGREGATOR, "a"))
+    words, modulus = uploaded_words(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="a").payload)
+    assert modulus / 2 < words.max() < modulus
