@@ -1,13 +1,17 @@
 """AUPRC against bytes: how few bits an update can have. Writes docs/quantization.md and docs/quantization.svg.
 
-    .venv/bin/python benchmarks/quantization_curve.py
+    .venv/bin/python -m benchmarks.quantization_curve            # four minutes on two cores
+    .venv/bin/python -m benchmarks.quantization_curve --stored   # measures nothing; bytes are planned anew
 
 Every scheme returns the same sum for the same bits, so plaintext stands for all of them; what an upload takes in each
-scheme comes from the planner. Baselines are left out: they do not depend on the bits.
+scheme comes from the planner. Baselines are left out: they do not depend on the bits. What each seed gave is kept in
+docs/figures/quantization.json, and a test compares the page with it.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from pathlib import Path
 from statistics import mean, stdev
@@ -34,7 +38,11 @@ SETTINGS: tuple[dict[str, Any], ...] = (
 DATASETS = {"ulb": 5, "simulated": 10}
 SEEDS = (1, 2, 3)
 DOCS = Path(__file__).parents[1] / "docs"
+STORED, PAGE, PICTURE = DOCS / "figures" / "quantization.json", DOCS / "quantization.md", DOCS / "quantization.svg"
 PARAMETERS = 10_379
+
+Figures = dict[str, dict[str, list[float]]]
+"""AUPRC by what `name` makes of the settings, then by dataset: one a seed."""
 
 
 def auprc(dataset: str, rounds: int, seed: int, settings: dict[str, Any]) -> float:
@@ -52,47 +60,68 @@ def name(settings: dict[str, Any]) -> str:
     return f"{settings['bits']}" + (", error feedback" if settings.get("error_feedback") else "")
 
 
-def draw(figures: dict[str, list[tuple[float, list[float]]]]) -> Figure:
+def kilobytes_sent(settings: dict[str, Any]) -> float:
+    return plan("plaintext", 3, PARAMETERS, settings["bits"]).upload_bytes / 1000
+
+
+def draw(figures: Figures) -> Figure:
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    for dataset, points in figures.items():
-        sizes = [size for size, _ in points]
-        middles = [mean(scores) for _, scores in points]
-        spread = [stdev(scores) for _, scores in points]
-        axes.errorbar(sizes, middles, yerr=spread, marker="o", capsize=3, label=dataset)
+    plain = [settings for settings in SETTINGS if not settings.get("error_feedback")]
+    sizes = [kilobytes_sent(settings) for settings in plain]
+    for dataset in DATASETS:
+        points = [figures[name(settings)][dataset] for settings in plain]
+        axes.errorbar(sizes, [mean(p) for p in points], yerr=[stdev(p) for p in points], marker="o", capsize=3,
+                      label=dataset)  # fmt: skip
     axes.set(xscale="log", xlabel="upload of one bank and round, kB (plaintext)", ylabel="AUPRC")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return figure
 
 
-def main() -> None:
+def measure() -> Figures:
     nothing = Baseline("none", Scores(0.0, 0.0, 0), (0.0,))
     vars(federation)["train_baselines"] = lambda *_: ((), nothing)
-    rows: list[str] = []
-    curves: dict[str, list[tuple[float, list[float]]]] = {dataset: [] for dataset in DATASETS}
+    figures: Figures = {}
     for settings in SETTINGS:
-        cells = [name(settings)]
-        for dataset, rounds in DATASETS.items():
-            scores = [auprc(dataset, rounds, seed, settings) for seed in SEEDS]
-            cells.append(f"{mean(scores):.3f} ± {stdev(scores):.3f}")
-            if not settings.get("error_feedback"):
-                size = plan("plaintext", 3, PARAMETERS, settings["bits"]).upload_bytes / 1000
-                curves[dataset].append((size, scores))
-        cells += [kilobytes(scheme, settings["bits"]) for scheme in ("plaintext", "masked", "bfv", "ckks")]
-        rows.append("| " + " | ".join(cells) + " |")
-        sys.stderr.write(rows[-1] + "\n")
+        figures[name(settings)] = {
+            dataset: [auprc(dataset, rounds, seed, settings) for seed in SEEDS] for dataset, rounds in DATASETS.items()
+        }
+        sys.stderr.write(row(settings, figures) + "\n")
+    return figures
+
+
+def row(settings: dict[str, Any], figures: Figures) -> str:
+    scores = figures[name(settings)]
+    cells = [name(settings)]
+    cells += [f"{mean(scores[dataset]):.3f} ± {stdev(scores[dataset]):.3f}" for dataset in DATASETS]
+    cells += [kilobytes(scheme, settings["bits"]) for scheme in ("plaintext", "masked", "bfv", "ckks")]
+    return "| " + " | ".join(cells) + " |"
+
+
+def render(figures: Figures) -> str:
+    """The page."""
+    return TEXT.format(rows="\n".join(row(settings, figures) for settings in SETTINGS), seeds=len(SEEDS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How few bits an update can have.")
+    parser.add_argument("--stored", action="store_true", help="measure nothing; write what is stored")
+    if not parser.parse_args().stored:
+        STORED.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
+    figures: Figures = json.loads(STORED.read_text(encoding="utf-8"))
     with rc_context({"svg.hashsalt": "secure_fl", "svg.fonttype": "none"}):
-        draw(curves).savefig(DOCS / "quantization.svg", metadata={"Date": None})
-    (DOCS / "quantization.md").write_text(TEXT.format(rows="\n".join(rows), seeds=len(SEEDS)), encoding="utf-8")
+        draw(figures).savefig(PICTURE, metadata={"Date": None})
+    PAGE.write_text(render(figures), encoding="utf-8")
 
 
 TEXT = """# How few bits an update can have
 
-`benchmarks/quantization_curve.py` made this page: three banks, the fraud model, {seeds} seeds each (mean ± standard
-deviation); ULB with 5 rounds, simulated transactions with 10. Every scheme returns the same integers, so the AUPRC does
-not depend on it; what a bank sends in a round does. Each seed simulates transactions of its own, which is where the
-spread in that column comes from: compare within a column by its mean.
+`python -m benchmarks.quantization_curve` made this page of [each seed's figures](figures/quantization.json): three
+banks, the fraud model, {seeds} seeds each (mean ± standard deviation); ULB with 5 rounds, simulated transactions with
+10. Every scheme returns the same integers, so the AUPRC does not depend on it; what a bank sends in a round does. Each
+seed simulates transactions of its own, which is where the spread in that column comes from: compare within a column by
+its mean. A kB is 1,000 bytes.
 
 | bits | AUPRC, ULB | AUPRC, simulated | plaintext, kB | masked, kB | bfv, kB | ckks, kB |
 |---|---|---|---|---|---|---|

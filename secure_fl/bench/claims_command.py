@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from secure_fl.bench.claims import CLAIMED_DETECTION, CLAIMED_POSITIVES, COMPARISONS, SEEDS, Claims, run_claims
+from secure_fl.bench.claims import CLAIMED_DETECTION, CLAIMED_POSITIVES, COMPARISONS, SEEDS, Claims
 from secure_fl.bench.claims_intervals import Reduction
 from secure_fl.bench.claims_page import percent, way_text
+from secure_fl.bench.claims_run import run_claims
 from secure_fl.progress import show_progress
 
 
@@ -35,8 +37,8 @@ def run_command(
 
 
 def print_claims(claims: Claims, console: Console | None = None) -> None:
-    """A line for each comparison: the reduction with its 95 % interval, beside the article's figure."""
-    table = Table(title="Reductions, 95 % intervals over seeds", title_justify="left")
+    """A line for each headline comparison: the reduction with its interval, beside the article's figure."""
+    table = Table(title="Reductions over seeds; all intervals hold at once with 95 %", title_justify="left")
     for name in ("what", "of which against which", "reduction", "article"):
         table.add_column(name, overflow="fold")
     for case in claims.cases:
@@ -52,4 +54,4 @@ def print_claims(claims: Claims, console: Console | None = None) -> None:
 
 def _add(table: Table, what: str, which: str, found: Reduction, claimed: float | None) -> None:
     article = "" if claimed is None else f"{100 * claimed:.0f} %: the interval is {found.beside(claimed)}"
-    table.add_row(what, which, percent(found), article)
+    table.add_row(what, which, escape(percent(found)), article)

@@ -6,6 +6,7 @@ Rules: every figure and every verdict on the page is computed from the measureme
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from importlib import resources
 from statistics import median
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 
 from secure_fl.bench import claims_delays
 from secure_fl.bench.claims import CLAIMED_DETECTION, CLAIMED_POSITIVES, COMPARISONS, Claims
-from secure_fl.bench.claims_intervals import Reduction
+from secure_fl.bench.claims_intervals import ERROR, Reduction, seeds_needed
 from secure_fl.bench.claims_stream import LEARNING, WAYS, Detection, Way
 from secure_fl.data import DELAY_DAYS
 
@@ -35,6 +36,11 @@ def render(claims: Claims, picture: str | None) -> str:
         claims=claims,
         stream=claims.stream,
         picture=picture,
+        seeds=_seeds_text(claims.seeds),
+        needed=seeds_needed(claims.comparisons),
+        error=f"{100 * ERROR:.0f} %",
+        confidence=f"{100 * (1 - ERROR):.0f} %",
+        each=f"{100 * (1 - ERROR / claims.comparisons):.2f} %",
         claimed_positives=f"{100 * CLAIMED_POSITIVES:.0f} %",
         claimed_detection=f"{100 * CLAIMED_DETECTION:.0f} %",
         positives=[_positives_row(claims, case.dataset, case.split) for case in claims.cases],
@@ -80,10 +86,20 @@ def way_text(way: Way) -> str:
 
 
 def percent(found: Reduction) -> str:
-    """-12 % [-20, 3]: how much lower, with its interval; or a dash."""
+    """-12 % [-20, 3]: how much lower, with its interval if there is one; or a dash."""
     if not found.defined:
         return "-"
-    return f"{100 * found.share:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+    if not found.bounded:
+        return f"{100 * found.share:.0f} % [no interval]"
+    low, high = (f"{100 * end:.0f}" if math.isfinite(end) else "-" for end in (found.low, found.high))
+    return f"{100 * found.share:.0f} % [{low}, {high}]"
+
+
+def _seeds_text(seeds: Sequence[int]) -> str:
+    """1, 2, 3: "1 to 3"; with gaps, each of them."""
+    if seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
 def _curve(records: Sequence[Detection], last: int) -> tuple[list[int], list[float]]:

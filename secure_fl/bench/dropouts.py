@@ -6,11 +6,13 @@ then open their mask keys and take their pairwise masks off the sum.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from secure_fl.bench.cases import Case, list_cases
+from secure_fl.bench.measured import Clock
 from secure_fl.bench.measuring import cannot_measure
 from secure_fl.bench.subject import SchemeSubject
 from secure_fl.errors import DropoutError
@@ -46,9 +48,9 @@ def sweep_cases(schemes: Sequence[str], sizes: Sequence[tuple[int, int]], bits: 
     return [case for case in list_cases(staged, sizes, bits, 1, peers=False) if cannot_measure(case) is None]
 
 
-def sweep(case: Case) -> list[Dropout]:
+def sweep(case: Case, clock: Clock = time.perf_counter) -> list[Dropout]:
     """From no dropout to one more than the threshold allows, in about `MOST_POINTS` steps."""
-    subject = SchemeSubject(case)
+    subject = SchemeSubject(case, clock=clock)
     allowed = case.banks - subject.plan.threshold
     step = max(1, -(-allowed // (MOST_POINTS - 2)))
     counts = sorted({*range(0, allowed, step), allowed, allowed + 1})

@@ -11,11 +11,12 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from secure_fl.bench.cases import Case, make_updates
-from secure_fl.bench.measured import Measured, Subject, median_round
+from secure_fl.bench.measured import Clock, Measured, Subject, median_round
 from secure_fl.bench.peers import INSTALL, PEERS
 from secure_fl.bench.rows import Row, measured_row
 from secure_fl.bench.subject import SchemeSubject, plan_case
@@ -68,12 +69,12 @@ def measure_here(case: Case) -> Row:
     return measured_row(case, measured, peak_rss_bytes())
 
 
-def make_subject(case: Case) -> Subject:
+def make_subject(case: Case, clock: Clock = time.perf_counter) -> Subject:
     """A scheme or a peer ready to run rounds."""
     if case.peer:
-        subject: Subject = PEERS[case.scheme].subject(case.banks, case.parameters, make_updates(case))
+        subject: Subject = PEERS[case.scheme].subject(make_updates(case), clock)
         return subject
-    return SchemeSubject(case)
+    return SchemeSubject(case, clock=clock)
 
 
 def measure_rounds(case: Case) -> Measured:

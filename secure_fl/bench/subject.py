@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from secure_fl.bench.cases import CLIP, Case, Updates, make_updates
-from secure_fl.bench.measured import Measured, exact_mean
+from secure_fl.bench.measured import Clock, Measured, Stopwatch, exact_mean
 from secure_fl.quantization import Contribution, make_codec
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.budget import Plan
@@ -39,7 +39,8 @@ def case_cohort(plan: Plan, number: int) -> Cohort[Plan]:
 class SchemeSubject:
     """A scheme with its keys made and its banks' updates at hand."""
 
-    def __init__(self, case: Case, updates: Updates | None = None) -> None:
+    def __init__(self, case: Case, updates: Updates | None = None, clock: Clock = time.perf_counter) -> None:
+        self._clock = clock
         self.plan = plan_case(case)
         self.scheme = SCHEMES[case.scheme]
         self.updates = make_updates(case) if updates is None else updates
@@ -56,15 +57,15 @@ class SchemeSubject:
     def measure_round(self, number: int) -> Measured:
         cohort, transcript = self.cohort(number), Transcript()
         clients, client_seconds = self._clients(cohort)
-        outcome = self.run(cohort, clients, transcript)
-        started = time.perf_counter()
-        mean = self.codec.decode(outcome.sum.total, len(outcome.sum.contributors))
-        decode_seconds = time.perf_counter() - started
+        outcome, decode = self.run(cohort, clients, transcript), Stopwatch(self._clock)
+        with decode.running():
+            mean = self.codec.decode(outcome.sum.total, len(outcome.sum.contributors))
+        trustees = [seconds for name, seconds in outcome.party_seconds.items() if name not in clients]
         up, down = transcript.uploads(number), transcript.downloads(number)
         return Measured(
             client_seconds=median(client_seconds[bank] + outcome.party_seconds[bank] for bank in cohort.banks),
             server_seconds=outcome.server_seconds,
-            decode_seconds=decode_seconds + sum(s for name, s in outcome.party_seconds.items() if name not in clients),
+            decode_seconds=decode.seconds + sum(trustees),
             upload_bytes=round(median(up[bank] for bank in cohort.banks)),
             download_bytes=round(median(down[bank] for bank in cohort.banks)),
             stage_bytes=stage_bytes(transcript.deliveries),
@@ -82,7 +83,7 @@ class SchemeSubject:
     ) -> Outcome:
         """The protocol in memory, with something `around` every party. Raises `DropoutError` below the threshold."""
         parties = {name: around(name, p) for name, p in {**clients, **self.deployed.trustees(cohort)}.items()}
-        return run_protocol(cohort, self.deployed.server(cohort), parties, transcript, drop)
+        return run_protocol(cohort, self.deployed.server(cohort), parties, transcript, drop, clock=self._clock)
 
     def client(self, cohort: Cohort[Plan], row: int) -> Party:
         """The client half of one bank, with its values encoded just now."""
@@ -91,12 +92,11 @@ class SchemeSubject:
         return self.deployed.client(cohort, cohort.banks[row], values)
 
     def _clients(self, cohort: Cohort[Plan]) -> tuple[dict[str, Party], dict[str, float]]:
-        clients, seconds = {}, {}
+        clients, watches = {}, {bank: Stopwatch(self._clock) for bank in cohort.banks}
         for row, bank in enumerate(cohort.banks):
-            started = time.perf_counter()
-            clients[bank] = self.client(cohort, row)
-            seconds[bank] = time.perf_counter() - started
-        return clients, seconds
+            with watches[bank].running():
+                clients[bank] = self.client(cohort, row)
+        return clients, {bank: watch.seconds for bank, watch in watches.items()}
 
 
 def stage_bytes(deliveries: list[Delivery]) -> tuple[int, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,8 +107,52 @@ def test_the_table_fits_the_terminal(
 def test_exponents_from_three_sizes_are_in_the_table(
     make_row: Callable[..., Row], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = tuple(make_row(banks=banks, server_seconds=banks**1.5) for banks in (3, 10, 30))
-    print_benchmark(Benchmark(rows, (), "", {"processor": "a test", "cores": "2"}), Console(width=80))
-    out = capsys.readouterr().out
-    assert "3 to 30 banks" in out
-    assert "1.50" in out
+    rows = tuple(
+        make_row(banks=n, client_seconds=n**0.5, server_seconds=n**1.5, upload_bytes=n**2) for n in (3, 10, 30)
+    )
+    print_benchmark(Benchmark(rows, (), "", {"processor": "a test", "cores": "2"}), Console(width=100))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "3 to 30 banks" in line)
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert cells == ["masked 8-bit", "3 to 30 banks", "1,000 parameters", "0.50", "1.50", "2.00"]
+
+
+def test_every_figure_stands_under_its_name(make_row: Callable[..., Row], capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {
+        "client_seconds": 0.011,
+        "server_seconds": 0.022,
+        "decode_seconds": 0.033,
+        "upload_bytes": 44_000,
+        "download_bytes": 55_000,
+        "max_abs_error": 6.6e-6,
+    }
+    row = replace(make_row(**figures), round_seconds_at={"10Mbps": 9.0, "100Mbps": 0.77, "1Gbps": 0.5})
+    print_benchmark(Benchmark((row,), (), "", {"processor": "a test", "cores": "2"}), Console(width=140))
+    lines = [[cell.strip() for cell in re.split("[│┃]", line)] for line in capsys.readouterr().out.splitlines()]
+    (head,) = (line for line in lines if "scheme" in line)
+    (cells,) = (line for line in lines if "masked 8-bit" in line)
+    assert dict(zip(head, cells, strict=True)) == {
+        "": "",
+        "scheme": "masked 8-bit",
+        "client": "11 ms",
+        "server": "22 ms",
+        "decode": "33 ms",
+        "upload": "44.0 kB",
+        "B/param": "44.00",
+        "round": "770 ms",
+        "download": "55.0 kB",
+        "error": "6.6 × 10⁻⁶",
+        "peak memory": "50.0 MB",
+    }
+
+
+def test_vanished_banks_are_shown_with_the_servers_time(
+    benchmark_of_rows: Benchmark, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = replace(benchmark_of_rows.dropouts[0], dropped=1, succeeded=True, server_seconds=0.25, note=None)
+    print_benchmark(replace(benchmark_of_rows, dropouts=(done, *benchmark_of_rows.dropouts)), Console(width=100))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "3 x 1,000" in line]
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    assert cells == [
+        ["masked", "3 x 1,000", "1", "250 ms", "exact sum"],
+        ["masked", "3 x 1,000", "2", "", "refused"],
+    ]

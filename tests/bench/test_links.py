@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secure_fl.bench.links import round_seconds, round_seconds_at
-from secure_fl.bench.measured import Measured, median_round
+from secure_fl.bench.measured import Measured
 
 
 def _measured(client_seconds: float = 0.1, server_seconds: float = 0.2, decode_seconds: float = 0.3) -> Measured:
@@ -26,8 +26,3 @@ def test_the_three_links() -> None:
 def test_without_latency_and_computing_only_bytes_remain() -> None:
     idle = _measured(0, 0, 0)
     assert round_seconds(idle, 1e6, latency=0) == pytest.approx(10.0)
-
-
-def test_the_median_round_takes_each_figure_apart_and_the_largest_error() -> None:
-    rounds = [_measured(c, s) for c, s in ((1, 30), (2, 10), (9, 20))]
-    assert (median_round(rounds).client_seconds, median_round(rounds).server_seconds) == (2, 20)

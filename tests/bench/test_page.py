@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
 from secure_fl.bench.benchmark import Benchmark
 from secure_fl.bench.page import list_sizes, render
+from secure_fl.bench.rows import Row
 
 
 class _Links(HTMLParser):
@@ -57,3 +59,36 @@ def test_the_longest_bar_is_whole(benchmark_of_rows: Benchmark) -> None:
     }
     assert [bar.kind for bar in client.bars] == ["ours", "plain", "peer"]
     assert len(three_banks.missing) == 2
+
+
+def test_every_figure_stands_under_its_name(make_row: Callable[..., Row]) -> None:
+    figures = {
+        "client_seconds": 0.011,
+        "server_seconds": 0.022,
+        "decode_seconds": 0.033,
+        "upload_bytes": 44_000,
+        "download_bytes": 55_000,
+        "max_abs_error": 6.6e-6,
+    }
+    rounds = {"10Mbps": 9.0, "100Mbps": 0.77, "1Gbps": 0.5}
+    row = replace(make_row(**figures), round_seconds_at=rounds)
+    page = render(Benchmark((row,), (), "", {"processor": "a test"}))
+    table = page.partition('<table class="numbers">')[2].partition("</table>")[0]
+    names = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
+    cells = re.findall(r'<th scope="row">(.*?)</th>', table) + re.findall(r"<td>(.*?)</td>", table)
+    assert dict(zip(names, cells, strict=True)) == {
+        "Scheme": "masked 8-bit",
+        "Client": "11 ms",
+        "Server": "22 ms",
+        "Decode": "33 ms",
+        "Upload": "44.0 kB",
+        "Bytes a parameter": "44.00",
+        "Download": "55.0 kB",
+        "Round at 10Mbps": "9 s",
+        "Round at 100Mbps": "770 ms",
+        "Round at 1Gbps": "500 ms",
+        "Largest error": "6.6 × 10⁻⁶",
+        "Peak memory": "50.0 MB",
+    }
+    bars = {chart.title.partition(":")[0]: chart.bars[0].value for chart in list_sizes((row,))[0].charts}
+    assert bars == {"Client": "11 ms", "Server": "22 ms", "Decode": "33 ms", "Upload of one bank": "44.0 kB"}

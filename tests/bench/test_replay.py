@@ -12,6 +12,7 @@ from secure_fl.bench.cases import Case
 from secure_fl.bench.replay import ROUND, peak_server_memory, record, replay
 from secure_fl.bench.subject import SchemeSubject
 from secure_fl.secagg import SCHEMES
+from secure_fl.secagg.protocol import SecureSum, ServerHalf, Stage
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -25,5 +26,18 @@ def test_the_replayed_sum_is_the_mean_of_the_updates(scheme: str) -> None:
     assert np.abs(mean - np.mean(subject.updates, axis=0)).max() < 1e-3
 
 
-def test_the_memory_of_a_process_with_only_the_server_half(tmp_path: Path) -> None:
+def test_the_memory_of_a_process_with_only_the_server_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secure_fl.bench.replay.peak_rss_bytes", lambda: 1)  # in this process
     assert 10_000_000 < peak_server_memory(Case("masked", False, 3, 60, 8), tmp_path) < 500_000_000
+
+
+def test_a_server_half_is_given_each_partys_answers_in_their_order() -> None:
+    heard: list[list[tuple[str, bytes]]] = []
+
+    def server() -> ServerHalf:
+        for name in ("first", "second"):
+            heard.append(sorted((yield Stage(name, {"a": b"", "b": b""}))))
+        return SecureSum(np.zeros(1), frozenset())
+
+    replay(server(), {"a": [b"a1", b"a2"], "b": [b"b1", b"b2"]})
+    assert heard == [[("a", b"a1"), ("b", b"b1")], [("a", b"a2"), ("b", b"b2")]]

@@ -64,7 +64,8 @@ def test_float32_is_nearly_exact() -> None:
     assert row.max_abs_error < 1e-8
 
 
-def test_a_row_from_a_process_of_its_own() -> None:
+def test_a_row_from_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "peak_rss_bytes", lambda: 1)  # in this process
     row = measure_case(_case())
     assert row.status == "measured", row.note
     assert row.peak_rss_bytes is not None
@@ -154,7 +155,7 @@ def test_a_size_that_fits_no_memory_is_refused_before_anything_runs() -> None:
 
 def test_stage_bytes_are_those_of_the_busiest_party_in_both_directions() -> None:
     def delivery(stage: str, sender: str, recipient: str, nbytes: int) -> Delivery:
-        return Delivery(1, stage, sender, recipient, nbytes, "")
+        return Delivery(1, 1, stage, sender, recipient, nbytes, "")
 
     deliveries = [
         delivery("a", "aggregator", "bank-1", 10),

@@ -1,7 +1,7 @@
 """Other libraries' secure sums, each run by its own code and checked against the float64 mean.
 
 This package is the only importer of nvflare and flwr, and each module is imported only to measure its peer, so that
-the rest works without them. A module has `make_subject(banks, parameters, updates) -> Subject`.
+the rest works without them. A module has `make_subject(updates, clock) -> Subject`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Peer:
         except (ImportError, ValueError):
             return False
 
-    def subject(self, banks: int, parameters: int, updates: Any) -> Any:
+    def subject(self, updates: Any, clock: Any) -> Any:
         """A `Subject` over these updates. Raises `ImportError` where the library is missing or another release."""
-        return import_module(f"{__name__}.{self.module}").make_subject(banks, parameters, updates)
+        return import_module(f"{__name__}.{self.module}").make_subject(updates, clock)
 
 
 PEERS: Mapping[str, Peer] = {

@@ -32,7 +32,7 @@ from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECOR
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
-from secure_fl.bench.measured import Measured, exact_mean
+from secure_fl.bench.measured import Clock, Measured, exact_mean
 
 EXAMPLES = 1_000
 """The workflow's default maximum weight, so that its own scaling of updates is 1."""
@@ -42,8 +42,8 @@ RUN = 1
 class MemoryGrid:
     """Carries messages as bytes between the workflow and the clients' mods, and keeps count."""
 
-    def __init__(self, updates: Sequence[NDArray[np.float64]]) -> None:
-        self._updates = updates
+    def __init__(self, updates: Sequence[NDArray[np.float64]], clock: Clock) -> None:
+        self._updates, self._clock = updates, clock
         self._contexts = {node + 1: _context(node + 1) for node in range(len(updates))}
         self.client_seconds: defaultdict[int, float] = defaultdict(float)
         self.upload_bytes: defaultdict[int, int] = defaultdict(int)
@@ -56,9 +56,9 @@ class MemoryGrid:
             node = message.metadata.dst_node_id
             message.metadata.__dict__["_message_id"] = os.urandom(8).hex()  # the SuperLink's part
             asked = message_to_proto(message).SerializeToString()
-            started = time.perf_counter()
+            started = self._clock()
             answered = self._client(node, asked)
-            self.client_seconds[node] += time.perf_counter() - started
+            self.client_seconds[node] += self._clock() - started
             self.download_bytes[node] += len(asked)
             self.upload_bytes[node] += len(answered)
             sizes.append(len(asked) + len(answered))
@@ -78,19 +78,19 @@ class MemoryGrid:
 class FlowerSubject:
     """A server and its clients in one process."""
 
-    def __init__(self, updates: Sequence[NDArray[np.float64]]) -> None:
-        self._updates, self._expected = updates, exact_mean(updates)
+    def __init__(self, updates: Sequence[NDArray[np.float64]], clock: Clock) -> None:
+        self._updates, self._expected, self._clock = updates, exact_mean(updates), clock
         logging.getLogger("flwr").setLevel(logging.CRITICAL)
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN, 0, RUN
 
     def measure_round(self, number: int) -> Measured:
-        grid, banks = MemoryGrid(self._updates), len(self._updates)
+        grid, banks = MemoryGrid(self._updates, self._clock), len(self._updates)
         context = _server_context(grid, banks, number)
         workflow = workflow_module.SecAggPlusWorkflow(num_shares=1.0, reconstruction_threshold=banks // 2 + 1)
-        with _noting_dequantization() as dequantized:
-            started = time.perf_counter()
+        with _noting_dequantization(self._clock) as dequantized:
+            started = self._clock()
             workflow(grid, context)
-            finished = time.perf_counter()
+            finished = self._clock()
         if not dequantized:
             raise RuntimeError("Flower's workflow halted before it had a sum")
         record = context.state.array_records[MAIN_PARAMS_RECORD]
@@ -107,13 +107,13 @@ class FlowerSubject:
 
 
 @contextmanager
-def _noting_dequantization() -> Iterator[list[float]]:
+def _noting_dequantization(clock: Clock) -> Iterator[list[float]]:
     """The time at which the workflow starts to dequantize: where its sum is complete."""
     times: list[float] = []
     original = workflow_module.dequantize
 
     def dequantize(*arguments: Any) -> Any:
-        times.append(time.perf_counter())
+        times.append(clock())
         return original(*arguments)
 
     workflow_module.dequantize = dequantize
@@ -139,5 +139,5 @@ def _context(node: int) -> Any:
     return Context(run_id=RUN, node_id=node, node_config={}, state=RecordDict(), run_config={})
 
 
-def make_subject(banks: int, parameters: int, updates: Sequence[NDArray[np.float64]]) -> FlowerSubject:
-    return FlowerSubject(updates)
+def make_subject(updates: Sequence[NDArray[np.float64]], clock: Clock = time.perf_counter) -> FlowerSubject:
+    return FlowerSubject(updates, clock)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -33,7 +34,7 @@ from nvflare.fuel.sec.security_content_service import SecurityContentService
 from nvflare.fuel.utils import fobs
 from nvflare.lighter.impl.he import HEBuilder
 
-from secure_fl.bench.measured import Measured, Stopwatch, exact_mean
+from secure_fl.bench.measured import Clock, Measured, Stopwatch, exact_mean
 
 FRAUD_MODEL = ((64, 128), (64,), (32, 64), (32,), (1, 32), (1,))
 """The tensors of the fraud model: 10,369 parameters."""
@@ -43,8 +44,8 @@ SERVER = "server"
 class NVFlareSubject:
     """All parties of one federation, with contexts loaded as at the start of a run."""
 
-    def __init__(self, updates: Sequence[NDArray[np.float64]]) -> None:
-        self._updates, self._expected = updates, exact_mean(updates)
+    def __init__(self, updates: Sequence[NDArray[np.float64]], clock: Clock) -> None:
+        self._updates, self._expected, self._clock = updates, exact_mean(updates), clock
         fraud_model = len(updates[0]) == sum(int(np.prod(shape)) for shape in FRAUD_MODEL)
         self._shapes: tuple[tuple[int, ...], ...] = FRAUD_MODEL if fraud_model else ((len(updates[0]),),)
         logging.getLogger("nvflare").setLevel(logging.ERROR)
@@ -58,7 +59,8 @@ class NVFlareSubject:
                 component.handle_event(EventType.START_RUN, _context(SERVER, 0))
 
     def measure_round(self, number: int) -> Measured:
-        clients, server, decode = [Stopwatch() for _ in self._updates], Stopwatch(), Stopwatch()
+        server, decode = Stopwatch(self._clock), Stopwatch(self._clock)
+        clients = [Stopwatch(self._clock) for _ in self._updates]
         aggregator = HEInTimeAccumulateWeightedAggregator(expected_data_kind=DataKind.WEIGHTS)
         aggregator.handle_event(EventType.START_RUN, _context(SERVER, number))
         uploads = []
@@ -125,5 +127,5 @@ def _context(name: str, number: int) -> Any:
     return context
 
 
-def make_subject(banks: int, parameters: int, updates: Sequence[NDArray[np.float64]]) -> NVFlareSubject:
-    return NVFlareSubject(updates)
+def make_subject(updates: Sequence[NDArray[np.float64]], clock: Clock = time.perf_counter) -> NVFlareSubject:
+    return NVFlareSubject(updates, clock)

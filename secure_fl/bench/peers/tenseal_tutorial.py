@@ -6,6 +6,7 @@ holder opens the sum. Counted: encrypting and serializing; loading, adding and s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from statistics import median
 
@@ -13,7 +14,7 @@ import numpy as np
 import tenseal as ts
 from numpy.typing import NDArray
 
-from secure_fl.bench.measured import Measured, Stopwatch, exact_mean
+from secure_fl.bench.measured import Clock, Measured, Stopwatch, exact_mean
 
 SLOTS = 4096
 
@@ -21,15 +22,16 @@ SLOTS = 4096
 class TutorialSubject:
     """Banks, an aggregator with the public context, and a key holder."""
 
-    def __init__(self, updates: Sequence[NDArray[np.float64]]) -> None:
-        self._updates, self._expected = updates, exact_mean(updates)
+    def __init__(self, updates: Sequence[NDArray[np.float64]], clock: Clock) -> None:
+        self._updates, self._expected, self._clock = updates, exact_mean(updates), clock
         self._context = ts.context(ts.SCHEME_TYPE.CKKS, 8192, coeff_mod_bit_sizes=[60, 40, 40, 60])
         self._context.global_scale = 2**40
         self._public = self._context.copy()
         self._public.make_context_public()
 
     def measure_round(self, number: int) -> Measured:
-        clients, server, decode = [Stopwatch() for _ in self._updates], Stopwatch(), Stopwatch()
+        server, decode = Stopwatch(self._clock), Stopwatch(self._clock)
+        clients = [Stopwatch(self._clock) for _ in self._updates]
         total: list[ts.CKKSVector] = []
         uploads = []
         for update, client in zip(self._updates, clients, strict=True):
@@ -63,5 +65,5 @@ class TutorialSubject:
         return np.concatenate([ts.ckks_vector_from(self._context, data).decrypt() for data in opened])
 
 
-def make_subject(banks: int, parameters: int, updates: Sequence[NDArray[np.float64]]) -> TutorialSubject:
-    return TutorialSubject(updates)
+def make_subject(updates: Sequence[NDArray[np.float64]], clock: Clock = time.perf_counter) -> TutorialSubject:
+    return TutorialSubject(updates, clock)
