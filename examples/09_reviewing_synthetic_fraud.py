@@ -7,7 +7,8 @@ Offline: the built-in library stands in for a language model. The same on the co
     secure-fl synthesize --count 6 --built-in
     secure-fl review list
     secure-fl review show ID
-    secure-fl review approve ID --name "..." --reason "..."
+    secure-fl review approve ID --name "..." --reason "..."      # signed with your key
+    secure-fl review log --head HASH                              # is the line noted then still there?
     secure-fl run --dataset simulated --synthetic approved
 """
 
@@ -23,6 +24,7 @@ from secure_fl.synthetic.library import library
 from secure_fl.synthetic.mixing import REAL, Mix, mixed_features, with_synthetic
 from secure_fl.synthetic.patterns import Proposal
 from secure_fl.synthetic.review import print_list, print_log, print_pattern, submit
+from secure_fl.synthetic.reviewers import ReviewerFiles
 from secure_fl.synthetic.store import PatternStore
 
 # A bank's table, and the one point in time that parts training from testing.
@@ -37,7 +39,8 @@ far_apart = gift_cards.pattern.model_copy(update={"countries": ("BE", "TH")})
 proposals.append(Proposal(pattern=far_apart, provenance=gift_cards.provenance))
 
 with TemporaryDirectory() as folder:
-    store = PatternStore(Path(folder) / "patterns")
+    store = PatternStore(Path(folder) / "patterns", ReviewerFiles.in_folder(Path(folder) / "A"))
+    store_of_b = PatternStore(store.folder, ReviewerFiles.in_folder(Path(folder) / "B"))  # the same, opened by B
     rng = np.random.default_rng(1)
     for verdict in submit(store, proposals, RealRows.split(training, rng), rng):
         print(f"{verdict.digest[:12]}  {verdict.reason}")
@@ -48,9 +51,13 @@ with TemporaryDirectory() as folder:
     print()
     print_pattern(store, first, training)
 
-    # People decide, with a name and a reason. What validation rejected cannot be approved.
+    # People decide, with a name, a reason and a signature. What validation rejected cannot be approved.
     store.approve(first, "Reviewer A", "seen last quarter, amounts are right")
-    store.approve(second, "Reviewer B", "plausible")
+    store_of_b.approve(second, "Reviewer B", "plausible")
+    print(f"\nA does not know B's key yet: {store.read().find(second).state}")
+    store.own.trust("Reviewer B", store_of_b.own.signer("Reviewer B").public)
+    print(f"after review trust: {store.read().find(second).state}")
+    before = store.log.path.read_bytes()
     store.reject(second, "Reviewer A", "our limits make this impossible")
     try:
         store.approve(impossible, "Reviewer A", "looks fine to me")
@@ -69,10 +76,11 @@ with TemporaryDirectory() as folder:
     print("test features are those of the real table:", np.array_equal(test.numeric, alone.since(cut).numeric))
     print("so are those of real training rows:", np.array_equal(train.numeric[real], alone.before(cut).numeric))
 
-    # Somebody changes one letter of a decision afterwards. Nothing of the store is used any more.
-    content = store.log.path.read_bytes()
-    store.log.path.write_bytes(content.replace(b"plausible", b"plausibel"))
-    try:
-        store.read()
-    except SyntheticError as error:
-        print(f"\nafter tampering: {str(error).partition(';')[0].replace(folder, '...')}")
+    # Somebody changes one letter of a decision, or takes the rejection away. Nothing of the store is used any more.
+    whole = store.log.path.read_bytes()
+    for name, content in (("changed", whole.replace(b"plausible", b"plausibel")), ("cut", before)):
+        store.log.path.write_bytes(content)
+        try:
+            store.read()
+        except SyntheticError as error:
+            print(f"\n{name}: {str(error).partition(';')[0].replace(folder, '...')}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 review_app = typer.Typer(help="Look at proposed fraud patterns and decide which are trained on.", no_args_is_help=True)
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The first characters of a pattern's digest.")]
 _Store = Annotated[Path | None, typer.Option("--store", help="Folder of the patterns and their log.")]
-_Name = Annotated[str, typer.Option(help="Who decides.")]
+_Name = Annotated[str, typer.Option(help="Who decides: the name of your key.")]
 _Reason = Annotated[str, typer.Option(help="Why, on one line.")]
 
 
@@ -49,14 +49,14 @@ def show(
 
 @review_app.command()
 def approve(pattern: _Id, name: _Name, reason: _Reason, store: _Store = None) -> None:
-    """Let a pattern enter training."""
+    """Let a pattern enter training, signed with your key, which is created on first use."""
     entry = _open_store(store).approve(pattern, name, reason)
     typer.echo(f"approved {entry.pattern[:12]}")
 
 
 @review_app.command()
 def reject(pattern: _Id, name: _Name, reason: _Reason, store: _Store = None) -> None:
-    """Keep a pattern out of training, or take an approval back."""
+    """Keep a pattern out of training, or take every approval of it back."""
     entry = _open_store(store).reject(pattern, name, reason)
     typer.echo(f"rejected {entry.pattern[:12]}")
 
@@ -99,8 +99,58 @@ def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store
 
 
 @review_app.command()
-def log(store: _Store = None) -> None:
-    """Verify the log and the patterns, and print every decision."""
+def log(
+    head: Annotated[str | None, typer.Option(help="Hash of the last line as it was noted earlier.")] = None,
+    store: _Store = None,
+) -> None:
+    """Verify the log, its signatures and the patterns, and print every decision.
+
+    With --head: fail unless the log still has the line with that hash, and say whether it is the last one.
+    """
     from secure_fl.synthetic.review import print_log
 
-    print_log(_open_store(store))
+    print_log(_open_store(store), head)
+
+
+@review_app.command()
+def key(
+    name: Annotated[str, typer.Option(help="Who signs with it; always the same name.")],
+) -> None:
+    """Print the public key that you sign with, for others to trust; it is created if there is none."""
+    from secure_fl.synthetic.reviewers import ReviewerFiles
+    from secure_fl.synthetic.signing import fingerprint
+
+    own = ReviewerFiles.of_user()
+    public = own.signer(name).public
+    typer.echo(f"{public}  {name}  (fingerprint {fingerprint(public)}; private key in {own.key})")
+
+
+@review_app.command()
+def trust(
+    name: Annotated[str | None, typer.Argument(help="The name that this reviewer signs with.")] = None,
+    public_key: Annotated[str | None, typer.Argument(metavar="KEY", help="As review key prints it.")] = None,
+) -> None:
+    """Count what another reviewer approves, or without arguments: list whose approvals count.
+
+    Compare the whole key with its owner, over a channel that whoever may write the store cannot change.
+    """
+    from secure_fl.errors import ConfigurationError
+    from secure_fl.synthetic.reviewers import ReviewerFiles
+    from secure_fl.synthetic.signing import fingerprint
+
+    own = ReviewerFiles.of_user()
+    if name is not None:
+        if public_key is None:
+            raise ConfigurationError(f"no key is given for {name}; add the one that review key prints for its owner")
+        own.trust(name, public_key)
+    for known, public in own.read_trusted().keys.items():
+        typer.echo(f"{public}  {known}  (fingerprint {fingerprint(public)})")
+
+
+@review_app.command()
+def distrust(name: Annotated[str, typer.Argument(help="A name of the list that trust prints.")]) -> None:
+    """Count nothing that a reviewer approved any more, not even what is in the log already."""
+    from secure_fl.synthetic.reviewers import ReviewerFiles
+
+    ReviewerFiles.of_user().distrust(name)
+    typer.echo(f"{name} is trusted no more")

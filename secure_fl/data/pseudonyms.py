@@ -11,13 +11,10 @@ in a file that only its owner may read.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
 import secrets
-import stat
-import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +24,7 @@ from numpy.typing import NDArray
 
 from secure_fl.data.transactions import codes_of
 from secure_fl.errors import ConfigurationError
+from secure_fl.secret_file import create_secret, read_secret
 
 KEY_BYTES = 32
 KEY_VARIABLE = "SECURE_FL_KEY"
@@ -68,9 +66,8 @@ class FederationKey:
         failure = ""
         try:
             if not path.exists():
-                _create(path)
-            _refuse_if_shared(path)
-            text = path.read_text(encoding="ascii", errors="replace").strip()
+                create_secret(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
+            text = read_secret(path, "the federation key").decode("ascii", errors="replace").strip()
         except OSError as error:
             failure = error.strerror or "input/output error"
         if failure:
@@ -116,23 +113,3 @@ def pseudonymize(column: str, values: NDArray[np.object_], key: FederationKey) -
     levels, codes = codes_of(values)
     digests = b"".join(key.digest(column, level) for level in levels)
     return np.frombuffer(digests, dtype=">u8").astype(np.uint64)[codes]
-
-
-def _create(path: Path) -> None:
-    """Write a fresh key so that the file appears complete or not at all; keep the one another process just made."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".federation-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(KEY_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink()
-
-
-def _refuse_if_shared(path: Path) -> None:
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ConfigurationError(f"the federation key {path} is open to other users; run: chmod 600 {path}")

@@ -26,6 +26,7 @@ from secure_fl.report.pictures import Picture
 from secure_fl.report.svg import ACCENT, GREEN, SKY, SOFT, blank, page_style, to_svg
 from secure_fl.synthetic.describing import COLUMNS, Illustration, duration, illustrate, parameters
 from secure_fl.synthetic.fidelity import Fidelity
+from secure_fl.synthetic.signing import fingerprint
 from secure_fl.synthetic.store import Holdings, Kept
 
 _BINS = 24
@@ -41,10 +42,12 @@ class Card:
     """None if the pattern finds no room in the table."""
     picture: Picture | None
     fault: str
+    approvals: str
+    """By whom, if the reader trusts none of them."""
 
 
 def render_review(holdings: Holdings, host: Transactions, fidelity: Fidelity | None = None, source: str = "") -> str:
-    """The page of all pending patterns, and of those that validation rejected with the reason, as text.
+    """The page of all patterns that wait for a decision, of those that validation rejected, and of the log, as text.
 
     host: the table that rows are drawn for; source: what that table is, for the reader. The same store gives the same
     text. Needs matplotlib, which takes a second to import.
@@ -53,31 +56,34 @@ def render_review(holdings: Holdings, host: Transactions, fidelity: Fidelity | N
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(score=wording.score_text, share=wording.share_text, plural=wording.plural)
     template = environment.from_string(package.joinpath("review.html.j2").read_text(encoding="utf-8"))
-    pending = holdings.in_state("pending")
+    waiting = holdings.waiting()
     return template.render(
-        cards=_cards(pending, host),
+        cards=_cards(waiting, holdings, host),
         rejected=holdings.in_state("rejected by validation"),
         approved=len(holdings.in_state("approved")),
-        sources=sorted({kept.label for kept in pending}),
+        sources=sorted({kept.label for kept in waiting}),
         columns=COLUMNS,
         fidelity=fidelity,
         head=holdings.head,
+        lines=[(entry, holdings.signer_of(entry)) for entry in holdings.entries],
+        reviewers=[(name, fingerprint(key)) for name, key in holdings.trusted.keys.items()],
         source=source,
         style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
     )
 
 
-def _cards(pending: Sequence[Kept], host: Transactions) -> list[Card]:
+def _cards(waiting: Sequence[Kept], holdings: Holdings, host: Transactions) -> list[Card]:
     cards = []
     with page_style():
-        for place, kept in enumerate(pending):
+        for place, kept in enumerate(waiting):
             drawn, picture, fault = None, None, ""
             try:
                 drawn = illustrate(kept.proposal.pattern, host)
                 picture = _picture(drawn, f"pattern-{place + 1}")
             except ConfigurationError as error:
                 fault = str(error)
-            cards.append(Card(kept, parameters(kept.proposal.pattern), drawn, picture, fault))
+            approvals = "; ".join(map(holdings.signer_of, kept.approvals))
+            cards.append(Card(kept, parameters(kept.proposal.pattern), drawn, picture, fault, approvals))
     return cards
 
 

@@ -1,7 +1,8 @@
 """Expert review: what `secure-fl review` does. Proposals are validated on their way in, listed, shown and decided.
 
 Rules: text that a language model wrote is printed as plain text (no markup is interpreted), and always with its
-source beside it, so that nobody takes the built-in library for a model's work. Deciding needs a name and a reason.
+source beside it, so that nobody takes the built-in library for a model's work. Deciding needs a name and a reason;
+it is shown with the key that signed it, and whether that key is trusted.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.synthetic.describing import COLUMNS, illustrate, parameters
 from secure_fl.synthetic.leakage import RealRows
 from secure_fl.synthetic.patterns import FraudPattern, Proposal, parse_pattern
-from secure_fl.synthetic.review_log import Entry
+from secure_fl.synthetic.review_line import Entry
+from secure_fl.synthetic.review_log import place_of
 from secure_fl.synthetic.store import Holdings, Kept, PatternStore
 from secure_fl.synthetic.validation import Verdict, validate
 
 ID_LENGTH = 12
 """Characters of a digest that stand for it on the terminal."""
+HASH_LENGTH = 64
 _BARS = " ▁▂▃▄▅▆▇█"
 _BINS = 48
 
@@ -82,10 +85,10 @@ def pattern_json(store: PatternStore, identifier: str) -> str:
 
 
 def print_list(store: PatternStore, every: bool = False, console: Console | None = None) -> None:
-    """Pending patterns, or all of them with their states; readable at 80 columns."""
+    """Patterns that wait for a decision, or all of them, with their states; readable at 80 columns."""
     console = console or Console()
     holdings = store.read()
-    chosen = holdings.kept if every else holdings.in_state("pending")
+    chosen = holdings.kept if every else holdings.waiting()
     if chosen:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for name in ("ID", "state", "pattern", "source"):
@@ -102,11 +105,12 @@ def print_pattern(store: PatternStore, identifier: str, host: Transactions, cons
     host: a table of the simulator whose customers and terminals the rows are drawn for.
     """
     console = console or Console()
-    kept = store.read().find(identifier)
+    holdings = store.read()
+    kept = holdings.find(identifier)
     pattern = kept.proposal.pattern
     console.print(Text(pattern.name, style="bold"))
     console.print(Text(pattern.description))
-    console.print(_standing(kept))
+    console.print(_standing(kept, holdings))
     facts = Table.grid(padding=(0, 2))
     for name, value in parameters(pattern).items():
         facts.add_row(Text(name, style="dim"), Text(value))
@@ -126,21 +130,45 @@ def print_pattern(store: PatternStore, identifier: str, host: Transactions, cons
     console.print(table)
 
 
-def print_log(store: PatternStore, console: Console | None = None) -> None:
-    """Every line of the log, once the whole chain and all files hold, and the hash of the last line."""
+def print_log(store: PatternStore, head: str | None = None, console: Console | None = None) -> None:
+    """Every line of the log, once the chain, all signatures and all files hold, and the hash of the last line.
+
+    head: that hash as it was noted earlier. Raises SyntheticError if the log does not hold, or no longer has that line.
+    """
     console = console or Console()
-    head = store.read().head
+    holdings = store.read()
+    place = None if head is None else place_of(_whole_hash(head), holdings.entries)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("line", "time (UTC)", "who", "what, and why"):
         table.add_column(name, overflow="fold", no_wrap=name in ("line", "time (UTC)"))
-    for entry in store.log.read():
+    for entry in holdings.entries:
         when = datetime.fromisoformat(entry.time).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
         what = f"{entry.action.replace('_', ' ')} {entry.pattern[:ID_LENGTH]}"
         if entry.replaces is not None:
             what += f" in place of {entry.replaces[:ID_LENGTH]}"
-        table.add_row(str(entry.seq + 1), when, Text(entry.reviewer), Text(f"{what}: {entry.reason}"))
+        table.add_row(str(entry.seq + 1), when, Text(holdings.signer_of(entry)), Text(f"{what}: {entry.reason}"))
     console.print(table)
-    console.print(f"the chain holds; hash of the last line: {head}", highlight=False, soft_wrap=True)
+    if place is not None:
+        console.print(_standing_of_head(place, len(holdings.entries)), highlight=False)
+    console.print(
+        f"the chain and all signatures hold; hash of the last line: {holdings.head}", highlight=False, soft_wrap=True
+    )
+
+
+def _whole_hash(head: str) -> str:
+    if len(head) != HASH_LENGTH or not set(head) <= set("0123456789abcdef"):
+        raise ConfigurationError(
+            f"--head takes a whole hash, {HASH_LENGTH} hexadecimal digits; copy it as it was noted"
+        )
+    return head
+
+
+def _standing_of_head(place: int, lines: int) -> str:
+    if place == lines:
+        return "the noted head is the current head"
+    if place == 0:
+        return f"the noted head is that of an empty log; all {lines} lines were added since, and it vouches for none"
+    return f"the noted head is an ancestor: line {place} of {lines}; all up to there is as it was when it was noted"
 
 
 def _others(holdings: Holdings, without: str | None = None) -> list[FraudPattern]:
@@ -165,13 +193,13 @@ def _counts(holdings: Holdings) -> str:
     return ", ".join(counts) or "the store is empty; add patterns with secure-fl synthesize"
 
 
-def _standing(kept: Kept) -> Text:
+def _standing(kept: Kept, holdings: Holdings) -> Text:
     lines = [f"ID {kept.digest}", f"source: {kept.label}"]
     if kept.proposal.provenance.reference is not None:
         lines.append(f"modelled on: {kept.proposal.provenance.reference}")
     if kept.replaces is not None:
         lines.append(f"edited from: {kept.replaces}")
-    lines.append(f"{kept.state}: {kept.last.reason} ({kept.last.reviewer}, {kept.last.time})")
+    lines.append(f"{kept.state}: {kept.last.reason} ({holdings.signer_of(kept.last)}, {kept.last.time})")
     return Text("\n".join(lines))
 
 

@@ -1,13 +1,11 @@
-"""The store of proposals: one file per pattern, and the log that says what was decided about each.
-
-A pattern is pending after `propose`, and then approved or rejected by people, as often as they change their minds.
-An edit is a new pattern with a link to the one that it replaces. What validation rejected stays in the store with
-its reason and can be edited, never approved.
+"""The store of proposals: one file per pattern, and the log that says what was decided about each (`decisions`).
 
 Rules:
 - The log decides, the files only hold what it names: a file is believed if its SHA-256 is the one in the log and its
-  pattern has the digest of its name. A log that does not hold, an act that could not have happened, a file that is
-  gone or changed: each is an error, and nothing of the store is used.
+  pattern has the digest of its name. A log that does not hold, a file that is gone or changed: each is an error, and
+  nothing of the store is used.
+- A pattern is approved if a reviewer whom this reader trusts (`reviewers`) approves it. Approved by others only, it is
+  an "untrusted approval", and not trained on.
 - A file that no line names (a crash came between the two) is nobody's proposal and is ignored.
 """
 
@@ -15,41 +13,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NoReturn, Self
+from typing import Literal, Self
 
 import platformdirs
 from pydantic import ValidationError
 
 from secure_fl.errors import ConfigurationError, SyntheticError
 from secure_fl.files import staged_file
+from secure_fl.synthetic.decisions import Decided, Standing, objection, replay
+from secure_fl.synthetic.last_seen import LastSeen
 from secure_fl.synthetic.patterns import Proposal
-from secure_fl.synthetic.review_log import MACHINE, Act, Action, Entry, ReviewLog, head_of, require_signed
+from secure_fl.synthetic.review_line import MACHINE, Act, Action, Entry, head_of, require_reason
+from secure_fl.synthetic.review_log import ReviewLog
+from secure_fl.synthetic.reviewers import ReviewerFiles, Trusted
+from secure_fl.synthetic.signing import ReviewerKey, fingerprint
 from secure_fl.synthetic.validation import Verdict
 
 STORE_VARIABLE = "SECURE_FL_STORE"
 """Environment variable that overrides where the store lies."""
-State = Literal["pending", "approved", "rejected", "rejected by validation", "edited"]
-"""What the last line about a pattern says; "edited": another pattern took its place."""
+State = Decided | Literal["untrusted approval"]
 _SHORTEST_ID = 4
-_AFTER: dict[Action, State] = {
-    "propose": "pending",
-    "reject_by_validation": "rejected by validation",
-    "approve": "approved",
-    "reject": "rejected",
-    "edit": "pending",
-}
-_BEFORE: dict[Action, frozenset[State | None]] = {
-    "propose": frozenset({None, "rejected by validation"}),
-    "reject_by_validation": frozenset({None}),
-    "approve": frozenset({"pending", "rejected"}),
-    "reject": frozenset({"pending", "approved"}),
-    "edit": frozenset({None}),
-}
-"""States in which a pattern can be for each act; None: not in the store."""
-_EDITABLE: frozenset[State | None] = frozenset({"pending", "approved", "rejected", "rejected by validation"})
 
 
 @dataclass(frozen=True)
@@ -62,6 +48,8 @@ class Kept:
     """The last line about it: who decided, when and why."""
     replaces: str | None = None
     """Digest of the pattern that it was edited from."""
+    approvals: tuple[Entry, ...] = ()
+    """Of each who approves it now, trusted or not."""
 
     @property
     def digest(self) -> str:
@@ -79,19 +67,30 @@ class Holdings:
 
     kept: tuple[Kept, ...]
     """In the order in which they came in."""
-    head: str
-    """Hash of the log's last line, for a report: later changes of the past can be told by it."""
+    entries: tuple[Entry, ...]
+    """All lines of the log."""
+    trusted: Trusted
+    """Whose decisions count."""
+
+    @property
+    def head(self) -> str:
+        """Hash of the log's last line, for a report: later changes of the past can be told by it."""
+        return head_of(self.entries)
 
     def in_state(self, *states: State) -> tuple[Kept, ...]:
         return tuple(kept for kept in self.kept if kept.state in states)
 
+    def waiting(self) -> tuple[Kept, ...]:
+        """What this reader has to decide on: pending, or approved by nobody whom it trusts."""
+        return self.in_state("pending", "untrusted approval")
+
     def approved(self) -> tuple[Proposal, ...]:
-        """What may be trained on: proposals whose last line approves them."""
+        """What may be trained on: proposals that a trusted reviewer approves, and nobody has rejected since."""
         return tuple(kept.proposal for kept in self.in_state("approved"))
 
     def unreviewed(self) -> tuple[Proposal, ...]:
-        """The approved and the pending ones: all that passed validation and that nobody rejected."""
-        return tuple(kept.proposal for kept in self.in_state("approved", "pending"))
+        """The approved and the pending ones, whoever approved: all that passed validation and nobody rejected."""
+        return tuple(kept.proposal for kept in self.in_state("approved", "pending", "untrusted approval"))
 
     def usable(self, *, unreviewed: bool = False, digests: Sequence[str] = ()) -> tuple[Proposal, ...]:
         """What to train on; `digests`: exactly these, in this order, as an earlier run used them.
@@ -102,14 +101,27 @@ class Holdings:
         gone = [digest for digest in digests if digest not in allowed]
         if gone:
             raise ConfigurationError(
-                f"the pattern {gone[0][:12]} may not be trained on (it is unknown or not approved); see secure-fl "
-                "review list --all"
+                f"the pattern {gone[0][:12]} may not be trained on (it is unknown or not approved by a reviewer whose "
+                "key is trusted); see secure-fl review list --all"
+            )
+        if not allowed and self.in_state("untrusted approval"):
+            raise ConfigurationError(
+                "no pattern is approved by a reviewer whose key is trusted; see secure-fl review log, and add keys "
+                "with secure-fl review trust"
             )
         if not allowed:
             raise ConfigurationError(
                 "no pattern is approved; add some with secure-fl synthesize and approve them with secure-fl review"
             )
         return tuple(allowed[digest] for digest in digests or allowed)
+
+    def signer_of(self, entry: Entry) -> str:
+        """Who signed a line with which key, and whether this reader trusts that key in that name; for people."""
+        if entry.key is None:
+            return "validation, unsigned"
+        return f"{entry.reviewer}, key {fingerprint(entry.key)}" + (
+            "" if self.trusted.counts(entry) else ", NOT TRUSTED"
+        )
 
     def find(self, identifier: str) -> Kept:
         """The proposal whose digest starts so. Raises ConfigurationError unless there is exactly one."""
@@ -125,6 +137,8 @@ class PatternStore:
     """A folder with a file per proposal and the log of what was decided."""
 
     folder: Path
+    own: ReviewerFiles = field(default_factory=ReviewerFiles.of_user)
+    """The reader's key, whom it trusts, and what it last saw."""
 
     @classmethod
     def of_user(cls, folder: Path | None = None) -> Self:
@@ -135,7 +149,8 @@ class PatternStore:
 
     @property
     def log(self) -> ReviewLog:
-        return ReviewLog(self.folder / "review.jsonl")
+        path = self.folder / "review.jsonl"
+        return ReviewLog(path, LastSeen(path, self.own.heads))
 
     def read(self) -> Holdings:
         """Everything, verified. Raises SyntheticError if the log or a file does not hold."""
@@ -145,22 +160,17 @@ class PatternStore:
                 "used; restore review.jsonl from a copy, or start a new store with --store"
             )
         entries = self.log.read()
-        states = _replay(entries, self.log.path)
-        first: dict[str, Entry] = {}
-        last: dict[str, Entry] = {}
-        replaces: dict[str, str] = {}
-        for entry in entries:
-            first.setdefault(entry.pattern, entry)
-            last[entry.pattern] = entry
-            if entry.replaces is not None:
-                replaces[entry.pattern] = entry.replaces
-                if entry.action == "edit":
-                    last[entry.replaces] = entry
-        kept = [
-            Kept(self._load(entry), states[digest], last[digest], replaces.get(digest))
-            for digest, entry in first.items()
-        ]
-        return Holdings(tuple(kept), head_of(entries))
+        trusted = self.own.read_trusted()
+        standings = replay(entries, self.log.path)
+        kept = [self._kept(digest, standing, trusted) for digest, standing in standings.items()]
+        return Holdings(tuple(kept), entries, trusted)
+
+    def _kept(self, digest: str, standing: Standing, trusted: Trusted) -> Kept:
+        state: State = standing.decided
+        if state == "approved" and not any(map(trusted.counts, standing.approvals)):
+            state = "untrusted approval"
+        proposal = self._load(digest, standing.file)
+        return Kept(proposal, state, standing.last, standing.replaces, standing.approvals)
 
     def propose(self, proposal: Proposal, verdict: Verdict) -> Entry:
         """Take in a proposal, for review or, if validation rejected it, with the reason why it is not used.
@@ -172,11 +182,15 @@ class PatternStore:
         return self._append(Act(action, proposal.digest, "", MACHINE, verdict.reason), proposal)
 
     def approve(self, identifier: str, reviewer: str, reason: str) -> Entry:
-        """Raises ConfigurationError for what is unknown, rejected by validation, edited or approved already."""
+        """Sign an approval with one's own key, which is created and trusted on first use.
+
+        Raises ConfigurationError for what is unknown, rejected by validation, edited or approved by oneself already,
+        and if the key stands for another name.
+        """
         return self._decide("approve", identifier, reviewer, reason)
 
     def reject(self, identifier: str, reviewer: str, reason: str) -> Entry:
-        """Raises ConfigurationError for what is not pending or approved."""
+        """Sign a rejection. Raises ConfigurationError for what is not pending or approved, and as `approve` does."""
         return self._decide("reject", identifier, reviewer, reason)
 
     def edit(self, identifier: str, proposal: Proposal, verdict: Verdict, reviewer: str, reason: str) -> Entry:
@@ -185,32 +199,34 @@ class PatternStore:
         Where validation rejects it, it is kept with that reason, and the other one stays what it was. Raises
         ConfigurationError if the store has the new one already, or the other one was edited before.
         """
-        require_signed(reviewer, reason)
+        require_reason(reason)
         _require_verdict(proposal, verdict)
         old = self.read().find(identifier)
         if not verdict.accepted:
             reason = verdict.reason
         action: Action = "edit" if verdict.accepted else "reject_by_validation"
-        return self._append(Act(action, proposal.digest, "", reviewer, reason, old.digest), proposal)
+        act = Act(action, proposal.digest, "", reviewer, reason, old.digest)
+        return self._append(act, proposal, self.own.signer(reviewer))
 
     def _decide(self, action: Action, identifier: str, reviewer: str, reason: str) -> Entry:
-        require_signed(reviewer, reason)
+        require_reason(reason)
         kept = self.read().find(identifier)
-        return self._append(Act(action, kept.digest, kept.last.file, reviewer, reason))
+        return self._append(Act(action, kept.digest, "", reviewer, reason), None, self.own.signer(reviewer))
 
-    def _append(self, act: Act, proposal: Proposal | None = None) -> Entry:
+    def _append(self, act: Act, proposal: Proposal | None, key: ReviewerKey | None = None) -> Entry:
         """Write the line, and before it the file of a new proposal, all under the lock of the log."""
 
         def decide(entries: tuple[Entry, ...]) -> Act:
-            objection = _objection(act, _replay(entries, self.log.path))
-            if objection is not None:
-                raise ConfigurationError(objection)
-            known = next((entry.file for entry in entries if entry.pattern == act.pattern), None)
-            if known is not None or proposal is None:
-                return replace(act, file=known or act.file)
-            return replace(act, file=self._keep(proposal))
+            standings = replay(entries, self.log.path)
+            refused = objection(act, None if key is None else key.public, standings)
+            if refused is not None:
+                raise ConfigurationError(refused)
+            known = standings.get(act.pattern)
+            if known is not None:
+                return replace(act, file=known.file)
+            return act if proposal is None else replace(act, file=self._keep(proposal))
 
-        return self.log.append(decide)
+        return self.log.append(decide, key)
 
     def _path(self, digest: str) -> Path:
         return self.folder / f"{digest}.json"
@@ -218,12 +234,12 @@ class PatternStore:
     def _keep(self, proposal: Proposal) -> str:
         """Write the proposal's file; SHA-256 of it."""
         content = (proposal.model_dump_json(indent=1) + "\n").encode("utf-8")
-        with staged_file(self._path(proposal.digest)) as staging:
+        with staged_file(self._path(proposal.digest), "make it writable, or use --store") as staging:
             staging.write_bytes(content)
         return hashlib.sha256(content).hexdigest()
 
-    def _load(self, entry: Entry) -> Proposal:
-        path = self._path(entry.pattern)
+    def _load(self, digest: str, file: str) -> Proposal:
+        path = self._path(digest)
         try:
             content = path.read_bytes()
             proposal = Proposal.model_validate_json(content)
@@ -232,7 +248,7 @@ class PatternStore:
         except ValidationError:
             fault = "is malformed"
         else:
-            if hashlib.sha256(content).hexdigest() == entry.file and proposal.digest == entry.pattern:
+            if hashlib.sha256(content).hexdigest() == file and proposal.digest == digest:
                 return proposal
             fault = "was changed after it was proposed"
         raise SyntheticError(
@@ -244,46 +260,3 @@ class PatternStore:
 def _require_verdict(proposal: Proposal, verdict: Verdict) -> None:
     if verdict.digest != proposal.digest:
         raise ConfigurationError("the verdict is about another pattern; validate the one that is taken in")
-
-
-def _replay(entries: Iterable[Entry], path: Path) -> dict[str, State]:
-    """State of each pattern by its digest. Raises SyntheticError at the first act that could not have happened."""
-    states: dict[str, State] = {}
-    files: dict[str, str] = {}
-    for entry in entries:
-        act = Act(entry.action, entry.pattern, entry.file, entry.reviewer, entry.reason, entry.replaces)
-        other_file = files.setdefault(entry.pattern, entry.file) != entry.file
-        if other_file or _objection(act, states) is not None:
-            _cannot_happen(entry, path)
-        states[entry.pattern] = _AFTER[entry.action]
-        if entry.action == "edit" and entry.replaces is not None:
-            states[entry.replaces] = "edited"
-    return states
-
-
-def _cannot_happen(entry: Entry, path: Path) -> NoReturn:
-    raise SyntheticError(
-        f"line {entry.seq + 1} of the log {path} says what cannot have happened ({entry.action}), so nothing of the "
-        "store is used; restore it from a copy, or start a new store with --store"
-    )
-
-
-def _objection(act: Act, states: dict[str, State]) -> str | None:
-    """Why the act is refused, or None."""
-    state = states.get(act.pattern)
-    short = act.pattern[:12]
-    if state not in _BEFORE[act.action]:
-        standing = "is unknown" if state is None else f"is {state}"
-        return f"the pattern {short} {standing}, so {act.action} is refused; see secure-fl review list --all"
-    if (act.action == "edit") != (act.replaces is not None) and act.action != "reject_by_validation":
-        return f"{act.action} of {short} names a wrong pattern to replace; name one for an edit only"
-    if act.replaces is not None and (act.replaces == act.pattern or states.get(act.replaces) not in _EDITABLE):
-        return f"the pattern {act.replaces[:12]} cannot be edited; edit one that is in the store and not edited yet"
-    if (act.reviewer == MACHINE) != (act.action == "propose" or (_by_machine(act))):
-        return f"{act.action} of {short} is not signed by who may do it; give the name of a person"
-    return None
-
-
-def _by_machine(act: Act) -> bool:
-    """Whether validation alone acted: nobody's edit failed in it."""
-    return act.action == "reject_by_validation" and act.replaces is None

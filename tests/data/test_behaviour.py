@@ -33,6 +33,14 @@ def test_equals_a_slow_loop(rows: list[tuple[int, float, float, bool]]) -> None:
             np.testing.assert_allclose(result.risk[i, column], np.mean(known) if known else 0.0, atol=1e-12)
 
 
+def test_windows_are_of_a_day_a_week_and_thirty_days() -> None:
+    """Payments so many days before the last one; a window does not hold its older end."""
+    ago = np.array([30.0, 29.9, 7.0, 6.9, 1.0, 0.9, 0.0])
+    zeros = np.zeros(len(ago))
+    result = behaviour(zeros.astype(np.int64), (100 - ago) * DAY, zeros, zeros.astype(bool))
+    assert result.count[-1].tolist() == [2.0, 4.0, 6.0]
+
+
 @given(st.lists(ROW, min_size=2, max_size=30), st.integers(1, 29))
 def test_no_row_depends_on_a_later_one(rows: list[tuple[int, float, float, bool]], keep: int) -> None:
     rows = sorted(rows, key=lambda row: row[1])

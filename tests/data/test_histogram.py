@@ -29,6 +29,16 @@ def expected_bin(value: float) -> int:
     return ZERO + (place if value > 0 else -place)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("exponent", [0, 7])
+def test_values_are_taken_to_be_uniform_in_their_bin(sign: int, exponent: int) -> None:
+    values = sign * np.random.default_rng(1).uniform(2.0**exponent, 2.0 ** (exponent + 1), size=(100_000, 1))
+    scale = from_histogram(magnitudes(values).astype(np.float64), 1.0)
+    assert scale.mean[0] == pytest.approx(sign * 1.5 * 2.0**exponent)
+    assert scale.std[0] == pytest.approx(2.0**exponent / math.sqrt(12))
+    assert scale.std[0] == pytest.approx(values.std(), rel=0.01)
+
+
 @given(hnp.arrays(np.float64, st.tuples(st.integers(0, 20), st.integers(1, 5)), elements=VALUES), st.data())
 def test_a_row_more_or_less_changes_the_counts_by_the_root_of_the_features(
     rows: NDArray[np.float64], data: st.DataObject

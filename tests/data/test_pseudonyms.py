@@ -148,3 +148,18 @@ def test_the_environment_names_the_key_file(monkeypatch: pytest.MonkeyPatch, tmp
     assert FederationKey.load_or_create() == FederationKey.load_or_create(tmp_path / "my.key")
     monkeypatch.delenv("SECURE_FL_KEY")
     assert default_key_path().name == "federation.key"
+
+
+def test_a_new_key_reaches_the_disk_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a crash leaves pseudonyms that nobody can make again."""
+    contents: list[bytes] = []
+    original = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced = Path(f"/proc/self/fd/{descriptor}").readlink()
+        contents.extend([synced.read_bytes()] if synced.is_file() else [])
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    FederationKey.load_or_create(tmp_path / "federation.key")
+    assert (tmp_path / "federation.key").read_bytes() in contents

@@ -109,3 +109,13 @@ def test_a_bank_must_be_trainable() -> None:
 
 def test_banks_are_counted_from_1() -> None:
     assert bank_name(0) == "bank-1"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_a_small_and_a_large_customer_each_bank_gets_one(seed: int) -> None:
+    """A customer goes where the middle of its rows lies: two banks are apart whoever comes first."""
+    kinds, rows = np.zeros(10, dtype=np.int8), np.arange(10.0)
+    names = np.array(["small"] + ["large"] * 9, dtype=object)
+    schema = Schema("y", numeric=("x",), identifiers=("who",))
+    table = Transactions(schema, {"x": rows}, {"who": names}, kinds > 0, kinds, rows)
+    assert sorted(map(len, split_among_banks(table, 2, "even", seed=seed))) == [1, 9]

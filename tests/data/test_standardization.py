@@ -61,3 +61,10 @@ def test_no_rows_and_too_large_numbers_are_refused() -> None:
 
 def test_repr_shows_no_sums() -> None:
     assert repr(moments(np.full((1, 1), 8675309.0))) == "Moments(1 features)"
+
+
+def test_whether_a_feature_varies_does_not_depend_on_its_unit() -> None:
+    raw = np.random.default_rng(2).normal(size=(100, 1))
+    for unit in (1e-9, 1.0, 1e9):
+        assert Standardization.from_moments(moments(unit * raw)).std == pytest.approx([unit * raw.std()])
+        assert Standardization.from_moments(moments(np.full((100, 1), unit * 0.1))).std == (0.0,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from secure_fl.data import FederationKey, Simulation, Transactions, concatenate, describe, extract, simulate, time_cut
 from secure_fl.data.transactions import Schema
 from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.synthetic import mixing, sampler
 from secure_fl.synthetic.fidelity import Score, fidelity, public_table
 from secure_fl.synthetic.library import library
 from secure_fl.synthetic.mixing import REAL, FraudDataset, Mix, mixed_features, with_synthetic
+from secure_fl.synthetic.population import population
 
 TABLE = simulate(Simulation(transactions=6_000, fraud_share=0.02, seed=3))
 CUT = time_cut(TABLE, 0.3)
@@ -104,6 +107,18 @@ def test_the_same_seed_gives_the_same_rows() -> None:
     assert not np.array_equal(first.rows.when, other.rows.when)
 
 
+def test_pattern_numbers_come_round_after_the_largest() -> None:
+    """Numbers 4 to 127, and then from 4 again."""
+    proposals = tuple(
+        proposal.model_copy(update={"pattern": proposal.pattern.model_copy(update={"name": f"{letter}{place}"})})
+        for letter in "abcdefghijklmnopqrstu"
+        for place, proposal in enumerate(PATTERNS)
+    )[:125]
+    dataset = with_synthetic(TRAINING, proposals, Mix(share=None, count=125), np.random.default_rng(0))
+    numbers = dataset.rows.pattern[len(TRAINING) :].tolist()
+    assert numbers == [*range(4, 128), 4]
+
+
 def test_a_count_in_place_of_a_share() -> None:
     dataset = with_synthetic(TRAINING, PATTERNS, Mix(share=None, count=3), np.random.default_rng(0))
     assert dataset.synthetic == 3
@@ -158,6 +173,46 @@ def test_a_dataset_of_other_rows_or_of_the_test_period_is_refused() -> None:
     late = with_synthetic(TABLE, PATTERNS, Mix(), np.random.default_rng(0))
     with pytest.raises(DataError, match="not of this table"):
         mixed_features(TABLE, CUT, late, KEY)
+
+
+@pytest.mark.parametrize("late", [0.0, 1.0, 86_400.0])
+def test_one_synthetic_row_at_or_after_the_cut_is_refused_though_the_real_rows_fit(late: float) -> None:
+    dataset = mixed()
+    row = int(np.flatnonzero(dataset.provenance != REAL)[-1])
+
+    def moved(when: float) -> FraudDataset:
+        """Where the first identifier's last synthetic row stands at another time."""
+        time = dataset.rows.when.copy()
+        time[row] = when
+        rows = replace(dataset.rows, when=time, numeric={**dataset.rows.numeric, "time": time})
+        return FraudDataset(rows, dataset.provenance, dataset.digests)
+
+    mixed_features(TABLE, CUT, moved(np.nextafter(CUT, 0.0)), KEY)
+    with pytest.raises(DataError, match="not of this table before the cut"):
+        mixed_features(TABLE, CUT, moved(CUT + late), KEY)
+
+
+def test_rows_that_are_drawn_too_late_are_a_defect_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = sampler.sample_campaigns(PATTERNS[0].pattern, 3, population(TRAINING), np.random.default_rng(0))
+    for seconds, accepted in ((0.0, True), (1.0, False)):
+        time = np.full(3, TRAINING.when.max() + seconds)
+        rows = replace(drawn.rows, when=time, numeric={**drawn.rows.numeric, "time": time})
+        late = replace(drawn, rows=rows)
+        monkeypatch.setattr(mixing, "sample_campaigns", lambda *_, late=late: late)
+        mix = Mix(share=None, count=3)
+        if accepted:
+            with_synthetic(TRAINING, PATTERNS[:1], mix, np.random.default_rng(0))
+        else:
+            with pytest.raises(DataError, match="lies after the training rows"):
+                with_synthetic(TRAINING, PATTERNS[:1], mix, np.random.default_rng(0))
+
+
+def test_which_patterns_get_one_row_more_is_drawn() -> None:
+    more = set()
+    for seed in range(20):
+        dataset = with_synthetic(TRAINING, PATTERNS, Mix(share=None, count=7), np.random.default_rng(seed))
+        more |= {digest for digest, rows in dataset.rows_by_digest.items() if rows == 2}
+    assert len(more) > 3
 
 
 def test_provenance_that_does_not_fit_is_refused() -> None:

@@ -16,6 +16,8 @@ from secure_fl.synthetic.leakage import RealRows
 from secure_fl.synthetic.library import library
 from secure_fl.synthetic.patterns import Proposal, Provenance
 from secure_fl.synthetic.review import edit, pattern_json, print_list, print_log, print_pattern, submit
+from secure_fl.synthetic.reviewers import ReviewerFiles
+from secure_fl.synthetic.signing import fingerprint
 from secure_fl.synthetic.store import PatternStore
 
 REAL = RealRows.simulated()
@@ -40,14 +42,16 @@ def impossible() -> Proposal:
 
 @pytest.fixture(scope="module")
 def submitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = PatternStore(tmp_path_factory.mktemp("review") / "patterns")
+    home = tmp_path_factory.mktemp("review")
+    store = PatternStore(home / "patterns", ReviewerFiles.in_folder(home / "own"))
     submit(store, [library()[0], impossible(), HOSTILE], REAL, RNG(0))
     return store.folder
 
 
 @pytest.fixture
 def store(submitted: Path, tmp_path: Path) -> PatternStore:
-    return PatternStore(Path(shutil.copytree(submitted, tmp_path / "patterns")))
+    own = ReviewerFiles.in_folder(tmp_path / "own")
+    return PatternStore(Path(shutil.copytree(submitted, tmp_path / "patterns")), own)
 
 
 def screen() -> Console:
@@ -59,6 +63,14 @@ def text_of(console: Console) -> str:
     text = console.file.getvalue()
     assert all(len(line) <= 80 for line in text.splitlines() if "hash of the last line" not in line)
     return text
+
+
+def column(text: str, name: str) -> str:
+    """The cells of one column of a table, put together again."""
+    header, *lines = text.splitlines()
+    names = ["line", "time (UTC)", "who", "what, and why", ""]
+    start, end = header.index(name), header.find(names[names.index(name) + 1] or "\n")
+    return " ".join(" ".join(line[start : end if end > 0 else None] for line in lines).split())
 
 
 def test_proposals_come_in_with_their_verdicts(store: PatternStore) -> None:
@@ -102,6 +114,17 @@ def test_the_list_shows_what_is_pending_and_its_source_as_plain_text(store: Patt
     assert impossible().digest[:12] in text_of(console)
 
 
+def test_what_strangers_approved_still_waits_for_this_reader(store: PatternStore, tmp_path: Path) -> None:
+    stranger = PatternStore(store.folder, ReviewerFiles.in_folder(tmp_path / "stranger"))
+    stranger.approve(library()[0].digest, "B. Reviewer", "plausible")
+    seen, by_stranger = screen(), screen()
+    print_list(store, console=seen)
+    print_list(stranger, console=by_stranger)
+    assert "untrusted approval" in text_of(seen)
+    assert library()[0].digest[:12] in text_of(seen)
+    assert library()[0].digest[:12] not in text_of(by_stranger)
+
+
 def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
     console = screen()
     print_list(PatternStore(tmp_path / "nothing"), console=console)
@@ -130,14 +153,33 @@ def test_a_pattern_without_room_is_still_shown(store: PatternStore) -> None:
 def test_the_log_is_shown_once_it_holds(store: PatternStore) -> None:
     store.approve(library()[0].digest, "[red]A[/red]", "seen in [bold]March[/bold]")
     console = screen()
-    print_log(store, console)
+    print_log(store, console=console)
     text = text_of(console)
-    assert f"approve {library()[0].digest[:12]}: seen in [bold]March[/bold]" in " ".join(text.split())
-    assert "[red]A[/red]" in text
-    assert store.log.verify() in text
+    assert f"approve {library()[0].digest[:12]}: seen in [bold]March[/bold]" in column(text, "what, and why")
+    assert f"the chain and all signatures hold; hash of the last line: {store.read().head}" in text
+    assert f"[red]A[/red], key {fingerprint(store.own.signer('[red]A[/red]').public)}" in column(text, "who")
     store.log.path.write_bytes(store.log.path.read_bytes().replace(b"March", b"April"))
     with pytest.raises(SyntheticError, match="line 4"):
-        print_log(store, screen())
+        print_log(store, console=screen())
+
+
+def test_a_noted_head_is_current_or_an_ancestor_or_missed(store: PatternStore) -> None:
+    noted = store.read().head
+    store.approve(library()[0].digest, "A. Reviewer", "plausible")
+    said = {
+        store.read().head: "the noted head is the current head",
+        noted: "the noted head is an ancestor: line 3 of 4",
+        "0" * 64: "all 4 lines were added since, and it vouches for none",
+    }
+    for head, answer in said.items():
+        console = screen()
+        print_log(store, head, console)
+        assert answer in " ".join(text_of(console).split())
+    with pytest.raises(SyntheticError, match="holds no line with the hash 1111"):
+        print_log(store, "1" * 64, screen())
+    for no_hash in (noted[:-1], noted.upper(), noted + "0", ""):
+        with pytest.raises(ConfigurationError, match="whole hash"):
+            print_log(store, no_hash, screen())
 
 
 def test_an_edit_is_validated_again(store: PatternStore, tmp_path: Path) -> None:

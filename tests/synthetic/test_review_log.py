@@ -7,35 +7,49 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secure_fl.errors import ConfigurationError, SyntheticError
-from secure_fl.synthetic.review_log import START, Act, Entry, ReviewLog, require_signed
+from secure_fl.synthetic.last_seen import LastSeen
+from secure_fl.synthetic.review_line import START, Act, Entry, require_name, require_reason
+from secure_fl.synthetic.review_log import ReviewLog, place_of
+from secure_fl.synthetic.signing import ReviewerKey
 
 pytestmark = pytest.mark.slow
+
+
+KEY = ReviewerKey.generate()
+
+
+def log_in(folder: Path, name: str = "review.jsonl") -> ReviewLog:
+    """A log whose reader never saw it before."""
+    heads = folder / f"heads-{len(list(folder.iterdir())) if folder.exists() else 0}"
+    return ReviewLog(folder / name, LastSeen(folder / name, heads))
 
 
 def act(number: int, **changes: str) -> Callable[[tuple[Entry, ...]], Act]:
     fields = {"reviewer": "Ä. Reviewer", "reason": f"reason number {number}", **changes}
     digest = hashlib.sha256(bytes([number])).hexdigest()
-    return lambda _entries: Act("propose", digest, digest, **fields)
+    return lambda _entries: Act("approve", digest, digest, **fields)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    log = ReviewLog(tmp_path_factory.mktemp("log") / "review.jsonl")
+    log = log_in(tmp_path_factory.mktemp("log"))
     for number in range(4):
-        log.append(act(number))
+        log.append(act(number), KEY)
     return log.path.read_bytes()
 
 
 def read(content: bytes, folder: Path) -> tuple[Entry, ...]:
-    log = ReviewLog(folder / "changed.jsonl")
-    log.path.write_bytes(content)
-    return log.read()
+    with TemporaryDirectory(dir=folder) as fresh:
+        log = log_in(Path(fresh), "changed.jsonl")
+        log.path.write_bytes(content)
+        return log.read()
 
 
 def test_the_chain_is_what_anybody_can_recompute(written: bytes) -> None:
@@ -87,13 +101,89 @@ def test_other_bytes_that_mean_the_same_are_detected(written: bytes, tmp_path: P
         read(b"".join(lines), tmp_path)
 
 
-def test_a_line_that_was_written_anew_with_its_hash_breaks_the_next_one(written: bytes, tmp_path: Path) -> None:
+def changed_line(written: bytes, number: int, **changes: object) -> tuple[list[bytes], Entry]:
     lines = written.splitlines(keepends=True)
-    entry = Entry.from_line(lines[1])
+    entry = Entry.from_line(lines[number])
     assert entry is not None
-    lines[1] = entry.model_copy(update={"reason": "another reason"}).to_line()
-    with pytest.raises(SyntheticError, match="line 3 of the log"):
+    return lines, entry.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reason": "another reason"},
+        {"reviewer": "B. Reviewer"},
+        {"action": "reject"},
+        {"pattern": "0" * 64},
+        {"file": "0" * 64},
+        {"replaces": "0" * 64},
+        {"time": "2020-01-01T00:00:00Z"},
+        {"key": ReviewerKey.generate().public},
+        {"key": "f" * 64},
+        {"signature": "0" * 128},
+        {"key": None},
+        {"signature": None},
+        {"key": None, "signature": None},
+        {"reviewer": "secure-fl"},
+        {"reviewer": "secure-fl", "key": None},
+        {"reviewer": "secure-fl", "signature": None},
+    ],
+    ids=str,
+)
+def test_nobody_changes_a_decision_without_its_key_though_the_hashes_hold(
+    written: bytes, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    """Even the last line, which no later hash covers."""
+    lines, entry = changed_line(written, 3, **changes)
+    lines[3] = entry.to_line()
+    with pytest.raises(SyntheticError, match=r"line 4 of the log .* is not signed by"):
         read(b"".join(lines), tmp_path)
+
+
+def test_a_decision_cannot_be_moved_to_another_place_or_log(written: bytes, tmp_path: Path) -> None:
+    entries = read(written, tmp_path)
+    moved = entries[3].model_copy(update={"seq": 1, "previous": entries[0].hash})
+    with pytest.raises(SyntheticError, match=r"line 2 of the log .* is not signed by"):
+        read(entries[0].to_line() + moved.to_line(), tmp_path)
+    other = log_in(tmp_path, "other.jsonl")
+    other.append(act(7), KEY)
+    moved = entries[1].model_copy(update={"previous": other.read()[0].hash})
+    with pytest.raises(SyntheticError, match=r"line 2 of the log .* is not signed by"):
+        read(other.path.read_bytes() + moved.to_line(), tmp_path)
+
+
+def test_who_holds_the_key_can_change_a_line_and_breaks_the_next_one(written: bytes, tmp_path: Path) -> None:
+    lines, entry = changed_line(written, 1, reason="another reason")
+    lines[1] = entry.signed(KEY).to_line()
+    with pytest.raises(SyntheticError, match=r"line 3 of the log .* was changed"):
+        read(b"".join(lines), tmp_path)
+    assert len(read(b"".join(lines[:2]), tmp_path)) == 2  # a log cut there holds: only a noted head shows it
+
+
+@pytest.mark.parametrize("seq", [0, 2, 4, 7])
+def test_a_line_with_another_number_is_no_line_of_the_log_even_if_signed(
+    written: bytes, tmp_path: Path, seq: int
+) -> None:
+    lines, entry = changed_line(written, 3, seq=seq)
+    lines[3] = entry.signed(KEY).to_line()
+    with pytest.raises(SyntheticError, match=r"line 4 of the log .* was changed"):
+        read(b"".join(lines), tmp_path)
+
+
+def test_a_persons_line_without_a_key_is_not_written_for_long(tmp_path: Path) -> None:
+    log = log_in(tmp_path)
+    with pytest.raises(ConfigurationError, match="needs a key"):
+        log.append(act(0))
+    assert log.read() == ()
+
+
+def test_what_validation_wrote_has_no_signature_and_takes_none(tmp_path: Path) -> None:
+    log = log_in(tmp_path)
+    entry = log.append(act(0, reviewer="secure-fl"))
+    assert (entry.key, entry.signature) == (None, None)
+    assert log.read() == (entry,)
+    with pytest.raises(ConfigurationError, match="needs a key"):
+        log.append(act(1, reviewer="secure-fl"), KEY)
 
 
 @given(st.permutations(range(4)), st.sets(st.integers(0, 3)))
@@ -126,41 +216,34 @@ def test_bytes_behind_the_last_line_are_detected(written: bytes, tmp_path: Path,
 
 
 def test_nothing_is_appended_to_a_broken_log(written: bytes, tmp_path: Path) -> None:
-    log = ReviewLog(tmp_path / "review.jsonl")
+    log = log_in(tmp_path)
     log.path.write_bytes(written[:-1])
     with pytest.raises(SyntheticError, match="torn"):
-        log.append(act(9))
+        log.append(act(9), KEY)
     assert log.path.read_bytes() == written[:-1]
 
 
-def test_a_noted_head_shows_a_cut_log_and_a_new_one(written: bytes, tmp_path: Path) -> None:
-    log = ReviewLog(tmp_path / "review.jsonl")
-    assert log.verify() == START
-    log.path.write_bytes(written)
-    head = log.verify()
-    log.append(act(7))
-    assert log.verify(head) != head  # lines may be added
-    lines = written.splitlines(keepends=True)
-    log.path.write_bytes(b"".join(lines[:-1]))
-    with pytest.raises(SyntheticError, match="no longer holds the line"):
-        log.verify(head)
-    log.path.unlink()
-    with pytest.raises(SyntheticError, match="no longer holds the line"):
-        log.verify(head)
+def test_a_noted_head_has_a_place_in_the_log_or_is_missed(written: bytes, tmp_path: Path) -> None:
+    entries = read(written, tmp_path)
+    assert place_of(START, ()) == place_of(START, entries) == 0
+    assert [place_of(entry.hash, entries) for entry in entries] == [1, 2, 3, 4]
+    for shorter in (entries[:-1], ()):
+        with pytest.raises(SyntheticError, match="was cut or rewritten"):
+            place_of(entries[-1].hash, shorter)
 
 
 def test_writers_at_the_same_time_make_one_chain(tmp_path: Path) -> None:
-    log = ReviewLog(tmp_path / "review.jsonl")
+    log = log_in(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: log.append(act(number)), range(40)))
+        list(pool.map(lambda number: log.append(act(number), KEY), range(40)))
     entries = log.read()
     assert [entry.seq for entry in entries] == list(range(40))
     assert {entry.reason for entry in entries} == {f"reason number {number}" for number in range(40)}
 
 
 def test_what_decides_sees_all_earlier_lines_and_may_refuse(tmp_path: Path) -> None:
-    log = ReviewLog(tmp_path / "review.jsonl")
-    log.append(act(0))
+    log = log_in(tmp_path)
+    log.append(act(0), KEY)
 
     def refuse(entries: tuple[Entry, ...]) -> Act:
         raise ConfigurationError(f"{len(entries)} are enough; stop")
@@ -172,16 +255,34 @@ def test_what_decides_sees_all_earlier_lines_and_may_refuse(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["", " ", " a", "a\n", "a\nb", "a\x1b[31m", "\u202ea", "\x00", "x" * 1001])
 def test_names_and_reasons_are_one_plain_line(text: str) -> None:
-    require_signed("A Name", "a reason")
+    require_name("A Name")
+    require_reason("a reason")
     with pytest.raises(ConfigurationError, match="name of the reviewer"):
-        require_signed(text, "a reason")
+        require_name(text)
     with pytest.raises(ConfigurationError, match="the reason"):
-        require_signed("A Name", text)
+        require_reason(text)
+
+
+@pytest.mark.parametrize("text", ["", " a", "a ", "a\n", "a\nb", "x" * 1001])
+@pytest.mark.parametrize("field", ["reviewer", "reason"])
+def test_no_line_holds_a_name_or_reason_of_another_form(tmp_path: Path, field: str, text: str) -> None:
+    """Also where nobody asked for it before."""
+    log = log_in(tmp_path)
+    with pytest.raises(ConfigurationError, match="one plain line"):
+        log.append(act(1, **{field: text}), KEY)
+    assert log.read() == ()
+
+
+def test_names_and_reasons_may_be_as_long_as_is_said() -> None:
+    require_name("x" * 100)
+    require_reason("x" * 1000)
+    with pytest.raises(ConfigurationError, match="1 to 100 printable"):
+        require_name("x" * 101)
 
 
 def test_nobody_signs_as_the_machine() -> None:
     with pytest.raises(ConfigurationError, match="name of a person"):
-        require_signed("secure-fl", "a reason")
+        require_name("secure-fl")
 
 
 @pytest.mark.parametrize(
@@ -193,8 +294,8 @@ def test_what_is_no_line_is_named(tmp_path: Path, line: bytes) -> None:
 
 
 def test_a_log_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    log = ReviewLog(tmp_path)
+    log = ReviewLog(tmp_path, LastSeen(tmp_path, tmp_path / "heads"))
     with pytest.raises(SyntheticError, match="cannot be read"):
         log.read()
     with pytest.raises(SyntheticError, match="cannot be written"):
-        log.append(act(0))
+        log.append(act(0), KEY)

@@ -15,6 +15,8 @@ from secure_fl.synthetic.leakage import RealRows
 from secure_fl.synthetic.library import library
 from secure_fl.synthetic.patterns import Number, Proposal, Provenance
 from secure_fl.synthetic.review import submit
+from secure_fl.synthetic.reviewers import ReviewerFiles
+from secure_fl.synthetic.signing import fingerprint
 from secure_fl.synthetic.store import PatternStore
 
 REAL = RealRows.simulated()
@@ -54,7 +56,8 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> PatternStore:
-    store = PatternStore(tmp_path_factory.mktemp("review"))
+    home = tmp_path_factory.mktemp("review")
+    store = PatternStore(home / "patterns", ReviewerFiles.in_folder(home / "own"))
     gift_cards = library()[5]
     far = gift_cards.pattern.model_copy(update={"countries": ("BE", "TH")})
     once = library()[9].pattern.model_copy(update={"payments": Number(low=1, high=1)})  # no gaps to draw
@@ -64,7 +67,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PatternStore:
         HOSTILE,
         Proposal(pattern=once, provenance=gift_cards.provenance),
     ]
-    submit(store, proposals, REAL, np.random.default_rng(0))
+    submit(store, [*proposals, *library()[2:4]], REAL, np.random.default_rng(0))
+    store.approve(library()[2].digest, "A & B <i>", "plausible")
+    PatternStore(store.folder, ReviewerFiles.in_folder(home / "other")).approve(library()[3].digest, "C", "plausible")
     return store
 
 
@@ -81,7 +86,7 @@ def test_the_page_is_whole_and_loads_nothing(store: PatternStore, page: str) -> 
     assert all(target.startswith("#") and target[1:] in outline.ids for target in outline.loads)
     assert all(target.startswith("#") for target in re.findall(r"url\((.*?)\)", page))
     assert "@import" not in page
-    assert page.count("<svg") == 2 * len(store.read().in_state("pending"))
+    assert page.count("<svg") == 2 * len(store.read().waiting())
     assert "mathdefault" not in page  # how matplotlib writes a tick that nobody worded
     for score in ("0.610", "0.220", "0.310", "0.630"):
         assert score in outline.text
@@ -98,7 +103,7 @@ def test_every_pending_pattern_can_be_decided_from_the_page_and_rejected_ones_ar
     store: PatternStore, page: str
 ) -> None:
     holdings = store.read()
-    for kept in holdings.in_state("pending"):
+    for kept in holdings.waiting():
         assert f"secure-fl review approve {kept.digest[:12]}" in page
     rejected = holdings.in_state("rejected by validation")
     assert rejected
@@ -109,12 +114,26 @@ def test_every_pending_pattern_can_be_decided_from_the_page_and_rejected_ones_ar
     assert holdings.head in page
 
 
+def test_the_log_is_on_the_page_with_its_signers_and_hashes(store: PatternStore, page: str) -> None:
+    outline = Outline(page)
+    holdings = store.read()
+    public = store.own.signer("A & B <i>").public
+    assert f"A & B <i>, key {fingerprint(public)}" in outline.text
+    assert "C, key " in outline.text
+    assert outline.text.count("NOT TRUSTED") == 2  # in the log, and where it waits for a decision
+    assert outline.text.count("validation, unsigned") == 6
+    for entry in holdings.entries:
+        assert entry.hash[:12] in outline.text
+    assert "Approved so far1" in outline.text.replace("\n", "")
+
+
 def test_the_same_store_gives_the_same_page(store: PatternStore, page: str) -> None:
     assert render_review(store.read(), REAL.training, SCORES, "simulated transactions") == page
 
 
 def test_an_empty_store_and_patterns_without_room_have_a_page(store: PatternStore, tmp_path: Path) -> None:
-    assert "0 fraud patterns to review" in render_review(PatternStore(tmp_path).read(), REAL.training)
+    empty = PatternStore(tmp_path, ReviewerFiles.in_folder(tmp_path / "own"))
+    assert "0 fraud patterns to review" in render_review(empty.read(), REAL.training)
     page = render_review(store.read(), REAL.training.take(slice(0, 5)))
     assert "No rows: " in page
     assert "<svg" not in page
