@@ -69,7 +69,7 @@ class Bank:
         """Take over the round's model. Raises `MessageError` where it is not the one that the cohort agreed on."""
         model = read_broadcast(broadcast, cohort.plan, self._model, self._noise)
         if model.digest != cohort.context:
-            raise MessageError(f"{self.name} received another model than its cohort; the round must be repeated")
+            raise MessageError(f"{self.name} received another model than its cohort; make a new attempt")
         self._model = model
 
     def train(self, round_: int) -> Contribution:
@@ -98,7 +98,8 @@ class Bank:
     def settle(self, contribution: Contribution, values: Vector, plan: Plan) -> None:
         """After a round whose sum holds this bank's values: with error feedback, carry over what rounding lost."""
         if self._experiment.error_feedback:
-            self.residual = contribution.update - self.model.codec(plan, self._noise).decode(values, 1).update
+            sent = self.model.codec(plan, self._noise).decode(values, 1).update
+            self.residual = contribution.update - sent * (self.model.mean_examples / contribution.num_examples)
 
     @property
     def model(self) -> GlobalModel:

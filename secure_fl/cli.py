@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ import click
 import typer
 
 from secure_fl.errors import ConfigurationError, SecureFLError
+from secure_fl.ledger_cli import ledger_app
 from secure_fl.review_cli import review_app
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ bench_app = typer.Typer(invoke_without_command=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(data_app, name="data")
 app.add_typer(review_app, name="review")
+app.add_typer(ledger_app, name="ledger")
 
 _INTERRUPTED = 130
-_ATTACKS = "inversion, membership or split-view."
+_interrupts: list[int] = []
+"""Signals that asked to stop."""
+_ATTACKS = "inversion, membership, split-view or audit-epsilon."
 _SCHEMES = "plaintext, additive, masked, ckks or bfv."
 _TRANSACTIONS, _BANKS, _TRAINING, _SYNTHETIC, _PRIVACY, _SUM = (
     "Transactions",
@@ -119,6 +123,10 @@ def run(
     delta: Annotated[
         float | None, typer.Option(help="Well below 1 / rows, such as 1e-5.", rich_help_panel=_PRIVACY)
     ] = None,
+    lifetime_epsilon: Annotated[
+        float | None,
+        typer.Option(help="What all runs on the same rows may spend together.", rich_help_panel=_PRIVACY),
+    ] = None,
     noise_multiplier: Annotated[
         float | None,
         typer.Option(help="The noise, instead of --epsilon, which is then computed.", rich_help_panel=_PRIVACY),
@@ -140,6 +148,9 @@ def run(
     bits: Annotated[str | None, typer.Option(help="4 to 24, or float32.", rich_help_panel=_SUM)] = None,
     threshold: Annotated[
         int | None, typer.Option(help="Fewest banks whose sum is opened.", rich_help_panel=_SUM)
+    ] = None,
+    attempts: Annotated[
+        int | None, typer.Option(help="How often a failed sum is attempted; 3.", rich_help_panel=_SUM)
     ] = None,
     error_feedback: Annotated[
         bool | None, typer.Option("--error-feedback", help="Carry over what rounding took.", rich_help_panel=_SUM)
@@ -195,7 +206,7 @@ def _run(settings: Experiment, target: Path, checkpoint: Checkpoint) -> None:
 
     with staged_directory(target) as staging, _unfinished(checkpoint, target):
         with show_progress() as progress:
-            result = run_federation(settings, progress, checkpoint)
+            result = run_federation(settings, _heeding_interrupts(progress), checkpoint)
         write_run(result, staging, checkpoint)
     checkpoint.remove()
     print_summary(result, target)
@@ -207,14 +218,8 @@ def _unfinished(checkpoint: Checkpoint, target: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if checkpoint.can_resume:
+        if checkpoint.worth_keeping:
             typer.echo(f"what was reached is kept; go on with secure-fl run --resume {target}", err=True)
-        elif checkpoint.worth_keeping:
-            typer.echo(
-                f"no round was finished, but budget was spent: {checkpoint.folder} has the ledgers; remove it to start "
-                "again",
-                err=True,
-            )
         else:
             checkpoint.remove()
         raise
@@ -308,8 +313,11 @@ def attack(
         float | None, typer.Option(help="Inversion: differential privacy in the victim's step.")
     ] = None,
     epsilons: Annotated[str | None, typer.Option(help="Membership: budgets.  [default: inf,3,1]")] = None,
-    models: Annotated[int | None, typer.Option(help="Membership: federations a budget.  [default: 32]")] = None,
+    models: Annotated[int | None, typer.Option(help="Membership: federations a pool.  [default: 10]")] = None,
+    pools: Annotated[int | None, typer.Option(help="Membership: pools of records.  [default: 6]")] = None,
     rows: Annotated[int | None, typer.Option(help="Membership: training rows of a bank.  [default: 200]")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Audit: the promise to test.  [default: 3]")] = None,
+    runs: Annotated[int | None, typer.Option(help="Audit: trainings on canaries.  [default: 12]")] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats the choice of victims.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page, with rebuilt rows.")] = None,
@@ -330,7 +338,10 @@ def attack(
         noise_multiplier=noise_multiplier,
         epsilons=None if epsilons is None else tuple(_numbers(epsilons, "--epsilons", float)),
         models=models,
+        pools=pools,
         rows=rows,
+        epsilon=epsilon,
+        runs=runs,
         seed=seed,
     )
 
@@ -442,7 +453,10 @@ def main() -> None:
     """The `secure-fl` command."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    _interrupts.clear()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         status = app(arguments, standalone_mode=False) or 0
         if status == _INTERRUPTED:  # typer turns Ctrl-C into this status
@@ -473,7 +487,23 @@ def _command_of(error: click.UsageError) -> str:
 
 
 def _interrupt(signum: int, frame: object) -> None:
+    _interrupts.append(signum)
     raise KeyboardInterrupt
+
+
+def _heeding_interrupts(progress: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Progress that ends the work after a signal whose exception was lost.
+
+    A signal arrives between any two steps of the interpreter. Where these belong to a finalizer or a callback from C,
+    Python prints the exception and goes on.
+    """
+
+    def show(what: str, done: int, total: int) -> None:
+        if _interrupts:
+            raise KeyboardInterrupt
+        progress(what, done, total)
+
+    return show
 
 
 if __name__ == "__main__":

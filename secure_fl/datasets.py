@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class BankData:
     test: RawFeatures
     provenance: NDArray[np.int64] | None = None
     """Of each training row: -1 for a real one, else the place of its pattern in `SyntheticFraud.patterns`."""
+    table: Transactions | None = None
+    """The real training rows as they came, under differential privacy: its ledgers recognise them."""
 
     def __repr__(self) -> str:
         return f"BankData({self.name!r}, {len(self.train)} + {len(self.test)} rows)"
@@ -126,6 +128,8 @@ def open_dataset(experiment: Experiment) -> Dataset:
         else:
             features = extract(part, key)  # the whole table at once, so that test rows see their past
             banks.append(BankData(name, features.before(cut), features.since(cut)))
+        if experiment.private:
+            banks[-1] = replace(banks[-1], table=part.before(cut))
     secret = experiment.dataset not in BUILT_IN and bool(transactions.schema.texts)
     return Dataset(tuple(banks), key, key.check_value() if secret else None, source, synthetic)
 

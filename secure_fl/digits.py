@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, TrainingError
 
 FRACTION_BITS = 70
 CAPACITY_BITS = 160
@@ -61,8 +61,16 @@ class IntegerCodec:
         return np.concatenate([to_digits(integer, _INTEGER_BITS, self.bits) for integer in shifted])
 
     def decode(self, total: NDArray[np.int64], contributors: int) -> NDArray[np.int64]:
-        """The sum of the vectors of `contributors` banks, int64 [count]."""
+        """The sum of the vectors of `contributors` banks, int64 [count].
+
+        Raises `TrainingError` for one that they cannot have: digits beyond their base, which schemes do not see.
+        """
         sums = [from_digits(digits, self.bits) for digits in total.reshape(self.count, -1)]
+        if max(sums) >= contributors << _INTEGER_BITS:
+            raise TrainingError(
+                "a sum of the banks' integers is larger than all of them together can say; one of them sends wrong "
+                "digits, so find out which before you go on"
+            )
         return np.array(sums, dtype=np.int64) - contributors * _INTEGER_OFFSET
 
 

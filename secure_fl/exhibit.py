@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from secure_fl.quantization import Codec, Contribution
+from secure_fl.quantization import Codec, FloatVector
 from secure_fl.results import Exhibit
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message, open_message
@@ -43,15 +45,24 @@ class Overheard:
         return open_message(self._cohort, answer, recipient=AGGREGATOR, sender=self.bank)
 
 
-def make_exhibit(scheme: Scheme, plan: Plan, codec: Codec, contribution: Contribution, overheard: Overheard) -> Exhibit:
-    """The exhibit of one upload. Empty where the bank dropped out before it sent one."""
+def without_the_update(exhibit: Exhibit) -> Exhibit:
+    """The exhibit of an update that only the noise in a sum protects: what the bank computed is left out.
+
+    So is a message from which the aggregator reads it: that holds one share of the noise, which protects little.
+    """
+    message = b"" if exhibit.aggregator_reads is not None else exhibit.message
+    return replace(exhibit, update=np.empty(0, dtype=np.float32), message=message, aggregator_reads=None)
+
+
+def make_exhibit(scheme: Scheme, plan: Plan, codec: Codec, update: FloatVector, overheard: Overheard) -> Exhibit:
+    """The exhibit of one upload, which held this weighted update. Empty where the bank dropped out before."""
     payload, reads = overheard.payload, None
     if scheme.read_upload is not None and payload:
         mean = codec.decode(scheme.read_upload(plan, payload), 1)
         reads = mean.update[:SHOWN_VALUES].astype(np.float32)
     return Exhibit(
         bank=overheard.bank,
-        update=contribution.update[:SHOWN_VALUES].astype(np.float32),
+        update=update[:SHOWN_VALUES].astype(np.float32),
         message=bytes(payload[:SHOWN_BYTES]),
         message_bytes=len(overheard.answer),
         aggregator_reads=reads,

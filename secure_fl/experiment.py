@@ -27,6 +27,7 @@ from pydantic import (
 from secure_fl.accounting import LEAST_NOISE, require_delta
 from secure_fl.errors import ConfigurationError
 from secure_fl.quantization import CLIP_RANGE
+from secure_fl.secagg.attempts import ATTEMPTS
 from secure_fl.secagg.budget import FLOAT32, MAX_BANKS, MAX_BITS, MIN_BANKS, MIN_BITS
 from secure_fl.secagg.schemes import SCHEMES
 
@@ -119,6 +120,8 @@ class Experiment(BaseModel):
     epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """What all rounds together may spend; the noise follows from it."""
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    lifetime_epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """What all runs on a bank's rows together may spend, at this run's delta; what goes beyond is refused."""
     noise_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Instead of `epsilon`: the noise, whose epsilon is then computed."""
     mechanism: Literal["dp-sgd", "distributed"] = "dp-sgd"
@@ -133,6 +136,8 @@ class Experiment(BaseModel):
     bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
     threshold: int | None = None
     """The fewest banks whose sum is opened; None: a majority."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
+    """How often the sum of a round is attempted; each time with fresh keys, without banks that were to blame."""
     error_feedback: bool = False
     """Banks carry over to the next round what quantization took from their update."""
     downlink: Literal["weights", "sum"] = "weights"
@@ -206,6 +211,8 @@ class Experiment(BaseModel):
                 raise ConfigurationError("a delta alone promises nothing; add --epsilon E or --noise-multiplier S")
             if self.mechanism != "dp-sgd":
                 raise ConfigurationError("distributed noise needs a size; add --epsilon E or --noise-multiplier S")
+            if self.lifetime_epsilon is not None:
+                raise ConfigurationError("a limit for life limits no run without noise; add --epsilon E --delta D")
             return
         if self.epsilon is not None and self.noise_multiplier is not None:
             raise ConfigurationError("epsilon and noise_multiplier decide each other; give one of them")
@@ -246,7 +253,7 @@ class Experiment(BaseModel):
             for name, private in PRIVATE_TRAINING.items()
             if self.private_rows and name != "rounds" and getattr(self, name) == private
         }
-        nothing = {"epsilon": None, "delta": None, "noise_multiplier": None}
+        nothing = {"epsilon": None, "delta": None, "noise_multiplier": None, "lifetime_epsilon": None}
         return self.model_copy(update=nothing | usual)
 
     def _check_columns(self) -> None:

@@ -13,9 +13,11 @@ Decentralized Data", AISTATS 2017. Here every bank takes part in every round, un
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -31,15 +33,19 @@ from secure_fl.data import (
 )
 from secure_fl.datasets import Dataset, open_dataset
 from secure_fl.distributed import clipped_to_norm
-from secure_fl.exhibit import Overheard, make_exhibit
+from secure_fl.errors import ProtocolError, TrainingError
+from secure_fl.exhibit import Overheard, make_exhibit, without_the_update
 from secure_fl.experiment import Experiment
 from secure_fl.global_model import GlobalModel, LastSum
+from secure_fl.lifetime import LedgerStore
 from secure_fl.metrics import Scores, require_both_classes
-from secure_fl.privacy import FederationPrivacy, distributed_noise_multiplier
+from secure_fl.privacy import FederationPrivacy, Lifetime, distributed_noise_multiplier
 from secure_fl.quantization import CLIP_RANGE, Contribution, FloatVector, MeanUpdate, make_codec, next_clip
 from secure_fl.results import Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.round_zero import agree_on_statistics, private_length
-from secure_fl.secagg.protocol import Outcome, Transcript, Values
+from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, reason
 from secure_fl.training import evaluate, initial_weights, usable_device
 
 Progress = Callable[[str, int, int], None]
@@ -61,11 +67,13 @@ def run_federation(
 
     progress("transactions", 0, 1)
     dataset = open_dataset(experiment)
-    before = checkpoint.load() if checkpoint is not None and checkpoint.resume else None
-    if checkpoint is not None and before is None:
+    require_both_classes(np.concatenate([bank.test.fraud for bank in dataset.banks]))
+    if checkpoint is not None and not checkpoint.resume:
         checkpoint.start(dataset.resolved(experiment))
-    ledgers = (checkpoint.banks, before is not None) if checkpoint is not None else (None, False)
-    privacy = FederationPrivacy.open(experiment, aggregation.noise, dataset, *ledgers)
+    before = checkpoint.load() if checkpoint is not None and checkpoint.can_resume else None
+    lifetime = Lifetime(LedgerStore.of_user(), secrets.token_hex(16) if checkpoint is None else checkpoint.run)
+    folder, resume = (None, False) if checkpoint is None else (checkpoint.banks, checkpoint.resume)
+    privacy = FederationPrivacy.open(experiment, aggregation.noise, dataset, folder, resume, lifetime)
     banks = tuple(
         Bank(data, number, experiment, privacy.rows.get(data.name), aggregation.noise)
         for number, data in enumerate(dataset.banks, start=1)
@@ -83,21 +91,23 @@ def run_federation(
         bank.adopt(schema)
         bank.residual = None if before is None else before.residuals[bank.name]
     test = _pooled_test(dataset, schema)
-    require_both_classes(test.fraud)
     progress("transactions", 1, 1)
 
     broadcast = model.to_bytes()
     for number in range(len(rounds) + 1, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
-        privacy.charge(number, model.digest)
-        done = run_round(aggregation, banks, model, broadcast, number)
+        charge = partial(privacy.charge, number, model.digest)
+        done = run_round(aggregation, banks, model, broadcast, number, charge)
         model = model.updated(done.mean, next_clip(done.mean.update, model.clip, done.clipped_fraction))
         broadcast = (
             done.last_sum.to_bytes(aggregation.plan, model) if experiment.downlink == "sum" else model.to_bytes()
         )
         scores = evaluate(model.weights, test)
-        rounds.append(_record(done, scores, aggregation.transcript, privacy.epsilon))
-        exhibit = done.exhibit if number == 1 else exhibit
+        record, shown = _record(done, scores, aggregation.transcript, privacy.epsilon), done.exhibit
+        if privacy.sums is not None:  # only the sum protects banks: what tells one of them, or the noise, is left out
+            record, shown = replace(record, max_abs_error=None), without_the_update(shown)
+        rounds.append(record)
+        exhibit = shown if number == 1 else exhibit
         if checkpoint is not None:
             residuals = {bank.name: bank.residual for bank in banks}
             deliveries = tuple(aggregation.transcript.deliveries)
@@ -133,6 +143,8 @@ class RoundOutcome:
     mean: MeanUpdate
     contributors: tuple[str, ...]
     dropped: tuple[str, ...]
+    attempts: int
+    refused: Mapping[str, str]
     max_abs_error: float
     clipped_fraction: float | None
     seconds: Seconds
@@ -140,41 +152,57 @@ class RoundOutcome:
 
 
 def run_round(
-    aggregation: SecureAggregation, banks: tuple[Bank, ...], model: GlobalModel, broadcast: bytes, number: int
+    aggregation: SecureAggregation,
+    banks: tuple[Bank, ...],
+    model: GlobalModel,
+    broadcast: bytes,
+    number: int,
+    charge: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> RoundOutcome:
-    """One round of FedAvg with a secure sum; `broadcast` is how the model reaches the banks."""
+    """One round of FedAvg with a secure sum; `broadcast` is how the model reaches the banks.
+
+    `charge`: called before each attempt at a sum, whose noise, if it has any, is drawn anew.
+    """
     codec = model.codec(aggregation.plan, aggregation.noise)
     cohort = aggregation.cohort(number, codec.length, context=model.digest)
     received = aggregation.broadcast(cohort, broadcast)
 
-    started = time.perf_counter()
-    contributions = {}
-    for bank in banks:
-        bank.receive(cohort, received[bank.name])
-        contributions[bank.name] = bank.train(number)
-    train_seconds = time.perf_counter() - started
+    started = clock()
+    contributions, absent = _train(banks, cohort, received)
+    train_seconds = clock() - started
 
+    speaking = next((b.name for b in banks if b.name not in {*aggregation.dropping(number), *absent}), banks[0].name)
     values: dict[str, Values] = {}
     encode_seconds: dict[str, float] = {}
-    for bank in banks:
-        started = time.perf_counter()
-        values[bank.name] = bank.encode(contributions[bank.name], cohort.plan, number)
-        encode_seconds[bank.name] = time.perf_counter() - started
-    clients = {name: aggregation.client(cohort, name, vector) for name, vector in values.items()}
-    speaking = [name for name in clients if name not in aggregation.dropping(number)] or list(clients)
-    overheard = Overheard(clients[speaking[0]], cohort, speaking[0], aggregation.scheme.input_stage)
-    clients[speaking[0]] = overheard
-    outcome = aggregation.sum(cohort, clients)
+    overheard: list[Overheard] = []
 
-    started = time.perf_counter()
+    def clients(attempt: Cohort[Plan]) -> dict[str, Party]:
+        charge()
+        halves: dict[str, Party] = {}
+        for bank in banks:
+            if bank.name in contributions:
+                started = clock()
+                values[bank.name] = bank.encode(contributions[bank.name], attempt.plan, number)
+                encode_seconds[bank.name] = clock() - started
+                halves[bank.name] = aggregation.client(attempt, bank.name, values[bank.name])
+        overheard.append(Overheard(halves[speaking], attempt, speaking, aggregation.scheme.input_stage))
+        return halves | {speaking: overheard[-1]}
+
+    done = aggregation.sum(cohort, clients, absent, clock)
+    outcome = done.outcome
+
+    started = clock()
     mean = codec.decode(outcome.sum.total, len(outcome.sum.contributors))
-    decode_seconds = time.perf_counter() - started
+    decode_seconds = clock() - started
     contributors = tuple(name for name in cohort.banks if name in outcome.sum.contributors)
     for bank in banks:
         if bank.name in contributors:
             bank.settle(contributions[bank.name], values[bank.name], cohort.plan)
     summed = [contributions[name] for name in contributors]
-    exact = exact_mean(summed) if aggregation.noise is None else mean_within_norm(summed, model.clip)
+    noisy = aggregation.noise is not None
+    exact = mean_within_norm(summed, model.clip) if noisy else exact_mean(summed, model.mean_examples)
+    shown = contributions[speaking].update if noisy else contributions[speaking].weighted(model.mean_examples)
     values_sent = len(contributors) * len(model.weights)
     return RoundOutcome(
         number=number,
@@ -182,17 +210,38 @@ def run_round(
         mean=mean,
         contributors=contributors,
         dropped=tuple(name for name in cohort.banks if name not in contributors),
+        attempts=done.attempts,
+        refused=done.refused,
         max_abs_error=float(np.abs(mean.update - exact).max()),
         clipped_fraction=None if mean.clipped is None else mean.clipped / values_sent,
         seconds=_seconds(train_seconds, encode_seconds, outcome, decode_seconds),
-        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, contributions[overheard.bank], overheard),
+        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, shown, overheard[-1]),
     )
 
 
-def exact_mean(contributions: list[Contribution]) -> FloatVector:
-    """The float64 mean weighted by number of examples: what the secure sum is compared with."""
-    weights = [c.num_examples for c in contributions]
-    mean: FloatVector = np.average([c.update for c in contributions], axis=0, weights=weights)
+def _train(
+    banks: tuple[Bank, ...], cohort: Cohort[Plan], received: Mapping[str, memoryview]
+) -> tuple[dict[str, Contribution], dict[str, str]]:
+    """What the banks contribute; and those that cannot take part in the round, each with the reason.
+
+    Raises the first bank's own error where fewer than the threshold can.
+    """
+    contributions: dict[str, Contribution] = {}
+    errors: dict[str, ProtocolError | TrainingError] = {}
+    for bank in banks:
+        try:
+            bank.receive(cohort, received[bank.name])
+            contributions[bank.name] = bank.train(cohort.round)
+        except (ProtocolError, TrainingError) as error:
+            errors[bank.name] = error
+    if len(contributions) < cohort.plan.threshold:
+        raise next(iter(errors.values()))
+    return contributions, {bank: reason(error) for bank, error in errors.items()}
+
+
+def exact_mean(contributions: list[Contribution], mean_examples: float) -> FloatVector:
+    """What the secure sum is compared with, in float64: the mean of the weighted updates."""
+    mean: FloatVector = np.mean([c.weighted(mean_examples) for c in contributions], axis=0)
     return mean
 
 
@@ -229,6 +278,8 @@ def _record(done: RoundOutcome, scores: Scores, transcript: Transcript, epsilon:
         round=done.number,
         contributors=done.contributors,
         dropped=done.dropped,
+        attempts=done.attempts,
+        refused=done.refused,
         auprc=scores.auprc,
         roc_auc=scores.roc_auc,
         upload_bytes={name: uploads[name] for name in banks if name in uploads},

@@ -8,6 +8,7 @@ always sends weights.
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from secure_fl.distributed import NoisyCodec
 from secure_fl.errors import MessageError, TrainingError
-from secure_fl.quantization import Codec, MeanUpdate, Vector, make_codec
+from secure_fl.quantization import CLIP_RANGE, Codec, MeanUpdate, Vector, make_codec
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.packing import pack_bits, unpack_bits
 
@@ -81,10 +82,21 @@ def read_broadcast(
         raise MessageError("a broadcast model is truncated; ask for it again")
     kind, clip, mean_examples = _SETTINGS.unpack_from(data)
     body = data[_SETTINGS.size :]
+    if not (CLIP_RANGE[0] <= clip <= CLIP_RANGE[1] and 0 < mean_examples < math.inf):
+        raise MessageError(
+            "a broadcast model has a clip range or a mean number of rows that cannot be; ask for it again"
+        )
     if kind == _WEIGHTS and len(body) % 4 == 0:
-        return GlobalModel(np.frombuffer(body, dtype="<f4"), clip, mean_examples)
+        model = GlobalModel(np.frombuffer(body, dtype="<f4"), clip, mean_examples)
+        if model.codec(plan, noise).length != plan.parameters or not np.isfinite(model.weights).all():
+            raise MessageError(
+                "a broadcast model has another size than the plan, or no finite weights; ask for it again"
+            )
+        return model
     if kind == _SUM and previous is not None and len(body) > _CONTRIBUTORS.size:
         (contributors,) = _CONTRIBUTORS.unpack_from(body)
+        if not 1 <= contributors <= plan.banks:
+            raise MessageError(f"a broadcast sum is said to be of {contributors} banks; ask for the whole weights")
         total = unpack_bits(body[_CONTRIBUTORS.size :], plan.field_bits, plan.parameters)
         return previous.updated(previous.codec(plan, noise).decode(total, contributors), clip)
     raise MessageError("a broadcast model cannot be read by this bank; ask for the whole weights")

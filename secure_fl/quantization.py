@@ -1,13 +1,21 @@
 """Model updates <-> the vectors that a secure sum can add.
 
-A bank's contribution is one vector with three parts:
+A bank's contribution is one vector with two parts:
 
-    [ its update x its number of examples / the mean number of examples | number of examples | clipped values ]
+    [ its update x its number of examples / the mean number of examples | clipped values ]
 
 The first part is quantized: clipped to [-clip, clip], scaled to [0, 2**bits - 1] and rounded up or down at random so
-that the expectation is exact (stochastic rounding; Alistarh et al., "QSGD", NeurIPS 2017). The counts travel as
-digits in base 2**bits, which add up like every other field. So the sum gives the mean weighted by number of
-examples (FedAvg) while nobody learns any bank's number of examples or how much of its update was clipped.
+that the expectation is exact (stochastic rounding; Alistarh et al., "QSGD", NeurIPS 2017). The count of clipped values
+travels as digits in base 2**bits, which add up like every other field.
+
+The mean number of examples is agreed on once, in round 0. No later sum holds any number of examples: the totals of two
+rounds with different contributors would differ by one bank's number. So the sum divided by the number of contributors
+is the mean weighted by number of examples (FedAvg) where all banks contribute. Where some are missing it is that mean
+times one factor, their mean number of examples over that of all banks: the same direction, a slightly longer or shorter
+step.
+
+What one bank says is not checked, beyond what is impossible: it can send any update within the clip range, and have the
+range doubled by claiming that it clipped.
 
 The clip range is public, because all banks must use the same: it follows the means of earlier rounds (`next_clip`).
 """
@@ -43,6 +51,10 @@ class Contribution:
     """New minus old weights, [parameters]."""
     num_examples: int = field(repr=False)
 
+    def weighted(self, mean_examples: float) -> FloatVector:
+        """The update times its weight, the number of examples over the mean number of all banks: what is summed."""
+        return self.update * (self.num_examples / mean_examples)
+
 
 @dataclass(frozen=True)
 class MeanUpdate:
@@ -50,8 +62,6 @@ class MeanUpdate:
 
     update: FloatVector
     """Mean weighted by number of examples, [parameters]."""
-    num_examples: int | None
-    """None where no number of examples travels."""
     clipped: int | None
     """Values that were clipped, over all contributors; None where no such count travels."""
     step: float | None
@@ -90,7 +100,7 @@ class QuantizedCodec:
 
     @property
     def length(self) -> int:
-        return self.parameters + 2 * digits_for(COUNT_BITS, self.bits)
+        return self.parameters + digits_for(COUNT_BITS, self.bits)
 
     @property
     def unit(self) -> float:
@@ -106,41 +116,41 @@ class QuantizedCodec:
         scaled += rng.random(len(scaled), dtype=np.float32)
         quantized = scaled.astype(np.int64)  # cuts off what is behind the point: the floor, as nothing is negative
         np.minimum(quantized, 2**self.bits - 1, out=quantized)
-        counts = [to_digits(count, COUNT_BITS, self.bits) for count in (contribution.num_examples, clipped)]
-        return np.concatenate([quantized, *counts])
+        return np.concatenate([quantized, to_digits(clipped, COUNT_BITS, self.bits)])
 
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
         integers = total.astype(np.int64)
-        num_examples, clipped = _counts(integers[self.parameters :], self.bits)
-        weight = _total_weight(num_examples, self.mean_examples)
-        weighted_sum = integers[: self.parameters].astype(np.float64)
-        weighted_sum *= self.unit
-        weighted_sum -= contributors * self.clip
-        return MeanUpdate(weighted_sum / weight, num_examples, clipped, step=self.unit * contributors / weight)
+        clipped = from_digits(integers[self.parameters :], self.bits)
+        if clipped > contributors * self.parameters:
+            raise TrainingError(
+                f"the banks say that they clipped {clipped} of {contributors * self.parameters} values; one of them "
+                "sends a wrong count, so find out which before you go on"
+            )
+        mean = integers[: self.parameters].astype(np.float64)
+        mean *= self.unit / contributors
+        mean -= self.clip
+        return MeanUpdate(mean, clipped, step=self.unit)
 
 
 @dataclass(frozen=True)
 class Float32Codec:
-    """No quantization: float32 values, with the count as float32 digits in base 256."""
+    """No quantization: float32 values."""
 
     parameters: int
     mean_examples: float
 
     @property
     def length(self) -> int:
-        return self.parameters + digits_for(COUNT_BITS, 8)
+        return self.parameters
 
     def encode(self, contribution: Contribution, rng: np.random.Generator) -> NDArray[np.float32]:
         weighted = _weighted(contribution, self.mean_examples)
         if np.abs(weighted).max() > np.finfo(np.float32).max:
             raise TrainingError("an update is too large for float32: local training diverged; lower the learning rate")
-        count = to_digits(contribution.num_examples, COUNT_BITS, 8)
-        return np.concatenate([weighted, count]).astype(np.float32)
+        return weighted.astype(np.float32)
 
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
-        num_examples = from_digits(np.rint(total[self.parameters :]).astype(np.int64), 8)
-        weight = _total_weight(num_examples, self.mean_examples)
-        return MeanUpdate(total[: self.parameters] / weight, num_examples, clipped=0, step=None)
+        return MeanUpdate(total / contributors, clipped=0, step=None)
 
 
 def make_codec(parameters: int, bits: int | None, clip: float, mean_examples: float) -> Codec:
@@ -164,18 +174,7 @@ def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None) ->
     return RANGE_MARGIN * largest if largest > 0 else clip
 
 
-def _counts(digits: NDArray[np.int64], bits: int) -> tuple[int, int]:
-    examples, clipped = digits.reshape(2, -1)
-    return from_digits(examples, bits), from_digits(clipped, bits)
-
-
 def _weighted(contribution: Contribution, mean_examples: float) -> FloatVector:
     if not np.isfinite(contribution.update).all():
         raise TrainingError("an update is not finite: local training diverged; lower the learning rate")
-    return contribution.update * (contribution.num_examples / mean_examples)
-
-
-def _total_weight(num_examples: int, mean_examples: float) -> float:
-    if num_examples <= 0:
-        raise TrainingError("the contributors have no examples; check the data of the banks")
-    return num_examples / mean_examples
+    return contribution.weighted(mean_examples)

@@ -65,12 +65,17 @@ class RoundRecord:
     round: int
     contributors: tuple[str, ...]
     dropped: tuple[str, ...]
+    attempts: int
+    """How often the sum was attempted."""
+    refused: Mapping[str, str]
+    """Banks that sent something wrong or refused to go on, each with the reason; in the sum where it came too late."""
     auprc: float
     roc_auc: float
     upload_bytes: Mapping[str, int]
     download_bytes: Mapping[str, int]
-    max_abs_error: float
-    """Largest |secure mean - float64 weighted mean of the updates before quantization|."""
+    max_abs_error: float | None
+    """Largest |secure mean - float64 weighted mean of the updates before quantization|; None where it would tell
+    something of the noise that protects them."""
     quantization_step: float | None
     """What one unit of the integer sum means in the mean update; None for float32."""
     clipped_fraction: float | None
@@ -110,6 +115,12 @@ class Privacy:
     not_covered: tuple[str, ...]
     notes: tuple[str, ...]
     """What a reader should know of this very run."""
+    lifetime_epsilon: Mapping[str, float] = field(default_factory=dict)
+    """By bank: what all runs on its rows have spent together, as far as its ledgers go back, at this run's delta."""
+    ledger: Mapping[str, Any] | None = None
+    """How far the ledgers for life had come: their entries, and the hash of the last one."""
+    withheld: tuple[str, ...] = ()
+    """What other runs show and this one does not, and why."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ class Exhibit:
 
     bank: str
     update: NDArray[np.float32] = field(repr=False)
-    """The first values of the bank's own update, [<= 1024]."""
+    """The first values of the update that the bank sent, times its weight, [<= 1024]; none where they are withheld."""
     message: bytes = field(repr=False)
     """The first bytes of the payload that the aggregator received for them."""
     message_bytes: int

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from secure_fl.metrics import Scores
+from secure_fl.report import wording
 from secure_fl.results import Result
 from secure_fl.secagg.budget import Plan
 
@@ -25,6 +26,8 @@ def print_summary(result: Result, directory: Path) -> None:
         f"aggregator {last.seconds.server * 1000:.1f} ms",
         highlight=False,
     )
+    for line in wording.troubles(result):
+        console.print(line, highlight=False, markup=False)
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}", highlight=False)
     if result.synthetic is not None:
@@ -41,6 +44,9 @@ def print_summary(result: Result, directory: Path) -> None:
             "baselines are trained without",
             highlight=False,
         )
+        if p.lifetime_epsilon:
+            bank, spent = max(p.lifetime_epsilon.items(), key=lambda item: item[1])
+            console.print(f"all runs on the rows of {bank} together: epsilon {spent:.3f} for life", highlight=False)
         for note in p.notes:
             console.print(f"note: {note}", highlight=False)
     console.print(f"data: {result.data['source']}", highlight=False)
@@ -51,8 +57,20 @@ def print_plan(plan: Plan) -> None:
     """One line a figure."""
     table = Table.grid(padding=(0, 2))
     for name, value in plan.derived().items():
-        table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+        said = _SAID.get(name, name.replace("_", " "))
+        table.add_row(said, f"{value:,}" if isinstance(value, int) else _NOBODY if value is None else str(value))
     Console().print(table)
+
+
+_SAID = {
+    "may_vanish": "banks that may vanish",
+    "may_collude_curious": "banks that may collude with a curious aggregator",
+    "may_collude_lying": "banks that may collude with a lying aggregator",
+    "failure_probability": "failure probability of a sum",
+    "failure_probability_repeated": "the same, one ciphertext in place of all",
+    "sums_of_a_key": "sums of one key with 2^-20 in all",
+}
+_NOBODY = "it alone reads updates"
 
 
 def _scores(result: Result) -> Table:

@@ -9,7 +9,7 @@ import pytest
 
 from secure_fl import Experiment
 from secure_fl.aggregation import SecureAggregation
-from secure_fl.errors import DropoutError, MessageError, RequestError
+from secure_fl.errors import DropoutError, RequestError
 
 Small = Callable[..., Experiment]
 SCHEMES = ("plaintext", "ckks")
@@ -27,7 +27,7 @@ def test_sums_are_exact_in_every_round_and_length(scheme: str, small: Small) -> 
         cohort = aggregation.cohort(round_, length)
         values = integers(aggregation, length)
         clients = {name: aggregation.client(cohort, name, vector) for name, vector in values.items()}
-        total = aggregation.sum(cohort, clients).sum.total
+        total = aggregation.attempt(cohort, clients).sum.total
         assert total.tolist() == np.sum(list(values.values()), axis=0).tolist()
 
 
@@ -37,8 +37,9 @@ def test_an_upload_for_another_model_is_refused(scheme: str, small: Small) -> No
     stale, current = (aggregation.cohort(1, 50, context=model) for model in (b"old model", b"new model"))
     clients = {name: aggregation.client(current, name, vector) for name, vector in integers(aggregation).items()}
     clients["bank-2"] = aggregation.client(stale, "bank-2", integers(aggregation)["bank-2"])
-    with pytest.raises(MessageError, match="another cohort, plan or model"):
-        aggregation.sum(current, clients)
+    outcome = aggregation.attempt(current, clients)
+    assert outcome.sum.contributors == {"bank-1", "bank-3"}
+    assert "another cohort, plan or model" in outcome.refused["bank-2"]
 
 
 def test_a_broadcast_reaches_every_bank_and_the_transcript(small: Small) -> None:
@@ -59,11 +60,11 @@ def test_banks_vanish_in_their_round_only(small: Small) -> None:
     for round_, contributors in ((0, 3), (1, 2)):
         cohort = aggregation.cohort(round_, 50)
         clients = {name: aggregation.client(cohort, name, vector) for name, vector in integers(aggregation).items()}
-        assert len(aggregation.sum(cohort, clients).sum.contributors) == contributors
+        assert len(aggregation.attempt(cohort, clients).sum.contributors) == contributors
     cohort = aggregation.cohort(2, 50)
     clients = {name: aggregation.client(cohort, name, vector) for name, vector in integers(aggregation).items()}
     with pytest.raises(DropoutError, match="only 1 of 3 banks"):
-        aggregation.sum(cohort, clients)
+        aggregation.attempt(cohort, clients)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,9 @@ def test_banks_vanish_in_their_round_only(small: Small) -> None:
 def test_what_cannot_work_is_refused_before_anything_runs(small: Small, settings: dict[str, object]) -> None:
     with pytest.raises(RequestError, match=";"):
         SecureAggregation(small(**settings), longest=10_369)
+
+
+def test_every_federation_has_a_session_of_its_own_and_all_its_cohorts_carry_it(small: Small) -> None:
+    one, other = (SecureAggregation(small(scheme="masked"), longest=50) for _ in range(2))
+    assert one.cohort(0, 20).session == one.cohort(3, 50, b"model").session
+    assert one.cohort(1, 50).session != other.cohort(1, 50).session

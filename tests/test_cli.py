@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from secure_fl import federation
 from secure_fl.cli import main
+from secure_fl.training import evaluate as evaluate_model
 
 SMALL = ("--transactions", "12000", "--fraud-share", "0.03", "--rounds", "2")
 DISTRIBUTED = (*SMALL, "--mechanism", "distributed", "--delta", "1e-5")
@@ -45,15 +50,19 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     """`secure-fl ARGUMENTS`, in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECURE_FL_KEY", str(tmp_path / "federation.key"))
+    life = tmp_path.with_name(f"{tmp_path.name}-life")
+    monkeypatch.setenv("SECURE_FL_LEDGERS", str(life / "store"))
+    monkeypatch.setenv("SECURE_FL_LEDGER_NOTES", str(life / "notes"))
 
     def call(*arguments: str | Path) -> Done:
         monkeypatch.setattr(sys, "argv", ["secure-fl", *map(str, arguments)])
-        previous = signal.getsignal(signal.SIGTERM)
+        previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             with pytest.raises(SystemExit) as stop:
                 main()
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
         captured = capsys.readouterr()
         return Done(int(stop.value.code or 0), captured.out, captured.err)
 
@@ -82,7 +91,7 @@ def test_a_run_leaves_its_files_and_nothing_else(finished: Path) -> None:
 
 def test_the_transcript_has_sizes_and_digests_and_no_payload(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "transcript.jsonl").read_text().splitlines()]
-    assert {tuple(line) for line in lines} == {("round", "stage", "sender", "recipient", "bytes", "sha256")}
+    assert {tuple(line) for line in lines} == {("round", "attempt", "stage", "sender", "recipient", "bytes", "sha256")}
     metrics = json.loads((finished / "metrics.json").read_text())
     for record in metrics["rounds"]:
         sent = [m for m in lines if m["round"] == record["round"] and m["recipient"] == "aggregator"]
@@ -160,6 +169,10 @@ def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
         (("run", *DISTRIBUTED, "--epsilon", "1e-9"), "overflows"),
         (("run", *DISTRIBUTED, "--noise-multiplier", "1", "--max-update-norm", "0"), "max_update_norm"),
         (("run", "--resume", "absent"), "no unfinished run"),
+        (("run", "--lifetime-epsilon", "3"), "limits no run without noise"),
+        (("run", "--lifetime-epsilon", "0", "--epsilon", "3", "--delta", "1e-5"), "lifetime_epsilon"),
+        (("ledger", "--delta", "0"), "delta of 0"),
+        (("ledger", "show", "--noted", "absent"), "no note of the ledgers"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(command: Command, arguments: tuple[str, ...], says: str) -> None:
@@ -199,12 +212,22 @@ def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pyte
     assert "4929" not in done.err + done.out
 
 
+def _as_from_a_terminal() -> None:
+    """Tests that run in the background of a shell have SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_its_state_and_nothing_else(tmp_path: Path, how: signal.Signals) -> None:
     arguments = [sys.executable, "-m", "secure_fl", "run", "--rounds", "1000", "--transactions", "12000"]
     process = subprocess.Popen(
-        [*arguments, "--fraud-share", "0.03"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*arguments, "--fraud-share", "0.03"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_as_from_a_terminal,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -218,6 +241,35 @@ def test_an_interrupted_run_leaves_its_state_and_nothing_else(tmp_path: Path, ho
     assert "--resume" in err, "two rounds are worth keeping"
     (state,) = (tmp_path / "runs").iterdir()
     assert state.suffix == ".unfinished"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_whose_exception_is_lost_ends_the_run_all_the_same(
+    command: Command, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    """Python drops what is raised in a finalizer: that was a lost Ctrl-C."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(how)
+
+    original = evaluate_model
+
+    def evaluate(*arguments: Any) -> Any:
+        with warnings.catch_warnings():
+            Finalized()
+        return original(*arguments)
+
+    previous = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    monkeypatch.setattr(federation, "evaluate", evaluate)
+    try:
+        done = command("run", *SMALL, "--scheme", "plaintext", "--rounds", "50", "--out", "one")
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (done.status, "interrupted" in done.error) == (130, True)
+    assert "rounds 1/50" not in done.err
 
 
 def test_plan_prints_what_a_sum_costs(command: Command) -> None:
@@ -302,3 +354,67 @@ def test_a_stopped_run_goes_on_with_its_own_settings_only(command: Command, monk
     assert command("run", "--resume", "one").status == 0
     assert {path.name for path in Path().iterdir()} == {"one"}
     assert [r["round"] for r in json.loads(Path("one/metrics.json").read_text())["rounds"]] == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_before_its_first_round_goes_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Budget is spent then. Nobody is told to delete what says so."""
+
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(federation, "run_round", stop)
+        first = command("run", *PRIVATE, "--out", "one")
+    assert (first.status, "--resume one" in first.err) == (130, True)
+    refused = command("run", *PRIVATE, "--out", "one")
+    assert (refused.status, "--resume one, or choose another --out" in refused.error) == (2, True)
+    assert not any(word in first.err + refused.err for word in ("remove", "delete"))
+    assert command("run", "--resume", "one").status == 0
+    metrics = json.loads(Path("one/metrics.json").read_text())
+    spent = {bank["bank"]: bank["epsilon"] for bank in metrics["privacy"]["banks"]}
+    assert metrics["privacy"]["lifetime_epsilon"] == spent, "nothing was released twice"
+
+
+@pytest.mark.slow
+def test_the_ledger_shows_what_two_runs_spent_and_what_is_left(command: Command) -> None:
+    limit = ("--lifetime-epsilon", "40")
+    for folder in ("one", "two"):
+        done = command("run", *PRIVATE, *limit, "--out", folder)
+        assert done.status == 0
+    assert "for life" in done.out
+    assert "All runs on the rows of" in Path("two/report.html").read_text()
+    metrics = json.loads(Path("two/metrics.json").read_text())["privacy"]
+    shown = json.loads(command("ledger", "show", "--json").out)
+    assert shown == json.loads(command("ledger", "--json").out)
+    assert {row["bank"]: row["epsilon"] for row in shown["banks"]} == metrics["lifetime_epsilon"]
+    assert all(row["left"] == 40 - row["epsilon"] for row in shown["banks"])
+    assert [(row["runs"], row["releases"], row["unit"]) for row in shown["banks"]] == [(2, 6, "row")] * 3
+    assert shown["ledger"] == metrics["ledger"]
+    assert "bank-3" in command("ledger").out
+    assert command("ledger", "--noted", "one").status == command("ledger", "--noted", "two").status == 0
+    refused = command("run", *PRIVATE, "--lifetime-epsilon", "1", "--out", "three")
+    assert (refused.status, "for life, beyond its 1" in refused.error) == (2, True)
+    assert {path.name for path in Path().iterdir()} == {"one", "two"}
+
+    store = Path(shown["store"])
+    shutil.rmtree(store)
+    shutil.rmtree(store.with_name("notes"))
+    assert command("ledger").status == 0, "nothing but the note in the results knows of what is gone"
+    noticed = command("ledger", "--noted", "two")
+    assert (noticed.status, "older copy" in noticed.error) == (2, True)
+
+
+def test_no_advice_is_to_delete_a_ledger_or_an_unfinished_run() -> None:
+    """In whatever the package says, and in what it tells its users to read."""
+    root = Path(__file__).parents[1]
+    files = [*root.glob("secure_fl/**/*.py"), *root.glob("docs/*.md"), *root.glob("examples/*.py"), root / "README.md"]
+    advice = re.compile(
+        r"\b(remove|delete|erase|rm -r)\b[^.;\"]{0,40}(ledger|that folder|the folder|\.unfinished|to start again)"
+        r"|count the old one as spent|start the run again",
+        re.IGNORECASE,
+    )
+    found = {str(path.relative_to(root)): m[0] for path in files if (m := advice.search(path.read_text()))}
+    assert found == {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from secure_fl import Experiment
-from secure_fl.data import FederationKey, Simulation, simulate, write_simulated
+from secure_fl.data import FederationKey, Simulation, Split, describe, simulate, write_simulated
+from secure_fl.data.simulator import SCHEMA
 from secure_fl.datasets import Dataset, open_dataset
 from secure_fl.errors import ConfigurationError, DataError
 
@@ -62,10 +63,39 @@ def test_simulated_banks_repeat_on_every_machine(small: Small, key_file: Path) -
     assert not key_file.exists()
 
 
-def test_banks_are_named_and_share_one_cut_in_time(small: Small) -> None:
-    dataset = open_dataset(small(banks=4))
+@pytest.mark.parametrize("split", get_args(Split))
+def test_banks_are_named_and_share_one_cut_in_time_however_they_are_split(small: Small, split: Split) -> None:
+    """The cut is that of all rows together: of the banks' tests, not one row is older than a row trained on."""
+    experiment = small(transactions=20_000, banks=4, split=split, alpha=5.0, seed=2)
+    dataset = open_dataset(experiment)
     assert [bank.name for bank in dataset.banks] == ["bank-1", "bank-2", "bank-3", "bank-4"]
     assert max(bank.train.when.max() for bank in dataset.banks) < min(bank.test.when.min() for bank in dataset.banks)
+    tested = sum(len(bank.test) for bank in dataset.banks)
+    assert tested == pytest.approx(0.3 * experiment.transactions, abs=2)
+    shares = [len(bank.test) / (len(bank.test) + len(bank.train)) for bank in dataset.banks]
+    assert len(set(shares)) > 1  # a cut for each bank would give all of them the same
+
+
+def test_rows_of_a_file_in_any_order_are_cut_in_time(
+    table: Path, tmp_path: Path, from_file: Callable[..., Experiment]
+) -> None:
+    header, *lines = table.read_text().splitlines()
+    shuffled = tmp_path / "shuffled.csv"
+    shuffled.write_text("\n".join([header, *np.random.default_rng(0).permutation(np.array(lines)).tolist()]) + "\n")
+    dataset = open_dataset(from_file(dataset=str(shuffled)))
+    assert max(bank.train.when.max() for bank in dataset.banks) < min(bank.test.when.min() for bank in dataset.banks)
+    for bank in dataset.banks:
+        assert np.all(np.diff(bank.train.when) >= 0)
+        assert np.all(np.diff(bank.test.when) >= 0)
+
+
+def test_test_rows_see_the_past_that_was_trained_on(small: Small) -> None:
+    """Whoever pays right after the cut was counted before it: features are of the whole table, cut afterwards."""
+    dataset = open_dataset(small())
+    column = list(describe(SCHEMA)).index("customer: count 30 d")
+    for bank in dataset.banks:
+        first = bank.test.when < bank.test.when.min() + 3_600
+        assert np.expm1(bank.test.numeric[first, column]).mean() > 5
 
 
 def test_the_summary_adds_up(small: Small) -> None:

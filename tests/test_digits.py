@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secure_fl.digits import FRACTION_BITS, FixedPointCodec, IntegerCodec, digits_for, from_digits, to_digits
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, TrainingError
 
 BITS = st.integers(4, 24)
 RESOLUTION = Fraction(1, 2**FRACTION_BITS)
@@ -101,3 +101,11 @@ def test_an_integer_out_of_range_is_refused(value: int) -> None:
 def test_a_short_vector_takes_the_fields_that_its_length_says() -> None:
     assert IntegerCodec(count=7, bits=16).length == 7 * 3
     assert IntegerCodec(count=1, bits=24).length == 2
+
+
+@pytest.mark.parametrize(("bits", "ring_bits"), [(13, 24), (16, 32), (8, 16)])
+def test_digits_that_no_banks_can_have_sent_are_refused(bits: int, ring_bits: int) -> None:
+    """Masks hide digits beyond their base; an int64 does not hold what these stand for."""
+    codec = IntegerCodec(2, bits)
+    with pytest.raises(TrainingError, match="one of them sends wrong digits"):
+        codec.decode(np.full(codec.length, 2**ring_bits - 1, dtype=np.int64), contributors=9)

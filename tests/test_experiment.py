@@ -45,6 +45,7 @@ EVERYTHING: dict[str, Any] = {
     "scheme": "plaintext",
     "bits": 12,
     "threshold": 4,
+    "attempts": 5,
     "initial_clip": 0.1 + 0.2,
     "error_feedback": True,
     "downlink": "sum",
@@ -57,6 +58,7 @@ DISTRIBUTED: dict[str, Any] = {
     "noise_multiplier": 0.1 + 0.2,
     "delta": 1e-6,
     "max_update_norm": 0.25,
+    "lifetime_epsilon": 9.0,
 }
 FULL = [EVERYTHING, PRIVATE, DISTRIBUTED]
 """Together every setting, none at its default; some exclude each other."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from secure_fl.digits import to_digits
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.quantization import Contribution, Float32Codec, MeanUpdate, QuantizedCodec, make_codec, next_clip
 
@@ -19,9 +20,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 PARAMETERS = 7
 
 
-def exact_mean(contributions: list[Contribution]) -> NDArray[np.float64]:
-    total = sum(c.num_examples for c in contributions)
-    mean: NDArray[np.float64] = np.sum([c.update * (c.num_examples / total) for c in contributions], axis=0)
+def exact_mean(contributions: list[Contribution], mean_examples: float) -> NDArray[np.float64]:
+    weighted = [c.update * (c.num_examples / mean_examples) for c in contributions]
+    mean: NDArray[np.float64] = np.sum(weighted, axis=0) / len(contributions)
     return mean
 
 
@@ -47,14 +48,13 @@ def weighted_within(draw: st.DrawFn, clip: float, mean_examples: float, banks: i
 
 
 @given(bits=BITS, clip=CLIPS, banks=st.integers(3, 20), mean_examples=st.floats(1, 1e6), seed=SEEDS, data=st.data())
-def test_the_mean_is_within_one_step_and_counts_are_exact(
+def test_the_mean_is_within_one_step_and_nothing_is_clipped(
     bits: int, clip: float, banks: int, mean_examples: float, seed: int, data: st.DataObject
 ) -> None:
     contributions = data.draw(weighted_within(clip, mean_examples, banks))
     mean = through_the_sum(QuantizedCodec(PARAMETERS, bits, clip, mean_examples), contributions, seed)
     assert mean.step is not None
-    assert np.abs(mean.update - exact_mean(contributions)).max() <= mean.step * (1 + 1e-6)
-    assert mean.num_examples == sum(c.num_examples for c in contributions)
+    assert np.abs(mean.update - exact_mean(contributions, mean_examples)).max() <= mean.step * (1 + 1e-6)
     assert mean.clipped == 0
 
 
@@ -137,9 +137,9 @@ def test_float32_gives_the_float64_mean_but_for_rounding(seed: int, banks: int, 
     ]
     mean = through_the_sum(Float32Codec(PARAMETERS, mean_examples=2.0**33), contributions, seed)
     largest = max(np.abs(c.update * c.num_examples).max() for c in contributions)
-    total = sum(c.num_examples for c in contributions)
-    assert np.abs(mean.update - exact_mean(contributions)).max() <= banks * largest / total * 2**-23
-    assert (mean.num_examples, mean.clipped, mean.step) == (total, 0, None)
+    exact = exact_mean(contributions, mean_examples=2.0**33)
+    assert np.abs(mean.update - exact).max() <= largest / 2**33 * 2**-23
+    assert (mean.clipped, mean.step) == (0, None)
 
 
 @given(seed=SEEDS)
@@ -159,9 +159,10 @@ def test_an_update_that_is_not_finite_is_refused(bits: int | None, bad: float) -
         codec.encode(Contribution(np.array([0.0, bad, 0.0]), 10), np.random.default_rng(1))
 
 
-def test_an_update_beyond_float32_is_refused() -> None:
+@pytest.mark.parametrize("value", [1e39, -1e39])
+def test_an_update_beyond_float32_is_refused(value: float) -> None:
     with pytest.raises(TrainingError):
-        Float32Codec(1, mean_examples=1.0).encode(Contribution(np.array([1e39]), 1), np.random.default_rng(1))
+        Float32Codec(1, mean_examples=1.0).encode(Contribution(np.array([value]), 1), np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("clip", [0.0, -1.0, math.nan, math.inf, -math.inf])
@@ -178,12 +179,41 @@ def test_a_clip_range_without_a_usable_step_is_refused(clip: float) -> None:
         )
 
 
-@pytest.mark.parametrize("bits", [None, 8])
-def test_contributors_without_examples_have_no_mean(bits: int | None) -> None:
+@pytest.mark.parametrize("bits", [None, 4, 8, 24])
+def test_nothing_that_travels_depends_on_the_number_of_examples_but_the_weighted_update(bits: int | None) -> None:
     codec = make_codec(3, bits, clip=1.0, mean_examples=10.0)
-    nothing = codec.encode(Contribution(np.zeros(3), 0), np.random.default_rng(1))
-    with pytest.raises(TrainingError, match="no examples"):
-        codec.decode(nothing, 1)
+    one, many = (
+        codec.encode(Contribution(np.array([0.5, -0.25, 0.0]) / weight, 10 * weight), np.random.default_rng(1))
+        for weight in (1, 1000)
+    )
+    assert one.tolist() == many.tolist()
+
+
+@pytest.mark.parametrize(("clipped", "possible"), [(0, True), (6, True), (7, False), (2**40 - 1, False)])
+def test_an_impossible_count_of_clipped_values_is_refused(clipped: int, possible: bool) -> None:
+    codec = QuantizedCodec(3, 8, clip=1.0, mean_examples=10.0)
+    total = np.sum([codec.encode(Contribution(np.zeros(3), 10), np.random.default_rng(1)) for _ in range(2)], axis=0)
+    total[3:] = to_digits(clipped, 40, 8)
+    if possible:
+        assert codec.decode(total, 2).clipped == clipped
+    else:
+        with pytest.raises(TrainingError, match="sends a wrong count"):
+            codec.decode(total, 2)
+
+
+@given(bits=BITS, seed=SEEDS)
+def test_one_bank_moves_the_mean_by_its_clip_range_at_most(bits: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codec = QuantizedCodec(PARAMETERS, bits, clip=0.5, mean_examples=10.0)
+    honest = [codec.encode(Contribution(rng.uniform(-0.4, 0.4, PARAMETERS), 10), rng) for _ in range(4)]
+    lie = rng.integers(0, 2**bits, codec.length)
+    lie[PARAMETERS:] = 0
+    quiet = codec.encode(Contribution(np.zeros(PARAMETERS), 10), rng)
+    moved = (
+        codec.decode(np.sum([*honest, lie], axis=0), 5).update
+        - codec.decode(np.sum([*honest, quiet], axis=0), 5).update
+    )
+    assert np.abs(moved).max() <= (0.5 + codec.unit) / 5
 
 
 @given(seed=SEEDS, clip=CLIPS)

@@ -14,7 +14,7 @@ from secure_fl.aggregation import SecureAggregation
 from secure_fl.bank import Bank
 from secure_fl.data import BINS, Standardization, from_histogram, magnitudes
 from secure_fl.datasets import Dataset, open_dataset
-from secure_fl.errors import DataError
+from secure_fl.errors import DataError, TrainingError
 from secure_fl.federation import _prepare
 from secure_fl.privacy import STATISTICS_NOISE, FederationPrivacy
 from secure_fl.round_zero import agree_on_statistics, private_length
@@ -123,3 +123,11 @@ def test_too_few_rows_are_refused_by_name() -> None:
     _, banks = private_banks(few, tiny)
     with pytest.raises(DataError, match="noise hides the distribution"):
         agree_on_statistics(SecureAggregation(tiny, private_length(16)), banks)
+
+
+@pytest.mark.parametrize("each", [1, round_zero.LARGEST_BANK])
+def test_the_fewest_and_the_most_rows_that_banks_can_have_are_accepted(each: int) -> None:
+    assert round_zero._mean_examples(3.0 * each, 3) == each
+    beyond = 3.0 * each + (-1 if each == 1 else 1)
+    with pytest.raises(TrainingError, match="sends a wrong number"):
+        round_zero._mean_examples(beyond, 3)

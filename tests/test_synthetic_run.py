@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 from secure_fl import Experiment, run_federation
 from secure_fl.cli import app
 from secure_fl.datasets import open_dataset
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, SyntheticError
 from secure_fl.report import render
 from secure_fl.synthetic.leakage import RealRows
 from secure_fl.synthetic.library import library
 from secure_fl.synthetic.review import submit
+from secure_fl.synthetic.reviewers import ReviewerFiles
 from secure_fl.synthetic.store import PatternStore
 
 Small = Callable[..., Experiment]
@@ -26,6 +27,7 @@ Small = Callable[..., Experiment]
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PatternStore:
     """Four valid patterns of the library, the second and third of them approved, the last rejected."""
     monkeypatch.setenv("SECURE_FL_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("SECURE_FL_REVIEW", str(tmp_path / "own"))
     store = PatternStore.of_user()
     proposals = library(4)
     submit(store, proposals, RealRows.simulated(), np.random.default_rng(1))
@@ -75,9 +77,34 @@ def test_unreviewed_patterns_need_to_be_asked_for_and_are_named(store: PatternSt
 
 def test_a_pattern_that_lost_its_approval_is_no_longer_trained_on(store: PatternStore, small: Small) -> None:
     result = run_federation(small(transactions=24_000, synthetic="approved", rounds=1))
-    store.reject(library(4)[1].digest, "B. Reviewer", "changed my mind")
+    store.reject(library(4)[1].digest, "A. Reviewer", "changed my mind")
     with pytest.raises(ConfigurationError, match="may not be trained on"):
         run_federation(Experiment(**result.experiment))
+
+
+def test_approvals_count_only_if_their_reviewers_are_trusted(store: PatternStore, small: Small) -> None:
+    settings = small(transactions=24_000, synthetic="approved")
+    other = PatternStore(store.folder, ReviewerFiles.in_folder(store.folder.parent / "other"))
+    other.approve(library(1)[0].digest, "B. Reviewer", "plausible")
+    opened = open_dataset(settings).synthetic
+    assert opened is not None
+    assert set(opened.patterns) == {proposal.digest for proposal in library(4)[1:3]}
+    store.own.trust("B. Reviewer", other.own.signer("B. Reviewer").public)
+    store.own.distrust("A. Reviewer")
+    opened = open_dataset(settings).synthetic
+    assert opened is not None
+    assert set(opened.patterns) == {library(1)[0].digest}
+    store.own.distrust("B. Reviewer")
+    with pytest.raises(ConfigurationError, match="no pattern is approved by a reviewer whose key is trusted"):
+        open_dataset(settings)
+
+
+def test_a_run_stops_at_a_log_that_was_cut(store: PatternStore, small: Small) -> None:
+    """The rejection of the last pattern is cut off, so that it would be pending again."""
+    open_dataset(small(transactions=24_000, synthetic="approved"))
+    store.log.path.write_bytes(b"".join(store.log.path.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(SyntheticError, match="was cut or rewritten"):
+        open_dataset(small(transactions=24_000, synthetic="unreviewed"))
 
 
 def test_without_an_approval_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Small) -> None:
@@ -101,7 +128,8 @@ def test_what_cannot_work_is_refused(arguments: list[str], reason: str) -> None:
     assert reason in str(outcome.exception)
 
 
-def test_from_the_library_to_an_approval_on_the_command_line(tmp_path: Path) -> None:
+def test_from_the_library_to_an_approval_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECURE_FL_REVIEW", str(tmp_path / "own"))
     runner, folder = CliRunner(), ["--store", str(tmp_path / "store")]
 
     def call(*arguments: str) -> str:
@@ -119,3 +147,31 @@ def test_from_the_library_to_an_approval_on_the_command_line(tmp_path: Path) -> 
     call("review", "reject", library(3)[1].digest[:12], "--name", "A. Reviewer", "--reason", "too simple")
     assert "2 decided" in call("review", "list") or digest[:12] not in call("review", "list")
     assert "A. Reviewer" in call("review", "log")
+    head = PatternStore(tmp_path / "store").read().head
+    assert "is the current head" in call("review", "log", "--head", head)
+    outcome = runner.invoke(app, ["review", "log", "--head", "1" * 64, *folder])
+    assert isinstance(outcome.exception, SyntheticError)
+    assert outcome.exception.exit_code == 1
+
+
+def test_keys_are_made_shown_and_trusted_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(*arguments: str) -> str:
+        outcome = CliRunner().invoke(app, ["review", *arguments], catch_exceptions=False)
+        assert outcome.exit_code == 0
+        return outcome.stdout
+
+    monkeypatch.setenv("SECURE_FL_REVIEW", str(tmp_path / "b"))
+    shown = call("key", "--name", "B. Reviewer")
+    assert call("key", "--name", "B. Reviewer") == shown
+    public = shown.split()[0]
+    monkeypatch.setenv("SECURE_FL_REVIEW", str(tmp_path / "a"))
+    own = call("key", "--name", "A. Reviewer").split()[0]
+    assert public in call("trust", "B. Reviewer", public)
+    assert [line.split()[0] for line in call("trust").splitlines()] == [own, public]
+    call("distrust", "B. Reviewer")
+    assert call("trust").split()[0] == own
+    assert public not in call("trust")
+    secret = (tmp_path / "b" / "reviewer.key").read_text().splitlines()[1]
+    assert secret not in shown
+    with pytest.raises(ConfigurationError, match="no key is given"):
+        CliRunner().invoke(app, ["review", "trust", "B. Reviewer"], catch_exceptions=False)

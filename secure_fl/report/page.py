@@ -74,6 +74,7 @@ def render(result: Result) -> str:
         dump=exhibit.hex_dump(result.exhibit.message),
         reading_error=_reading_error(result),
         settings=list(flatten(result.experiment)),
+        troubles=wording.troubles(result),
         data_extra=list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         shares=bank_shares(result.data.get("banks", {})),
     )
@@ -104,9 +105,10 @@ def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
         downloads = [size for record in result.rounds for size in record.download_bytes.values()]
         down = wording.bytes_text(median(downloads)) if downloads else "nothing"
         figures.append(KeyFigure("Upload per bank and round", wording.bytes_text(size), f"{ratio}; download {down}"))
-    worst = max(result.rounds, key=lambda record: record.max_abs_error)
-    name = "Largest noise in the mean" if _noisy_sum(result) else "Largest error of the mean"
-    figures.append(KeyFigure(name, wording.small_text(worst.max_abs_error), _step_note(worst)))
+    errors = [(record.max_abs_error, record) for record in result.rounds if record.max_abs_error is not None]
+    if errors:
+        error, worst = max(errors, key=lambda pair: pair[0])
+        figures.append(KeyFigure("Largest error of the mean", wording.small_text(error), _step_note(error, worst)))
     return figures
 
 
@@ -168,10 +170,10 @@ def _noisy_sum(result: Result) -> bool:
     return result.privacy is not None and result.privacy.mechanism == "distributed"
 
 
-def _step_note(record: RoundRecord) -> str:
+def _step_note(error: float, record: RoundRecord) -> str:
     if not record.quantization_step:
         return f"in round {record.round}; no quantization"
-    steps = record.max_abs_error / record.quantization_step
+    steps = error / record.quantization_step
     return f"{steps:.2g} {wording.TIMES} the quantization step, in round {record.round}"
 
 

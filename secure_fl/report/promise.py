@@ -40,6 +40,8 @@ class Promise:
     meaning: str
     mechanism: str
     spent: str
+    life: str
+    """What all runs of these banks have spent together."""
     bounds: tuple[Bound, ...]
 
 
@@ -53,6 +55,7 @@ def promise_of(result: Result) -> Promise | None:
         meaning=_meaning(privacy),
         mechanism=_mechanism(privacy),
         spent=spent_text(privacy, target(result)),
+        life=life_text(privacy, result.experiment.get("lifetime_epsilon")),
         bounds=_bounds(privacy),
     )
 
@@ -82,6 +85,23 @@ def spending(result: Result) -> tuple[tuple[RoundRecord, float], ...]:
 def spent_text(privacy: Privacy, allowed: float | None) -> str:
     """What to compare the spending with."""
     return "the noise was given" if allowed is None else f"this run may spend {allowed:g}"
+
+
+def life_text(privacy: Privacy, allowed: float | None) -> str:
+    """What all runs have spent, of the bank that has spent most."""
+    if not privacy.lifetime_epsilon:
+        return "Nothing is known of what earlier runs on the same rows have spent."
+    bank, spent = max(privacy.lifetime_epsilon.items(), key=lambda item: item[1])
+    limit = "no limit for life was set" if allowed is None else f"{allowed:g} is allowed for life"
+    return (
+        f"All runs on the rows of {bank} that its ledgers know of have spent epsilon {epsilon_text(spent)} together, "
+        f"this one included; {limit}."
+    )
+
+
+def guesses_text(epsilon: float, delta: float) -> str:
+    """What an epsilon allows whoever guesses, such as "right at most 95.3 % of the time"."""
+    return f"right at most {100 * largest_share_of_right_guesses(epsilon, delta):.1f} % of the time"
 
 
 def largest_share_of_right_guesses(epsilon: float, delta: float) -> float:
@@ -116,7 +136,7 @@ def _meaning(privacy: Privacy) -> str:
     who = f"Somebody who knows all the rest and has to tell whether one {privacy.unit} {question} or not"
     if right >= _CERTAIN:
         return f"{who} may be right almost always: so large an epsilon promises next to nothing."
-    return f"{who} is right at most {100 * right:.1f} % of the time, where tossing a coin would be right 50 %."
+    return f"{who} is {guesses_text(privacy.epsilon, privacy.delta)}, where tossing a coin would be right 50 %."
 
 
 def _mechanism(privacy: Privacy) -> str:

@@ -14,6 +14,8 @@ from secure_fl.results import Baseline, Result
 CLOSE = 0.01
 """AUPRC differences up to this count as level: a few fraud cases more or less in the test set make that much."""
 
+_NAMED = 5
+"""So many banks are named in a line about one round."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -169,3 +171,19 @@ def _against_pooled(final: Scores, central: Baseline) -> str:
     if gap < 0:
         return f", and stays {score_text(-gap)} below {pooled}"
     return f", and ends {score_text(gap)} above {pooled}, which may well be chance"
+
+
+def troubles(result: Result) -> list[str]:
+    """A line for each round that banks were missing from or spoiled, or that was attempted more than once."""
+    lines = []
+    for record in result.rounds:
+        banks = [f"{bank} was refused: {why}" for bank, why in record.refused.items() if bank in record.dropped]
+        banks += [
+            f"{bank} is in the sum, but {why}" for bank, why in record.refused.items() if bank in record.contributors
+        ]
+        banks += [f"{bank} dropped out" for bank in record.dropped if bank not in record.refused]
+        what = banks[:_NAMED] + ([f"{len(banks) - _NAMED} more banks"] if len(banks) > _NAMED else [])
+        what += [f"attempted {record.attempts} times"] if record.attempts > 1 else []
+        if what:
+            lines.append(f"round {record.round}: {'; '.join(what)}")
+    return lines

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
 from secure_fl.metrics import Scores
+from secure_fl.report import render
+from secure_fl.report.pictures import Picture
 from secure_fl.results import Baseline, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.secagg.custody import Custody
 
@@ -33,6 +36,8 @@ def _round(number: int, auprc: float, names: list[str], dropped: tuple[str, ...]
         round=number,
         contributors=tuple(present),
         dropped=dropped,
+        attempts=1,
+        refused={},
         auprc=auprc,
         roc_auc=0.9 + 0.06 * auprc,
         upload_bytes={name: upload + 10 * (number % 3) + len(name) for name in present},
@@ -81,7 +86,7 @@ def _share(index: int) -> dict[str, int]:
     return {"train_rows": 66_000 + 900 * index, "train_frauds": 128, "test_rows": 28_000, "test_frauds": 36 + index}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_result() -> MakeResult:
     """Builds a result: `make_result(banks=3, rounds=10, plaintext=False, top=0.81, names=None, drop=())`."""
 
@@ -131,3 +136,21 @@ def make_result() -> MakeResult:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def page(make_result: MakeResult) -> str:
+    """The page of an ordinary run of three rounds, with all of its drawings."""
+    return render(make_result(rounds=3))
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> Callable[[Result], str]:
+    """`words(result)`: its page with labels in the place of drawings, which take nearly all of the time."""
+
+    def label_of(name: str, label: str, *_: object) -> Picture:
+        drawing = Markup('<svg role="img" aria-label="{}"></svg>').format(label)
+        return Picture(drawing, drawing)
+
+    monkeypatch.setattr("secure_fl.report.pictures._both", label_of)
+    return render

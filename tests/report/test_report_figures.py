@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from secure_fl.report import exhibit
-from secure_fl.report.figures import short_name, spread
+from secure_fl.report.figures import WIDE, bytes_per_bank, learning_curves, seconds_per_round, short_name, spread
+from secure_fl.results import Result, RoundRecord
+
+MakeResult = Callable[..., Result]
 
 
 def test_spread_keeps_distant_labels_and_parts_close_ones() -> None:
@@ -20,6 +26,39 @@ def test_short_names_are_printable_and_short() -> None:
     assert short_name("bank-1") == "bank-1"
     assert short_name("a\nb\u202e") == "a\ufffdb\ufffd"
     assert len(short_name("x" * 100)) == 16
+
+
+def test_the_curves_are_the_scores_of_each_round(make_result: MakeResult) -> None:
+    result = make_result(rounds=4)
+    curves = [np.asarray(line.get_xydata()).tolist() for line in learning_curves(result, WIDE).axes[0].lines]
+    expected = [baseline.auprc_by_round for baseline in (*result.local, result.central)]
+    expected.append(tuple(record.auprc for record in result.rounds))
+    assert curves == [[[n, score] for n, score in enumerate(scores, start=1)] for scores in expected]
+
+
+def test_bytes_are_drawn_beside_plain_float32_and_banks_that_sent_nothing_are_named(make_result: MakeResult) -> None:
+    (axes,) = bytes_per_bank(make_result(rounds=1, drop=("bank-2",)), 40_000, WIDE).axes
+    said = [text.get_text() for text in axes.texts]
+    assert "plain float32: 40.0 kB" in said
+    assert sum("nothing arrived" in text for text in said) == 1
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bank-1", "bank-2", "bank-3"]
+
+
+def test_seconds_are_stacked_phase_by_phase(make_result: MakeResult) -> None:
+    """What is drawn for a phase starts where the ones before it end, and is as high as what it took."""
+    rounds = make_result(rounds=3).rounds
+    whole, without_training = seconds_per_round(make_result(rounds=3), WIDE).axes
+    for axes, skipped in ((whole, 0), (without_training, 1)):
+        for place, record in enumerate(rounds):
+            spent = [1000 * seconds for seconds in phases(record)[skipped:]]
+            bars = [bar for bar in axes.patches[place :: len(rounds)] if isinstance(bar, Rectangle)]
+            assert [bar.get_height() for bar in bars] == pytest.approx(spent)
+            assert [bar.get_y() for bar in bars] == pytest.approx([0, *np.cumsum(spent)[:-1]])
+
+
+def phases(record: RoundRecord) -> tuple[float, ...]:
+    spent = record.seconds
+    return spent.train, spent.client, spent.server, spent.decode
 
 
 def test_hex_dump_shows_offset_pairs_and_characters() -> None:
