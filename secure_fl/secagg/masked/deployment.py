@@ -44,7 +44,8 @@ CUSTODY = Custody(
         "attempt, round or federation does not count in another.",
         BLAME,
         STEERING,
-        "The commitment to the self-mask seed, by which wrong shares are found out, is an addition to the paper.",
+        "The commitment to the self-mask seed, by which wrong shares are found out, is an addition to the paper. Where "
+        "no more shares arrive than are needed, a wrong one looks like a fault of the bank whose secret it opens.",
         UNPROTECTED_SUM,
     ),
     papers=(
