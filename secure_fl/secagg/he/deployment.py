@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from secure_fl.secagg.budget import HePlan
-from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.authority import KeyAuthority
 from secure_fl.secagg.he.client import HeClient, accept_public_key
@@ -28,11 +28,11 @@ BROKEN_BY = (
     "an aggregator that encrypts made-up updates in the place of all banks but one, and subtracts them",
     "an aggregator that shows all banks but one a model that cannot learn: ciphertexts are not bound to a model",
     "an aggregator that has two sums of the same uploads opened, in two rounds, and subtracts them",
-    "an aggregator that has a round repeated without one bank, and subtracts the two sums",
+    REPEATED,
     "a bank and a curious aggregator together: the bank uploads minus the sum of all others' ciphertexts but one (two "
     "encryptions of zero - c, for three banks), and that one's update is the sum",
     "a bank and the key authority together, if the bank also obtains another bank's upload",
-    "all banks but one together: they subtract their own updates from the sum",
+    ALL_BUT_ONE,
 )
 ASSUMPTIONS = (
     "The aggregator follows the protocol (honest but curious), and does not collude with the key authority. Fewer "
@@ -47,7 +47,7 @@ ASSUMPTIONS = (
     "steer the mean, and with values beyond the range, or a damaged ciphertext, spoil the sum. Where a field leaves "
     "its range that shows, stops the round for all, and nobody knows whose it was.",
     "An aggregator that shows banks different models is not noticed.",
-    "The sum itself is not protected: what it reveals about one bank is a matter for differential privacy.",
+    UNPROTECTED_SUM,
 )
 _PAPERS = (
     "Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption, 2024",
