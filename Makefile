@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests that share costly fixtures lie in one file, so a file stays in one process.
+PARALLEL := --numprocesses=logical --dist=loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -14,10 +16,10 @@ demo: $(VENV)/core ## install, run the default experiment, say where the report 
 	$(BIN)/secure-fl run
 
 test: $(VENV)/test ## every test that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(VENV)/test ## the part of it that takes under two minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(VENV)/test ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

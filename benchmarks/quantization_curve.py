@@ -118,10 +118,10 @@ def main() -> None:
 TEXT = """# How few bits an update can have
 
 `python -m benchmarks.quantization_curve` made this page of [each seed's figures](figures/quantization.json): three
-banks, the fraud model, {seeds} seeds each (mean ± standard deviation); ULB with 5 rounds, simulated transactions with
-10. Every scheme returns the same integers, so the AUPRC does not depend on it; what a bank sends in a round does. Each
-seed simulates transactions of its own, which is where the spread in that column comes from: compare within a column by
-its mean. A kB is 1,000 bytes.
+banks, the fraud model, {seeds} seeds each (mean ± standard deviation), 5 rounds on ULB and 10 on simulated
+transactions. Every scheme returns the same integers, so the AUPRC does not depend on it; what a bank sends in a round
+does. Each seed simulates transactions of its own, which is where the spread in that column comes from: compare within a
+column by its mean. A kB is 1,000 bytes.
 
 | bits | AUPRC, ULB | AUPRC, simulated | plaintext, kB | masked, kB | bfv, kB | ckks, kB |
 |---|---|---|---|---|---|---|

@@ -154,6 +154,7 @@ def test_a_number_of_rows_that_no_honest_banks_have_is_refused(
         run_with(lambda cohort, bank, party: party, scheme="plaintext")
 
 
+@pytest.mark.slow
 def test_another_attempt_at_a_noisy_sum_draws_new_noise_and_is_charged(run_with: Callable[..., Result]) -> None:
     """Two sums with the same noise would differ by one bank's values, with one share of noise on them."""
     sent: dict[int, Any] = {}

@@ -62,6 +62,7 @@ def test_training_settings_are_those_of_the_experiment(small: Small) -> None:
     assert (settings.positive_weight, settings.device) == ("balanced", "cpu")
 
 
+@pytest.mark.slow
 def test_pooling_helps_on_simulated_payments(run_small: Callable[..., Result]) -> None:
     result = run_small(transactions=20_000, rounds=3)
     assert result.central.final.auprc > np.median([baseline.final.auprc for baseline in result.local])

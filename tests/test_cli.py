@@ -105,6 +105,7 @@ def test_a_run_is_repeated_to_the_same_weights(finished: Path, command: Command)
     assert Path("again/model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_options_change_what_a_file_says(finished: Path, command: Command) -> None:
     done = command("run", finished / "experiment.toml", "--scheme", "plaintext", "--rounds", "1", "--out", "clear")
     assert done.status == 0
@@ -280,6 +281,7 @@ def test_plan_prints_what_a_sum_costs(command: Command) -> None:
     assert re.search(r"ciphertexts +163\b", table)
 
 
+@pytest.mark.slow
 def test_simulate_then_train_on_the_file_then_score(command: Command) -> None:
     assert (
         command("data", "simulate", "--out", "rows.csv", "--transactions", "12000", "--fraud-share", "0.03").status == 0

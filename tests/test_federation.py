@@ -87,6 +87,7 @@ def test_banks_may_differ(run_small: Run, split: str) -> None:
     assert all(baseline.final.roc_auc > 0.5 for baseline in result.local)
 
 
+@pytest.mark.slow
 def test_a_range_that_clips_a_large_bank_grows_until_nothing_is_clipped(run_small: Run) -> None:
     records = run_small(transactions=20_000, rounds=4, split="size", initial_clip=0.02).rounds
     clipped = [record.clipped_fraction or 0.0 for record in records]

@@ -65,3 +65,8 @@ def test_the_page_of_bits_shows_means_and_what_is_planned() -> None:
     sizes = [kilobytes(scheme, 8) for scheme in ("plaintext", "masked", "bfv", "ckks")]
     assert f"| 8 | 0.800 ± 0.100 | 0.500 ± 0.000 | {' | '.join(sizes)} |" in page
     assert page.count("\n| ") == 1 + len(SETTINGS)
+
+
+def test_the_page_of_bits_is_what_its_stored_figures_say() -> None:
+    figures = json.loads(quantization_curve.STORED.read_text(encoding="utf-8"))
+    assert quantization_curve.PAGE.read_text(encoding="utf-8") == quantization_curve.render(figures)

@@ -33,6 +33,7 @@ def published_p_value(m: int, r: int, v: int, epsilon: float, delta: float) -> f
     return min(1.0, tail + worst * delta * 2 * m)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0, 3.0])
 def test_the_bound_stays_below_the_truth_in_at_least_95_of_100(epsilon: float) -> None:
     rng = np.random.default_rng(1)
@@ -49,6 +50,7 @@ def test_the_bound_is_tight(epsilon: float) -> None:
     assert above <= 4
 
 
+@pytest.mark.slow
 def test_the_bound_falls_short_as_often_as_it_may() -> None:
     """With epsilon used up to the last, about 5 % of bounds exceed it: a bound that never does gives too little."""
     rng = np.random.default_rng(3)
@@ -56,6 +58,7 @@ def test_the_bound_falls_short_as_often_as_it_may() -> None:
     assert 25 <= above <= 75
 
 
+@pytest.mark.slow
 def test_a_mechanism_that_gives_all_away_with_probability_delta_stays_within_delta() -> None:
     """With chance `m delta` in all, some rows are published: guesses on them are right, and delta pays for that."""
     rng = np.random.default_rng(4)

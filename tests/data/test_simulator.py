@@ -127,6 +127,7 @@ def test_a_lonely_customer_pays_at_the_nearest_terminal() -> None:
     assert set(table.text["terminal"]) == {"T0"}
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_feasible() -> None:
     table = simulate(Simulation(transactions=1_000_000, fraud_share=0.001))
     assert len(table) == 1_000_000

@@ -78,6 +78,7 @@ def test_a_run_counts_with_the_very_set_where_it_used_it() -> None:
     assert events_of_life(releases, "row", "bank-1", "S", frozenset("ST")) == (SMALL,)
 
 
+@pytest.mark.slow
 def test_no_row_has_spent_more_than_what_is_said_of_its_bank() -> None:
     """Five runs that deal 12 rows to banks of their own; every row's own releases cost at most its bank's figure."""
     rng = np.random.default_rng(7)
@@ -109,6 +110,7 @@ def test_rows_cost_what_googles_accountant_says() -> None:
     assert cost("row", [], DELTA) == cost("bank", [], DELTA) == 0
 
 
+@pytest.mark.slow
 def test_a_long_life_is_bounded_by_renyi() -> None:
     """Quick to compute and a little larger: still a bound."""
     many = [SampledGaussian(2.0 + number / 100, 0.1, 10) for number in range(13)]

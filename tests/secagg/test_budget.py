@@ -238,6 +238,7 @@ def errors(
     return measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prime_bits", "scale_bits", "banks"),
     [(49, 20, 3), (50, 19, 100), (54, 17, 16), (54, 30, 5), (57, 16, 3), (60, 16, 3), (60, 22, 30)],

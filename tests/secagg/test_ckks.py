@@ -62,6 +62,7 @@ def test_one_parameter_is_enough(bits: int) -> None:
     assert simulate("ckks", np.array([[1], [0], [2**bits - 1]]), bits=bits).total.tolist() == [2**bits]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.integers(3, 100), st.integers(4, 16), st.integers(1, 3000), st.integers(0, 2**32), st.data())
 def test_any_sum_that_can_be_planned_is_exact(

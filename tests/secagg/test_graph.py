@@ -196,6 +196,7 @@ def test_without_a_threshold_of_its_own_a_sum_gets_the_least_that_128_neighbours
     assert plan("ckks", banks, 10, 4).threshold == banks // 2 + 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(101, 2000), st.data())
 def test_so_many_banks_vanish_and_the_sum_still_ends(banks: int, data: st.DataObject) -> None:

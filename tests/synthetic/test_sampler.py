@@ -147,6 +147,7 @@ def _check_sequence(pattern: FraudPattern, drawn: Sample, sequence: np.ndarray[A
     assert len(set(drawn.rows.text["customer"][sequence])) == 1
 
 
+@pytest.mark.slow
 @given(patterns(), st.integers(0, 2**32))
 def test_the_same_seed_gives_the_same_rows(pattern: FraudPattern, seed: int) -> None:
     first, again = (sample(pattern, 50, TABLE, np.random.default_rng(seed)) for _ in range(2))

@@ -356,6 +356,7 @@ def test_the_callers_randomness_and_threads_stay_as_they_are(toy: MakeExamples) 
     assert threads == torch.get_num_threads()
 
 
+@pytest.mark.slow
 def test_it_learns_under_noise(toy: MakeExamples) -> None:
     from secure_fl.training import predict
 

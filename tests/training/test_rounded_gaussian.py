@@ -60,6 +60,7 @@ def test_every_value_is_the_quantile_of_its_bits(bits: int, deviation: float) ->
     assert of_bits(deviation, bits) == [quantile(deviation, bits)]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 127), st.integers(0, 2**127 - 1), st.booleans(), st.sampled_from(DEVIATIONS))
 def test_the_tails_are_right_too(zeros: int, bits: int, negative: bool, deviation: float) -> None:
     bits = (bits >> zeros) | (negative << 127)

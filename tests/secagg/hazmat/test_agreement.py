@@ -100,7 +100,9 @@ def test_an_altered_signature_does_not_verify(bit: int) -> None:
         verify(key.public, bytes(altered), b"keys", "bank-7")
 
 
-@pytest.mark.parametrize("public", [b"", bytes(31), b"\xff" * 32, SigningKey().public])
+@pytest.mark.parametrize(
+    "public", [b"", bytes(31), b"\xff" * 32, SigningKey().public], ids=["empty", "short", "no-point", "anothers"]
+)
 def test_another_identity_does_not_verify(public: bytes) -> None:
     with pytest.raises(MessageError, match="bank-7"):
         verify(public, SigningKey().sign(b"keys"), b"keys", "bank-7")

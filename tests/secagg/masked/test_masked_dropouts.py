@@ -66,6 +66,7 @@ def test_three_banks_by_name_in_every_way_that_one_or_two_can_drop_out() -> None
     assert sum(survives(updates_of(3), drop) for drop in assignments) == 3 * 5
 
 
+@pytest.mark.slow
 def test_random_dropouts_of_up_to_twenty_banks_with_any_threshold() -> None:
     rng = np.random.default_rng(20)
     outcomes = []
@@ -129,6 +130,7 @@ FULL = [(16, 12, 16), (17, 12, 24), (16, 20, 24), (17, 20, 32)]
 LOSSES: list[dict[int, str]] = [{}, {1: MASKED_INPUT, 2: UNMASK}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("banks", "bits", "ring", "drop"),
     [*((*size, drop) for size in FULL for drop in LOSSES), (64, 10, 16, {}), (65, 10, 24, {})],
