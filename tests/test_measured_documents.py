@@ -6,11 +6,12 @@ import json
 import math
 import shutil
 from pathlib import Path
+from statistics import mean, median
 
 import pytest
 
 from benchmarks import privacy_utility, quantization_curve
-from benchmarks.privacy_utility import DATASETS, EPSILONS, PAGE, VARIANTS, Stored, write_page
+from benchmarks.privacy_utility import DATASETS, EPSILONS, PAGE, VARIANTS, Stored, score_cell, write_page
 from benchmarks.quantization_curve import SETTINGS, kilobytes
 from benchmarks.written_blocks import read_block
 from secure_fl.metrics import Scores
@@ -70,3 +71,13 @@ def test_the_page_of_bits_shows_means_and_what_is_planned() -> None:
 def test_the_page_of_bits_is_what_its_stored_figures_say() -> None:
     figures = json.loads(quantization_curve.STORED.read_text(encoding="utf-8"))
     assert quantization_curve.PAGE.read_text(encoding="utf-8") == quantization_curve.render(figures)
+
+
+def test_the_page_of_privacy_is_what_its_stored_figures_say() -> None:
+    stored = Stored.load(privacy_utility.STORED)
+    assert stored.blocks() == {name: read_block(PAGE, name) for name in ("curve", "settings")}
+    readme = " ".join((PAGE.parents[1] / "README.md").read_text(encoding="utf-8").split())
+    private, plain = stored.curve["ulb"][3.0], stored.curve["ulb"][math.inf]
+    cell, usual = score_cell([s.auprc for s in private]), mean(s.auprc for s in plain)
+    alarms = [f"{median(s.false_positives_at_80_recall for s in found):,.0f}" for found in (private, plain)]
+    assert f"an AUPRC of {cell} instead of {usual:.3f}, and {alarms[0]} false alarms instead of {alarms[1]}" in readme
