@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from secure_fl import Experiment, run_federation
 from secure_fl.errors import PrivacyError
 from secure_fl.privacy.accounting import SampledGaussian, calibrate, epsilon, epsilon_table
-from secure_fl.privacy.federation import STATISTICS_NOISE
 from secure_fl.privacy.ledger import LEDGER, Ledger
+from secure_fl.privacy.rows import STATISTICS_NOISE
 
 BUDGET, DELTA, ROUNDS = 3.0, 1e-4, 3
 ROWS, BATCH, STEPS = 2_600, 512, 5  # no bank of the federation below has fewer rows; one pass is 5 batches
@@ -70,13 +70,13 @@ federation = Experiment(
 )  # fmt: skip
 with TemporaryDirectory() as life:  # its ledgers for life; without these two lines they are among the user's data
     os.environ |= {"SECURE_FL_LEDGERS": f"{life}/store", "SECURE_FL_LEDGER_NOTES": f"{life}/notes"}
-    first, result = run_federation(federation), run_federation(federation.model_copy(update={"rounds": 1}))
+    first, result = run_federation(federation), run_federation(federation.with_(rounds=1))
     assert first.privacy is not None
     assert result.privacy is not None
     print("spent after each round:", ", ".join(f"{record.epsilon:.3f}" for record in first.rounds))
     print("for life, with a second run on the same rows:", f"{max(result.privacy.lifetime_epsilon.values()):.3f}")
     try:  # Whoever sets a limit for life is refused before anything is released.
-        run_federation(federation.model_copy(update={"lifetime_epsilon": BUDGET}))
+        run_federation(federation.with_(lifetime_epsilon=BUDGET))
     except PrivacyError as refusal:
         print(f"refused: {refusal}")
 

@@ -5,11 +5,12 @@
 
 import numpy as np
 
+from secure_fl.codec.noisy import NoisyCodec
 from secure_fl.codec.quantization import Contribution
 from secure_fl.errors import PlanError
-from secure_fl.privacy.distributed import NoisyCodec, banks_needed, calibrate, epsilon_spent, noise_to_norm
+from secure_fl.privacy.distributed import banks_needed, calibrate, epsilon_spent, noise_to_norm
 from secure_fl.secagg import simulate
-from secure_fl.secagg.budget import plan_with_noise
+from secure_fl.secagg.planning import plan_with_noise
 
 BANKS, PARAMETERS, EPSILON, DELTA, ROUNDS = 5, 2_000, 8.0, 1e-5, 10
 
