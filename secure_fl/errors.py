@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+class DamageWarning(UserWarning):
+    """A stored file is damaged, and the work goes on without it. The command line shows it as one line, `note: ...`."""
+
+
 class SecureFLError(Exception):
     """Something was tried and failed. The command line ends with `exit_code`."""
 
@@ -35,6 +39,16 @@ class DataError(RequestError):
 
 class PrivacyError(RequestError):
     """A privacy budget would be exceeded, or what was spent of it is not known."""
+
+
+class LedgerStorageError(PrivacyError):
+    """A release could not be entered, since the disk is full or broken: it was not made."""
+
+    exit_code = 1
+
+
+class StorageError(SecureFLError):
+    """The disk is full or broken, or a quota is reached: something could not be written, and is absent."""
 
 
 class FetchError(SecureFLError):

@@ -81,8 +81,10 @@ def test_this_disk_forgets(disk: Disk, tmp_path: Path) -> None:
 def test_a_new_key_is_on_disk_before_anything_is_made_with_it(
     disk: Disk, tmp_path: Path, create: Callable[[Path], object]
 ) -> None:
-    create(tmp_path / "new" / "a.key")
-    assert holds(disk, tmp_path / "new" / "a.key")
+    create(tmp_path / "new" / "newer" / "a.key")
+    assert holds(disk, tmp_path / "new" / "newer" / "a.key")
+    assert "new" in disk.names[tmp_path.stat().st_ino]
+    assert "newer" in disk.names[(tmp_path / "new").stat().st_ino]
 
 
 def test_a_file_of_results_is_on_disk(disk: Disk, tmp_path: Path) -> None:

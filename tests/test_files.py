@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import pytest
 
-from secure_fl.errors import ConfigurationError
-from secure_fl.files import new_run_directory, only_one_in, staged_directory, staged_file
+from secure_fl.errors import ConfigurationError, StorageError
+from secure_fl.files import (
+    new_run_directory,
+    only_one_in,
+    sealed,
+    staged_directory,
+    staged_file,
+    unsealed,
+    write_durably,
+)
 
 
 def test_a_directory_appears_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -80,6 +92,43 @@ def test_run_directories_do_not_collide(tmp_path: Path) -> None:
     assert new_run_directory(tmp_path) != first
 
 
+def test_a_run_directory_is_named_by_the_second_and_then_by_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls(2026, 3, 4, 15, 6, 7, tzinfo=UTC)
+
+        def astimezone(self, tz: tzinfo | None = None) -> Clock:
+            return self
+
+    monkeypatch.setattr("secure_fl.files.datetime", Clock)
+    for name in ("20260304-150607", "20260304-150607-2", "20260304-150607-3"):
+        assert new_run_directory(tmp_path) == tmp_path / name
+        (tmp_path / name).write_text("a file takes the name too")
+
+
+def test_a_file_is_not_replaced_by_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("mine")
+    with pytest.raises(ConfigurationError, match="exists already"), staged_directory(tmp_path / "one"):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "one").read_text() == "mine"
+
+
+def test_a_file_that_cannot_be_written_says_why_and_what_to_do(tmp_path: Path) -> None:
+    why = r"scores\.csv cannot be written \(No such file or directory\); name another$"
+    with pytest.raises(ConfigurationError, match=why), staged_file(tmp_path / "no" / "scores.csv", "name another"):
+        pytest.fail("the block must not run")
+    (tmp_path / "taken" / "by-a-folder").mkdir(parents=True)
+    with (
+        pytest.raises(ConfigurationError, match=r"taken cannot be written \(Is a directory\); name another$"),
+        staged_file(tmp_path / "taken", "name another") as staging,
+    ):
+        staging.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_results_can_be_read_by_others(tmp_path: Path) -> None:
     with staged_directory(tmp_path / "one"):
         pass
@@ -90,13 +139,28 @@ def test_parents_that_were_made_for_nothing_vanish_and_others_stay(tmp_path: Pat
     (tmp_path / "there").mkdir()
 
     def fail() -> None:
-        with staged_directory(tmp_path / "there" / "new" / "run"):
+        with staged_directory(tmp_path / "there" / "new" / "newer" / "run"):
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
         fail()
     assert list(tmp_path.iterdir()) == [tmp_path / "there"]
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_parents_that_hold_results_or_somebody_elses_stay(tmp_path: Path) -> None:
+    with staged_directory(tmp_path / "new" / "newer" / "run"):
+        pass
+    assert (tmp_path / "new" / "newer" / "run").is_dir()
+
+    def fail() -> None:
+        with staged_directory(tmp_path / "a" / "b" / "run"):
+            (tmp_path / "a" / "other").write_text("somebody else's")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["other"]
 
 
 def test_only_one_at_a_time_is_in_a_block_about_a_folder(tmp_path: Path) -> None:
@@ -113,3 +177,57 @@ def test_only_one_at_a_time_is_in_a_block_about_a_folder(tmp_path: Path) -> None
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(40)))
     assert counter.read_text() == "40"
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@pytest.mark.parametrize("number", FULL)
+@pytest.mark.parametrize("where", ["in the block", "at the sync"])
+@pytest.mark.parametrize("staged", [staged_file, staged_directory])
+def test_a_full_disk_is_a_failure_that_names_the_file_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, where: str, staged: Any
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def write() -> None:
+        with staged(tmp_path / "new" / "result" if staged is staged_directory else tmp_path / "result") as staging:
+            (staging / "a" if staging.is_dir() else staging).write_text("half")
+            if where == "in the block":
+                full()
+            monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StorageError, match=r"result could not be written \(.*\); make room, or choose") as caught:
+        write()
+    assert caught.value.exit_code == 1
+    assert os.strerror(number) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_other_files_are_not_said_to_be_of_the_target(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), staged_file(tmp_path / "result"):
+        (tmp_path / "absent").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_durable_write_makes_its_folder_for_the_owner_only(tmp_path: Path) -> None:
+    write_durably(tmp_path / "new" / "state", b"a")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a", b"\x00\n# sha256 \n", bytes(range(256))])
+def test_a_seal_notices_every_bit_and_every_cut(content: bytes) -> None:
+    data = sealed(content)
+    assert unsealed(data) == content
+    for bit in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError, match="seal"):
+            unsealed(bytes(changed))
+    for cut in range(len(data)):
+        with pytest.raises(ValueError, match="seal"):
+            unsealed(data[:cut])
+    with pytest.raises(ValueError, match="seal"):
+        unsealed(data + b"\n")

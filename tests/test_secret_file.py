@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.secret_file import create_secret, read_secret
+from secure_fl.files import create_secret, read_secret
 
 
 def test_a_secret_comes_back_and_is_the_owners_alone(tmp_path: Path) -> None:

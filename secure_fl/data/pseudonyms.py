@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from secure_fl.data.transactions import codes_of
 from secure_fl.errors import ConfigurationError
-from secure_fl.secret_file import create_secret, read_secret
+from secure_fl.files import create_secret, read_secret
 
 KEY_BYTES = 32
 KEY_VARIABLE = "SECURE_FL_KEY"

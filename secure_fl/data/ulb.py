@@ -24,6 +24,7 @@ import platformdirs
 from secure_fl.data.tables import load_table_as
 from secure_fl.data.transactions import Schema, Transactions
 from secure_fl.errors import FetchError
+from secure_fl.files import make_folder, put, reason
 
 CITATION = (
     "Credit card transactions of the Machine Learning Group, Universite Libre de Bruxelles (ULB); licence DbCL / ODbL. "
@@ -57,16 +58,16 @@ def fetch() -> Path:
     path, failure = cached_path(), ""
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
                 _download(Path(folder))
                 member = _unpack(Path(folder))
                 _verify(member)
-                member.replace(path)
+                put(member, path)
         else:
             _verify(path)
     except OSError as error:
-        failure = error.strerror or "input/output error"
+        failure = reason(error)
     if failure:
         raise FetchError(f"the cache {path.parent} cannot be used ({failure}); set {CACHE_VARIABLE} to another folder")
     return path

@@ -5,6 +5,10 @@ has, the public state of the federation, each bank's residual of quantization, a
 this run, `ledger.py`). In a real federation these lie with their owners; the sandbox plays all parties, so here they
 share a folder.
 
+Everything here is sealed with a checksum (`files.sealed`), and the states after the last two rounds are kept: where a
+bit of the last one changed, the run goes on from the one before, says so, and does a round again. A repeated round of
+DP-SGD is the very same release; a repeated sum with fresh noise is charged again.
+
 A run can go on from the moment that it has its name, also where no round was finished. What it spent is in the ledgers
 for life (`lifetime`), whatever becomes of this folder.
 
@@ -17,6 +21,7 @@ import base64
 import json
 import secrets
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,16 +32,20 @@ from numpy.typing import NDArray
 
 from secure_fl.data import Standardization
 from secure_fl.data.metrics import Scores
-from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.errors import ConfigurationError, DamageWarning, DataError
 from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.history import History
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
+from secure_fl.files import sealed, unsealed, unwritten, write_durably
 from secure_fl.privacy.ledger import LEDGER
-from secure_fl.privacy.lifetime.durable import write_durably
 from secure_fl.secagg.protocol import Delivery
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Experiment
 
-VERSION = 2
-SETTINGS, RUN, STATE, BANKS = "experiment.toml", "run", "state.json", "banks"
+VERSION = 3
+SETTINGS, RUN, STATE, BANKS = "experiment.toml", "run", "state-", "banks"
+"""Names of the files; a state has the number of its last round behind its name."""
+KEPT = 2
+"""States, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,29 @@ class Snapshot:
     exhibit: Exhibit
     deliveries: tuple[Delivery, ...] = field(repr=False)
     residuals: Mapping[str, NDArray[np.float64] | None] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        history: History,
+        deliveries: tuple[Delivery, ...],
+        residuals: Mapping[str, NDArray[np.float64] | None],
+    ) -> Snapshot:
+        assert history.scores is not None, "nothing is kept before the first round is finished"
+        assert history.exhibit is not None
+        return cls(
+            history.standardization,
+            history.model,
+            history.rounds,
+            history.scores,
+            history.exhibit,
+            deliveries,
+            residuals,
+        )
+
+    @property
+    def history(self) -> History:
+        return History(self.standardization, self.model, self.rounds, self.scores, self.exhibit)
 
     def to_json(self) -> str:
         exhibit = asdict(self.exhibit) | {
@@ -109,7 +141,7 @@ class Checkpoint:
         """The one beside a folder of results. Raises `ConfigurationError` where there is none, or one already."""
         results = results if results.name else results.absolute()
         folder = results.with_name(f"{results.name}.unfinished")
-        there = any((folder / name).exists() for name in (RUN, STATE))
+        there = any(any(folder.glob(name)) for name in (RUN, f"{STATE}*"))
         if resume and not there:
             raise ConfigurationError(f"there is no unfinished run of {results}; start one with --out {results}")
         if not resume and there:
@@ -125,56 +157,77 @@ class Checkpoint:
         return self.folder / BANKS
 
     def settings(self) -> Experiment:
-        """The settings of the run that is there."""
+        """The settings of the run that is there. Raises `DataError` where they are damaged."""
+        self._kept(SETTINGS)
         return Experiment.from_toml(self.folder / SETTINGS)
 
     def start(self, experiment: Experiment) -> None:
         """Take the folder for a new run."""
-        self._keep(SETTINGS, experiment.to_toml())
-        self._keep(RUN, secrets.token_hex(16))
+        self._keep(SETTINGS, experiment.to_toml().encode())
+        self._keep(RUN, secrets.token_hex(16).encode())
 
     @property
     def run(self) -> str:
         """The run's name in the ledgers for life. Raises `DataError` where it is damaged."""
-        try:
-            name = (self.folder / RUN).read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError):
-            name = ""
-        if len(name) != 32 or not set(name) <= set("0123456789abcdef"):
-            raise DataError(f"{self.folder / RUN} is damaged; {_ADVICE}")
-        return name
+        return self._kept(RUN).decode("ascii")
 
     def save(self, snapshot: Snapshot) -> None:
-        """Raises `ConfigurationError` where it cannot be written; the state before is kept then."""
-        self._keep(STATE, snapshot.to_json())
+        """Raises `StorageError` or `ConfigurationError` where it cannot be written; the states before are kept then."""
+        finished = len(snapshot.rounds)
+        self._keep(f"{STATE}{finished}", snapshot.to_json().encode())
+        for older in self._states:
+            if older <= finished - KEPT:
+                (self.folder / f"{STATE}{older}").unlink(missing_ok=True)
 
-    def load(self) -> Snapshot:
-        """Raises `DataError` where it is damaged."""
-        try:
-            return Snapshot.from_json((self.folder / STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise DataError(f"{self.folder / STATE} is damaged; {_ADVICE}") from None
+    def load(self) -> Snapshot | None:
+        """The last state that is whole; None: the run goes on from its beginning.
+
+        Warns of one that is damaged; raises `DataError` where each is, and the beginning is further back.
+        """
+        states = sorted(self._states, reverse=True)
+        for number in states:
+            try:
+                snapshot = Snapshot.from_json(self._kept(f"{STATE}{number}").decode())
+                if len(snapshot.rounds) == number:
+                    return snapshot
+            except (DataError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                pass  # it is damaged, as is one of another round
+            if number - 1 not in (0, *states):
+                raise self._damaged(f"{STATE}{number}")
+            text = f"{self.folder / STATE}{number} is damaged; round {number} is done again, from the state before it"
+            warnings.warn(DamageWarning(text), stacklevel=2)
+        return None
 
     @property
     def can_resume(self) -> bool:
         """Whether a round was finished."""
-        return (self.folder / STATE).is_file()
+        return bool(self._states)
+
+    @property
+    def _states(self) -> tuple[int, ...]:
+        """The rounds whose state is there."""
+        numbers = (path.name.removeprefix(STATE) for path in self.folder.glob(f"{STATE}*"))
+        return tuple(int(number) for number in numbers if number.isdecimal())
 
     @property
     def worth_keeping(self) -> bool:
         """Whether a round was finished, or anything of a privacy budget was spent: going on then costs less."""
         return self.can_resume or any(map(_spent, self.banks.glob(f"*/{LEDGER}")))
 
-    def _keep(self, name: str, text: str) -> None:
+    def _keep(self, name: str, content: bytes) -> None:
         try:
-            write_durably(self.folder / name, text.encode("utf-8"))
+            write_durably(self.folder / name, sealed(content))
         except OSError as error:
-            reason = error.strerror or "input/output error"
-        else:
-            return
-        raise ConfigurationError(
-            f"{self.folder / name} cannot be written ({reason}); make room, or choose another --out"
-        )
+            raise unwritten(self.folder / name, error, "choose another --out") from None
+
+    def _kept(self, name: str) -> bytes:
+        try:
+            return unsealed((self.folder / name).read_bytes())
+        except (OSError, ValueError):
+            raise self._damaged(name) from None
+
+    def _damaged(self, name: str) -> DataError:
+        return DataError(f"{self.folder / name} is damaged, or of another version of secure_fl; {_ADVICE}")
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -17,6 +17,7 @@ import hmac
 import io
 import json
 import secrets
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.errors import ConfigurationError, PrivacyError
+from secure_fl.errors import ConfigurationError, DamageWarning, LedgerStorageError, PrivacyError
+from secure_fl.files import disk_failed, reason, sealed, unsealed, write_durably
 from secure_fl.privacy.accounting import SampledGaussian
 from secure_fl.privacy.lifetime import Account
-from secure_fl.privacy.lifetime.durable import write_durably
 
 LEDGER, KEY = "ledger.json", "noise.key"
 DRAWN = "drawn"
@@ -71,7 +72,7 @@ class Ledger:
                 raise PrivacyError(
                     f"{self.folder} holds the ledger of a run; go on with that run, or name another folder"
                 )
-            self._keep(self.folder / KEY, self._key)
+            self._keep(self.folder / KEY, sealed(self._key))  # another key would make other noise
             self._save(self.entries)
 
     @property
@@ -115,7 +116,7 @@ class Ledger:
     ) -> NDArray[np.int64]:
         """A release of fresh noise, which `draw` makes: kept before it is entered, so that a repeat is the very same.
 
-        An entry whose release is not kept any more may have left the bank: another one is charged.
+        An entry whose release is not kept any more may have left the bank: another one is charged. Warns of damage.
         """
         entry = self._entry(release, context, event)
         kept = None if self.folder is None else self.folder / DRAWN / f"{entry.context}.npy"
@@ -126,7 +127,7 @@ class Ledger:
             if kept is not None:
                 buffer = io.BytesIO()
                 np.save(buffer, drawn, allow_pickle=False)
-                self._keep(kept, buffer.getvalue())
+                self._keep(kept, sealed(buffer.getvalue()))
         if not repeats:
             self.charge(release, context, event, repeats=False)
         return drawn
@@ -163,12 +164,12 @@ class Ledger:
         try:
             write_durably(path, content)
         except OSError as error:
-            reason = error.strerror or "input/output error"
+            failure = error
         else:
             return
-        raise PrivacyError(
-            f"{path} of {self.bank} cannot be written ({reason}), so nothing more leaves the bank; make room, and go "
-            "on with the run"
+        raise (LedgerStorageError if disk_failed(failure) else PrivacyError)(
+            f"{path} of {self.bank} cannot be written ({reason(failure)}), so nothing more leaves the bank; make room, "
+            "and go on with the run"
         )
 
     @classmethod
@@ -178,7 +179,7 @@ class Ledger:
         """The ledger that a bank kept. Raises `PrivacyError` where it is missing, altered or of another budget."""
         try:
             document = json.loads((folder / LEDGER).read_text(encoding="utf-8"))
-            key = (folder / KEY).read_bytes()
+            key = unsealed((folder / KEY).read_bytes())
             entries = [
                 Entry(str(e["release"]), str(e["context"]), SampledGaussian(**e["event"])) for e in document["entries"]
             ]
@@ -198,10 +199,13 @@ class Ledger:
 
 
 def _kept(path: Path) -> NDArray[np.int64] | None:
-    """A release that was kept; None where there is none that can be read."""
+    """A release that was kept; None where there is none, or, with a warning, where it is damaged."""
     try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int64)
+        return np.asarray(np.load(io.BytesIO(unsealed(path.read_bytes())), allow_pickle=False), dtype=np.int64)
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, EOFError):
+        warnings.warn(DamageWarning(f"{path} is damaged; its noise is drawn anew and charged again"), stacklevel=2)
         return None
 
 

@@ -20,8 +20,8 @@ from secure_fl.data.synthetic.answers import Answer
 from secure_fl.data.synthetic.patterns import SCHEMA_VERSION
 from secure_fl.data.synthetic.prompts import Format, Prompt
 from secure_fl.data.ulb import CACHE_VARIABLE
-from secure_fl.errors import ConfigurationError, SyntheticError
-from secure_fl.files import staged_file
+from secure_fl.errors import ConfigurationError, StorageError, SyntheticError
+from secure_fl.files import make_folder, staged_file
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class AnswerCache:
         """Raises SyntheticError if the folder cannot be written."""
         path, failed = self._path(prompt, model, answer.form, max_tokens), False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with staged_file(path) as staging:
                 staging.write_text(answer.model_dump_json() + "\n", encoding="utf-8")
-        except (OSError, ConfigurationError):
+        except (OSError, ConfigurationError, StorageError):
             failed = True
         if failed:
             raise SyntheticError(

@@ -48,6 +48,11 @@ class Fidelity:
     patterns: int
     synthetic_rows: int
 
+    @property
+    def gain(self) -> float:
+        """AUPRC on real fraud that synthetic rows among the training rows bring; below 0 they hurt."""
+        return self.both_on_real.auprc - self.real_on_real.auprc
+
     def rows(self) -> tuple[tuple[str, str, Score], ...]:
         """(trained on, tested on, score), for tables."""
         return (

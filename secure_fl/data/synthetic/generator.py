@@ -21,8 +21,8 @@ from secure_fl.data.synthetic.patterns import FraudPattern, Proposal, Provenance
 from secure_fl.data.synthetic.prompts import Prompt, prompt
 from secure_fl.data.synthetic.similarity import resembles_any
 from secure_fl.errors import ConfigurationError, SyntheticError
+from secure_fl.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 Check = Callable[[FraudPattern], str | None]
 """Why a pattern is implausible, or None."""
 MAX_COUNT = 1000

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from secure_fl.data.synthetic.review_line import Digest, Entry, head_of
 from secure_fl.errors import SyntheticError
-from secure_fl.files import only_one_in, staged_file
+from secure_fl.files import make_folder, only_one_in, staged_file
 
 _WRITABLE = "make it writable, or set SECURE_FL_REVIEW to a folder that you own"
 
@@ -76,7 +76,7 @@ class LastSeen:
             return
         failure = ""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.folder, mode=0o700)
             with only_one_in(self.folder):
                 if len(entries) > self.recall().lines:
                     with staged_file(self.path, _WRITABLE) as staging:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from secure_fl.data.synthetic.answers import Rejection
 from secure_fl.data.synthetic.patterns import Proposal, faults
 from secure_fl.errors import DataError
-from secure_fl.files import staged_file
+from secure_fl.files import make_folder, staged_file
 
 DEFAULT_FILE = Path("proposals.json")
 
@@ -55,7 +55,7 @@ def add_proposals(path: Path, proposals: Iterable[Proposal], rejected: Iterable[
     """Add to the file, which is created if need be. Raises DataError if it holds something else."""
     before = read_proposals(path) if path.exists() else Proposals()
     after = before.with_more(tuple(proposals), tuple(rejected))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with staged_file(path) as staging:
         staging.write_text(after.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return after

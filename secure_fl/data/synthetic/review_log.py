@@ -26,7 +26,7 @@ from secure_fl.data.synthetic.last_seen import LastSeen
 from secure_fl.data.synthetic.review_line import MACHINE, START, Act, Entry, head_of
 from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import SyntheticError
-from secure_fl.files import sync
+from secure_fl.files import make_folder, sync
 
 _ADVICE = "nothing of it is used; restore the store from a copy, or start a new one with --store"
 
@@ -59,7 +59,7 @@ class ReviewLog:
         """
         recalled = self.seen.recall()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             with os.fdopen(descriptor, "r+b", buffering=0) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed

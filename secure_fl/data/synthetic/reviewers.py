@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from secure_fl.data.synthetic.review_line import Digest, Entry, require_name
 from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import only_one_in, staged_file
+from secure_fl.files import make_folder, only_one_in, staged_file
 
 REVIEW_VARIABLE = "SECURE_FL_REVIEW"
 """Environment variable that overrides where the reviewer's key, the list and the last heads lie: one folder for all."""
@@ -135,7 +135,7 @@ class ReviewerFiles:
     def _change(self, change: Callable[[dict[str, str]], None]) -> None:
         failure = ""
         try:
-            self.trusted.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.trusted.parent, mode=0o700)
             with only_one_in(self.trusted.parent):
                 keys = dict(self.read_trusted().keys)
                 change(keys)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.secret_file import create_secret, read_secret
+from secure_fl.files import create_secret, read_secret
 
 _DOMAIN = b"secure-fl review log, one line, signed\x00"
 """Stands before all that is signed, so that a signature made for something else is none of ours."""

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from secure_fl.errors import PrivacyError
-from secure_fl.privacy.lifetime.durable import sync_folder, write_durably
+from secure_fl.errors import LedgerStorageError, PrivacyError
+from secure_fl.files import disk_failed, make_folder, reason, sync, write_durably
 
 START = "0" * 64
 """What the first line names as the hash before it."""
@@ -75,7 +75,7 @@ class LifeLog:
                 self._write(descriptor, body)
             if self._lines and self._noted() != self.end:  # also where one who wrote them was stopped before this
                 os.fsync(descriptor)
-                sync_folder(self.path.parent)
+                sync(self.path.parent)
                 self._take_note()
             return tuple(self._lines)
 
@@ -95,9 +95,9 @@ class LifeLog:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        failure = ""
+        failure: OSError | None = None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.path.parent, mode=0o700)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go when the file is closed
@@ -105,10 +105,13 @@ class LifeLog:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            failure = error.strerror or "input/output error"
-        if failure:
-            raise PrivacyError(
-                f"{self.path} cannot be written ({failure}), so nothing may be released; make it writable, or set "
+            failure = error
+        if failure is not None:
+            kind, advice = (
+                (LedgerStorageError, "make room") if disk_failed(failure) else (PrivacyError, "make it writable")
+            )
+            raise kind(
+                f"{self.path} cannot be written ({reason(failure)}), so nothing may be released; {advice}, or set "
                 "SECURE_FL_LEDGERS to the folder where the ledgers are"
             )
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.privacy.accounting import require_delta
 from secure_fl.privacy.lifetime.log import Note
 from secure_fl.privacy.lifetime.spending import Unit
 from secure_fl.privacy.lifetime.store import Account, LedgerStore
+from secure_fl.settings.privacy import require_delta
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ the same rows to them anew in every run, so that here they share one.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
@@ -26,9 +25,9 @@ import numpy as np
 import platformdirs
 
 from secure_fl.data import Transactions
-from secure_fl.errors import PrivacyError
+from secure_fl.errors import LedgerStorageError, PrivacyError
+from secure_fl.files import create_secret, disk_failed, reason, write_durably
 from secure_fl.privacy.accounting import SampledGaussian
-from secure_fl.privacy.lifetime.durable import sync_folder, write_durably
 from secure_fl.privacy.lifetime.log import Body, LifeLog, Line, Note
 from secure_fl.privacy.lifetime.rows import Tags, overlap, row_tags
 from secure_fl.privacy.lifetime.spending import Release, Unit, cost, events_of_life
@@ -167,7 +166,7 @@ class LedgerStore:
                     raise PrivacyError(
                         f"{path} is gone, without which its ledgers say nothing; put it back from a copy"
                     )
-                _create_key(path)
+                create_secret(path, secrets.token_bytes(KEY_BYTES))
             if path.stat().st_mode & 0o077:
                 raise PrivacyError(f"{path} is open to other users; run: chmod 600 {path}")
             key = path.read_bytes()
@@ -178,9 +177,12 @@ class LedgerStore:
         return key
 
     def _unusable(self, error: OSError) -> PrivacyError:
-        return PrivacyError(
-            f"the ledgers in {self.folder} cannot be used ({error.strerror or 'input/output error'}), so nothing may "
-            f"be released; make the folder writable, or set {STORE_VARIABLE} to another"
+        kind, advice = (
+            (LedgerStorageError, "make room") if disk_failed(error) else (PrivacyError, "make the folder writable")
+        )
+        return kind(
+            f"the ledgers in {self.folder} cannot be used ({reason(error)}), so nothing may be released; {advice}, or "
+            f"set {STORE_VARIABLE} to another"
         )
 
 
@@ -223,15 +225,3 @@ class Account:
 
 def _releases(lines: Sequence[Line]) -> tuple[Release, ...]:
     return tuple(Release.from_body(line.body) for line in lines)
-
-
-def _create_key(path: Path) -> None:
-    """Complete or not at all; the one that another process just made is kept."""
-    made = path.with_name(f".{KEY}-{secrets.token_hex(8)}")
-    write_durably(made, secrets.token_bytes(KEY_BYTES))
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(made, path)
-    finally:
-        made.unlink()
-    sync_folder(path.parent)
