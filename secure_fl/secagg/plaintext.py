@@ -7,6 +7,7 @@ AISTATS 2017.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.custody import STEERING, Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits, unpack_bits
-from secure_fl.secagg.protocol import Attendance, ServerHalf, Values, request, require_values
+from secure_fl.secagg.protocol import Attendance, Party, ServerHalf, Transcript, Values, request, require_values
+from secure_fl.secagg.scheme import Scheme
 
 UPLOAD = "upload"
 
@@ -78,3 +80,37 @@ def decode_values(plan: Plan, payload: bytes | memoryview) -> Values:
     if not np.isfinite(values).all():
         raise MessageError("a float32 payload holds values that are not finite; its bank must train again")
     return values
+
+
+class PlaintextDeployment:
+    """There are no keys and nobody to trust with them."""
+
+    def setup(self, cohort: Cohort[Plan], transcript: Transcript) -> None:
+        """Nothing is exchanged."""
+
+    def client(self, cohort: Cohort[Plan], bank: str, values: Values) -> Party:
+        return PlaintextClient(cohort, bank, values)
+
+    def trustees(self, cohort: Cohort[Plan]) -> Mapping[str, Party]:
+        return {}
+
+    def server(self, cohort: Cohort[Plan]) -> ServerHalf:
+        return plaintext_server(cohort)
+
+
+def _plan(banks: int, parameters: int, bits: int | None, threshold: int) -> Plan:
+    return Plan(scheme="plaintext", banks=banks, parameters=parameters, bits=bits, threshold=threshold)
+
+
+SCHEME = Scheme(
+    name="plaintext",
+    title="plaintext",
+    stages=(UPLOAD,),
+    input_stage=UPLOAD,
+    trustees=(),
+    custody=CUSTODY,
+    plan=_plan,
+    deploy=lambda plan: PlaintextDeployment(),
+    read_upload=decode_values,
+    takes_float32=True,
+)

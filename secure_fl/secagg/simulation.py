@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.attempts import attempt_sum
-from secure_fl.secagg.budget import Plan, plan
+from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import Delivery, Outcome, Transcript, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.secagg.turns import new_session
@@ -28,10 +30,16 @@ class Simulation:
     transcript: tuple[Delivery, ...]
     plan: Plan
 
+    @property
+    def upload_bytes(self) -> dict[int, int]:
+        """Bytes that each bank sent, by its row number, in all stages and attempts."""
+        uploads = Transcript(list(self.transcript)).uploads(_ROUND)
+        return {row: uploads[_name(row)] for row in range(self.plan.banks)}
+
 
 def simulate(
     scheme: str,
-    updates: NDArray[np.int64],
+    updates: NDArray[np.integer[Any]],
     bits: int = 8,
     threshold: int | None = None,
     drop: Mapping[int, str] | None = None,
@@ -52,8 +60,8 @@ def simulate(
     if updates.min() < 0 or updates.max() >= 1 << bits:
         raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
     chosen = SCHEMES[scheme]
-    banks = tuple(f"bank-{row + 1}" for row in range(len(updates)))
-    cohort = chosen.cohort(planned, 1, banks, session=new_session())
+    banks = tuple(map(_name, range(len(updates))))
+    cohort = chosen.cohort(planned, _ROUND, banks, session=new_session())
     if not set(drop or {}) <= set(range(len(banks))):
         raise ConfigurationError(f"a row that drops out does not exist; use 0 to {len(banks) - 1}")
     dropped = {banks[row]: check_stage(scheme, stage) for row, stage in (drop or {}).items()}
@@ -83,3 +91,10 @@ def check_stage(scheme: str, stage: str) -> str:
             f"{scheme} has no stage {stage!r} that a bank could miss; choose one of {', '.join(SCHEMES[scheme].stages)}"
         )
     return stage
+
+
+def _name(row: int) -> str:
+    return f"bank-{row + 1}"
+
+
+_ROUND = 1

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
-from secure_fl.secagg import plan, ring, simulate
+from secure_fl.secagg import SCHEMES, plan, ring, simulate
 from secure_fl.secagg.additive.deployment import HOLDERS, AdditiveDeployment
+from secure_fl.secagg.additive.holder import ShareHolderKey
 from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, UPLOAD, split_upload
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_table
@@ -193,3 +194,52 @@ def test_tables_and_rings_survive_bytes() -> None:
         values = np.random.default_rng(bits).integers(0, 2**planned.ring_bits, 1001)
         words = ring.from_bytes(planned, memoryview(ring.to_bytes(planned, ring.to_ring(planned, values))))
         assert (ring.to_integers(planned, words) == values).all()
+
+
+def test_a_share_holder_shows_its_name_and_nothing_of_its_key(make_cohort: CohortFactory) -> None:
+    for name in HOLDERS:
+        assert repr(ShareHolderKey(name)) == f"ShareHolderKey({name!r})"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_seed_that_does_not_open_is_told_with_the_holder_that_cannot_open_it(
+    make_cohort: CohortFactory, number: int
+) -> None:
+    cohort, holder = make_cohort("additive", 10), HOLDERS[number]
+    deployed = AdditiveDeployment(cohort.plan)
+    table = {place: sealed_seeds(cohort, deployed, bank)[number] for place, bank in enumerate(cohort.banks)}
+    table[1] = table[0]
+    with pytest.raises(ProtocolError, match=f"{holder} cannot open the seed of bank-2; make") as caught:
+        deployed.trustees(cohort)[holder].respond(seal(cohort, SUM_SHARES, AGGREGATOR, holder, encode_table(table)))
+    told = caught.value.refused["bank-2"]
+    assert told == f"{holder} cannot open its seed: an encrypted message between banks was altered"
+
+
+def test_all_share_holders_that_are_silent_are_named(make_cohort: CohortFactory) -> None:
+    cohort = make_cohort("additive", 10)
+    deployed = AdditiveDeployment(cohort.plan)
+    everyone = parties(cohort, deployed, np.ones((3, 10), dtype=np.int64))
+    with pytest.raises(DropoutError, match=rf"^{', '.join(HOLDERS)} did not answer"):
+        run_protocol(cohort, deployed.server(cohort), everyone, Transcript(), dict.fromkeys(HOLDERS, SUM_SHARES))
+
+
+def test_seeds_are_drawn_at_full_length_and_anew_for_every_holder(
+    make_cohort: CohortFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, used = make_cohort("additive", 10), list[bytes]()
+    deployed = AdditiveDeployment(cohort.plan)
+
+    def watched(vector: Any, seed: bytes) -> None:
+        used.append(seed)
+
+    monkeypatch.setattr("secure_fl.secagg.additive.client.subtract_mask", watched)
+    for bank in cohort.banks:
+        sealed_seeds(cohort, deployed, bank)
+    halves = {half for seed in used for half in (seed[:16], seed[16:])}
+    assert {len(seed) for seed in used} == {32}
+    assert len(halves) == 2 * 3 * len(HOLDERS), "no half repeats"
+
+
+def test_share_holders_are_two_and_numbered_from_one(make_cohort: CohortFactory) -> None:
+    assert HOLDERS == SCHEMES["additive"].trustees == ("share-holder-1", "share-holder-2")
+    assert set(AdditiveDeployment(make_cohort("additive").plan).trustees(make_cohort("additive"))) == set(HOLDERS)

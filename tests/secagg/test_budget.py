@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.budget import BfvPlan, CkksPlan, HeParameters, plan
-from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES, NOISE, SAFETY_COST
+from secure_fl.secagg.budget import BfvPlan, CkksPlan, HeParameters, MaskedPlan
+from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES, NOISE, SAFETY_COST, _probability
+from secure_fl.secagg.graph import default_threshold, most_curious, most_liars, rules
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.deployment import HeDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.planning import plan
 from secure_fl.secagg.primes import next_prime
 
 SLOTS = 2048
@@ -147,6 +149,7 @@ def test_a_plan_is_as_safe_as_a_small_share_of_its_bytes_can_make_it(
         and (other.repeated_failure_bits >= 40 or p.repeated_failure_bits < 40)
     ]
     assert p.upload_bytes == min(other.upload_bytes for other in as_safe)
+    assert p.failure_bits == max(other.failure_bits for other in as_safe if other.upload_bytes == p.upload_bytes)
 
 
 @pytest.mark.parametrize("scheme", ["ckks", "bfv"])
@@ -279,3 +282,152 @@ def test_sums_with_too_small_a_scale_fail_as_often_as_predicted(scale_bits: int)
     sigma = NOISE * math.sqrt(3) / 2**scale_bits
     wrong = np.mean(np.abs(errors(54, scale_bits, 3, keys=20)) * sigma > 0.5)
     assert wrong == pytest.approx(2**-p.failure_bits / p.slots, rel=0.1)
+
+
+# Figures, as people and scripts read them
+
+WHOLE: dict[str, dict[str, Any]] = {
+    "plaintext": {
+        "may_collude_curious": None,
+        "may_collude_lying": None,
+        "upload_bytes": 256 + 1500,
+        "bytes_per_parameter": 1.756,
+    },
+    "additive": {
+        "may_collude_curious": 5,
+        "may_collude_lying": None,
+        "upload_bytes": 256 + 2000,
+        "bytes_per_parameter": 2.256,
+        "ring_bits": 16,
+        "share_holders": 2,
+    },
+    "masked": {
+        "may_collude_curious": 5,
+        "may_collude_lying": 3,
+        "upload_bytes": 5 * 256 + 2000 + 9 * 120,
+        "bytes_per_parameter": 4.36,
+        "ring_bits": 16,
+        "degree": 9,
+        "share_threshold": 7,
+        "witnesses": 10,
+        "witness_threshold": 7,
+    },
+}
+"""Of 1,000 values of 12 bits from 10 banks of whom 7 suffice; what is the same for all schemes is left out."""
+
+
+@pytest.mark.parametrize("scheme", WHOLE)
+def test_every_figure_of_a_plan_without_encryption(scheme: str) -> None:
+    assert plan(scheme, 10, 1000, 12, threshold=7).derived() == {
+        "scheme": scheme,
+        "banks": 10,
+        "parameters": 1000,
+        "bits": 12,
+        "threshold": 7,
+        "may_vanish": 3,
+        "field_bits": 16,
+        **WHOLE[scheme],
+    }
+
+
+def test_every_figure_of_a_plan_for_float32() -> None:
+    assert plan("plaintext", 5, 1000, "float32").derived() == {
+        "scheme": "plaintext",
+        "banks": 5,
+        "parameters": 1000,
+        "bits": "float32",
+        "threshold": 3,
+        "may_vanish": 2,
+        "may_collude_curious": None,
+        "may_collude_lying": None,
+        "field_bits": 32,
+        "upload_bytes": 256 + 4000,
+        "bytes_per_parameter": 4.256,
+    }
+
+
+def test_every_figure_of_a_masked_plan_on_a_sparse_graph() -> None:
+    """All numbers of the graph differ, so that none can stand for another."""
+    p = plan("masked", 2000, 1001, 12)
+    assert isinstance(p, MaskedPlan)
+    numbers = rules(2000, p.threshold)
+    assert len({*numbers, p.threshold}) == 5
+    figures = p.derived()
+    names = ("degree", "share_threshold", "witnesses", "witness_threshold")
+    assert tuple(figures[name] for name in names) == numbers
+    assert figures["ring_bits"] == 24, "a field of 23 bits"
+    assert figures["upload_bytes"] == 5 * 256 + 3 * 1001 + numbers.degree * 120
+    assert figures["may_collude_curious"] == most_curious(2000, p.may_vanish, numbers)
+    assert figures["may_collude_lying"] == most_liars(2000, numbers)
+    assert figures["threshold"] == p.threshold == default_threshold(2000) != 1001
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+@pytest.mark.parametrize(("banks", "parameters"), [(10, 100_000), (100, 10_369), (3, 1)])
+def test_every_figure_of_a_plan_with_encryption(scheme: str, banks: int, parameters: int) -> None:
+    p = plan(scheme, banks, parameters, 12, threshold=banks - 1)
+    assert isinstance(p, (CkksPlan, BfvPlan))
+    figures = p.derived()
+    slots = math.ceil(parameters / p.fields_per_slot)
+    ciphertexts = math.ceil(slots / (2048 if scheme == "ckks" else 4096))
+    upload_bytes = 256 + ciphertexts * CIPHERTEXT_BYTES[p.prime_bits]
+    own = {"scale_bits": p.scale_bits} if isinstance(p, CkksPlan) else {"plain_modulus": p.plain_modulus}
+    assert figures == {
+        "scheme": scheme,
+        "banks": banks,
+        "parameters": parameters,
+        "bits": 12,
+        "threshold": banks - 1,
+        "may_vanish": 1,
+        "may_collude_curious": banks - 3,
+        "may_collude_lying": None,
+        "field_bits": 12 + math.ceil(math.log2(banks)),
+        "upload_bytes": upload_bytes,
+        "bytes_per_parameter": round(upload_bytes / parameters, 3),
+        "poly_modulus_degree": 4096,
+        "coeff_mod_bit_sizes": [p.prime_bits, min(60, 106 - p.prime_bits)],
+        "fields_per_slot": p.fields_per_slot,
+        "ciphertexts": ciphertexts,
+        "failure_probability": bound_in_words(p.failure_bits),
+        "failure_probability_repeated": bound_in_words(p.repeated_failure_bits),
+        "sums_of_a_key": int(2 ** min(p.failure_bits - 20, 40)),
+        **own,
+    }
+
+
+def bound_in_words(bits: float) -> str:
+    """2**-bits, rounded up to a power of two; nothing that is more than a half is called a bound."""
+    return f"2^-{min(int(bits // 1), 128)}" if bits >= 1 else "no bound"
+
+
+@pytest.mark.parametrize(("bits", "said"), [(0.99, "no bound"), (1.0, "2^-1"), (40.9, "2^-40"), (128.5, "2^-128")])
+def test_a_probability_in_words_is_never_smaller_than_it_is(bits: float, said: str) -> None:
+    assert _probability(bits) == said == bound_in_words(bits)
+
+
+def test_a_refusal_of_ckks_states_what_a_slot_would_need() -> None:
+    """Checked with numbers of its own: the sum's bits, and the scale at which a slot of so many fails rarely enough."""
+    with pytest.raises(PlanError) as refused:
+        plan("ckks", 10_000, 100_000_000, 24)
+    found = re.search(
+        r"needs (\d+) bits, plus (\d+) against the noise, and a CKKS slot holds (\d+)", str(refused.value)
+    )
+    assert found is not None
+    needed, against_noise, held = map(int, found.groups())
+    assert needed == 24 + math.ceil(math.log2(10_000))
+    assert held == 60 - 1
+    assert needed + against_noise > held
+
+    def failure_bits(scale_bits: int) -> float:
+        sigma: float = NOISE * math.sqrt(10_000) / 2**scale_bits
+        return math.sqrt(2) / 2 / sigma * math.log2(math.e) - math.log2(100_000_000)
+
+    assert failure_bits(against_noise) >= 25 > failure_bits(against_noise - 1)
+
+
+def test_a_refusal_of_a_ring_states_what_it_would_need() -> None:
+    for scheme in ("additive", "masked"):
+        with pytest.raises(
+            PlanError, match=r"the sum of 300 banks x 24 bits needs 33 bits .* has 32; use at most 23 bits"
+        ):
+            plan(scheme, 300, 10, 24)

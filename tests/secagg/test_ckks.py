@@ -203,6 +203,32 @@ def test_the_key_authority_opens_one_sum_a_round(round_: Round) -> None:
         ask(2)
 
 
+def test_the_same_ciphertexts_of_another_number_of_banks_are_another_request(round_: Round) -> None:
+    authority = round_.deployment.trustees(round_.cohort)[AUTHORITY]
+    ciphertexts = b"".join(join_ciphertexts(round_.upload("bank-1")))
+
+    def ask(contributors: int) -> bytes:
+        payload = contributors.to_bytes(4, "little") + ciphertexts
+        return authority.respond(seal(round_.cohort, "decrypt", AGGREGATOR, AUTHORITY, payload))
+
+    assert ask(3) == ask(3)
+    with pytest.raises(ProtocolError, match="the key authority already took part in round 1, attempt 1"):
+        ask(2)
+
+
+@pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: p + b"\0", lambda p: p + p, lambda p: b""])
+def test_an_opened_sum_of_another_length_is_none(round_: Round, change: Callable[[bytes], bytes]) -> None:
+    server = round_.deployment.server(round_.cohort)
+    next(server)
+    stage = round_.send(server, iter([(bank, round_.sealed(bank, round_.upload(bank))) for bank in BANKS]))
+    answer = round_.decrypt(stage.requests[AUTHORITY])
+    opened = bytes(open_message(round_.cohort, answer, recipient=AGGREGATOR, sender=AUTHORITY).payload)
+    other = seal(round_.cohort, "decrypt", AUTHORITY, AGGREGATOR, change(opened))
+    with pytest.raises(DropoutError, match="the key authority did not answer") as refused:
+        round_.send(server, iter([(AUTHORITY, other)]))
+    assert f"cannot hold {round_.cohort.plan.parameters} values" in refused.value.refused[AUTHORITY]
+
+
 # Contexts
 
 
@@ -239,6 +265,21 @@ def test_all_of_a_fingerprint_counts(round_: Round, place: int) -> None:
     other[place] ^= 1
     with pytest.raises(MessageError, match="fingerprint differs"):
         accept_public_key(key, bytes(other), round_.cohort.plan.parameters_of_context)
+
+
+@pytest.mark.parametrize("length", [0, 1, 31])
+def test_the_beginning_of_a_fingerprint_is_none(round_: Round, length: int) -> None:
+    key = round_.deployment._public_key
+    with pytest.raises(MessageError, match="fingerprint differs"):
+        accept_public_key(key, fingerprint(key)[:length], round_.cohort.plan.parameters_of_context)
+
+
+def test_a_context_without_a_public_key_is_refused() -> None:
+    context = tenseal_context()
+    context.make_context_public()
+    data = context.serialize(save_public_key=False, save_secret_key=False)
+    with pytest.raises(MessageError, match="no public key to encrypt with"):
+        PublicContext.load(data, PARAMETERS)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import tenseal as ts
 
-from secure_fl.secagg import SCHEMES, Scheme
+from secure_fl.secagg import SCHEMES, Scheme, plan
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.authority import HeDecryptor, KeyAuthority
@@ -56,6 +57,31 @@ def test_a_deployment_serves_many_rounds(scheme: Scheme, make_cohort: CohortFact
         while isinstance(step, Stage):
             step = send(server, iter([(n, parties[n].respond(data)) for n, data in step.requests.items()]))
         assert step.total.tolist() == [3 * round_] * 10
+
+
+@every_scheme
+def test_a_cohort_is_what_was_asked_for_with_the_trustees_of_its_scheme(scheme: Scheme) -> None:
+    planned = plan(scheme.name, 3, 10, 8)
+    cohort = scheme.cohort(planned, 7, ("a", "b", "c"), b"model", b"a session of now")
+    assert cohort == Cohort(planned, 7, ("a", "b", "c"), scheme.trustees, b"model", b"a session of now", attempt=1)
+    bare = scheme.cohort(planned, 0, ("a", "b", "c"))
+    assert (bare.context, bare.session) == (b"", bytes(16))
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def test_the_public_key_goes_from_the_authority_by_the_aggregator_to_every_bank(
+    scheme: str, make_cohort: CohortFactory
+) -> None:
+    cohort, transcript = make_cohort(scheme), Transcript()
+    deployed = HeDeployment(cohort.plan)
+    deployed.setup(cohort, transcript)
+    way = [(AUTHORITY, AGGREGATOR), *((AGGREGATOR, bank) for bank in cohort.banks)]
+    assert [(d.sender, d.recipient) for d in transcript.deliveries] == way
+    key = deployed._authority.public_key()
+    for delivery in transcript.deliveries:
+        sent = seal(cohort, "public_key", delivery.sender, delivery.recipient, key)
+        assert (delivery.stage, delivery.nbytes) == ("public_key", len(sent))
+        assert delivery.sha256 == hashlib.sha256(sent).hexdigest()
 
 
 # The canary

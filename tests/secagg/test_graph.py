@@ -46,6 +46,7 @@ def test_few_banks_mask_with_everybody(banks: int, above: int) -> None:
     assert graph(banks, threshold) == tuple(tuple(sorted({*range(banks)} - {bank})) for bank in range(banks))
 
 
+@pytest.mark.slow
 @crowds
 def test_everybody_has_as_many_neighbours_and_they_know_each_other(banks: int, threshold: int) -> None:
     degree, around = rules(banks, threshold).degree, graph(banks, threshold)
@@ -214,6 +215,7 @@ def test_so_many_banks_vanish_and_the_sum_still_ends(banks: int, data: st.DataOb
     assert (holders + lives >= planned.share_threshold).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("banks", "lost"), [(101, 50), (129, 64), (130, 49), (150, 47), (1000, 125)])
 def test_a_higher_threshold_costs_neighbours_less_and_a_lower_one_more(banks: int, lost: int) -> None:
     degrees = [rules(banks, threshold).degree for threshold in range(banks // 2 + 1, banks + 1)]
@@ -236,6 +238,7 @@ def test_counting_agrees_with_a_monte_carlo() -> None:
     assert abs(hits / draws - expected) < 5 * np.sqrt(expected * (1 - expected) / draws)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.integers(1, 200), st.data())
 def test_the_tail_of_the_package_is_the_tail(population: int, data: st.DataObject) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secure_fl.errors import ConfigurationError, MessageError
-from secure_fl.secagg.budget import Plan, plan
+from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
+from secure_fl.secagg.planning import plan
 
 BANKS = ("bank-1", "bank-2", "bank-3")
 COHORT: Cohort[Plan] = Cohort(plan("ckks", 3, 100, 8), 7, BANKS, ("key-authority",), b"model")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.budget import MAX_BITS, NoisePlan, plan, plan_with_noise
+from secure_fl.secagg.budget import MAX_BITS, NoisePlan
+from secure_fl.secagg.planning import plan, plan_with_noise
 from secure_fl.secagg.schemes import SCHEMES
 
 FRAUD_MODEL = 10_379
@@ -136,3 +138,60 @@ def test_the_figures_of_a_plan_are_those_that_are_used() -> None:
     figures = noise.derived()
     assert figures["value_bits"] == noise.value_bits
     assert figures["share_deviation"] / figures["sensitivity"] * math.sqrt(2) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("scheme", "banks", "threshold", "bits"), [("bfv", 3, 2, 8), ("masked", 9, 7, 10)])
+def test_every_figure_of_a_noise(scheme: str, banks: int, threshold: int, bits: int) -> None:
+    """From the formulas in the module's docstring."""
+    d = 1_000
+    planned, noise = plan_with_noise(scheme, banks, d, 2.0, bits, threshold)
+    norm = (2 ** (bits - 1) - 1) / math.sqrt(4 / d * math.log(2 * d * 2**20))
+    squared = math.floor(norm**2 + d / 4 + norm + math.sqrt(d) / 2)
+    deviation = 2.0 * math.sqrt(squared / threshold)
+    tail = math.ceil(deviation * math.sqrt(2 * math.log(2 * banks * d * 2**64)))
+    assert noise.derived() == {
+        "noise_multiplier": 2.0,
+        "signal_bits": bits,
+        "value_bits": planned.bits,
+        "share_deviation": pytest.approx(deviation),
+        "sensitivity": pytest.approx(math.sqrt(squared)),
+        "clamp_probability": "2^-64",
+    }
+    assert planned.bits == math.ceil(math.log2(2 ** (bits - 1) + tail)) + 1
+    assert (planned.banks, planned.parameters, planned.threshold) == (banks, d, threshold)
+    assert noise.variance(banks) == pytest.approx(banks * deviation**2)
+    assert noise.offset == 2 ** (planned.bits - 1)
+
+
+def test_refusals_state_the_figures_of_the_noise() -> None:
+    noise = NoisePlan(banks=3, parameters=100, threshold=2, bits=4, noise_multiplier=0.05)
+    with pytest.raises(PlanError, match=f"noise is {noise.deviation:.2g} quantization steps, and below 2 the"):
+        plan_with_noise("masked", 3, 100, 0.05, bits=4)
+    noise = NoisePlan(banks=3, parameters=FRAUD_MODEL, threshold=2, bits=20, noise_multiplier=50.0)
+    told = f"noise of {noise.deviation:.3g} quantization steps widens 20 bits to {noise.value_bits}, which overflows"
+    with pytest.raises(PlanError) as refused:
+        plan_with_noise("masked", 3, FRAUD_MODEL, 50.0, bits=20)
+    assert str(refused.value).startswith(told)
+    assert noise.value_bits > 24
+
+
+def test_squared_norms_stay_within_int64() -> None:
+    """A hundred million values of 23 bits would be narrow enough, but their squares add up to more."""
+    fitting, too_long = (noise_plan(100_000_000, bits, noise_multiplier=1e-9) for bits in (22, 23))
+    assert too_long.value_bits == 24 == MAX_BITS
+    assert fitting.norm_bound_squared < 2**62 < too_long.norm_bound_squared
+    assert fitting.fits
+    assert not too_long.fits
+
+
+@given(st.integers(1, 30), st.integers(4, 24))
+def test_the_range_of_a_signal_holds_the_whole_norm_of_a_short_vector(parameters: int, bits: int) -> None:
+    noise = noise_plan(parameters, bits)
+    assert noise.flatness == 1
+    assert noise.norm == noise.radius == 2 ** (bits - 1) - 1
+
+
+@pytest.mark.parametrize("noise_multiplier", [2, np.float32(2), np.float64(2)])
+def test_a_noise_multiplier_of_any_kind_is_a_float_in_the_plan(noise_multiplier: float) -> None:
+    _, noise = plan_with_noise("masked", 3, FRAUD_MODEL, noise_multiplier)
+    assert type(noise.noise_multiplier) is float

@@ -14,7 +14,17 @@ from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
-from secure_fl.secagg.protocol import Party, SecureSum, ServerHalf, Stage, Transcript, request, run_protocol
+from secure_fl.secagg.protocol import (
+    Attendance,
+    Party,
+    SecureSum,
+    ServerHalf,
+    Stage,
+    Transcript,
+    request,
+    run_protocol,
+    to_blame,
+)
 
 CohortFactory = Callable[..., Cohort[Any]]
 Send = Callable[..., Any]
@@ -240,3 +250,78 @@ def test_a_trustee_cannot_upload(make_cohort: CohortFactory, send: Send) -> None
     uploads.pop("bank-2")
     with pytest.raises(DropoutError, match="only 1 of 3 banks"):
         send(server, iter([*uploads.items(), ("key-authority", forged)]))
+
+
+class Accuses:
+    """Refuses to answer because of another bank."""
+
+    def __init__(self, *accused: str) -> None:
+        self._accused = accused
+
+    def respond(self, request: bytes) -> bytes:
+        raise ProtocolError("no; ask the others", dict.fromkeys(self._accused, "it sent garbage"))
+
+
+def test_a_failed_attempt_tells_who_accuses_whom_and_who_was_merely_away(make_cohort: CohortFactory) -> None:
+    class Away:
+        def respond(self, request: bytes) -> bytes:
+            raise TimeoutError
+
+    cohort = make_cohort("plaintext")
+    parties: dict[str, Party] = {"bank-1": Echo(), "bank-2": Away(), "bank-3": Accuses("bank-2", "bank-1")}
+    with pytest.raises(ProtocolError) as failed:
+        run_protocol(cohort, three_stages(cohort, []), parties, Transcript())
+    assert str(failed.value).startswith("bank-3 cannot go on because of bank-1, bank-2; ")
+    assert failed.value.quarrels == {"bank-3": {"bank-2": "it sent garbage", "bank-1": "it sent garbage"}}
+    assert failed.value.absent == {"bank-2": "it could not be reached"}, "who accuses was there"
+    assert failed.value.refused == to_blame(failed.value.quarrels)
+
+
+def test_a_sum_below_the_threshold_says_how_many_of_how_many_when_and_why(
+    make_cohort: CohortFactory, send: Send
+) -> None:
+    cohort = replace(make_cohort("plaintext"), round=7, attempt=3)
+    server = SCHEMES["plaintext"].deploy(cohort.plan).server(cohort)
+    next(server)
+    with pytest.raises(DropoutError) as refused:
+        send(server, iter([("bank-3", b""), ("bank-1", bytes(500))]))
+    told = "only 0 of 3 banks contributed in round 7 and the threshold is 2 "
+    why = {bank: f"a message from {bank} to aggregator" for bank in ("bank-1", "bank-3")}
+    assert str(refused.value).startswith(f"{told}(bank-1: {why['bank-1']} ")
+    assert str(refused.value).endswith("; wait for more banks")
+    assert set(refused.value.refused) == set(why)
+    for bank, start in why.items():
+        assert f"({bank}: {refused.value.refused[bank]})" in str(refused.value)
+        assert refused.value.refused[bank].startswith(start)
+        assert "new attempt" not in refused.value.refused[bank], "the reason, without advice"
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError("gone")])
+def test_a_trustee_that_is_cut_off_is_named(error: Exception, make_cohort: CohortFactory) -> None:
+    class CutOff:
+        def respond(self, request: bytes) -> bytes:
+            raise error
+
+    cohort = make_cohort("ckks")
+    server, parties = parties_of("ckks", cohort)
+    with pytest.raises(DropoutError, match="key-authority cannot be reached; without it no sum can be opened"):
+        run_protocol(cohort, server, parties | {"key-authority": CutOff()}, Transcript())
+
+
+def test_a_trustees_own_refusal_is_the_error_of_the_sum(make_cohort: CohortFactory) -> None:
+    cohort = make_cohort("ckks")
+    server, parties = parties_of("ckks", cohort)
+    with pytest.raises(ProtocolError, match="no; ask the others") as refused:
+        run_protocol(cohort, server, parties | {"key-authority": Accuses("bank-2")}, Transcript())
+    assert refused.value.refused == {"bank-2": "it sent garbage"}
+
+
+def test_whose_first_answer_cannot_be_used_is_not_heard_again(make_cohort: CohortFactory) -> None:
+    """A second try would let whoever stands between change what was said."""
+    cohort = make_cohort("plaintext", 4, 8)
+    attendance = Attendance(cohort)
+    asked = request(cohort, "upload", cohort.banks)
+    good = seal(cohort, "upload", "bank-1", AGGREGATOR, pack_bits(np.ones(4, dtype=np.int64), 8))
+    replies = [("bank-1", b"garbage"), ("bank-1", good)]
+    assert list(attendance.answers(asked, iter(replies), lambda _, payload: bytes(payload))) == []
+    assert set(attendance.refused) == {"bank-1"}

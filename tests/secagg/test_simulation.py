@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -156,3 +157,43 @@ def test_nothing_can_be_seeded() -> None:
     """What a scheme draws is key material."""
     with pytest.raises(TypeError, match="seed"):
         simulate("masked", ONES, seed=1)  # type: ignore[call-arg]
+
+
+@every_scheme
+def test_the_transcript_holds_the_setup_and_every_message_of_the_sum(scheme: str) -> None:
+    chosen, banks = SCHEMES[scheme], [f"bank-{row}" for row in (1, 2, 3)]
+    setup = [("key-authority", "aggregator"), *(("aggregator", bank) for bank in banks)]
+    expected = Counter(("public_key", *way) for way in setup if "key-authority" in chosen.trustees)
+    asked = [(stage, bank) for stage in chosen.stages for bank in banks]
+    asked += [("sum_shares" if scheme == "additive" else "decrypt", trustee) for trustee in chosen.trustees]
+    for stage, party in asked:
+        expected.update([(stage, "aggregator", party), (stage, party, "aggregator")])
+    transcript = simulate(scheme, ONES).transcript
+    assert Counter((d.stage, d.sender, d.recipient) for d in transcript) == expected
+    assert {(d.round, d.attempt) for d in transcript} == {(1, 1)}
+
+
+@every_scheme
+def test_who_misses_the_input_stage_or_one_before_is_not_in_the_sum_and_who_misses_a_later_one_is(scheme: str) -> None:
+    chosen, updates = SCHEMES[scheme], np.arange(20).reshape(4, 5)
+    place = chosen.stages.index(chosen.input_stage)
+    for number, stage in enumerate(chosen.stages):
+        result = simulate(scheme, updates, drop={2: stage})
+        rows = [0, 1, 2, 3] if number > place else [0, 1, 3]
+        assert result.contributors == set(rows), stage
+        assert result.total.tolist() == updates[rows].sum(axis=0).tolist()
+
+
+@every_scheme
+def test_rows_keep_their_numbers_among_more_than_ten_banks(scheme: str) -> None:
+    """By name, bank-10 comes before bank-2."""
+    result = simulate(scheme, np.eye(12, dtype=np.int64), drop={9: SCHEMES[scheme].input_stage})
+    assert result.contributors == set(range(12)) - {9}
+    assert result.total.tolist() == [int(row != 9) for row in range(12)]
+
+
+@every_scheme
+def test_a_refused_stage_leads_to_those_that_there_are(scheme: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{scheme} has no stage 'tea'") as refused:
+        simulate(scheme, ONES, drop={0: "tea"})
+    assert str(refused.value).endswith("choose one of " + ", ".join(SCHEMES[scheme].stages))

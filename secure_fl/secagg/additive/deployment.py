@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.additive.server import additive_server
-from secure_fl.secagg.additive.wire import holder_name
+from secure_fl.secagg.additive.wire import UPLOAD, holder_name
 from secure_fl.secagg.budget import AdditivePlan
-from secure_fl.secagg.budget.ring import SHARE_HOLDERS
+from secure_fl.secagg.budget.ring import SHARE_HOLDERS, plan_additive
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.scheme import Scheme
 
 HOLDERS = tuple(holder_name(number) for number in range(1, SHARE_HOLDERS + 1))
 
@@ -66,3 +67,15 @@ class AdditiveDeployment:
 
     def server(self, cohort: Cohort[AdditivePlan]) -> ServerHalf:
         return additive_server(cohort)
+
+
+SCHEME = Scheme(
+    name="additive",
+    title="additive shares",
+    stages=(UPLOAD,),
+    input_stage=UPLOAD,
+    trustees=HOLDERS,
+    custody=CUSTODY,
+    plan=plan_additive,
+    deploy=AdditiveDeployment,
+)

@@ -4,29 +4,26 @@ An update is a vector of `parameters` integers in [0, 2**bits). The sum over `ba
 
     field_bits = bits + ceil(log2(banks))
 
-and a sum that fits its field cannot overflow into the next one. `plan` chooses everything else for a scheme, or raises
-`PlanError` with the number that must change. `plans` holds what all plans share; `he` and `ring` the schemes' own;
-`noise` the width that values need when every bank adds its share of a noise, for `plan_with_noise`.
+and a sum that fits its field cannot overflow into the next one. `planning.plan` chooses everything else for a scheme,
+or raises `PlanError` with the number that must change. `plans` holds what all plans share; `he` and `ring` the schemes'
+own; `noise` the width that values need when every bank adds its share of a noise, for `planning.plan_with_noise`.
 """
 
-from __future__ import annotations
-
-import math
-import operator
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import SupportsIndex
-
-from secure_fl.errors import PlanError
-from secure_fl.secagg.budget.he import BfvPlan, CkksPlan, HeParameters, HePlan, plan_bfv, plan_ckks
-from secure_fl.secagg.budget.noise import MIN_DEVIATION, NoisePlan
+from secure_fl.secagg.budget.he import BfvPlan, CkksPlan, HeParameters, HePlan
+from secure_fl.secagg.budget.noise import NoisePlan
 from secure_fl.secagg.budget.plans import FLOAT32, MAX_BITS, MIN_BITS, Plan
-from secure_fl.secagg.budget.ring import AdditivePlan, MaskedPlan, RingPlan, plan_additive, plan_masked
-from secure_fl.secagg.graph import default_threshold
+from secure_fl.secagg.budget.ring import AdditivePlan, MaskedPlan, RingPlan
+
+MIN_BANKS = 3
+MAX_BANKS = 10_000
+MAX_PARAMETERS = 100_000_000
 
 __all__ = [
     "FLOAT32",
+    "MAX_BANKS",
     "MAX_BITS",
+    "MAX_PARAMETERS",
+    "MIN_BANKS",
     "MIN_BITS",
     "AdditivePlan",
     "BfvPlan",
@@ -37,124 +34,4 @@ __all__ = [
     "NoisePlan",
     "Plan",
     "RingPlan",
-    "plan",
-    "plan_with_noise",
 ]
-
-MIN_BANKS = 3
-MAX_BANKS = 10_000
-MAX_PARAMETERS = 100_000_000
-
-
-def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, threshold: int | None = None) -> Plan:
-    """The plan for a secure sum, or `PlanError` with what to change.
-
-    `bits` is 4..24 or "float32" (plaintext only). `threshold`: the fewest banks whose sum may be opened, so that
-    `banks` - `threshold` may vanish; by default a majority, and for masked sums over more than 129 banks the least that
-    128 neighbours of each bank bear.
-    """
-    if scheme not in _PLANNERS:
-        raise PlanError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(_PLANNERS))}")
-    banks, parameters = _whole("banks", banks), _whole("parameters", parameters)
-    if not MIN_BANKS <= banks <= MAX_BANKS:
-        raise PlanError(
-            f"a secure sum over {banks} banks is refused; use {MIN_BANKS} to {MAX_BANKS} banks "
-            "(with two, each could subtract its own update from the sum)"
-        )
-    if not 1 <= parameters <= MAX_PARAMETERS:
-        raise PlanError(f"{parameters} parameters cannot be planned; use 1 to {MAX_PARAMETERS}")
-    if threshold is None:
-        threshold = default_threshold(banks) if scheme == "masked" else banks // 2 + 1
-    threshold = _whole("threshold", threshold)
-    if not banks // 2 < threshold <= banks:
-        raise PlanError(f"a threshold of {threshold} is refused; use {banks // 2 + 1} to {banks} for {banks} banks")
-    return _PLANNERS[scheme](banks, parameters, _bits(scheme, bits), threshold)
-
-
-def plan_with_noise(
-    scheme: str,
-    banks: int,
-    parameters: int,
-    noise_multiplier: float,
-    bits: float | str = 8,
-    threshold: int | None = None,
-) -> tuple[Plan, NoisePlan]:
-    """The plan for a secure sum of noisy values, and the plan of their noise.
-
-    `bits` are the signal's, before noise; the first plan's `bits` are the second one's `value_bits`. Raises `PlanError`
-    also where the noise would overflow what the scheme can sum, or where it is too fine for its accounting.
-    """
-    if not 0 < noise_multiplier < math.inf:
-        raise PlanError(f"a noise multiplier of {noise_multiplier} is refused; use a positive, finite number")
-    quiet = plan(scheme, banks, parameters, bits, threshold)
-    if quiet.bits is None:
-        raise PlanError(f"noise is added to integers, not to float32; use {MIN_BITS} to {MAX_BITS} bits")
-    noise = NoisePlan(
-        banks=quiet.banks,
-        parameters=quiet.parameters,
-        threshold=quiet.threshold,
-        bits=quiet.bits,
-        noise_multiplier=float(noise_multiplier),
-    )
-    planned = _widened(scheme, noise)
-    if planned is None:
-        raise PlanError(_noise_problem(scheme, noise))
-    return planned, noise
-
-
-def _widened(scheme: str, noise: NoisePlan) -> Plan | None:
-    """The plan for values with that noise; None where there is none."""
-    if not noise.fits or noise.deviation < MIN_DEVIATION:
-        return None
-    try:
-        return plan(scheme, noise.banks, noise.parameters, noise.value_bits, noise.threshold)
-    except PlanError:
-        return None
-
-
-def _noise_problem(scheme: str, noise: NoisePlan) -> str:
-    """Why a noise cannot be planned, and which bits of the signal would do."""
-    widths = range(MIN_BITS, MAX_BITS + 1)
-    possible = [bits for bits in widths if _widened(scheme, replace(noise, bits=bits)) is not None]
-    if noise.deviation < MIN_DEVIATION:
-        advice = f"use at least {possible[0]} bits" if possible else "use a larger noise multiplier"
-        return (
-            f"a bank's share of the noise is {noise.deviation:.2g} quantization steps, and below {MIN_DEVIATION:g} the "
-            f"sum is no discrete Gaussian; {advice}"
-        )
-    advice = f"use at most {possible[-1]} bits" if possible else "use a larger epsilon or more banks"
-    return (
-        f"noise of {noise.deviation:.3g} quantization steps widens {noise.bits} bits to {noise.value_bits}, which "
-        f"overflows what {scheme} can sum over {noise.banks} banks; {advice}"
-    )
-
-
-def _bits(scheme: str, bits: float | str) -> int | None:
-    if bits == FLOAT32:
-        if scheme != "plaintext":
-            raise PlanError(f"{scheme} sums integers, not float32; use {MIN_BITS} to {MAX_BITS} bits or plaintext")
-        return None
-    width = _whole("bits", bits)
-    if not MIN_BITS <= width <= MAX_BITS:
-        raise PlanError(f"{bits} bits cannot be planned; use {MIN_BITS} to {MAX_BITS}, or float32 with plaintext")
-    return width
-
-
-def _whole(name: str, value: object) -> int:
-    """A Python int from anything that counts, numpy's integers included."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise PlanError(f"{name} is {value!r}, which is not a whole number; change {name}")
-    return operator.index(value)
-
-
-def _plan_plaintext(banks: int, parameters: int, bits: int | None, threshold: int) -> Plan:
-    return Plan(scheme="plaintext", banks=banks, parameters=parameters, bits=bits, threshold=threshold)
-
-
-_PLANNERS: Mapping[str, Callable[[int, int, int | None, int], Plan]] = {
-    "plaintext": _plan_plaintext,
-    "additive": plan_additive,
-    "masked": plan_masked,
-    "ckks": plan_ckks,
-    "bfv": plan_bfv,
-}

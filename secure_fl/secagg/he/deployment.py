@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.budget import HePlan, Plan
+from secure_fl.secagg.budget.he import plan_bfv, plan_ckks
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.authority import KeyAuthority
 from secure_fl.secagg.he.client import HeClient, accept_public_key
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.he.server import he_server
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.scheme import Scheme
 
 CAN_DECRYPT = {
     "banks": ("their own update", "the sum of all updates"),
@@ -111,3 +113,20 @@ class HeDeployment:
 
     def server(self, cohort: Cohort[HePlan]) -> ServerHalf:
         return he_server(cohort, self._public)
+
+
+def _homomorphic(custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan]) -> Scheme:
+    return Scheme(
+        name=custody.scheme,
+        title=title,
+        stages=(UPLOAD,),
+        input_stage=UPLOAD,
+        trustees=(KEY_AUTHORITY,),
+        custody=custody,
+        plan=plan,
+        deploy=HeDeployment,
+    )
+
+
+CKKS = _homomorphic(CKKS_CUSTODY, "CKKS encryption", plan_ckks)
+BFV = _homomorphic(BFV_CUSTODY, "BFV encryption", plan_bfv)

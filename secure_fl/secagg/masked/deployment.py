@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from secure_fl.secagg.budget import MaskedPlan
+from secure_fl.secagg.budget.ring import plan_masked
 from secure_fl.secagg.custody import ALL_BUT_ONE, BLAME, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
+from secure_fl.secagg.graph import default_threshold
 from secure_fl.secagg.masked.client import MaskedClient
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.server import masked_server
+from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.scheme import Scheme
 
 CUSTODY = Custody(
     scheme="masked",
@@ -80,3 +84,16 @@ class MaskedDeployment:
 
     def server(self, cohort: Cohort[MaskedPlan]) -> ServerHalf:
         return masked_server(cohort)
+
+
+SCHEME = Scheme(
+    name="masked",
+    title="pairwise masks",
+    stages=STAGES,
+    input_stage=MASKED_INPUT,
+    trustees=(),
+    custody=CUSTODY,
+    plan=plan_masked,
+    deploy=MaskedDeployment,
+    default_threshold=default_threshold,
+)

@@ -82,6 +82,7 @@ KINDS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("banks", [3, 4, 5])

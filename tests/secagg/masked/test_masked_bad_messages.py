@@ -227,6 +227,7 @@ def check_edits(start: Start, stage: str, bank: int, changes: list[tuple[str, in
 some_edits = given(st.sampled_from(STAGES), st.integers(0, 3), edits, st.sampled_from([None, 0, 3]))
 
 
+@pytest.mark.slow
 @some_edits
 @settings(max_examples=150)
 def test_nonsense_of_a_bank_never_makes_a_wrong_sum(
@@ -366,6 +367,7 @@ def test_a_bank_that_opens_fewer_shares_than_it_holds_is_named(start: Start) -> 
     is_a_dropout(round_, total, UNMASK, 1, "other shares than those that it holds")
 
 
+@pytest.mark.slow
 def test_a_share_of_a_secret_that_a_bank_does_not_hold_is_refused_or_ignored(start: Start) -> None:
     """On the sparse graph, a bank that answers for somebody far away must not spoil the sum unnoticed."""
     round_ = start(101, threshold=91)

@@ -566,3 +566,26 @@ def test_a_masked_input_is_what_the_paper_says(start: Start) -> None:
         add_mask(total, round_.clients[bank]._seed)
     masked = sum(round_.vector(bank) for bank in round_.everyone)
     assert ((masked - total.astype(np.int64)) % 2**16 == round_.updates.sum(axis=0)).all()
+
+
+def test_seeds_of_self_masks_are_drawn_at_full_length(start: Start) -> None:
+    seeds = [client._seed for client in start(5).clients]
+    assert {len(seed) for seed in seeds} == {32}
+    assert len({half for seed in seeds for half in (seed[:16], seed[16:])}) == 10, "no half repeats"
+
+
+def test_an_identity_shows_nothing_and_says_which_bank_goes_back(start: Start) -> None:
+    round_ = start()
+    identity = round_.identities[1]
+    assert repr(identity) == "Identity(...)"
+    with pytest.raises(ProtocolError, match=r"^bank-2 already took part in round 1, attempt 1, and does not go back"):
+        identity.begin(round_.cohort, "bank-2")
+
+
+def test_a_bank_does_not_count_a_wrong_signature_of_its_own(start: Start) -> None:
+    """The aggregator writes the table: a row under a bank's own number is no more to be believed than another."""
+    round_ = start(5)
+    round_.play(UNMASK)
+    round_.signatures[0] = bytes(96)
+    with pytest.raises(DropoutError, match="bank-1 saw 2 signatures"):
+        round_.unmask(0, [0, 1, 2])

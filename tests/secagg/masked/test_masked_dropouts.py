@@ -48,6 +48,7 @@ def every_assignment(banks: int, rng: np.random.Generator) -> Iterable[dict[int,
         yield {int(row): stage for row, stage in zip(rows, stages, strict=True) if stage is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("banks", [3, 4, 5])
 def test_banks_drop_out_in_every_way(banks: int) -> None:
     outcomes = [survives(updates_of(banks), drop) for drop in every_assignment(banks, np.random.default_rng(banks))]

@@ -239,6 +239,7 @@ def test_the_planner_takes_the_smallest_ring(banks: int, bits: int, ring_bits: i
     assert planned(banks, 10, bits).ring_bits == ring_bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("banks", [3, 10, 30])
 @pytest.mark.parametrize("bits", [8, 16, 24])
 def test_the_planned_upload_is_what_is_sent(start: Start, banks: int, bits: int) -> None:
