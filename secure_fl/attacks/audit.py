@@ -26,11 +26,12 @@ from secure_fl.attacks.one_run import CONFIDENCE, Guesses, epsilon_bound, guess_
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError
 from secure_fl.privacy.accounting import SampledGaussian, calibrate, epsilon
-from secure_fl.training import FlatWeights, NoiseSettings, TrainingSettings, train_privately
+from secure_fl.progress import Progress
+from secure_fl.settings import Steps
+from secure_fl.training import FlatWeights, NoiseSettings, train_privately
 from secure_fl.training.local import ADAM_EPS
 
 FloatMatrix = NDArray[np.float64]
-Progress = Callable[[str, int, int], None]
 
 VIEWS = ("final model", "every sum", "sums and colluding banks")
 STEPS = 20
@@ -51,7 +52,7 @@ class NoisyTraining(Protocol):
         self,
         weights: FlatWeights,
         examples: Examples,
-        settings: TrainingSettings,
+        settings: Steps,
         noise: NoiseSettings,
         steps: int,
         key: bytes,
@@ -61,7 +62,7 @@ class NoisyTraining(Protocol):
 def dp_sgd(
     weights: FlatWeights,
     examples: Examples,
-    settings: TrainingSettings,
+    settings: Steps,
     noise: NoiseSettings,
     steps: int,
     key: bytes,
@@ -166,7 +167,7 @@ def _run(
     numbers = rng.permutation(canaries.MOST)[: promise.banks * promise.rows].reshape(promise.banks, -1)
     included = rng.random(numbers.shape) < 0.5
     examples = [canaries.rows(*bank) for bank in zip(numbers, included, strict=True)]
-    settings = TrainingSettings(promise.batch, _LEARNING_RATE, dropout=0.0, positive_weight=1.0)
+    settings = Steps(batch_size=promise.batch, learning_rate=_LEARNING_RATE, dropout=0.0, positive_weight=1.0)
     scale = ADAM_EPS / _LEARNING_RATE * promise.batch / noise.max_grad_norm
     model, alone, summed = canaries.audited_model(), [], []
     for _ in range(shape[0]):

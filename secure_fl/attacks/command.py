@@ -12,19 +12,19 @@ from typing import Any, Literal
 import numpy as np
 
 from secure_fl.attacks.audit import Promise, run_audit
-from secure_fl.attacks.inversion import Progress, run_inversion
+from secure_fl.attacks.inversion import run_inversion
 from secure_fl.attacks.membership import Budget, run_membership
 from secure_fl.attacks.report import AttackReport, show_rows
 from secure_fl.attacks.scene import PLAIN_BITS, SECRET_BITS, open_scene
 from secure_fl.attacks.split_view import run_split_view
 from secure_fl.attacks.table import print_attack
 from secure_fl.attacks.victim import LocalStep
-from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError
 from secure_fl.files import staged_file
+from secure_fl.progress import Progress, ShowProgress
 from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
-from secure_fl.settings.experiment import BUILT_IN, Experiment
+from secure_fl.settings import BUILT_IN, Experiment
 from secure_fl.training.local import one_thread
 
 ATTACKS = ("inversion", "membership", "split-view", "audit-epsilon")
@@ -72,7 +72,14 @@ class AttackSettings:
             raise ConfigurationError("epsilon or delta is out of range; use an epsilon above 0 and a delta in (0, 1)")
 
 
-def run_command(attack: str, scheme: str, json_file: Path | None, html_file: Path | None, **settings: Any) -> None:
+def run_command(
+    attack: str,
+    scheme: str,
+    json_file: Path | None,
+    html_file: Path | None,
+    show_progress: ShowProgress,
+    **settings: Any,
+) -> None:
     """Attack, print the table, write the files. They are opened first, so that a wrong name costs no time."""
     chosen = AttackSettings(**{name: value for name, value in settings.items() if value is not None})
     experiment = attacked_experiment(attack, scheme, chosen)
@@ -85,7 +92,7 @@ def run_command(attack: str, scheme: str, json_file: Path | None, html_file: Pat
             json_target.write_text(report.to_json() + "\n", encoding="utf-8")
         if html_target:
             html_target.write_text(report.to_html(), encoding="utf-8")
-        print_attack(report)
+    print_attack(report)  # whatever becomes of the terminal, the files are there
 
 
 def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> Experiment:

@@ -24,7 +24,7 @@ from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
-from secure_fl.secagg.schemes import Scheme
+from secure_fl.secagg.scheme import Scheme
 
 
 def read_upload(

@@ -8,7 +8,7 @@ several uploads and sums together, with colluders and without (`views`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,9 @@ from secure_fl.attacks.trial import Observatory, Seen
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.attacks.views import figures, look
 from secure_fl.errors import ConfigurationError
+from secure_fl.progress import Progress
 
 FloatVector = NDArray[np.float64]
-Progress = Callable[[str, int, int], None]
 
 MATCHING_TRIALS = 5
 """Gradient matching on its own is measured on so many trials of each batch size: it takes half a second each."""

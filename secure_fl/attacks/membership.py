@@ -32,12 +32,13 @@ from secure_fl.data.datasets import BankData
 from secure_fl.errors import ConfigurationError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel
-from secure_fl.federation.run import run_round
-from secure_fl.privacy.federation import RowPrivacy, training_settings
+from secure_fl.federation.rounds import run_round
+from secure_fl.privacy.rows import RowPrivacy
+from secure_fl.progress import Progress
+from secure_fl.settings import Steps
 from secure_fl.training import initial_weights, predict
 from secure_fl.training.model import FlatWeights
 
-Progress = Callable[[str, int, int], None]
 Places = tuple[NDArray[np.int64], ...]
 """For each bank, places in its training rows."""
 
@@ -167,8 +168,7 @@ def _protected(scene: Scene, budget: Budget | None, rows: int) -> Scene:
 def _bank(scene: Scene, number: int, places: NDArray[np.int64]) -> Bank:
     data, experiment, rows = scene.dataset.banks[number], scene.experiment, None
     if experiment.private_rows:
-        settings = training_settings(experiment)
-        rows = RowPrivacy.of_bank(experiment, settings, data.name, len(places), folder=None, resume=False)
+        rows = RowPrivacy.of_bank(experiment, experiment.only(Steps), data.name, len(places), folder=None, resume=False)
     bank = Bank(BankData(data.name, data.train.take(places), data.test), number + 1, experiment, rows)
     bank.adopt(scene.schema)
     return bank

@@ -22,7 +22,7 @@ from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.round_zero import agree_on_statistics
 from secure_fl.secagg.budget import FLOAT32
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Experiment
 from secure_fl.training import initial_weights
 
 PLAIN_BITS, SECRET_BITS = FLOAT32, 16

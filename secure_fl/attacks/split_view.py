@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from secure_fl.attacks.inversion import Progress, invert
+from secure_fl.attacks.inversion import invert
 from secure_fl.attacks.judging import CLOSE, interval_of_shares, match
 from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.trial import Observatory
@@ -38,6 +38,7 @@ from secure_fl.codec.quantization import Contribution
 from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel
+from secure_fl.progress import Progress
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.masked.deployment import MaskedDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal

@@ -18,7 +18,7 @@ from secure_fl.attacks.step import Step, step_of
 from secure_fl.codec.quantization import Contribution
 from secure_fl.errors import ConfigurationError
 from secure_fl.federation.bank import Bank
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Experiment
 from secure_fl.training.model import restore
 
 

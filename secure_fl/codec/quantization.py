@@ -83,6 +83,39 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True)
+class Quantizer:
+    """Numbers in [-clip, clip] <-> integers in [0, 2**bits), by stochastic rounding.
+
+    A number and what its integer stands for differ by less than one `unit`, whatever is drawn, but for the rounding of
+    float64: a mean of such integers is that close to the mean of the numbers.
+    """
+
+    bits: int
+    clip: float
+
+    @property
+    def unit(self) -> float:
+        """Width of one quantization step."""
+        return 2 * self.clip / ((1 << self.bits) - 1)
+
+    def quantize(self, values: FloatVector, rng: np.random.Generator) -> NDArray[np.int64]:
+        """float64 [any length] within [-clip, clip] -> int64; `values` is used as scratch space."""
+        values += self.clip
+        values /= self.unit
+        values += rng.random(len(values), dtype=np.float32)
+        quantized = values.astype(np.int64)  # cuts off what is behind the point: the floor, as nothing is negative
+        np.minimum(quantized, 2**self.bits - 1, out=quantized)
+        return quantized
+
+    def mean(self, total: NDArray[np.int64], contributors: int) -> FloatVector:
+        """The mean of the numbers whose integers sum to `total`, float64."""
+        mean = total.astype(np.float64)
+        mean *= self.unit / contributors
+        mean -= self.clip
+        return mean
+
+
+@dataclass(frozen=True)
 class QuantizedCodec:
     """Integers in [0, 2**bits); see the module's text."""
 
@@ -93,10 +126,7 @@ class QuantizedCodec:
     """The mean number of examples per bank: a public figure that weights are relative to."""
 
     def __post_init__(self) -> None:
-        if not CLIP_RANGE[0] <= self.clip <= CLIP_RANGE[1]:
-            raise ConfigurationError(
-                f"a clip range of {self.clip} is refused; use {CLIP_RANGE[0]:.0e} to {CLIP_RANGE[1]:.0e}"
-            )
+        require_clip(self.clip)
 
     @property
     def length(self) -> int:
@@ -105,18 +135,13 @@ class QuantizedCodec:
     @property
     def unit(self) -> float:
         """Width of one quantization step of a weighted update."""
-        return 2 * self.clip / ((1 << self.bits) - 1)
+        return self._quantizer.unit
 
     def encode(self, contribution: Contribution, rng: np.random.Generator) -> NDArray[np.int64]:
         weighted = _weighted(contribution, self.mean_examples)
-        scaled = np.clip(weighted, -self.clip, self.clip)
-        clipped = int(np.count_nonzero(scaled != weighted))
-        scaled += self.clip
-        scaled /= self.unit
-        scaled += rng.random(len(scaled), dtype=np.float32)
-        quantized = scaled.astype(np.int64)  # cuts off what is behind the point: the floor, as nothing is negative
-        np.minimum(quantized, 2**self.bits - 1, out=quantized)
-        return np.concatenate([quantized, to_digits(clipped, COUNT_BITS, self.bits)])
+        within = np.clip(weighted, -self.clip, self.clip)
+        clipped = int(np.count_nonzero(within != weighted))
+        return np.concatenate([self._quantizer.quantize(within, rng), to_digits(clipped, COUNT_BITS, self.bits)])
 
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
         integers = total.astype(np.int64)
@@ -126,10 +151,11 @@ class QuantizedCodec:
                 f"the banks say that they clipped {clipped} of {contributors * self.parameters} values; one of them "
                 "sends a wrong count, so find out which before you go on"
             )
-        mean = integers[: self.parameters].astype(np.float64)
-        mean *= self.unit / contributors
-        mean -= self.clip
-        return MeanUpdate(mean, clipped, step=self.unit)
+        return MeanUpdate(self._quantizer.mean(integers[: self.parameters], contributors), clipped, step=self.unit)
+
+    @property
+    def _quantizer(self) -> Quantizer:
+        return Quantizer(self.bits, self.clip)
 
 
 @dataclass(frozen=True)
@@ -158,6 +184,12 @@ def make_codec(parameters: int, bits: int | None, clip: float, mean_examples: fl
     if bits is None:
         return Float32Codec(parameters, mean_examples)
     return QuantizedCodec(parameters, bits, clip, mean_examples)
+
+
+def require_clip(clip: float) -> None:
+    """Raises `ConfigurationError` unless a clip range can be worked with."""
+    if not CLIP_RANGE[0] <= clip <= CLIP_RANGE[1]:
+        raise ConfigurationError(f"a clip range of {clip} is refused; use {CLIP_RANGE[0]:.0e} to {CLIP_RANGE[1]:.0e}")
 
 
 def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None) -> float:

@@ -27,7 +27,7 @@ from secure_fl.data.synthetic.mixing import Mix, mixed_features, with_synthetic
 from secure_fl.data.synthetic.patterns import Proposal
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.errors import ConfigurationError
-from secure_fl.settings.experiment import BUILT_IN, Experiment
+from secure_fl.settings import BUILT_IN, Experiment, Holdings
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,41 +111,42 @@ class Dataset:
         }
 
 
-def open_dataset(experiment: Experiment) -> Dataset:
-    """Load or simulate, deal to the banks, cut in time. Raises `DataError`, `FetchError`, `ConfigurationError`."""
-    transactions, key, source = _open(experiment)
+def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
+    """Load or simulate, deal to the banks, cut in time; `tables`: banks also keep their training rows as they came.
+
+    Raises `DataError`, `FetchError`, `ConfigurationError`.
+    """
+    transactions, key, source = _open(settings)
     transactions = transactions.sorted_by_time()
-    cut = time_cut(transactions, experiment.test_fraction)
-    parts = split_among_banks(
-        transactions, experiment.banks, experiment.split, alpha=experiment.alpha, seed=experiment.seed
-    )
-    proposals, synthetic = _synthetic(experiment)
+    cut = time_cut(transactions, settings.test_fraction)
+    parts = split_among_banks(transactions, settings.banks, settings.split, alpha=settings.alpha, seed=settings.seed)
+    proposals, synthetic = _synthetic(settings)
     banks = []
-    for number, (name, part) in enumerate(zip(experiment.bank_names, parts, strict=True), start=1):
+    for number, (name, part) in enumerate(zip(settings.bank_names, parts, strict=True), start=1):
         require_trainable(name, part.before(cut))
         if proposals:
-            banks.append(_mixed(experiment, number, name, part, cut, proposals, key))
+            banks.append(_mixed(settings, number, name, part, cut, proposals, key))
         else:
             features = extract(part, key)  # the whole table at once, so that test rows see their past
             banks.append(BankData(name, features.before(cut), features.since(cut)))
-        if experiment.private:
+        if tables:
             banks[-1] = replace(banks[-1], table=part.before(cut))
-    secret = experiment.dataset not in BUILT_IN and bool(transactions.schema.texts)
+    secret = settings.dataset not in BUILT_IN and bool(transactions.schema.texts)
     return Dataset(tuple(banks), key, key.check_value() if secret else None, source, synthetic)
 
 
-def _synthetic(experiment: Experiment) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:
-    if experiment.synthetic == "none":
+def _synthetic(settings: Holdings) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:
+    if settings.synthetic == "none":
         return (), None
     holdings = PatternStore.of_user().read()
-    unreviewed = experiment.synthetic == "unreviewed"
-    proposals = holdings.usable(unreviewed=unreviewed, digests=experiment.synthetic_patterns)
+    unreviewed = settings.synthetic == "unreviewed"
+    proposals = holdings.usable(unreviewed=unreviewed, digests=settings.synthetic_patterns)
     patterns = {proposal.digest: holdings.find(proposal.digest).label for proposal in proposals}
-    return proposals, SyntheticFraud(experiment.synthetic, experiment.synthetic_share, patterns, holdings.head)
+    return proposals, SyntheticFraud(settings.synthetic, settings.synthetic_share, patterns, holdings.head)
 
 
 def _mixed(
-    experiment: Experiment,
+    settings: Holdings,
     number: int,
     name: str,
     table: Transactions,
@@ -154,38 +155,38 @@ def _mixed(
     key: FederationKey,
 ) -> BankData:
     """A bank whose training rows, and only those, have synthetic fraud among them."""
-    rng = np.random.default_rng([experiment.seed, number, *b"synthetic"])
+    rng = np.random.default_rng([settings.seed, number, *b"synthetic"])
     try:
-        mixed = with_synthetic(table.before(cut), proposals, Mix(share=experiment.synthetic_share), rng)
+        mixed = with_synthetic(table.before(cut), proposals, Mix(share=settings.synthetic_share), rng)
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
     train, test = mixed_features(table, cut, mixed, key)
     return BankData(name, train, test, mixed.provenance)
 
 
-def _open(experiment: Experiment) -> tuple[Transactions, FederationKey, str]:
-    if experiment.dataset == "simulated":
+def _open(settings: Holdings) -> tuple[Transactions, FederationKey, str]:
+    if settings.dataset == "simulated":
         simulation = Simulation(
-            transactions=experiment.transactions, fraud_share=experiment.fraud_share, seed=experiment.seed
+            transactions=settings.transactions, fraud_share=settings.fraud_share, seed=settings.seed
         )
         # Simulated identifiers are no secret: a key from the seed makes the run repeat on every machine.
-        return simulate(simulation), FederationKey.for_simulation(experiment.seed), _SIMULATED
-    if experiment.dataset == "ulb":
-        return ulb.load(), FederationKey.for_simulation(experiment.seed), ulb.CITATION  # has no identifiers
-    path = Path(experiment.dataset)
+        return simulate(simulation), FederationKey.for_simulation(settings.seed), _SIMULATED
+    if settings.dataset == "ulb":
+        return ulb.load(), FederationKey.for_simulation(settings.seed), ulb.CITATION  # has no identifiers
+    path = Path(settings.dataset)
     table = load_table(
         path,
-        label=experiment.label,
-        time=experiment.time,
-        amount=experiment.amount,
-        identifiers=experiment.identifiers,
-        categorical=experiment.categorical,
-        numeric=experiment.numeric,
+        label=settings.label,
+        time=settings.time,
+        amount=settings.amount,
+        identifiers=settings.identifiers,
+        categorical=settings.categorical,
+        numeric=settings.numeric,
     )
     if not table.schema.texts:
         return table, FederationKey.generate(), path.name  # nothing to pseudonymize
     key = FederationKey.load_or_create()
-    if experiment.key_check not in (None, key.check_value()):
+    if settings.key_check not in (None, key.check_value()):
         raise ConfigurationError(
             "the federation key is not the one that the experiment was run with; set SECURE_FL_KEY to that key's file"
         )

@@ -6,30 +6,31 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from secure_fl.secagg.attempts import Completed, attempt_sum
-from secure_fl.secagg.budget import NoisePlan, Plan, plan, plan_with_noise
+from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.planning import plan, plan_with_noise
 from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.secagg.turns import new_session
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Summing
 
 
 class SecureAggregation:
     """The scheme of an experiment with its keys made: any number of secure sums, one transcript."""
 
-    def __init__(self, experiment: Experiment, longest: int, noise_multiplier: float | None = None) -> None:
+    def __init__(self, settings: Summing, longest: int, noise_multiplier: float | None = None) -> None:
         """`longest`: length of the longest vector to be summed; `noise_multiplier`: of the noise that banks share.
 
         Raises `PlanError` where that cannot work.
         """
-        self.experiment = experiment
-        self.scheme = SCHEMES[experiment.scheme]
+        self.settings = settings
+        self.scheme = SCHEMES[settings.scheme]
         self.noise: NoisePlan | None = None
-        shape = (experiment.scheme, experiment.banks, longest)
+        shape = (settings.scheme, settings.banks, longest)
         if noise_multiplier is None:
-            self.plan = plan(*shape, bits=experiment.bits, threshold=experiment.threshold)
+            self.plan = plan(*shape, bits=settings.bits, threshold=settings.threshold)
         else:
-            self.plan, self.noise = plan_with_noise(*shape, noise_multiplier, experiment.bits, experiment.threshold)
+            self.plan, self.noise = plan_with_noise(*shape, noise_multiplier, settings.bits, settings.threshold)
         self.transcript = Transcript()
         self._session = new_session()
         self._deployed = self.scheme.deploy(self.plan)
@@ -37,7 +38,7 @@ class SecureAggregation:
 
     def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
         """All banks, for one sum of vectors of some length; `context` is bound into every message."""
-        banks = self.experiment.bank_names
+        banks = self.settings.bank_names
         return self.scheme.cohort(self.plan.resized(length), round_, banks, context, self._session)
 
     def broadcast(self, cohort: Cohort[Plan], payload: bytes) -> dict[str, memoryview]:
@@ -69,7 +70,7 @@ class SecureAggregation:
         def once(attempt: Cohort[Plan], without: Mapping[str, str]) -> Outcome:
             return self.attempt(attempt, clients(attempt), without, clock)
 
-        return attempt_sum(cohort, once, self.experiment.attempts, left_out)
+        return attempt_sum(cohort, once, self.settings.attempts, left_out)
 
     def attempt(
         self,
@@ -85,4 +86,4 @@ class SecureAggregation:
 
     def dropping(self, round_: int) -> dict[str, str]:
         """The banks that vanish in a round, and from which stage on."""
-        return {drop.bank: drop.stage for drop in self.experiment.drops if drop.round == round_}
+        return {drop.bank: drop.stage for drop in self.settings.drops if drop.round == round_}

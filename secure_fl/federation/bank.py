@@ -14,10 +14,10 @@ from secure_fl.data import Examples, FeatureSchema, encode, moments
 from secure_fl.data.datasets import BankData
 from secure_fl.errors import MessageError
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
-from secure_fl.privacy.federation import RowPrivacy, training_settings
+from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import Cohort
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Experiment
 from secure_fl.training import train
 
 
@@ -37,13 +37,17 @@ class Bank:
         self._data = data
         self._number = number
         self._experiment = experiment
-        self._settings = training_settings(experiment)
         self._examples: Examples | None = None
         self._rows = rows
         self._noise = noise
         self._model: GlobalModel | None = None
         self.residual: FloatVector | None = None
         """What quantization took from its last update; with error feedback only."""
+
+    @property
+    def test_rows(self) -> int:
+        """How many rows of the common test set are its own."""
+        return len(self._data.test)
 
     def statistics(self) -> FloatVector:
         """Number of rows, sums and sums of squares of the numeric features: for the secure sum of round 0."""
@@ -81,7 +85,7 @@ class Bank:
             *_, trained = train(
                 old,
                 self.examples,
-                self._settings,
+                self._experiment,
                 epochs=self._experiment.local_epochs,
                 seed=self._seed(round_, "training"),
             )

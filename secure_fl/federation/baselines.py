@@ -10,37 +10,38 @@ has no need of it, and what privacy and separation cost together shows against t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from secure_fl.data import Examples
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.results import Baseline
-from secure_fl.privacy.federation import training_settings
-from secure_fl.settings.experiment import Experiment
-from secure_fl.training import evaluate, initial_weights, train
+from secure_fl.settings import Training
+from secure_fl.training import evaluate, examine, initial_weights, train
 
 POOLED = "all banks pooled"
 
 
 def train_baselines(
-    experiment: Experiment, banks: tuple[Bank, ...], test: Examples, advance: Callable[[int], None]
+    training: Training, banks: tuple[Bank, ...], test: Examples, advance: Callable[[int], None]
 ) -> tuple[tuple[Baseline, ...], Baseline]:
-    """The baselines of the single banks, and the central one."""
-    experiment = experiment.without_privacy()
+    """The baselines of the single banks, and the central one; `training` without differential privacy."""
+    rows = {bank.name: bank.test_rows for bank in banks}
     local = []
     for done, bank in enumerate(banks):
         advance(done)
-        local.append(_baseline(bank.name, experiment, bank.examples, test))
+        local.append(_baseline(bank.name, training, bank.examples, test, rows))
     advance(len(banks))
-    central = _baseline(POOLED, experiment, Examples.pooled([bank.examples for bank in banks]), test)
+    central = _baseline(POOLED, training, Examples.pooled([bank.examples for bank in banks]), test, rows)
     advance(len(banks) + 1)
     return tuple(local), central
 
 
-def _baseline(trained_on: str, experiment: Experiment, examples: Examples, test: Examples) -> Baseline:
-    epochs = experiment.rounds * experiment.local_epochs
-    start = initial_weights(experiment.seed)
-    trained = train(start, examples, training_settings(experiment), epochs=epochs, seed=experiment.seed)
-    after_round = [w for epoch, w in enumerate(trained, start=1) if epoch % experiment.local_epochs == 0]
+def _baseline(
+    trained_on: str, training: Training, examples: Examples, test: Examples, rows: Mapping[str, int]
+) -> Baseline:
+    epochs = training.rounds * training.local_epochs
+    start = initial_weights(training.seed)
+    trained = train(start, examples, training, epochs=epochs, seed=training.seed)
+    after_round = [w for epoch, w in enumerate(trained, start=1) if epoch % training.local_epochs == 0]
     scores = [evaluate(weights, test) for weights in after_round]
-    return Baseline(trained_on, scores[-1], tuple(s.auprc for s in scores))
+    return Baseline(trained_on, scores[-1], tuple(s.auprc for s in scores), examine(after_round[-1], test, rows))

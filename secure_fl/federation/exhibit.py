@@ -11,7 +11,7 @@ from secure_fl.federation.results import Exhibit
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message, open_message
 from secure_fl.secagg.protocol import Party
-from secure_fl.secagg.schemes import Scheme
+from secure_fl.secagg.scheme import Scheme
 
 SHOWN_VALUES = 1024
 SHOWN_BYTES = 4096

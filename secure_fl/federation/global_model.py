@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from secure_fl.codec.noisy import NoisyCodec
 from secure_fl.codec.quantization import CLIP_RANGE, Codec, MeanUpdate, Vector, make_codec
 from secure_fl.errors import MessageError, TrainingError
-from secure_fl.privacy.distributed import NoisyCodec
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.packing import pack_bits, unpack_bits
 

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.data.metrics import Scores
+from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
+from secure_fl.privacy.spent import Privacy
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.protocol import Delivery
 
 __all__ = [
-    "BankPrivacy",
     "Baseline",
     "Custody",
     "Exhibit",
     "Model",
-    "Privacy",
+    "OnTest",
+    "PrecisionRecall",
     "Result",
     "RoundRecord",
     "Scores",
@@ -42,6 +43,8 @@ class Baseline:
     final: Scores
     auprc_by_round: tuple[float, ...]
     """AUPRC after as many steps as the federation had taken after each round."""
+    on_test: OnTest | None = None
+    """None where nobody looked closer."""
 
 
 @dataclass(frozen=True)
@@ -86,44 +89,6 @@ class RoundRecord:
 
 
 @dataclass(frozen=True)
-class BankPrivacy:
-    """What one bank has spent."""
-
-    bank: str
-    epsilon: float
-    noise_multiplier: float
-    sample_rate: float
-    steps: int
-
-
-@dataclass(frozen=True)
-class Privacy:
-    """What differential privacy promises, for whom, and what it leaves out."""
-
-    mechanism: str
-    epsilon: float
-    """Of the bank that has spent most."""
-    delta: float
-    unit: str
-    neighbours: str
-    accountant: str
-    banks: tuple[BankPrivacy, ...]
-    statistics_noise_multiplier: float | None
-    """Of the histograms in round 0; None where they are not covered."""
-    epsilon_by_accountant: Mapping[str, float]
-    """The same spending under other accountants."""
-    not_covered: tuple[str, ...]
-    notes: tuple[str, ...]
-    """What a reader should know of this very run."""
-    lifetime_epsilon: Mapping[str, float] = field(default_factory=dict)
-    """By bank: what all runs on its rows have spent together, as far as its ledgers go back, at this run's delta."""
-    ledger: Mapping[str, Any] | None = None
-    """How far the ledgers for life had come: their entries, and the hash of the last one."""
-    withheld: tuple[str, ...] = ()
-    """What other runs show and this one does not, and why."""
-
-
-@dataclass(frozen=True)
 class Exhibit:
     """What one bank sent in the first round beside what the aggregator could see of it.
 
@@ -158,6 +123,8 @@ class Result:
     experiment: Mapping[str, Any]
     rounds: tuple[RoundRecord, ...]
     final: Scores
+    on_test: OnTest
+    """What the final model does beyond `final`."""
     local: tuple[Baseline, ...]
     central: Baseline
     custody: Custody
@@ -171,6 +138,29 @@ class Result:
     """Synthetic fraud among the training rows: patterns, counts, and who let them in."""
     model: Model = field(repr=False)
     transcript: tuple[Delivery, ...] = field(repr=False)
+
+    @property
+    def best_and_worst_local(self) -> tuple[Baseline, ...]:
+        """Of the models of banks alone, by AUPRC on the common test set: best first; one where there is only one."""
+        ranked = sorted(self.local, key=lambda baseline: -baseline.final.auprc)
+        return tuple(ranked[:1] + ranked[1:][-1:])
+
+    def alone_on_own_rows(self, bank: str) -> float | None:
+        """AUPRC of a bank's own model on its own test rows; None where these are of one class, or nobody looked."""
+        own = next((baseline.on_test for baseline in self.local if baseline.trained_on == bank), None)
+        return None if own is None else own.auprc_by_bank.get(bank)
+
+    def _curves(self) -> dict[str, Any]:
+        curve = self.on_test.curve
+        return {
+            "frauds": curve.frauds,
+            "honest": curve.honest,
+            "federated": _points(curve),
+            "local": [
+                {"bank": b.trained_on, **_points(b.on_test.curve)} for b in self.best_and_worst_local if b.on_test
+            ],
+            "central": None if self.central.on_test is None else _points(self.central.on_test.curve),
+        }
 
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
@@ -188,7 +178,16 @@ class Result:
                 ],
                 "central": {**asdict(self.central.final), "auprc_by_round": list(self.central.auprc_by_round)},
             },
+            "curves": self._curves(),
+            "auprc_on_own_rows": {
+                bank: {"federated": auprc, "alone": self.alone_on_own_rows(bank)}
+                for bank, auprc in self.on_test.auprc_by_bank.items()
+            },
             "synthetic": None if self.synthetic is None else dict(self.synthetic),
             "privacy": None if self.privacy is None else asdict(self.privacy),
             "custody": asdict(self.custody),
         }
+
+
+def _points(curve: PrecisionRecall) -> dict[str, list[float]]:
+    return {"recall": list(curve.recall), "precision": list(curve.precision)}

@@ -17,15 +17,17 @@ from secure_fl.data import BINS, DIMENSION, Moments, Standardization, from_histo
 from secure_fl.errors import TrainingError
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
-from secure_fl.privacy.federation import histogram_noise
+from secure_fl.privacy.rows import histogram_noise
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 
 
-def agree_on_statistics(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
-    """Standardization over all banks, and the mean number of examples per bank."""
-    agree = _agree_privately if aggregation.experiment.private_rows else _agree_exactly
+def agree_on_statistics(
+    aggregation: SecureAggregation, banks: tuple[Bank, ...], privately: bool = False
+) -> tuple[Standardization, float]:
+    """Standardization over all banks, and the mean number of examples per bank; `privately`: from noisy histograms."""
+    agree = _agree_privately if privately else _agree_exactly
     standardization, mean_examples = agree(aggregation, banks)
     cohort = aggregation.cohort(0, 1, context=_CONTEXT)
     aggregation.broadcast(cohort, np.array([standardization.mean, standardization.std]).tobytes())

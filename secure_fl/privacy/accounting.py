@@ -26,12 +26,10 @@ from functools import lru_cache
 import numpy as np
 
 from secure_fl.errors import ConfigurationError, PrivacyError
+from secure_fl.settings.privacy import LEAST_NOISE, require_delta
 
 ACCOUNTANT = "prv"
-LEAST_NOISE, LARGEST_NOISE = 0.2, 1000.0
-"""Below, epsilon is in the hundreds, and computing it takes minutes and gigabytes."""
-LEAST_DELTA = 1e-12
-"""Below, floating-point errors of the accountants exceed it."""
+LARGEST_NOISE = 1000.0
 PRV_ERROR = 0.01
 """How far Opacus' upper bound may lie above the truth."""
 
@@ -107,11 +105,6 @@ def calibrate(events_of: Callable[[float], Events], target: float, delta: float)
         else:
             high = middle
     return high
-
-
-def require_delta(delta: float) -> None:
-    if not LEAST_DELTA <= delta < 1:
-        raise ConfigurationError(f"a delta of {delta} is refused; use a number from {LEAST_DELTA:g} to 1, such as 1e-5")
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """The fraud model and its training at one bank. The only part of the package that knows torch."""
 
-from secure_fl.training.evaluation import evaluate, predict
-from secure_fl.training.local import TrainingSettings, train, usable_device
+from secure_fl.training.evaluation import evaluate, examine, predict
+from secure_fl.training.local import train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
 from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
 from secure_fl.training.storage import load_model, model_bytes
@@ -10,9 +10,9 @@ __all__ = [
     "FlatWeights",
     "FraudModel",
     "NoiseSettings",
-    "TrainingSettings",
     "arithmetic",
     "evaluate",
+    "examine",
     "flatten",
     "initial_weights",
     "load_model",

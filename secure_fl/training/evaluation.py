@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from secure_fl.data.features import Examples
-from secure_fl.data.metrics import Scores, measure
+from secure_fl.data.metrics import OnTest, Scores, look_closer, measure
 from secure_fl.training.model import FlatWeights, restore
 
 _CHUNK = 1 << 16
@@ -25,3 +27,8 @@ def predict(weights: FlatWeights, features: NDArray[np.float32]) -> NDArray[np.f
 def evaluate(weights: FlatWeights, test: Examples) -> Scores:
     """Scores on a test set, which must hold both classes."""
     return measure(test.fraud, predict(weights, test.features))
+
+
+def examine(weights: FlatWeights, test: Examples, rows: Mapping[str, int]) -> OnTest:
+    """What a model does on a test set beyond its scores; `rows`: of each bank, one bank after the other."""
+    return look_closer(test.fraud, predict(weights, test.features), rows)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from torch import nn
 
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
+from secure_fl.settings import PositiveWeight, Steps
 from secure_fl.training.model import FlatWeights, flatten, restore
 
 ADAM_EPS = 1e-3
@@ -24,23 +23,9 @@ ADAM_EPS = 1e-3
 the direction of rounding errors. On ULB models overfit less, and runs that differ by a quantization step stay closer
 together: with 1e-5 their weights end thirty times further apart."""
 
-PositiveWeight = float | Literal["balanced"]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a bank trains."""
-
-    batch_size: int = 512
-    learning_rate: float = 2e-3
-    dropout: float = 0.3
-    positive_weight: PositiveWeight = 10.0
-    """Factor on the loss of a fraud; "balanced": honest rows / fraud rows."""
-    device: str = "cpu"
-
 
 def train(
-    weights: FlatWeights, examples: Examples, settings: TrainingSettings, *, epochs: int, seed: int
+    weights: FlatWeights, examples: Examples, settings: Steps, *, epochs: int, seed: int
 ) -> Iterator[FlatWeights]:
     """Train from `weights` and yield the weights after each epoch.
 

@@ -31,8 +31,9 @@ from torch import nn
 
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
+from secure_fl.settings import Steps
 from secure_fl.training.keystream import Keystream
-from secure_fl.training.local import ADAM_EPS, TrainingSettings, one_thread, usable_device
+from secure_fl.training.local import ADAM_EPS, one_thread, usable_device
 from secure_fl.training.model import FEATURES, FlatWeights, FraudModel, flatten, restore
 
 BLOCK = 128
@@ -64,7 +65,7 @@ class NoiseSettings:
             )
 
 
-def sample_rate(rows: int, settings: TrainingSettings) -> float:
+def sample_rate(rows: int, settings: Steps) -> float:
     """Probability of each row to be in a batch. Raises `ConfigurationError` where a batch exceeds the bank."""
     if settings.batch_size > rows:
         raise ConfigurationError(
@@ -87,7 +88,7 @@ def arithmetic() -> str:
 def train_privately(
     weights: FlatWeights,
     examples: Examples,
-    settings: TrainingSettings,
+    settings: Steps,
     noise: NoiseSettings,
     *,
     steps: int,

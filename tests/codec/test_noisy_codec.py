@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from secure_fl.codec.noisy import clipped_to_norm, rounded_within
+from secure_fl.codec.noisy import NoisyCodec, clipped_to_norm, rounded_within
 from secure_fl.errors import ConfigurationError, TrainingError
-from secure_fl.privacy.distributed import NoisyCodec
 
 pytestmark = pytest.mark.slow
 
@@ -140,3 +139,30 @@ def test_noise_beyond_its_tail_is_clamped(
     monkeypatch.setattr("secure_fl.codec.noisy.discrete_gaussian", lambda deviation, count: np.full(count, noise))
     values = codec.encode(contribute(np.ones(5)), np.random.default_rng(1))
     assert values.tolist() == [sent % 2**codec.noise.value_bits] * 5
+
+
+@pytest.mark.parametrize("contributors", [1, 2, 3])
+def test_a_mean_over_fewer_banks_is_divided_and_centred_by_those_that_are_in_it(
+    contributors: int, make_codec: Make, contribute: Make, random_update: Make
+) -> None:
+    codec = make_codec(parameters=50)
+    rounded = codec.rounded(contribute(random_update(50, norm=0.4)), np.random.default_rng(1))
+    mean = codec.decode(contributors * (rounded + codec.noise.offset), contributors)
+    assert mean.step == pytest.approx(codec.unit / contributors)
+    assert mean.clipped is None
+    np.testing.assert_allclose(mean.update, codec._rotation.invert(rounded * codec.unit), atol=1e-12)
+
+
+def test_the_step_is_the_clip_norm_over_the_norm_in_steps(make_codec: Make) -> None:
+    codec = make_codec(parameters=50)
+    assert codec.unit == pytest.approx(0.5 * codec.noise.flatness / codec.noise.radius)
+    assert codec.length == 50
+
+
+def test_the_seed_of_the_rotation_is_not_shown(make_codec: Make) -> None:
+    assert "round 1" not in repr(make_codec())
+
+
+def test_a_vector_that_cannot_be_rounded_is_told_its_norm() -> None:
+    with pytest.raises(TrainingError, match=r"an update of norm 6 steps cannot be rounded to a squared norm of 3;"):
+        rounded_within(np.full(4, 3.0), 3, np.random.default_rng(1))

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secure_fl.codec.digits import to_digits
-from secure_fl.codec.quantization import Contribution, Float32Codec, MeanUpdate, QuantizedCodec, make_codec, next_clip
+from secure_fl.codec.quantization import (
+    Contribution,
+    Float32Codec,
+    MeanUpdate,
+    QuantizedCodec,
+    make_codec,
+    next_clip,
+)
 from secure_fl.errors import ConfigurationError, TrainingError
 
 BITS = st.integers(4, 24)
@@ -231,3 +238,18 @@ def test_the_clip_range_doubles_after_clipping_whatever_the_mean(clip: float, fr
 
 def test_a_mean_of_zero_keeps_the_clip_range() -> None:
     assert next_clip(np.zeros(5), 0.125, clipped_fraction=0.0) == 0.125
+
+
+def test_the_next_clip_range_is_three_times_the_largest_mean_of_either_sign() -> None:
+    for mean in ([0.5, -0.25], [0.25, -0.5], [-0.5, 0.1]):
+        assert next_clip(np.array(mean), 9.0, 0.0) == 1.5
+        assert next_clip(np.array(mean) * 1e-9, 9.0, 0.0) == pytest.approx(1.5e-9)
+        assert next_clip(np.array(mean), 9.0, 1e-9) == 18.0
+        assert next_clip(np.array(mean), 9.0, None) == 9.0
+
+
+@pytest.mark.parametrize("clip", [1e-30, 1e30])
+def test_the_least_and_the_largest_clip_range_are_allowed_and_nothing_beyond(clip: float) -> None:
+    assert make_codec(1, 8, clip, 1.0) == QuantizedCodec(1, 8, clip, 1.0)
+    with pytest.raises(ConfigurationError, match="clip range"):
+        make_codec(1, 8, math.nextafter(clip, math.inf if clip > 1 else 0), 1.0)

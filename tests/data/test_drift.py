@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,3 +176,72 @@ def test_unknown_detectors_and_settings_are_refused() -> None:
         watch([0.0], "cusum")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="no such setting"):
         watch([0.0], "adwin", sharpness=1)
+
+
+def test_the_strength_at_each_boundary_of_a_week() -> None:
+    course = Course(number=1, arrivals=(10, None), weeks=4, fading_weeks=2)
+    days = np.array([9.999, 10.0, 23.999, 24.0, 30.999, 31.0, 37.999, 38.0])
+    assert course.strength(days, 0).tolist() == pytest.approx([0.0, 1.0, 1.0, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 0.0])
+    assert course.weekly_strength.tolist() == pytest.approx([1.0, 1.0, 2 / 3, 1 / 3])
+    assert Course(number=1, arrivals=(0,), weeks=2).weekly_strength.tolist() == [1.0, 1.0]
+    assert (course.end(0), course.end(1)) == (38, None)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ({"number": 3}, {"number": 3, "source": NEW.source, "frauds": 5}),
+        ({"number": 4, "source": NEW.source, "frauds": 1}, {"number": 4, "source": NEW.source, "frauds": 0}),
+        ({"number": 127, "source": NEW.source, "frauds": 1}, {"number": 128, "source": NEW.source, "frauds": 1}),
+        ({"number": 1, "weeks": 1}, {"number": 1, "weeks": 0}),
+        ({"number": 1, "fading_weeks": 1}, {"number": 1, "fading_weeks": -1}),
+        ({"number": 1, "arrivals": (None, 0)}, {"number": 1, "arrivals": (0, -1)}),
+    ],
+)
+def test_a_course_goes_as_far_as_its_bounds(allowed: dict[str, object], refused: dict[str, object]) -> None:
+    Course(**{"arrivals": (0, 7), "weeks": 2, **allowed})  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="; "):
+        Course(**{"arrivals": (0, 7), "weeks": 2, **refused})  # type: ignore[arg-type]
+
+
+def test_a_pattern_may_end_with_the_stream_and_a_source_sees_one_week_of_its_bank() -> None:
+    hosts: list[Transactions] = []
+
+    def source(count: int, host: Transactions, rng: np.random.Generator, number: int) -> Transactions:
+        hosts.append(host)
+        return sample(PATTERN, count, host, rng, number)
+
+    course = Course(number=9, arrivals=(56,), weeks=2, frauds=4, source=source)
+    stream = make_stream(SIMULATION, 1, [course], np.random.default_rng(0))
+    whole = simulate(SIMULATION)
+    for week, host in enumerate(hosts):
+        first = (56 + 7 * week) * DAY
+        expected = whole.take((whole.when >= first) & (whole.when < first + 7 * DAY))
+        assert np.array_equal(host.when, expected.when)
+    assert np.count_nonzero(stream.banks[0].pattern == 9) == 4
+    assert repr(stream) == "Stream(1 banks, 70 days, 1 courses)"
+    with pytest.raises(ConfigurationError, match="outlasts the 70 days"):
+        make_stream(SIMULATION, 1, [replace(course, arrivals=(57,))], np.random.default_rng(0))
+
+
+def test_what_is_given_goes_before_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    from river import drift
+
+    given: list[dict[str, Any]] = []
+
+    class Recorder:
+        drift_detected = True
+
+        def __init__(self, **settings: Any) -> None:
+            given.append(settings)
+
+        def update(self, value: float) -> None:
+            """Nothing."""
+
+    for name in ("ADWIN", "KSWIN", "PageHinkley"):
+        monkeypatch.setattr(drift, name, Recorder)
+    assert watch([0.0] * 3, "adwin").places == (0, 1, 2)
+    watch([], "adwin", clock=9, delta=0.5)
+    watch([], "kswin", seed=7)
+    watch([], "page-hinkley", seed=7, threshold=3)
+    assert given == [{"clock": 1}, {"clock": 9, "delta": 0.5}, {"seed": 7}, {"threshold": 3}]

@@ -10,6 +10,7 @@ import pytest
 
 from secure_fl.data import (
     DIMENSION,
+    Examples,
     FeatureSchema,
     FederationKey,
     Schema,
@@ -20,9 +21,12 @@ from secure_fl.data import (
     extract,
     moments,
     numeric_features,
+    pseudonymize,
     time_cut,
     transform,
 )
+from secure_fl.data.behaviour import behaviour
+from secure_fl.data.transactions import codes_of
 from secure_fl.errors import ConfigurationError, DataError
 
 KEY = FederationKey.for_simulation(1)
@@ -196,3 +200,84 @@ def test_repr_shows_counts_only(simulated: Transactions) -> None:
     raw = extract(simulated, KEY)
     assert repr(raw) == "RawFeatures(4000 rows, 24 numeric, 3 hashed)"
     assert repr(encode(raw, schema_for(simulated))) == "Examples(4000 rows, 200 fraud)"
+
+
+def test_the_past_of_each_identifier_stands_under_its_name(simulated: Transactions) -> None:
+    """Counts and mean amounts in logarithms, the share of known fraud as it is."""
+    names, found = list(describe(simulated.schema)), numeric_features(simulated)
+    for identifier in ("customer", "terminal"):
+        _, codes = codes_of(simulated.text[identifier])
+        past = behaviour(codes, simulated.when, simulated.numeric["amount"], simulated.fraud)
+        for place, days in enumerate((1, 7, 30)):
+            for part, expected in (
+                ("count", np.log(1 + past.count[:, place])),
+                ("mean amount", np.log(1 + past.mean_amount[:, place])),
+                ("known fraud", past.risk[:, place]),
+            ):
+                column = found[:, names.index(f"{identifier}: {part} {days} d")]
+                np.testing.assert_allclose(column, expected, err_msg=f"{identifier}: {part} {days} d")
+
+
+def test_without_an_amount_there_is_still_a_past() -> None:
+    table = rows(30, Schema("y", "t", identifiers=("card",)), card=["a", "b", "c"] * 10)
+    found = numeric_features(table)
+    names = list(describe(table.schema))
+    assert names[2:] == [f"card: {part} {days} d" for part in ("count", "known fraud") for days in (1, 7, 30)]
+    np.testing.assert_allclose(np.expm1(found[:, 2]), np.minimum(np.arange(30) // 3 + 1, 8))  # one in three hours
+    assert not found[:, 5:].any()
+
+
+def test_the_same_text_in_two_columns_takes_two_places() -> None:
+    names = [f"text {number}" for number in range(50)]
+    table = rows(50, Schema("y", categorical=("kind", "place")), kind=names, place=names)
+    raw = extract(table, KEY)
+    assert not np.isin(raw.hashed[:, 0], raw.hashed[:, 1]).any()
+    for column, name in enumerate(("kind", "place")):
+        np.testing.assert_array_equal(raw.hashed[:, column], pseudonymize(name, table.text[name], KEY))
+
+
+def test_a_column_more_of_any_kind_is_another_table() -> None:
+    base = Schema("y", numeric=("x",), categorical=("kind",))
+    schema = schema_for(rows(3, base, kind=["a"] * 3))
+    for other in (
+        Schema("y", numeric=("x", "z"), categorical=("kind",)),
+        Schema("y", numeric=("z",), categorical=("kind",)),
+        Schema("y", numeric=("x",), categorical=("kin",)),
+        Schema("y", numeric=("x",), identifiers=("kind",)),
+        Schema("z", numeric=("x",), categorical=("kind",)),
+    ):
+        with pytest.raises(DataError, match="other columns than the model"):
+            encode(extract(rows(3, other, **{name: ["a"] * 3 for name in other.texts}), KEY), schema)
+
+
+def test_mean_and_deviation_both_cover_every_feature(simulated: Transactions) -> None:
+    whole = (0.0,) * 24
+    FeatureSchema.create(simulated.schema, Standardization(whole, whole), KEY)
+    for mean, std in ((whole, whole[1:]), (whole[1:], whole), (whole[1:], whole[1:]), (whole, (*whole, 1.0))):
+        with pytest.raises(DataError, match="does not cover the 24 numeric features"):
+            FeatureSchema.create(simulated.schema, Standardization(mean, std), KEY)
+
+
+def test_the_numbers_of_a_schema_may_be_whole_and_are_all_looked_at(simulated: Transactions) -> None:
+    document = schema_for(simulated).to_dict()
+    again = FeatureSchema.from_dict(document | {"mean": [0] * 24, "std": [1] * 24})
+    assert (again.standardization.mean, again.standardization.std) == ((0.0,) * 24, (1.0,) * 24)
+    for field in ("mean", "std"):
+        for bad in ("1", None, float("inf"), float("nan"), [1.0]):
+            for place in (0, 23):
+                values: list[Any] = list(document[field])
+                values[place] = bad
+                with pytest.raises(DataError, match="malformed"):
+                    FeatureSchema.from_dict(document | {field: values})
+
+
+def test_a_part_of_the_features_is_a_part_of_every_column(simulated: Transactions) -> None:
+    raw, rows_ = extract(simulated, KEY), np.array([7, 3, 11])
+    part = raw.take(rows_)
+    for name in ("numeric", "hashed", "fraud", "pattern", "when"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(raw, name)[rows_])
+    examples = [encode(raw.take(slice(start, start + 50)), schema_for(simulated)) for start in (0, 900)]
+    pooled = Examples.pooled(examples)
+    for name in ("features", "fraud", "pattern"):
+        both = np.concatenate([getattr(each, name) for each in examples])
+        np.testing.assert_array_equal(getattr(pooled, name), both)

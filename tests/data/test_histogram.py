@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from secure_fl.data import BINS, Transactions, from_histogram, magnitudes
 from secure_fl.data.features import extract
@@ -129,3 +130,24 @@ def test_what_the_noise_hides_is_refused() -> None:
         from_histogram(counts, 100 / NOISE_FLOOR + 0.1)
     assert caught.value.exit_code == 2
     assert "; " in str(caught.value)
+
+
+def test_one_feature_that_the_noise_hides_is_enough_to_refuse() -> None:
+    counts = magnitudes(np.column_stack([np.ones(100), np.tile([1.0, 1e6, 4.0, 1e-3], 25)])).astype(np.float64)
+    from_histogram(counts, 5.0)
+    with pytest.raises(DataError, match="noise hides the distribution"):
+        from_histogram(counts, 10.0)
+
+
+def test_a_count_as_large_as_the_floor_is_still_noise() -> None:
+    counts = np.zeros((1, BINS))
+    counts[0, ZERO + 20], counts[0, ZERO + 30] = 1000.0, 40.0
+    alone = np.where(counts == 1000.0, counts, 0.0)
+    assert from_histogram(counts, 10.0) == from_histogram(alone, 0.0)
+    assert from_histogram(counts, 9.99) == from_histogram(counts, 0.0)
+
+
+def test_the_public_figures_are_those_that_the_documentation_gives() -> None:
+    """Bins from 2**-16 to 2**31 with either sign; a floor that one noisy bin in 30,000 passes."""
+    assert (LOWEST, HIGHEST, BINS, SMALLEST_DEVIATION) == (-16, 31, 97, 0.1)
+    assert 1 / norm.sf(NOISE_FLOOR) == pytest.approx(30_000, rel=0.1)

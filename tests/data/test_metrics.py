@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
-from secure_fl.data.metrics import false_positives_at_recall, measure
+from secure_fl.data.metrics import CURVE_POINTS, false_positives_at_recall, look_closer, measure, precision_recall
 from secure_fl.errors import DataError
 
 
@@ -51,3 +51,48 @@ def test_a_larger_recall_flags_at_least_as_many() -> None:
 def test_one_class_cannot_be_scored(label: bool) -> None:
     with pytest.raises(DataError, match="only one class"):
         measure(np.full(5, label), np.linspace(0, 1, 5))
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(2, 900), levels=st.sampled_from([2, 50, 10**9]))
+def test_every_point_of_a_curve_is_what_some_threshold_does(seed: int, rows: int, levels: int) -> None:
+    """Counted row by row; both ends are kept, and recall rises."""
+    rng = np.random.default_rng(seed)
+    fraud = rng.permutation(np.arange(rows) < rng.integers(1, rows))
+    score = rng.integers(0, levels, rows) / levels
+    curve = precision_recall(fraud, score)
+    flagged = [score >= threshold for threshold in np.unique(score)]
+    possible: dict[float, float] = {}  # the best precision at each recall
+    for chosen in flagged:
+        recall = float(fraud[chosen].sum() / fraud.sum())
+        possible[recall] = max(possible.get(recall, 0.0), float(fraud[chosen].mean()))
+    points = list(zip(curve.recall, curve.precision, strict=True))
+    possible.pop(0.0, None)
+    assert all(possible[recall] == pytest.approx(precision) for recall, precision in points)
+    assert len(points) == min(len(possible), CURVE_POINTS)
+    assert (curve.recall[0], curve.recall[-1]) == (min(possible), 1.0)
+    assert list(curve.recall) == sorted(set(curve.recall))
+    if len(possible) <= CURVE_POINTS:
+        area = np.sum(np.diff(curve.recall, prepend=0.0) * curve.precision)
+        assert area == pytest.approx(measure(fraud, score).auprc)
+    assert (curve.frauds, curve.honest) == (fraud.sum(), rows - fraud.sum())
+    assert curve.guessing == pytest.approx(fraud.mean())
+
+
+def test_a_thinned_curve_has_the_same_area() -> None:
+    rng = np.random.default_rng(3)
+    fraud = rng.random(20_000) < 0.1
+    score = rng.normal(fraud * 1.5)
+    curve = precision_recall(fraud, score)
+    assert len(curve.recall) == CURVE_POINTS
+    area = np.sum(np.diff(curve.recall, prepend=0.0) * curve.precision)
+    assert area == pytest.approx(measure(fraud, score).auprc, abs=0.01)
+
+
+def test_each_bank_is_scored_on_its_own_rows() -> None:
+    """A bank whose rows are of one class, or that has none, is not."""
+    fraud = np.array([True, False, True, False, False, False, True])
+    score = np.array([0.9, 0.1, 0.3, 0.6, 0.7, 0.2, 0.8])
+    found = look_closer(fraud, score, {"a": 2, "none": 0, "b": 2, "c": 2, "d": 1}).auprc_by_bank
+    assert found == {"a": 1.0, "b": 0.5, "c": None, "d": None}
+    with pytest.raises(DataError, match="only one class"):
+        precision_recall(fraud[3:6], score[3:6])

@@ -163,3 +163,16 @@ def test_a_new_key_reaches_the_disk_before_it_is_used(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "fsync", fsync)
     FederationKey.load_or_create(tmp_path / "federation.key")
     assert (tmp_path / "federation.key").read_bytes() in contents
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_a_key_has_32_bytes_and_no_other_number(length: int) -> None:
+    with pytest.raises(ConfigurationError, match="32 bytes"):
+        FederationKey(bytes(length))
+
+
+def test_the_key_of_a_simulation_is_the_same_everywhere() -> None:
+    """Known values: another machine, and a later version, find the same rows."""
+    for seed in (0, 1, 12):
+        digest = hashlib.blake2b(str(seed).encode(), digest_size=32, person=b"sfl-simulation").digest()
+        assert FederationKey.for_simulation(seed) == FederationKey(digest)

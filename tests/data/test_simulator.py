@@ -152,3 +152,63 @@ def test_a_million_rows_are_feasible() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="; "):
         Simulation(**settings)
+
+
+BOUNDS: dict[str, tuple[float, float, float, float]] = {
+    "transactions": (99, 100, 100_000_000, 100_000_001),
+    "days": (13, 14, 3660, 3661),
+    "customers": (0, 1, 10_000_000, 10_000_001),
+    "terminals": (0, 1, 10_000_000, 10_000_001),
+    "fraud_share": (0.00009, 0.0001, 0.2, 0.2001),
+    "large_amount_fraud": (0.09, 0.1, 1.0, 1.01),
+    "seed": (-1, 0, 2**63, 2**64),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_settings_go_as_far_as_their_bounds(name: str) -> None:
+    below, lowest, highest, above = BOUNDS[name]
+    usual = {"fraud_share": 0.05, "transactions": 200_000}
+    for value in (lowest, highest):
+        Simulation(**usual | {name: value})  # type: ignore[arg-type]
+    for value in (below, above):
+        with pytest.raises(ConfigurationError, match=f"{name} of the simulation is {value}; choose"):
+            Simulation(**usual | {name: value})  # type: ignore[arg-type]
+
+
+def test_three_frauds_are_enough_and_two_are_not() -> None:
+    assert simulate(Simulation(transactions=1_000, fraud_share=0.003)).fraud.sum() == 3
+    with pytest.raises(ConfigurationError, match="fewer than 3 frauds among 1000"):
+        Simulation(transactions=1_000, fraud_share=0.002)
+
+
+def test_patterns_and_categories_come_in_their_shares(large: Transactions) -> None:
+    frauds = np.bincount(large.pattern, minlength=4)[1:] / large.fraud.sum()
+    assert frauds.tolist() == pytest.approx([0.10, 0.55, 0.35], abs=0.02)
+    _, first = np.unique(large.text["terminal"].astype(str), return_index=True)
+    kinds = large.text["category"][first]
+    shares = {"grocery": 0.28, "restaurant": 0.20, "fuel": 0.12, "clothing": 0.11, "pharmacy": 0.10}
+    for kind, share in (shares | {"electronics": 0.07, "travel": 0.04, "online": 0.08}).items():
+        assert np.mean(kinds == kind) == pytest.approx(share, abs=0.035), kind
+    risky = np.isin(large.text["category"], ["fuel", "electronics", "online"])
+    safe = np.isin(large.text["category"], ["grocery", "pharmacy"])
+    risk, safety = ((large.pattern[part] == 2).mean() for part in (risky, safe))
+    assert risk > 2 * safety, "a terminal is compromised by the risk of its category"
+    honest = large.pattern == 0
+    means = [
+        large.numeric["amount"][honest & (large.text["category"] == kind)].mean() for kind in ("pharmacy", "travel")
+    ]
+    assert means[1] > 1.2 * means[0]
+
+
+def test_amounts_are_hundredths_and_names_as_long_as_they_must_be(large: Transactions) -> None:
+    amount = large.numeric["amount"]
+    np.testing.assert_array_equal(amount, np.round(amount, 2))
+    assert len(set(large.text["customer"])) == pytest.approx(200_000 / (1.94 * 183), rel=0.03)
+    assert len(set(large.text["terminal"])) > 1.2 * len(set(large.text["customer"]))
+    table = simulate(Simulation(transactions=2_000, customers=10, terminals=11, fraud_share=0.01))
+    assert set(table.text["customer"]) == {f"C{number}" for number in range(10)}
+    assert set(table.text["terminal"]) <= {f"T{number:02}" for number in range(11)}
+    defaults = simulate(Simulation(transactions=2_000, customers=10, fraud_share=0.01)).text["terminal"]
+    assert set(defaults) <= {f"T{number:02}" for number in range(20)}
+    assert max(map(str, defaults)) > "T11"

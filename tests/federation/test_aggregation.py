@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from secure_fl import Experiment
-from secure_fl.errors import DropoutError, RequestError
+from secure_fl.errors import DropoutError, PlanError, ProtocolError, RequestError
 from secure_fl.federation.aggregation import SecureAggregation
+from secure_fl.secagg import SCHEMES as EVERY_SCHEME
+from secure_fl.secagg import plan
+from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.messages import Cohort, seal
+from secure_fl.secagg.planning import plan_with_noise
+from secure_fl.secagg.protocol import Party
+
+if TYPE_CHECKING:
+    from tests.conftest import FakeClock
 
 Small = Callable[..., Experiment]
 SCHEMES = ("plaintext", "ckks")
@@ -17,7 +29,7 @@ SCHEMES = ("plaintext", "ckks")
 
 def integers(aggregation: SecureAggregation, length: int = 50) -> dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
     rng = np.random.default_rng(1)
-    return {name: rng.integers(0, 2**16, length) for name in aggregation.experiment.bank_names}
+    return {name: rng.integers(0, 2**16, length) for name in aggregation.settings.bank_names}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -81,3 +93,100 @@ def test_every_federation_has_a_session_of_its_own_and_all_its_cohorts_carry_it(
     one, other = (SecureAggregation(small(scheme="masked"), longest=50) for _ in range(2))
     assert one.cohort(0, 20).session == one.cohort(3, 50, b"model").session
     assert one.cohort(1, 50).session != other.cohort(1, 50).session
+
+
+def test_the_plan_is_that_of_the_settings(small: Small) -> None:
+    experiment = small(scheme="masked", banks=6, bits=11, threshold=5)
+    aggregation = SecureAggregation(experiment, longest=700)
+    assert aggregation.plan == plan("masked", 6, 700, bits=11, threshold=5)
+    assert aggregation.noise is None
+    noisy = SecureAggregation(experiment, longest=700, noise_multiplier=0.7)
+    assert (noisy.plan, noisy.noise) == plan_with_noise("masked", 6, 700, 0.7, bits=11, threshold=5)
+
+
+def test_a_cohort_has_all_banks_a_plan_of_its_length_and_the_model(small: Small) -> None:
+    aggregation = SecureAggregation(small(scheme="additive", banks=4), longest=700)
+    cohort = aggregation.cohort(3, 20, b"model")
+    assert (cohort.round, cohort.attempt, cohort.context) == (3, 1, b"model")
+    assert cohort.plan == aggregation.plan.resized(20) != aggregation.plan
+    assert cohort.banks == aggregation.settings.bank_names == ("bank-1", "bank-2", "bank-3", "bank-4")
+    assert cohort.trustees == EVERY_SCHEME["additive"].trustees
+    with pytest.raises(PlanError):
+        aggregation.cohort(3, 701)
+
+
+def test_the_transcript_begins_with_the_setup_in_round_zero(small: Small) -> None:
+    aggregation = SecureAggregation(small(scheme="ckks"), longest=50)
+    sent = [(d.round, d.stage, d.sender, d.recipient) for d in aggregation.transcript.deliveries]
+    way = [("key-authority", "aggregator"), *(("aggregator", f"bank-{n}") for n in (1, 2, 3))]
+    assert sent == [(0, "public_key", *pair) for pair in way]
+
+
+def test_a_broadcast_is_recorded_as_what_each_bank_was_sent(small: Small) -> None:
+    aggregation = SecureAggregation(small(scheme="plaintext"), longest=50)
+    cohort = aggregation.cohort(3, 50)
+    aggregation.broadcast(cohort, b"the model")
+    for delivery in aggregation.transcript.deliveries:
+        sent = seal(cohort, "broadcast", "aggregator", delivery.recipient, b"the model")
+        assert (delivery.nbytes, delivery.sha256) == (len(sent), hashlib.sha256(sent).hexdigest())
+
+
+class Refuses:
+    """A bank that does not answer, because of others."""
+
+    def __init__(self, accused: Mapping[str, str]) -> None:
+        self._accused = accused
+
+    def respond(self, request: bytes) -> bytes:
+        raise ProtocolError("cannot go on; ask the others", self._accused)
+
+
+def test_a_sum_is_attempted_again_with_clients_of_that_attempt_and_without_who_was_left_out_or_blamed(
+    small: Small, clock: FakeClock
+) -> None:
+    """Bank 5 has nothing to add; in the first attempt banks 1 and 2 blame bank 3."""
+    aggregation = SecureAggregation(small(scheme="plaintext", banks=5), longest=50)
+    made: list[Cohort[Plan]] = []
+    values = integers(aggregation)
+
+    class Slow:
+        def __init__(self, party: Party, name: str) -> None:
+            self._party, self._name = party, name
+
+        def respond(self, request: bytes) -> bytes:
+            clock.spend(self._name, 3)
+            return self._party.respond(request)
+
+    def clients(cohort: Cohort[Plan]) -> dict[str, Party]:
+        made.append(cohort)
+        parties: dict[str, Party] = {
+            name: Slow(aggregation.client(cohort, name, vector), name) for name, vector in values.items()
+        }
+        if cohort.attempt == 1:
+            parties |= dict.fromkeys(("bank-1", "bank-2"), Refuses({"bank-3": "it sent garbage"}))
+        return parties
+
+    cohort = aggregation.cohort(1, 50, b"model")
+    done = aggregation.sum(cohort, clients, {"bank-5": "it did not train"}, clock)
+    assert made == [cohort, replace(cohort, attempt=2)]
+    assert done.attempts == 2
+    assert done.refused == {"bank-3": "it sent garbage", "bank-5": "it did not train"}
+    assert done.outcome.sum.contributors == {"bank-1", "bank-2", "bank-4"}
+    assert done.outcome.sum.total.tolist() == (values["bank-1"] + values["bank-2"] + values["bank-4"]).tolist()
+    assert done.outcome.party_seconds == dict.fromkeys(("bank-1", "bank-2", "bank-4"), 3)
+    asked = {(d.attempt, d.recipient) for d in aggregation.transcript.deliveries if d.sender == "aggregator"}
+    assert asked == {(1, f"bank-{n}") for n in (1, 2, 3, 4)} | {(2, f"bank-{n}") for n in (1, 2, 4)}
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 4])
+def test_a_sum_is_attempted_as_often_as_the_settings_say(small: Small, attempts: int) -> None:
+    aggregation = SecureAggregation(small(scheme="plaintext", attempts=attempts), longest=50)
+    made: list[int] = []
+
+    def clients(cohort: Cohort[Plan]) -> dict[str, Party]:
+        made.append(cohort.attempt)
+        return dict.fromkeys(cohort.banks, Refuses({}))
+
+    with pytest.raises(DropoutError):
+        aggregation.sum(aggregation.cohort(1, 50), clients)
+    assert made == list(range(1, attempts + 1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from secure_fl.data import FeatureSchema, Moments, Standardization
 from secure_fl.data.datasets import Dataset, open_dataset
 from secure_fl.errors import MessageError
 from secure_fl.federation.bank import Bank
-from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.global_model import GlobalModel, LastSum
 from secure_fl.secagg import plan
 from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.planning import plan_with_noise
 from secure_fl.training import initial_weights
 
 Small = Callable[..., Experiment]
@@ -97,8 +99,54 @@ def test_it_refuses_another_model_than_its_cohort_agreed_on(make_bank: Callable[
     """What an aggregator would send that shows banks different models."""
     agreed, shown = GlobalModel(START, 0.1, 1000.0), GlobalModel(START + 1, 0.1, 1000.0)
     cohort = Cohort(PLAN, 1, ("bank-1", "bank-2", "bank-3"), (), agreed.digest)
-    with pytest.raises(MessageError, match="another model"):
+    with pytest.raises(MessageError, match=r"^bank-1 received another model"):
         make_bank().receive(cohort, shown.to_bytes())
+
+
+def test_it_takes_over_every_model_that_it_receives(make_bank: Callable[..., Bank]) -> None:
+    bank = make_bank()
+    for number in (1, 2):
+        model = GlobalModel(START + number, 0.1 * number, 1000.0)
+        bank.receive(Cohort(PLAN, number, ("bank-1", "bank-2", "bank-3"), (), model.digest), model.to_bytes())
+        assert bank.model.digest == model.digest
+
+
+@pytest.mark.parametrize("downlink", ["weights", "sum"])
+def test_a_bank_that_adds_noise_reads_what_the_noisy_sum_led_to(downlink: str, dataset: Dataset, small: Small) -> None:
+    planned, noise = plan_with_noise("plaintext", 3, 10_369, 4.0, 12)
+    bank = Bank(dataset.banks[0], 1, small(), noise=noise)
+    banks = ("bank-1", "bank-2", "bank-3")
+    model = GlobalModel(START, 1.0, 1000.0)
+    bank.receive(Cohort(planned, 1, banks, (), model.digest), model.to_bytes())
+    total = np.arange(planned.parameters, dtype=np.int64)
+    mean = model.codec(planned, noise).decode(total, 2)
+    then = model.updated(mean, 1.0)
+    broadcast = then.to_bytes() if downlink == "weights" else LastSum(total, 2).to_bytes(planned, then)
+    bank.receive(Cohort(planned, 2, banks, (), then.digest), broadcast)
+    assert bank.model.digest == then.digest
+
+
+def test_its_update_is_the_exact_difference_to_the_weights_after_the_last_epoch(
+    make_bank: Callable[..., Bank], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float64: the difference of two float32 numbers need not be one."""
+    given: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    epochs = [(START * np.float32(factor)).astype(np.float32) for factor in (5, 1.0001, 1 / 3)]
+
+    def train(*arguments: Any, **options: Any) -> Iterator[np.ndarray]:
+        given.append((arguments, options))
+        yield from epochs
+
+    monkeypatch.setattr("secure_fl.federation.bank.train", train)
+    bank = make_bank(local_epochs=3, learning_rate=0.5)
+    contribution = contribute(bank, 4)
+    assert contribution.update.tobytes() == (epochs[-1].astype(np.float64) - START).tobytes()
+    assert contribution.num_examples == len(bank.examples)
+    ((weights, rows, settings), options) = given[0]
+    assert (weights == START).all()
+    assert rows is bank.examples
+    assert settings.learning_rate == 0.5
+    assert options == {"epochs": 3, "seed": bank._seed(4, "training")}
 
 
 def test_error_feedback_carries_over_what_quantization_took(make_bank: Callable[..., Bank]) -> None:
@@ -123,3 +171,14 @@ def test_without_error_feedback_nothing_is_carried_over(make_bank: Callable[...,
 def test_draws_for_training_and_for_rounding_do_not_repeat_each_other(make_bank: Callable[..., Bank]) -> None:
     bank = make_bank()
     assert bank._seed(1, "training") == bank._seed(1, "training") != bank._seed(1, "rounding")
+
+
+def test_a_model_that_is_refused_leaves_the_bank_with_the_one_before(make_bank: Callable[..., Bank]) -> None:
+    """Or the next sum would be applied to a model that nobody else has."""
+    bank = make_bank()
+    contribute(bank)
+    other = GlobalModel(initial_weights(2), 0.1, 1000.0)
+    cohort = Cohort(PLAN, 2, ("bank-1", "bank-2", "bank-3"), (), b"another digest")
+    with pytest.raises(MessageError, match="another model"):
+        bank.receive(cohort, other.to_bytes())
+    assert bank.model.weights.tobytes() == START.tobytes()

@@ -12,8 +12,8 @@ from secure_fl.data import Examples, FeatureSchema, Standardization, encode, mom
 from secure_fl.data.datasets import open_dataset
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.baselines import train_baselines
-from secure_fl.privacy.federation import training_settings
-from secure_fl.training import evaluate, initial_weights, train
+from secure_fl.settings import Steps
+from secure_fl.training import evaluate, examine, initial_weights, train
 
 Small = Callable[..., Experiment]
 
@@ -40,12 +40,15 @@ def test_they_are_scored_after_every_round_with_the_federations_number_of_epochs
     assert advanced == [0, 1, 2, 3, 4]
     assert [baseline.trained_on for baseline in local] == ["bank-1", "bank-2", "bank-3"]
 
+    rows = {bank.name: bank.test_rows for bank in banks}
+    assert sum(rows.values()) == len(test)
     everything = Examples.pooled([bank.examples for bank in banks])
     for baseline, examples in zip([*local, central], [*(bank.examples for bank in banks), everything], strict=True):
         start = initial_weights(experiment.seed)
-        epochs = list(train(start, examples, training_settings(experiment), epochs=4, seed=experiment.seed))
+        epochs = list(train(start, examples, experiment.only(Steps), epochs=4, seed=experiment.seed))
         assert baseline.final == evaluate(epochs[-1], test)
         assert baseline.auprc_by_round == (evaluate(epochs[1], test).auprc, baseline.final.auprc)
+        assert baseline.on_test == examine(epochs[-1], test, rows)
 
 
 def test_each_bank_alone_learns_from_its_own_rows_only(run_small: Callable[..., Result]) -> None:
@@ -55,9 +58,7 @@ def test_each_bank_alone_learns_from_its_own_rows_only(run_small: Callable[..., 
 
 
 def test_training_settings_are_those_of_the_experiment(small: Small) -> None:
-    settings = training_settings(
-        small(batch_size=7, learning_rate=0.5, dropout=0.125, positive_weight="balanced", device="cpu")
-    )
+    settings = small(batch_size=7, learning_rate=0.5, dropout=0.125, positive_weight="balanced").only(Steps)
     assert (settings.batch_size, settings.learning_rate, settings.dropout) == (7, 0.5, 0.125)
     assert (settings.positive_weight, settings.device) == ("balanced", "cpu")
 

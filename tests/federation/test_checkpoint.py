@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 from secure_fl import Experiment
 from secure_fl.data import Standardization
 from secure_fl.data.metrics import Scores
-from secure_fl.errors import ConfigurationError, DataError
-from secure_fl.federation.checkpoint import STATE, Checkpoint, Snapshot
+from secure_fl.errors import ConfigurationError, DamageWarning, DataError, StorageError
+from secure_fl.federation.checkpoint import Checkpoint, Snapshot
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
+from secure_fl.files import sealed, unsealed
 from secure_fl.privacy.ledger import LEDGER
 from secure_fl.secagg.protocol import Delivery
 
@@ -77,6 +79,14 @@ def test_everything_comes_back_exactly(snapshot: Snapshot) -> None:
     assert again.to_json() == snapshot.to_json()
 
 
+def test_what_the_aggregator_read_comes_back(snapshot: Snapshot) -> None:
+    read = np.array([0.1, -2.0], dtype=np.float32)
+    kept = replace(snapshot, exhibit=replace(snapshot.exhibit, aggregator_reads=read))
+    again = Snapshot.from_json(kept.to_json()).exhibit.aggregator_reads
+    assert again is not None
+    assert (again.dtype, again.tobytes()) == (read.dtype, read.tobytes())
+
+
 def test_every_field_is_kept(snapshot: Snapshot) -> None:
     assert set(json.loads(snapshot.to_json())) == {"version", *Snapshot.__dataclass_fields__}
     assert asdict(Snapshot.from_json(snapshot.to_json()).rounds[0]) == asdict(RECORD)
@@ -84,6 +94,10 @@ def test_every_field_is_kept(snapshot: Snapshot) -> None:
 
 def test_repr_shows_no_arrays_of_a_bank(snapshot: Snapshot) -> None:
     assert "residuals" not in repr(snapshot)
+
+
+STATE = "state-2"
+"""Of the fixture's two rounds."""
 
 
 @pytest.fixture
@@ -94,12 +108,21 @@ def checkpoint(tmp_path: Path, snapshot: Snapshot) -> Checkpoint:
     return done
 
 
+def loaded(checkpoint: Checkpoint) -> Snapshot:
+    """The state, where nothing is wrong with it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        snapshot = checkpoint.load()
+    assert snapshot is not None
+    return snapshot
+
+
 def test_it_lies_beside_the_results_until_they_are_there(checkpoint: Checkpoint, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run.unfinished"]
     assert {path.name for path in checkpoint.folder.iterdir()} == {"experiment.toml", "run", STATE}
     again = Checkpoint.of_results(tmp_path / "run", resume=True)
     assert again.settings() == Experiment(rounds=3)
-    assert again.load().scores == Scores(0.25, 0.5, 3)
+    assert loaded(again).scores == Scores(0.25, 0.5, 3)
     again.remove()
     assert list(tmp_path.iterdir()) == []
 
@@ -135,11 +158,40 @@ def test_what_a_crash_left_before_the_name_is_no_run(tmp_path: Path) -> None:
     assert Checkpoint.of_results(tmp_path / "run", resume=True).settings().rounds == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"\xff" * 32, b"g" * 32, b"a" * 33])
-def test_a_damaged_name_is_refused(checkpoint: Checkpoint, content: bytes) -> None:
-    (checkpoint.folder / "run").write_bytes(content)
-    with pytest.raises(DataError, match="damaged; put it back"):
-        _ = checkpoint.run
+def test_a_new_run_has_a_new_name_whatever_lies_there(checkpoint: Checkpoint) -> None:
+    """Two runs of one name would count as one."""
+    before = checkpoint.run
+    checkpoint.start(Experiment(rounds=3))
+    assert checkpoint.run != before
+
+
+def test_the_name_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with a name can go on, so its settings must be there already."""
+    written: list[str] = []
+    monkeypatch.setattr(
+        "secure_fl.federation.checkpoint.write_durably", lambda path, content: written.append(path.name)
+    )
+    Checkpoint.of_results(tmp_path / "run").start(Experiment())
+    assert written == ["experiment.toml", "run"]
+
+
+@pytest.mark.parametrize("name", ["run", "experiment.toml"])
+def test_every_changed_bit_of_name_and_settings_is_refused(checkpoint: Checkpoint, name: str) -> None:
+    """Another name would not know what the run spent; other settings would make another model."""
+    path = checkpoint.folder / name
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(flipped(whole, place, 1 << place % 8))
+        with pytest.raises(DataError, match=r"damaged.*; put it back"):
+            _ = checkpoint.run if name == "run" else checkpoint.settings()
+    for content in (b"", b"a" * 32, whole[:-1], whole + b"\n", whole[1:]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"damaged.*; put it back"):
+            _ = checkpoint.run if name == "run" else checkpoint.settings()
+
+
+def flipped(content: bytes, place: int, bits: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ bits]) + content[place + 1 :]
 
 
 def test_the_folder_that_one_is_in_may_take_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +210,7 @@ def test_a_write_that_fails_leaves_the_state_before(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(ConfigurationError, match="space"):
+        with pytest.raises(StorageError, match=r"space.*; make room"):
             checkpoint.save(replace(snapshot, scores=Scores(0.9, 0.9, 0)))
     assert (checkpoint.folder / STATE).read_bytes() == before
     assert {path.name for path in checkpoint.folder.iterdir()} == {"experiment.toml", "run", STATE}
@@ -183,19 +235,96 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_state_is_refused(checkpoint: Checkpoint, how: str) -> None:
     path = checkpoint.folder / STATE
-    state = json.loads(path.read_text())
+    state = json.loads(unsealed(path.read_bytes()))
     DAMAGE[how](state)
-    path.write_text(json.dumps(state))
-    with pytest.raises(DataError, match="damaged; ") as caught:
+    path.write_bytes(sealed(json.dumps(state).encode()))
+    with pytest.raises(DataError, match=r"damaged.*; ") as caught:
         checkpoint.load()
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"null", b"\xff\xfe", b'{"version": 1}', b"[" * 100_000])
 def test_a_state_that_is_none_is_refused(checkpoint: Checkpoint, content: bytes) -> None:
-    (checkpoint.folder / STATE).write_bytes(content)
-    with pytest.raises(DataError, match="damaged; "):
+    for written in (content, sealed(content)):
+        (checkpoint.folder / STATE).write_bytes(written)
+        with pytest.raises(DataError, match=r"damaged.*; "):
+            checkpoint.load()
+
+
+# Bits that change
+
+
+def after(snapshot: Snapshot, rounds: int) -> Snapshot:
+    return replace(snapshot, rounds=tuple(replace(RECORD, round=n) for n in range(1, rounds + 1)))
+
+
+def test_the_states_of_the_last_two_rounds_are_kept(checkpoint: Checkpoint, snapshot: Snapshot) -> None:
+    for rounds in (3, 4, 5):
+        checkpoint.save(after(snapshot, rounds))
+        assert {path.name for path in checkpoint.folder.glob("state*")} == {f"state-{rounds - 1}", f"state-{rounds}"}
+        assert len(loaded(checkpoint).rounds) == rounds
+    for rounds in (9, 10):
+        checkpoint.save(after(snapshot, rounds))
+    assert len(loaded(checkpoint).rounds) == 10, "9 is before 10"
+
+
+@pytest.mark.slow
+def test_no_changed_bit_is_resumed_from(checkpoint: Checkpoint, snapshot: Snapshot) -> None:
+    """Every byte of the last state: each time the one before it is taken, and said to be."""
+    checkpoint.save(after(snapshot, 3))
+    path = checkpoint.folder / "state-3"
+    whole, before = path.read_bytes(), snapshot.to_json()
+    for place in range(len(whole)):
+        path.write_bytes(flipped(whole, place, 1 << place % 8))
+        with pytest.warns(DamageWarning, match=r"state-3 is damaged; round 3 is done again"):
+            found = checkpoint.load()
+        assert found is not None
+        assert found.to_json() == before
+
+
+def test_a_state_that_is_cut_or_gone_gives_way_to_the_one_before(checkpoint: Checkpoint, snapshot: Snapshot) -> None:
+    checkpoint.save(after(snapshot, 3))
+    path = checkpoint.folder / "state-3"
+    whole = path.read_bytes()
+    for content in (b"", whole[:-1], whole[: len(whole) // 2], whole + b"x", (checkpoint.folder / STATE).read_bytes()):
+        path.write_bytes(content)
+        with pytest.warns(DamageWarning):
+            found = checkpoint.load()
+        assert found is not None
+        assert len(found.rounds) == 2
+    path.unlink()
+    assert len(loaded(checkpoint).rounds) == 2
+
+
+def test_before_the_first_round_there_is_the_beginning(tmp_path: Path, snapshot: Snapshot) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    for rounds in (1, 2):
+        checkpoint.save(after(snapshot, rounds))
+        (tmp_path / f"state-{rounds}").write_bytes(b"damaged")
+        with pytest.warns(DamageWarning) as told:
+            assert checkpoint.load() is None
+        assert [f"round {number} is done again" in str(told.list[-number].message) for number in range(1, rounds + 1)]
+    assert checkpoint.can_resume
+
+
+def test_where_both_states_are_damaged_nothing_is_made_up(checkpoint: Checkpoint, snapshot: Snapshot) -> None:
+    checkpoint.save(after(snapshot, 3))
+    for name in (STATE, "state-3"):
+        (checkpoint.folder / name).write_bytes(b"damaged")
+    with (
+        pytest.warns(DamageWarning, match="state-3"),
+        pytest.raises(DataError, match=r"state-2 is damaged.*; put it back from a copy"),
+    ):
         checkpoint.load()
+
+
+def test_the_round_that_is_done_again_takes_the_place_of_the_damaged(
+    checkpoint: Checkpoint, snapshot: Snapshot
+) -> None:
+    checkpoint.save(after(snapshot, 3))
+    (checkpoint.folder / "state-3").write_bytes(b"damaged")
+    checkpoint.save(after(snapshot, 3))
+    assert len(loaded(checkpoint).rounds) == 3
 
 
 def test_a_run_is_worth_keeping_after_a_round_or_once_budget_is_spent(tmp_path: Path) -> None:
@@ -209,5 +338,6 @@ def test_a_run_is_worth_keeping_after_a_round_or_once_budget_is_spent(tmp_path: 
     assert not checkpoint.worth_keeping, "a ledger at zero"
     (bank / LEDGER).write_text('{"entries": [{"release": "round 0"}]}')
     assert checkpoint.worth_keeping
-    (bank / LEDGER).write_text("damaged")
-    assert checkpoint.worth_keeping, "nobody knows what was spent"
+    for damaged in ("damaged", "[]", "null", "{}", "[" * 100_000):
+        (bank / LEDGER).write_text(damaged)
+        assert checkpoint.worth_keeping, "nobody knows what was spent"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from secure_fl import Experiment, Result, run_federation
 from secure_fl.codec.quantization import make_codec
-from secure_fl.federation.exhibit import Overheard, make_exhibit
+from secure_fl.federation.exhibit import Overheard, make_exhibit, without_the_update
 from secure_fl.federation.results import Exhibit
-from secure_fl.secagg.budget import plan
+from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import request
 from secure_fl.secagg.schemes import SCHEMES
 
@@ -114,3 +114,13 @@ def test_neither_update_nor_message_shows_in_its_repr(run_small: Run) -> None:
 def test_the_first_round_is_shown_however_many_follow(run_small: Run) -> None:
     one, two = (run_small(scheme="plaintext", rounds=rounds).exhibit for rounds in (1, 2))
     assert np.array_equal(one.update, two.update)
+
+
+@pytest.mark.parametrize("reads", [None, np.zeros(2, dtype=np.float32)])
+def test_where_only_the_sum_protects_a_readable_message_is_left_out(reads: NDArray[np.float32] | None) -> None:
+    whole = Exhibit("bank-1", np.ones(2, dtype=np.float32), b"sent", 99, reads)
+    left = without_the_update(whole)
+    assert len(left.update) == 0
+    assert left.aggregator_reads is None
+    assert left.message == (b"sent" if reads is None else b""), "what can be read holds one share of the noise"
+    assert (left.bank, left.message_bytes) == ("bank-1", 99)

@@ -13,20 +13,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from secure_fl import Experiment, Result, federation, run_federation
+from secure_fl import Experiment, Result, run_federation
 from secure_fl.codec.quantization import MeanUpdate
 from secure_fl.data import Examples, FeatureSchema, encode
 from secure_fl.data.datasets import Dataset, open_dataset
+from secure_fl.data.metrics import Scores, precision_recall
 from secure_fl.errors import ConfigurationError, DataError, DropoutError, PlanError, TrainingError
+from secure_fl.federation import opening, run
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
-from secure_fl.federation.global_model import GlobalModel
-from secure_fl.federation.results import RoundRecord
+from secure_fl.federation.checkpoint import Checkpoint
+from secure_fl.federation.global_model import GlobalModel, LastSum
+from secure_fl.federation.history import make_record
+from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
 from secure_fl.federation.round_zero import agree_on_statistics
-from secure_fl.federation.run import run_round
+from secure_fl.federation.rounds import RoundOutcome, run_round
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.protocol import Delivery
-from secure_fl.training import evaluate, initial_weights
+from secure_fl.secagg.protocol import Delivery, Transcript
+from secure_fl.training import evaluate, initial_weights, predict
 
 Run = Callable[..., Result]
 Small = Callable[..., Experiment]
@@ -51,6 +55,7 @@ def assert_identical(one: Result, other: Result) -> None:
 # Schemes are interchangeable, runs repeat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -78,6 +83,7 @@ def test_another_seed_is_another_run(run_small: Run) -> None:
     assert difference(run_small(), run_small(seed=2)).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["size", "pattern"])
 def test_banks_may_differ(run_small: Run, split: str) -> None:
     result = run_small(transactions=20_000, rounds=1, split=split)
@@ -95,6 +101,7 @@ def test_a_range_that_clips_a_large_bank_grows_until_nothing_is_clipped(run_smal
     assert clipped[-1] < clipped[0] / 10
 
 
+@pytest.mark.slow
 def test_it_learns(run_small: Run) -> None:
     result = run_small(transactions=20_000, rounds=8)
     assert result.final.auprc > 0.3  # guessing: 0.02
@@ -107,12 +114,19 @@ def test_the_model_of_a_result_is_the_one_that_was_scored(run_small: Run, small:
     schema = FeatureSchema.from_dict(result.model.feature_schema)
     test = Examples.pooled([encode(bank.test, schema) for bank in open_dataset(small()).banks])
     assert evaluate(result.model.weights, test) == result.final
-    assert result.parameters == len(result.model.weights) == 10_369
+    assert result.on_test.curve == precision_recall(test.fraud, predict(result.model.weights, test.features))
+    for bank in open_dataset(small()).banks:
+        own = encode(bank.test, schema)
+        found = result.on_test.auprc_by_bank[bank.name]
+        assert (found is not None) == own.fraud.any()
+        if found is not None:
+            assert found == pytest.approx(evaluate(result.model.weights, own).auprc, rel=1e-4)
 
 
 # What quantization costs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8, 16, 24])
 def test_without_clipping_the_mean_is_within_a_step(run_small: Run, bits: int) -> None:
     for record in run_small(scheme="plaintext", bits=bits, rounds=3).rounds:
@@ -124,6 +138,7 @@ def test_the_usual_clip_range_clips_nothing_in_the_first_round(run_small: Run) -
     assert run_small().rounds[0].clipped_fraction == 0
 
 
+@pytest.mark.slow
 def test_a_clip_range_that_is_too_small_is_reported_and_widened(run_small: Run) -> None:
     first, second, *_ = run_small(scheme="plaintext", initial_clip=1e-4, rounds=3).rounds
     assert first.clipped_fraction is not None
@@ -134,6 +149,7 @@ def test_a_clip_range_that_is_too_small_is_reported_and_widened(run_small: Run) 
     assert second.clipped_fraction < first.clipped_fraction
 
 
+@pytest.mark.slow
 def test_after_one_round_ckks_and_float32_differ_by_no_more_than_a_step(run_small: Run) -> None:
     quantized, exact = run_small(rounds=1), run_small(rounds=1, scheme="plaintext", bits="float32")
     step = quantized.rounds[0].quantization_step or 0
@@ -142,6 +158,7 @@ def test_after_one_round_ckks_and_float32_differ_by_no_more_than_a_step(run_smal
     assert difference(quantized, exact).max() > step / 100
 
 
+@pytest.mark.slow
 def test_float32_has_no_step_and_hardly_an_error(run_small: Run) -> None:
     for record in run_small(scheme="plaintext", bits="float32").rounds:
         assert record.quantization_step is None
@@ -235,7 +252,7 @@ def dataset(small: Small) -> Dataset:
 
 def a_round(
     experiment: Experiment, dataset: Dataset, clip: float = 0.05
-) -> tuple[federation.RoundOutcome, NDArray[Any], NDArray[Any]]:
+) -> tuple[RoundOutcome, NDArray[Any], NDArray[Any]]:
     """The outcome of round 1; all banks' updates and numbers of examples, trained once more."""
     weights = initial_weights(experiment.seed)
     aggregation = SecureAggregation(experiment, longest=11_000)
@@ -340,6 +357,26 @@ def test_metrics_have_the_content_that_scripts_rely_on(run_small: Run) -> None:
     assert len(metrics["custody"]["broken_by"]) >= 1
 
 
+def test_curves_and_scores_by_bank_are_in_the_metrics(run_small: Run) -> None:
+    result = run_small()
+    curves, own = result.metrics()["curves"], result.metrics()["auprc_on_own_rows"]
+    banks = result.data["banks"].values()
+    assert curves["frauds"] == sum(bank["test_frauds"] for bank in banks)
+    assert curves["honest"] == sum(bank["test_rows"] - bank["test_frauds"] for bank in banks)
+    ranked = sorted(result.local, key=lambda baseline: baseline.final.auprc)
+    assert [curve["bank"] for curve in curves["local"]] == [ranked[-1].trained_on, ranked[0].trained_on]
+    for curve in (curves["federated"], curves["central"], *curves["local"]):
+        assert len(curve["recall"]) == len(curve["precision"]) <= 200
+    assert curves["federated"] != curves["central"] != curves["local"][0] != curves["local"][1]
+    assert list(own) == ["bank-1", "bank-2", "bank-3"]
+    for baseline in result.local:
+        assert baseline.on_test is not None
+        assert own[baseline.trained_on] == {
+            "federated": result.on_test.auprc_by_bank[baseline.trained_on],
+            "alone": baseline.on_test.auprc_by_bank[baseline.trained_on],
+        }
+
+
 @pytest.mark.parametrize("settings", [{}, {"scheme": "plaintext", "bits": "float32"}], ids=str)
 def test_metrics_are_plain_json(run_small: Run, settings: dict[str, Any]) -> None:
     metrics = run_small(**settings).metrics()
@@ -384,6 +421,170 @@ def test_the_weights_of_a_result_do_not_show(run_small: Run) -> None:
     assert "sha256" not in shown
 
 
+# What a round records, figure by figure
+
+
+def a_record(**changes: Any) -> RoundRecord:
+    """Bank 2 dropped out after it was asked; bank 3 was never asked."""
+    transcript = Transcript(
+        [
+            Delivery(number, 1, "stage", sender, recipient, nbytes * number, "")
+            for number in (1, 2)
+            for sender, recipient, nbytes in (
+                ("aggregator", "bank-2", 100),
+                ("aggregator", "bank-1", 200),
+                ("bank-1", "aggregator", 30),
+                ("aggregator", "bank-1", 7),
+                ("authority", "bank-1", 5_000),
+                ("bank-1", "authority", 6_000),
+                ("aggregator", "authority", 9_000),
+            )
+        ]
+    )
+    done = RoundOutcome(
+        number=2,
+        last_sum=LastSum(np.zeros(1), 1),
+        mean=MeanUpdate(np.zeros(1), 0, 0.25),
+        contributors=("bank-1",),
+        dropped=("bank-2", "bank-3"),
+        attempts=3,
+        refused={"bank-2": "late"},
+        max_abs_error=0.125,
+        clipped_fraction=0.0,
+        seconds=Seconds(1, 2, 3, 4),
+        exhibit=Exhibit("bank-1", np.zeros(1, dtype=np.float32), b"", 0, None),
+    )
+    return make_record(replace(done, **changes), Scores(0.5, 0.75, 9), transcript, 1.5)
+
+
+def test_every_figure_of_a_record_is_the_rounds_own() -> None:
+    record = a_record()
+    assert record == RoundRecord(
+        round=2,
+        contributors=("bank-1",),
+        dropped=("bank-2", "bank-3"),
+        attempts=3,
+        refused={"bank-2": "late"},
+        auprc=0.5,
+        roc_auc=0.75,
+        upload_bytes={"bank-1": 60},
+        download_bytes={"bank-2": 200, "bank-1": 414},
+        max_abs_error=0.125,
+        quantization_step=0.25,
+        clipped_fraction=0.0,
+        seconds=Seconds(1, 2, 3, 4),
+        epsilon=1.5,
+    )
+    assert list(record.download_bytes) == ["bank-2", "bank-1"], "in the order in which they were asked"
+    assert a_record(clipped_fraction=None).clipped_fraction is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 2 * 0.25 * 3),
+        ({"local_epochs": 4}, 2 * 0.25 * 3 * 4),
+        ({"batch_size": 501}, 2 * 0.25 * 2),
+        ({"batch_size": 1_000_000}, 2 * 0.25),
+        ({"initial_clip": 0.7}, 0.7),
+        ({"learning_rate": 1e30}, 1e30),
+        ({"max_update_norm": 0.3}, 2 * 0.25 * 3),
+        ({"mechanism": "distributed", "noise_multiplier": 1.0, "delta": 1e-5, "max_update_norm": 0.3}, 0.3),
+        ({"noise_multiplier": 1.0, "delta": 1e-5, "max_update_norm": 0.3}, 2 * 0.25 * 3),
+    ],
+    ids=str,
+)
+def test_the_first_clip_range_is_twice_what_adam_moves_a_weight_by(changes: dict[str, Any], expected: float) -> None:
+    experiment = Experiment(**{"learning_rate": 0.25, "batch_size": 400, **changes})
+    assert opening._clip(experiment, 1_000.5) == expected
+
+
+def test_of_too_few_banks_that_can_train_the_first_ones_error_is_raised(
+    small: Small, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(bank: Bank, round_: int) -> Any:
+        raise TrainingError(f"{bank.name} cannot train; ask others")
+
+    experiment = small(scheme="plaintext")
+    aggregation = SecureAggregation(experiment, longest=11_000)
+    banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
+    model = GlobalModel(initial_weights(1), 0.05, 1_000.0)
+    monkeypatch.setattr(Bank, "train", train)
+    with pytest.raises(TrainingError, match="bank-1 cannot train"):
+        run_round(aggregation, banks, model, model.to_bytes(), 1)
+
+
+def test_every_round_is_trained_and_rounded_under_its_own_number(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[tuple[str, str, int]] = []
+    train, encoded = Bank.train, Bank.encode
+
+    def watched_train(bank: Bank, round_: int) -> Any:
+        numbers.append((bank.name, "trained", round_))
+        return train(bank, round_)
+
+    def watched_encode(bank: Bank, contribution: Any, plan: Any, round_: int) -> Any:
+        numbers.append((bank.name, "rounded", round_))
+        return encoded(bank, contribution, plan, round_)
+
+    monkeypatch.setattr(Bank, "train", watched_train)
+    monkeypatch.setattr(Bank, "encode", watched_encode)
+    run_federation(small(scheme="plaintext", rounds=2))
+    assert sorted(numbers) == sorted(
+        (f"bank-{bank}", what, number) for bank in (1, 2, 3) for what in ("trained", "rounded") for number in (1, 2)
+    )
+
+
+# A run that goes on
+
+
+class Stopped(BaseException):
+    """Like a power cut."""
+
+
+def stop_after(rounds: int) -> Callable[[str, int, int], None]:
+    def progress(what: str, done: int, total: int) -> None:
+        if (what, done) == ("rounds", rounds):
+            raise Stopped
+
+    return progress
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped_after", [1, 3])
+def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(run_small: Run, tmp_path: Path, stopped_after: int) -> None:
+    """In everything: also where its last round was done, and only the results were missing."""
+    settings: dict[str, Any] = {"scheme": "plaintext", "bits": 6, "rounds": 3, "error_feedback": True}
+    whole = run_small(**settings)
+    folder = tmp_path / "run"
+    with pytest.raises(Stopped):
+        run_federation(Experiment(**whole.experiment), stop_after(stopped_after), Checkpoint(folder))
+    checkpoint = Checkpoint(folder, resume=True)
+    again = run_federation(checkpoint.settings(), checkpoint=checkpoint)
+    assert_identical(whole, again)
+
+    def deliveries(result: Result) -> list[tuple[Any, ...]]:
+        return [(d.round, d.attempt, d.stage, d.sender, d.recipient, d.nbytes) for d in result.transcript]
+
+    of_setup = [d for d in deliveries(again) if d[0] == 0 and d not in deliveries(whole)]
+    assert [d for d in deliveries(again) if d not in of_setup] == deliveries(whole)
+    assert [r.upload_bytes for r in again.rounds] == [r.upload_bytes for r in whole.rounds]
+    assert [r.download_bytes for r in again.rounds] == [r.download_bytes for r in whole.rounds]
+    assert again.exhibit.update.tobytes() == whole.exhibit.update.tobytes()
+    assert (again.exhibit.bank, again.exhibit.message) == (whole.exhibit.bank, whole.exhibit.message)
+    assert again.experiment == whole.experiment
+
+
+def test_what_goes_on_is_what_was_resolved(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings that are kept name the key and the patterns of the data that were opened."""
+    settings = small(scheme="plaintext", rounds=1)
+    resolved = settings.resolved(None, ("ab",))
+    monkeypatch.setattr(Dataset, "resolved", lambda self, experiment: resolved)
+    checkpoint = Checkpoint(tmp_path / "run")
+    result = run_federation(settings, checkpoint=checkpoint)
+    assert checkpoint.settings() == resolved
+    assert result.experiment["synthetic_patterns"] == ["ab"]
+
+
 # What it refuses
 
 
@@ -392,6 +593,7 @@ def test_a_model_that_diverges_ends_the_run(small: Small) -> None:
         run_federation(small(learning_rate=1e30))
 
 
+@pytest.mark.slow
 def test_the_last_sum_as_downlink_leads_to_the_same_weights(run_small: Run) -> None:
     whole, sums = run_small(bits=8), run_small(bits=8, downlink="sum")
     assert np.array_equal(whole.model.weights, sums.model.weights)
@@ -416,10 +618,10 @@ def test_numbers_beyond_float32_end_the_run_with_a_named_error(small: Small, set
 
 
 def test_what_cannot_work_is_refused_before_data_are_opened(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(experiment: Experiment) -> Dataset:
+    def opened(settings: Experiment, tables: bool) -> Dataset:
         raise AssertionError("the data were opened")
 
-    monkeypatch.setattr(federation, "open_dataset", opened)
+    monkeypatch.setattr(opening, "open_dataset", opened)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(PlanError):
         run_federation(small(banks=10_000, bits=24))
@@ -442,7 +644,7 @@ def ulb_ckks() -> Result:
 
 @pytest.fixture
 def without_baselines(monkeypatch: pytest.MonkeyPatch, ulb_ckks: Result) -> None:
-    monkeypatch.setattr(federation, "train_baselines", lambda *_: (ulb_ckks.local, ulb_ckks.central))
+    monkeypatch.setattr(run, "train_baselines", lambda *_: (ulb_ckks.local, ulb_ckks.central))
 
 
 @pytest.mark.slow

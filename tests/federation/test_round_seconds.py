@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secure_fl import Experiment, Result, federation, run_federation
+from secure_fl import Experiment, Result, run_federation
 from secure_fl.cli.summary import print_summary
 from secure_fl.codec.quantization import QuantizedCodec
+from secure_fl.federation import rounds, run
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.results import Seconds
 from secure_fl.secagg import SCHEMES
@@ -59,7 +60,7 @@ def slow_round(monkeypatch: pytest.MonkeyPatch, clock: FakeClock, small: Small) 
     slow(Bank, "encode", lambda bank: clock.spend(bank.name, ENCODE[bank.name]))
     slow(QuantizedCodec, "decode", lambda codec: clock.spend("decode", DECODE))
     monkeypatch.setattr("secure_fl.federation.aggregation.run_protocol", slow_protocol)
-    monkeypatch.setattr(federation, "run_round", partial(federation.run_round, clock=clock))
+    monkeypatch.setattr(run, "run_round", partial(rounds.run_round, clock=clock))
 
     def seconds(**settings: Any) -> Seconds:
         return run_federation(small(rounds=1, **settings)).rounds[0].seconds
@@ -92,3 +93,11 @@ def test_the_terminal_tells_a_round_in_kilobytes_of_a_thousand_bytes(
     client, server = 1000 * last.seconds.client, 1000 * last.seconds.server
     said = f"one bank, one round: {up:.1f} kB up, {down:.1f} kB down, {client:.1f} ms; aggregator {server:.1f} ms"
     assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_seconds_of_a_bank_that_encoded_and_dropped_out_are_nobodys(slow_round: Callable[..., Seconds]) -> None:
+    """Bank 2 has encoded its values and answered twice before it vanished; none of that is decoding."""
+    found = slow_round(scheme="masked", drop=("bank-2@1:masked_input",))
+    assert found.decode == DECODE
+    stages = len(SCHEMES["masked"].stages)
+    assert found.client == (ENCODE["bank-1"] + ENCODE["bank-3"]) / 2 + stages * ANSWER

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl import Experiment, round_zero
+from secure_fl import Experiment
 from secure_fl.data import BINS, Standardization, from_histogram, magnitudes
 from secure_fl.data.datasets import Dataset, open_dataset
-from secure_fl.errors import DataError, TrainingError
+from secure_fl.errors import DataError, ProtocolError, TrainingError
+from secure_fl.federation import round_zero
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
+from secure_fl.federation.opening import prepare
 from secure_fl.federation.round_zero import agree_on_statistics, private_length
-from secure_fl.federation.run import _prepare
-from secure_fl.privacy.federation import STATISTICS_NOISE, FederationPrivacy
+from secure_fl.privacy.federation import FederationPrivacy
+from secure_fl.privacy.rows import STATISTICS_NOISE
 
 EXPERIMENT = Experiment(
     transactions=5_000, fraud_share=0.04, batch_size=512, scheme="plaintext", noise_multiplier=2.0, delta=1e-5
@@ -30,7 +32,7 @@ def dataset() -> Dataset:
 
 
 def private_banks(dataset: Dataset, experiment: Experiment = EXPERIMENT) -> tuple[FederationPrivacy, tuple[Bank, ...]]:
-    privacy = FederationPrivacy.open(experiment, None, dataset, None, False)
+    privacy = FederationPrivacy.open(experiment, None, dataset.banks, None, False)
     banks = tuple(
         Bank(data, number, experiment, privacy.rows[data.name]) for number, data in enumerate(dataset.banks, start=1)
     )
@@ -45,7 +47,7 @@ def agree(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ag
     """The noisy counts that came out of the secure sum, the noise that was expected in them, and what was agreed."""
 
     def run(**changes: Any) -> Agreed:
-        experiment = EXPERIMENT.model_copy(update=changes)
+        experiment = EXPERIMENT.with_(**changes)
         seen: list[tuple[np.ndarray, float]] = []
         original = from_histogram
 
@@ -56,7 +58,7 @@ def agree(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ag
         with monkeypatch.context() as patch:
             patch.setattr(round_zero, "from_histogram", watched)
             _, banks = private_banks(dataset, experiment)
-            agreed, mean = agree_on_statistics(_prepare(experiment, 10_369), banks)
+            agreed, mean = agree_on_statistics(prepare(experiment, 10_369), banks, privately=True)
         return *seen[0], agreed, mean
 
     return run
@@ -114,15 +116,15 @@ def test_the_vector_has_the_length_that_was_planned(dataset: Dataset) -> None:
     features = dataset.banks[0].train.numeric.shape[1]
     for bits in (4, 8, 16, 24):
         assert private_length(bits) >= (1 + features * BINS) * math.ceil(40 / bits)
-        assert _prepare(EXPERIMENT.model_copy(update={"bits": bits}), 10).plan.parameters == private_length(bits)
+        assert prepare(EXPERIMENT.with_(bits=bits), 10).plan.parameters == private_length(bits)
 
 
 def test_too_few_rows_are_refused_by_name() -> None:
-    tiny = EXPERIMENT.model_copy(update={"transactions": 1_000, "batch_size": 64})
+    tiny = EXPERIMENT.with_(transactions=1_000, batch_size=64)
     few = open_dataset(tiny)
     _, banks = private_banks(few, tiny)
     with pytest.raises(DataError, match="noise hides the distribution"):
-        agree_on_statistics(SecureAggregation(tiny, private_length(16)), banks)
+        agree_on_statistics(SecureAggregation(tiny, private_length(16)), banks, privately=True)
 
 
 @pytest.mark.parametrize("each", [1, round_zero.LARGEST_BANK])
@@ -131,3 +133,66 @@ def test_the_fewest_and_the_most_rows_that_banks_can_have_are_accepted(each: int
     beyond = 3.0 * each + (-1 if each == 1 else 1)
     with pytest.raises(TrainingError, match="sends a wrong number"):
         round_zero._mean_examples(beyond, 3)
+
+
+def test_who_is_wrong_is_told_what_can_be() -> None:
+    with pytest.raises(TrainingError, match=rf"have 2 training rows together, and 3 banks have 3 to {3 << 32}; "):
+        round_zero._mean_examples(2.0, 3)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_what_was_agreed_is_broadcast_in_round_0_and_every_message_is_bound_to_it(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    """Of means and deviations; and nothing that was meant for another sum can be replayed into this one."""
+    contexts: list[tuple[int, bytes]] = []
+    broadcasts: list[bytes] = []
+    attempt, broadcast = SecureAggregation.attempt, SecureAggregation.broadcast
+
+    def watched_sum(self: SecureAggregation, cohort: Any, *rest: Any) -> Any:
+        contexts.append((cohort.round, cohort.context))
+        return attempt(self, cohort, *rest)
+
+    def watched_broadcast(self: SecureAggregation, cohort: Any, payload: bytes) -> Any:
+        contexts.append((cohort.round, cohort.context))
+        broadcasts.append(payload)
+        return broadcast(self, cohort, payload)
+
+    monkeypatch.setattr(SecureAggregation, "attempt", watched_sum)
+    monkeypatch.setattr(SecureAggregation, "broadcast", watched_broadcast)
+    experiment = EXPERIMENT if private else Experiment(scheme="plaintext")
+    banks = (
+        private_banks(dataset)[1]
+        if private
+        else tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
+    )
+    agreed, _ = agree_on_statistics(prepare(experiment, 10_369), banks, privately=private)
+    assert contexts == [(0, b"statistics")] * 2
+    assert broadcasts == [np.array([*agreed.mean, *agreed.std], dtype="<f8").tobytes()]
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_bank_that_does_not_answer_counts_for_nothing_in_what_is_agreed(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    client = SecureAggregation.client
+
+    class Silent:
+        def respond(self, request: bytes) -> bytes:
+            raise ProtocolError("bank-2 says nothing; ask the others")
+
+    def around(self: SecureAggregation, cohort: Any, bank: str, values: Any) -> Any:
+        return Silent() if bank == "bank-2" else client(self, cohort, bank, values)
+
+    monkeypatch.setattr(SecureAggregation, "client", around)
+    experiment = EXPERIMENT if private else Experiment(scheme="plaintext")
+    banks = (
+        private_banks(dataset)[1]
+        if private
+        else tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
+    )
+    agreed, mean = agree_on_statistics(prepare(experiment, 10_369), banks, privately=private)
+    first, _, third = (bank.train.numeric for bank in dataset.banks)
+    assert mean == (len(first) + len(third)) / 2
+    if not private:
+        assert agreed.mean == pytest.approx(np.concatenate([first, third]).mean(axis=0), rel=1e-9, abs=1e-11)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from secure_fl.errors import ConfigurationError, PrivacyError
+from secure_fl.privacy import accounting
 from secure_fl.privacy.accounting import ACCOUNTANTS, SampledGaussian, calibrate, epsilon, epsilon_table
 
 STATISTICS = SampledGaussian(20.0, 1.0, 1)
@@ -97,6 +98,7 @@ def test_opacus_calibration_is_met() -> None:
 # Closed forms, and an independent accountant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "steps"), [(20.0, 1), (2.0, 1), (5.0, 9), (1.0, 1)])
 @pytest.mark.parametrize("delta", [1e-5, 1e-8])
 def test_unsampled_gaussians_cost_what_the_closed_form_says(noise: float, steps: int, delta: float) -> None:
@@ -269,3 +271,11 @@ def test_no_steps_are_refused(steps: int) -> None:
 def test_an_unknown_accountant_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no accountant 'gdp'"):
         epsilon([STATISTICS], 1e-5, "gdp")
+
+
+@pytest.mark.parametrize("target", [0.02, 0.7, 1.0, 4.9])
+def test_the_noise_is_the_smallest_that_will_do_to_a_thousandth(target: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under an accountant that says 1 / noise."""
+    monkeypatch.setattr(accounting, "epsilon", lambda events, delta: 1 / events[0].noise_multiplier)
+    found = calibrate(lambda noise: [SampledGaussian(noise, 1.0, 1)], target, 1e-5)
+    assert 1 / target <= found <= 1.001001 / target

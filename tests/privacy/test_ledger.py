@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl.errors import PrivacyError
+from secure_fl.errors import DamageWarning, PrivacyError
+from secure_fl.files import unsealed
 from secure_fl.privacy.accounting import SampledGaussian
-from secure_fl.privacy.ledger import KEY, LEDGER, Ledger
+from secure_fl.privacy.ledger import KEY, LEDGER, Entry, Ledger, _agreed
 
 EVENT = SampledGaussian(2.0, 0.25, 10)
 OTHER = SampledGaussian(4.0, 0.25, 10)
@@ -34,6 +36,12 @@ def full(*arguments: object) -> None:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger("bank-1", 1e-5, 3.0, one_each, tmp_path / "bank-1")
+
+
+def flip(path: Path, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
 
 
 def restored(ledger: Ledger, **changes: Any) -> Ledger:
@@ -317,8 +325,9 @@ def test_a_release_that_is_not_kept_any_more_is_charged_again_also_where_it_is_t
     ledger.once("round 0", b"counts", EVENT, lambda: np.array([5]))
     assert ledger.folder is not None
     (kept,) = (ledger.folder / "drawn").iterdir()
-    kept.unlink() if damage == "gone" else kept.write_bytes(b"x")
-    assert restored(ledger).once("round 0", b"counts", EVENT, lambda: np.array([6])).tolist() == [6]
+    kept.unlink() if damage == "gone" else flip(kept, 8 * kept.stat().st_size // 2)
+    with pytest.warns(DamageWarning, match="charged again") if damage == "damaged" else nullcontext():
+        assert restored(ledger).once("round 0", b"counts", EVENT, lambda: np.array([6])).tolist() == [6]
     assert restored(ledger).epsilon == 2
 
 
@@ -332,13 +341,23 @@ def test_what_was_kept_but_never_entered_is_charged(ledger: Ledger, monkeypatch:
     assert ledger.epsilon == restored(ledger).epsilon == 1
 
 
+@pytest.mark.parametrize("bit", range(0, 107 * 8, 5))
+def test_a_key_with_another_bit_is_refused(ledger: Ledger, bit: int) -> None:
+    """It would make other noise for a release that was made already."""
+    ledger.charge("round 1", b"model", EVENT)
+    assert ledger.folder is not None
+    flip(ledger.folder / KEY, bit)
+    with pytest.raises(PrivacyError, match="ledger of bank-1 is missing or damaged"):
+        restored(ledger)
+
+
 # The key
 
 
 def test_the_key_is_the_banks_alone(ledger: Ledger) -> None:
     ledger.charge("round 1", b"model", EVENT)
     assert ledger.folder is not None
-    key = (ledger.folder / KEY).read_bytes()
+    key = unsealed((ledger.folder / KEY).read_bytes())
     assert (len(key), (ledger.folder / KEY).stat().st_mode & 0o777) == (32, 0o600)
     for shown in (repr(ledger), str(ledger.to_dict()), (ledger.folder / LEDGER).read_text()):
         assert key.hex() not in shown
@@ -380,3 +399,13 @@ def test_in_memory_it_counts_the_same(tmp_path: Path) -> None:
         ledger.charge("round 2", b"model", EVENT)
     ledger.close()
     assert list(tmp_path.iterdir()) == []
+
+
+A, B = (Entry(f"round {number}", "context", SampledGaussian(2.0, 1.0, 1)) for number in (1, 2))
+
+
+@pytest.mark.parametrize(("own", "for_life"), [([A], []), ([A], [B]), ([A, A], [A]), ([A, A], [A, B])])
+def test_every_own_entry_must_be_in_the_ledgers_for_life_as_often(own: list[Entry], for_life: list[Entry]) -> None:
+    with pytest.raises(PrivacyError, match="lack a release that bank-9 made"):
+        _agreed("bank-9", own, for_life)
+    assert _agreed("bank-9", own, [B, *own, A]) == [B, *own, A]

@@ -17,7 +17,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from secure_fl import Experiment, privacy, run_federation
+from secure_fl import Experiment, run_federation
+from secure_fl.privacy import rows
 from secure_fl.training import grid, initial_weights, train_privately
 from secure_fl.training.keystream import Keystream
 
@@ -36,7 +37,7 @@ def released(monkeypatch: pytest.MonkeyPatch) -> tuple[NDArray[np.float64], list
         keys.append(key)
         return train_privately(*arguments, key=key, **options)
 
-    monkeypatch.setattr(privacy, "train_privately", watched)
+    monkeypatch.setattr(rows, "train_privately", watched)
     settings: dict[str, Any] = {"dataset": "simulated", "transactions": 20_000, "rounds": 1, "scheme": "masked"}
     experiment = Experiment(**settings, noise_multiplier=1.0, delta=1e-5, dropout=0.0, seed=7)
     model = run_federation(experiment).model

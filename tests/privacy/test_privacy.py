@@ -13,23 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secure_fl import Experiment
-from secure_fl import privacy as privacy_module
 from secure_fl.data import Examples, Schema
 from secure_fl.errors import ConfigurationError, PrivacyError
+from secure_fl.privacy import rows as row_privacy
 from secure_fl.privacy.accounting import SampledGaussian, epsilon
 from secure_fl.privacy.distributed import epsilon_spent
-from secure_fl.privacy.federation import (
-    STATISTICS_NOISE,
-    FederationPrivacy,
-    RowPrivacy,
-    SumPrivacy,
-    distributed_noise_multiplier,
-    histogram_noise,
-    row_report,
-    training_settings,
-)
+from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.ledger import Ledger
-from secure_fl.secagg.budget import plan_with_noise
+from secure_fl.privacy.rows import STATISTICS_NOISE, RowPrivacy, histogram_noise, row_report
+from secure_fl.privacy.sums import SumPrivacy, distributed_noise_multiplier
+from secure_fl.secagg.planning import plan_with_noise
+from secure_fl.settings import Steps
 from secure_fl.training import initial_weights
 
 SETTINGS: dict[str, Any] = {"batch_size": 100, "rounds": 3, "delta": 1e-5}
@@ -38,7 +32,7 @@ START = initial_weights(1)
 
 def of_bank(rows: int = 1_000, **changes: Any) -> RowPrivacy:
     experiment = Experiment(**{**SETTINGS, **changes})
-    return RowPrivacy.of_bank(experiment, training_settings(experiment), "bank-1", rows, None, False)
+    return RowPrivacy.of_bank(experiment, experiment.only(Steps), "bank-1", rows, None, False)
 
 
 def examples(rows: int = 1_000, seed: int = 0) -> Examples:
@@ -56,7 +50,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         given.append(key)
         return weights
 
-    monkeypatch.setattr(privacy_module, "train_privately", train)
+    monkeypatch.setattr(row_privacy, "train_privately", train)
     return given
 
 
@@ -110,6 +104,7 @@ def test_a_row_changes_one_count_of_every_feature() -> None:
     assert histogram_noise(9) == 3 * STATISTICS_NOISE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("delta", "said"), [(1 / 301, False), (1 / 300, True), (1 / 100, True)])
 def test_a_delta_that_allows_to_publish_a_row_is_said(unequal: list[RowPrivacy], delta: float, said: bool) -> None:
     """Of the smallest bank, which has 300 rows."""
@@ -202,9 +197,10 @@ def test_the_bank_that_was_charged_most_often_decides_over_sums() -> None:
 
 def test_distributed_noise_follows_from_epsilon_or_is_given() -> None:
     given = Experiment(mechanism="distributed", noise_multiplier=0.7, delta=1e-5)
-    assert distributed_noise_multiplier(given, 10_369) == 0.7
+    assert distributed_noise_multiplier(given, 10_369, 3) == 0.7
     loose, tight = (
-        distributed_noise_multiplier(Experiment(mechanism="distributed", epsilon=e, delta=1e-5), 10_369) for e in (8, 1)
+        distributed_noise_multiplier(Experiment(mechanism="distributed", epsilon=e, delta=1e-5), 10_369, 3)
+        for e in (8, 1)
     )
     assert 0 < loose < tight
 
@@ -215,7 +211,7 @@ def test_a_release_is_not_repeated_under_the_same_noise_where_its_last_bits_may_
     """Another library or processor: the same rows and weights are another release, with a charge of its own."""
     bank = of_bank(noise_multiplier=2.0)
     bank.train(START, examples(), 1, b"m")
-    monkeypatch.setattr(privacy_module, "arithmetic", lambda: "another torch")
+    monkeypatch.setattr(row_privacy, "arithmetic", lambda: "another torch")
     bank.train(START, examples(), 1, b"m")
     assert len(bank.ledger.entries) == 2
     assert keys[0] != keys[1]
@@ -223,4 +219,4 @@ def test_a_release_is_not_repeated_under_the_same_noise_where_its_last_bits_may_
 
 @given(st.floats(1e-6, 1.0))
 def test_noise_is_calibrated_for_at_least_the_rate_of_sampling_and_hardly_more(rate: float) -> None:
-    assert rate <= privacy_module._rounded_up(rate) <= min(1.0, 1.0101 * rate)
+    assert rate <= row_privacy._rounded_up(rate) <= min(1.0, 1.0101 * rate)

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl import Experiment, Result, federation, privacy, run_federation
+from secure_fl import Experiment, Result, run_federation
+from secure_fl.codec.noisy import clipped_to_norm
 from secure_fl.codec.quantization import Contribution
 from secure_fl.data.metrics import Scores
+from secure_fl.federation import rounds, run
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.federation.results import Baseline
-from secure_fl.privacy.distributed import clipped_to_norm
+from secure_fl.privacy import rows
 from secure_fl.report.exhibit import full_shade, update_grid
 from secure_fl.report.outputs import write_run
 from secure_fl.training import train_privately
@@ -49,7 +51,7 @@ class Secrets:
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
     known = Secrets()
-    train, run_round = Bank.train, federation.run_round
+    train, run_round = Bank.train, rounds.run_round
     contributions: list[Contribution] = []
 
     def watched_train(self: Bank, round_: int) -> Any:
@@ -69,9 +71,9 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
         return done
 
     monkeypatch.setattr(Bank, "train", watched_train)
-    monkeypatch.setattr(federation, "run_round", watched_round)
+    monkeypatch.setattr(run, "run_round", watched_round)
     nothing = Baseline("nobody", Scores(0.0, 0.0, 0), (0.0,))
-    monkeypatch.setattr(federation, "train_baselines", lambda *_: ((), nothing))
+    monkeypatch.setattr(run, "train_baselines", lambda *_: ((), nothing))
     return known
 
 
@@ -134,7 +136,7 @@ def picture_of(update: np.ndarray) -> list[str]:
 @pytest.mark.parametrize("scheme", ["plaintext", "masked", "ckks"])
 def test_a_distributed_run_shows_no_update_and_no_noise(tmp_path: Path, secrets: Secrets, scheme: str) -> None:
     result, files = files_of(experiment(scheme, mechanism="distributed", noise_multiplier=2.0, delta=1e-5), tmp_path)
-    assert {"run/metrics.json", "run/report.html", "run.unfinished/state.json"} <= set(files)
+    assert {"run/metrics.json", "run/report.html", "run.unfinished/state-1"} <= set(files)
     assert found_in(files, secrets) == {}
     page = files["run/report.html"].decode()
     assert not any(path in page for update in secrets.updates for path in picture_of(update))
@@ -151,7 +153,7 @@ def test_the_search_finds_what_other_runs_show(tmp_path: Path, secrets: Secrets)
     """The same search, on a run that hides nothing: state and report hold the update; and a single number is found."""
     _, files = files_of(experiment("plaintext"), tmp_path)
     found = found_in(files, secrets)
-    assert found["run.unfinished/state.json"] > 5 * CHANCE
+    assert found["run.unfinished/state-1"] > 5 * CHANCE
     page = files["run/report.html"].decode()
     assert any(path in page for path in picture_of(secrets.updates[0]))
     largest = float(np.abs(secrets.noise[0]).max())
@@ -171,7 +173,7 @@ def test_under_dp_sgd_only_what_carries_its_noise_is_shown(tmp_path: Path, secre
         return original(weights, examples, settings, noise, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(privacy, "train_privately", watched)
+        patch.setattr(rows, "train_privately", watched)
         result, files = files_of(experiment("plaintext", noise_multiplier=2.0, delta=1e-5), tmp_path)
     secrets.updates, secrets.noise = without, []
     assert found_in({name: c for name, c in files.items() if "banks" not in name}, secrets) == {}

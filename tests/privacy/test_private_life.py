@@ -15,16 +15,18 @@ import dp_accounting
 import numpy as np
 import pytest
 
-from secure_fl import Experiment, Result, federation, privacy, run_federation
+from secure_fl import Experiment, Result, run_federation
 from secure_fl.data.metrics import Scores
 from secure_fl.errors import ConfigurationError, DataError, PrivacyError, SecureFLError
+from secure_fl.federation import run
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.federation.results import Baseline
+from secure_fl.privacy import rows
 from secure_fl.privacy.distributed import epsilon_spent
-from secure_fl.privacy.federation import STATISTICS_NOISE
 from secure_fl.privacy.ledger import Ledger
 from secure_fl.privacy.lifetime import LedgerStore
+from secure_fl.privacy.rows import STATISTICS_NOISE
 from secure_fl.training import NoiseSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ledgers")]
@@ -44,8 +46,8 @@ BANKS = ("bank-1", "bank-2", "bank-3")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No baselines, and training that takes no time: what is charged for it does not depend on it."""
     nothing = Baseline("nobody", Scores(0.0, 0.0, 0), (0.0,))
-    monkeypatch.setattr(federation, "train_baselines", lambda *_: ((), nothing))
-    monkeypatch.setattr(privacy, "train_privately", trained)
+    monkeypatch.setattr(run, "train_baselines", lambda *_: ((), nothing))
+    monkeypatch.setattr(rows, "train_privately", trained)
 
 
 def trained(weights: np.ndarray, *arguments: Any, key: bytes, **options: Any) -> np.ndarray:
@@ -168,7 +170,7 @@ def test_banks_and_rows_are_two_units() -> None:
 
 
 def _plan(multiplier: float) -> Any:
-    from secure_fl.secagg.budget import plan_with_noise
+    from secure_fl.secagg.planning import plan_with_noise
 
     return plan_with_noise("plaintext", 3, 10_369, multiplier, 8)[1]
 
@@ -190,7 +192,7 @@ def test_a_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr(federation, "evaluate", stop)
+        patch.setattr(run, "evaluate", stop)
         with pytest.raises(Stopped):
             run_federation(private())
     assert releases() == [*((bank, "round 0") for bank in BANKS), *((bank, "round 1") for bank in BANKS)]
@@ -235,7 +237,8 @@ def test_distributed_noise_is_charged_before_a_sum_that_fails(monkeypatch: pytes
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from secure_fl import Experiment, federation
+from secure_fl import Experiment
+from secure_fl.federation import run
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.privacy.ledger import Ledger
 charge, calls = Ledger.charge, []
@@ -248,7 +251,7 @@ def killing(self, *arguments, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     return secret
 Ledger.charge = killing
-federation.run_federation(Experiment.from_toml(Path(sys.argv[1])), checkpoint=Checkpoint(Path(sys.argv[2])))
+run.run_federation(Experiment.from_toml(Path(sys.argv[1])), checkpoint=Checkpoint(Path(sys.argv[2])))
 """
 
 
@@ -318,7 +321,8 @@ def test_a_run_does_not_go_on_where_a_finished_round_is_missing(tmp_path: Path, 
     other = Checkpoint(tmp_path / "other")
     run_federation(private(rounds=finished), checkpoint=other)
     folder = stopped(private(rounds=3), tmp_path / "run", charges=3 + 3 * (finished - 1) + 2, after=True)
-    (folder / "state.json").write_text((other.folder / "state.json").read_text())
+    state = f"state-{finished}"
+    (folder / state).write_bytes((other.folder / state).read_bytes())
     with pytest.raises(PrivacyError, match=r"bank-3 lacks a round that was finished; put its newest copy back"):
         resumed(folder)
 
@@ -416,7 +420,7 @@ def test_the_noise_that_is_charged_is_the_noise_that_is_added(monkeypatch: pytes
         given.append(noise)
         return trained(weights, **options)
 
-    monkeypatch.setattr(privacy, "train_privately", watched)
+    monkeypatch.setattr(rows, "train_privately", watched)
     result = run_federation(private(epsilon=3.0))
     assert result.privacy is not None
     charged = [entry.event.noise_multiplier for entry in LedgerStore.of_user().releases() if entry.release != "round 0"]

@@ -19,12 +19,15 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from secure_fl import Experiment, Result, federation, run_federation
+from secure_fl import Experiment, Result, run_federation
 from secure_fl.data.metrics import Scores
-from secure_fl.errors import ConfigurationError, PrivacyError
-from secure_fl.federation.checkpoint import STATE, Checkpoint
-from secure_fl.federation.results import Baseline, Privacy
+from secure_fl.errors import ConfigurationError, DamageWarning, PrivacyError
+from secure_fl.federation import rounds, run
+from secure_fl.federation.checkpoint import Checkpoint
+from secure_fl.federation.results import Baseline
+from secure_fl.files import sealed, unsealed
 from secure_fl.privacy.ledger import KEY, LEDGER, Ledger
+from secure_fl.privacy.spent import Privacy
 from secure_fl.report.outputs import write_run
 from secure_fl.secagg import SCHEMES
 from secure_fl.training import evaluate as evaluate_model
@@ -46,7 +49,7 @@ SETTINGS: dict[str, Any] = {
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No baselines: they are no part of the promise."""
     nothing = Baseline("nobody", Scores(0.0, 0.0, 0), (0.0,))
-    monkeypatch.setattr(federation, "train_baselines", lambda *_: ((), nothing))
+    monkeypatch.setattr(run, "train_baselines", lambda *_: ((), nothing))
 
 
 def private(**changes: Any) -> Experiment:
@@ -170,9 +173,11 @@ def test_the_noise_of_a_run_is_measured_from_its_gradients(monkeypatch: pytest.M
 KILL_AFTER_ROUND = """
 import os, signal, sys
 from pathlib import Path
-from secure_fl import Experiment, federation, privacy
+from secure_fl import Experiment
+from secure_fl.federation import run
+from secure_fl.privacy import rows
 from secure_fl.federation.checkpoint import Checkpoint
-save, train, calls = Checkpoint.save, privacy.train_privately, []
+save, train, calls = Checkpoint.save, rows.train_privately, []
 def killing_save(self, snapshot):
     save(self, snapshot)
     if len(snapshot.rounds) == {rounds}:
@@ -182,8 +187,8 @@ def killing_train(*arguments, **options):
     if len(calls) == {trainings}:
         os.kill(os.getpid(), signal.SIGKILL)
     return train(*arguments, **options)
-Checkpoint.save, privacy.train_privately = killing_save, killing_train
-federation.run_federation(Experiment.from_toml(Path({settings!r})), checkpoint=Checkpoint(Path({folder!r})))
+Checkpoint.save, rows.train_privately = killing_save, killing_train
+run.run_federation(Experiment.from_toml(Path({settings!r})), checkpoint=Checkpoint(Path({folder!r})))
 """
 
 
@@ -205,6 +210,21 @@ def of_the_run(result: Result) -> Privacy:
 
 def copied(folder: Path, name: str) -> Path:
     return Path(shutil.copytree(folder, folder.with_name(name)))
+
+
+def edit_settings(folder: Path, old: str, new: str) -> None:
+    """Also their seal, as somebody would who means it."""
+    path = folder / "experiment.toml"
+    text = unsealed(path.read_bytes()).decode()
+    assert old in text
+    path.write_bytes(sealed(text.replace(old, new).encode()))
+
+
+def damage(path: Path) -> None:
+    """Turn one bit of one weight or so."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 2
+    path.write_bytes(content)
 
 
 def ledger_of(folder: Path, bank: str) -> list[str]:
@@ -273,8 +293,7 @@ def test_rounds_that_were_added_after_calibration_are_stopped_by_the_ledger(tmp_
     """By editing the settings of an unfinished run, which the command line does not offer."""
     experiment = private(epsilon=2.0, rounds=2)
     folder = stopped(experiment, tmp_path / "run", 1)
-    text = (folder / "experiment.toml").read_text()
-    (folder / "experiment.toml").write_text(text.replace("rounds = 2", "rounds = 5"))
+    edit_settings(folder, "rounds = 2", "rounds = 5")
     with pytest.raises(PrivacyError, match=r"beyond its budget of 2 .*"):
         resumed(folder)
     ledger = Ledger.restore("bank-1", 1e-5, 2.0, lambda events: 0.0, folder / "banks" / "bank-1")
@@ -290,9 +309,7 @@ def test_a_repeated_round_with_other_settings_is_charged_and_has_noise_of_its_ow
     """Otherwise the noise of two releases could be subtracted: nobody may get a second answer for free."""
     folder = killed(private(rounds=2), tmp_path / "run", trainings=4)  # bank 1 is charged for round 2
     spent = [len(ledger_of(folder, bank)) for bank in BANKS]
-    text = (folder / "experiment.toml").read_text()
-    assert "max_grad_norm = 1.0" in text
-    (folder / "experiment.toml").write_text(text.replace("max_grad_norm = 1.0", "max_grad_norm = 0.5"))
+    edit_settings(folder, "max_grad_norm = 1.0", "max_grad_norm = 0.5")
     resumed(folder)
     assert ledger_of(folder, "bank-1").count("round 2") == 2
     assert len(ledger_of(folder, "bank-1")) == spent[0] + 1
@@ -318,6 +335,65 @@ def test_a_run_without_privacy_goes_on_to_the_same_model(tmp_path: Path, changes
     ]
     assert broken.final == whole.final
     assert broken.exhibit.update.tobytes() == whole.exhibit.update.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "rounds"),
+    [({}, 1), ({}, 3), ({"error_feedback": True, "downlink": "sum", "bits": 8, "scheme": "masked"}, 3)],
+    ids=str,
+)
+def test_from_a_damaged_state_a_run_goes_on_to_the_same_model_and_says_so(
+    tmp_path: Path, changes: dict[str, Any], rounds: int
+) -> None:
+    """Not from the damage: one bit of it used to make another model, without a word."""
+    experiment = Experiment(**{**SETTINGS, "delta": None, **changes})
+    whole = run_federation(experiment)
+    folder = stopped(experiment, tmp_path / "run", rounds)
+    damage(folder / f"state-{rounds}")
+    with pytest.warns(DamageWarning, match=f"round {rounds} is done again"):
+        broken = resumed(folder)
+    assert broken.model.weights.tobytes() == whole.model.weights.tobytes()
+    assert [(r.round, r.auprc, r.max_abs_error) for r in broken.rounds] == [
+        (r.round, r.auprc, r.max_abs_error) for r in whole.rounds
+    ]
+    assert [d.round for d in broken.transcript] == [d.round for d in whole.transcript]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_from_a_damaged_state_dp_sgd_repeats_the_very_same_release(
+    tmp_path: Path, unbroken: Result, rounds: int
+) -> None:
+    """No charge is forgotten, none is made twice, and the model is the one of the undamaged state."""
+    folder = killed(private(), tmp_path / "run", rounds=rounds)
+    whole, broken = copied(folder, "whole"), copied(folder, "broken")
+    damage(broken / f"state-{rounds}")
+    with pytest.warns(DamageWarning, match=f"round {rounds} is done again"):
+        first = resumed(broken)
+    assert first.model.weights.tobytes() == resumed(whole).model.weights.tobytes()
+    assert ledger_of(broken, "bank-1") == ["round 0", "round 1", "round 2", "round 3", "round 4"]
+    assert of_the_run(first) == of_the_run(unbroken)
+
+
+@pytest.mark.slow
+def test_from_a_damaged_state_a_noisy_sum_is_charged_again(tmp_path: Path) -> None:
+    """Its noise is new: whoever saw the sum before sees two."""
+    folder = killed(distributed(rounds=3), tmp_path / "run", rounds=2)
+    assert ledger_of(folder, "bank-1") == ["round 1", "round 2"]
+    damage(folder / "state-2")
+    with pytest.warns(DamageWarning, match="round 2 is done again"):
+        result = resumed(folder)
+    assert ledger_of(folder, "bank-1") == ["round 1", "round 2", "round 2", "round 3"]
+    assert result.privacy is not None
+    assert result.privacy.epsilon == effective_epsilon(4)
+
+
+def effective_epsilon(sums: int) -> float:
+    """Of so many noisy sums, by the accountant alone."""
+    from secure_fl.privacy.distributed import epsilon_spent
+
+    return epsilon_spent(_noise_plan("plaintext"), sums, 1e-5)
 
 
 @pytest.mark.slow
@@ -366,7 +442,7 @@ def test_every_scheme_sums_the_noise_of_its_banks(scheme: str) -> None:
 def noise_in_the_mean(experiment: Experiment) -> tuple[np.ndarray, Result]:
     """Of the last round, beside what the run says; only a test sees both sums."""
     means: list[np.ndarray] = []
-    exact_of, round_of = federation.mean_within_norm, federation.run_round
+    exact_of, round_of = rounds.mean_within_norm, rounds.run_round
 
     def mean_within_norm(*arguments: Any) -> Any:
         means.append(exact_of(*arguments))
@@ -378,14 +454,14 @@ def noise_in_the_mean(experiment: Experiment) -> tuple[np.ndarray, Result]:
         return done
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(federation, "mean_within_norm", mean_within_norm)
-        patch.setattr(federation, "run_round", run_round)
+        patch.setattr(rounds, "mean_within_norm", mean_within_norm)
+        patch.setattr(run, "run_round", run_round)
         result = run_federation(experiment)
     return means[-1] - means[-2], result
 
 
 def _noise_plan(scheme: str) -> Any:
-    from secure_fl.secagg.budget import plan_with_noise
+    from secure_fl.secagg.planning import plan_with_noise
 
     return plan_with_noise(scheme, 3, 10_369, 0.5, 8)[1]
 
@@ -416,8 +492,7 @@ def test_a_distributed_run_ends_at_or_below_its_epsilon() -> None:
 def test_more_rounds_than_were_calibrated_are_stopped(tmp_path: Path) -> None:
     experiment = distributed(noise_multiplier=None, epsilon=5.0, rounds=2)
     folder = stopped(experiment, tmp_path / "run", 1)
-    text = (folder / "experiment.toml").read_text()
-    (folder / "experiment.toml").write_text(text.replace("rounds = 2", "rounds = 9"))
+    edit_settings(folder, "rounds = 2", "rounds = 9")
     with pytest.raises(PrivacyError, match="planned anew"):
         resumed(folder)
 
@@ -426,7 +501,7 @@ def test_more_rounds_than_were_calibrated_are_stopped(tmp_path: Path) -> None:
 def test_a_round_of_fresh_noise_that_is_repeated_counts_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(federation, "evaluate", stop_evaluation(2))
+        patch.setattr(run, "evaluate", stop_evaluation(2))
         with pytest.raises(Stopped):
             run_federation(distributed(rounds=3), checkpoint=Checkpoint(folder))
     assert ledger_of(folder, "bank-1") == ["round 1", "round 2"]
@@ -465,4 +540,3 @@ def test_state_is_kept_only_where_there_is_a_checkpoint(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     run_federation(distributed())
     assert list(tmp_path.iterdir()) == []
-    assert STATE == "state.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from secure_fl import Experiment
 from secure_fl.errors import ConfigurationError
-from secure_fl.settings.experiment import PRIVATE_TRAINING, Drop
+from secure_fl.settings import PRIVATE_TRAINING, Drop
 
 EVERYTHING: dict[str, Any] = {
     "dataset": '/data/"our" Zahlungen ü.csv',
@@ -290,6 +291,205 @@ def test_every_way_of_construction_raises_the_projects_own_error() -> None:
     for build in builds:
         with pytest.raises(ConfigurationError):
             build()
+
+
+# Defaults and bounds, written down a second time: a figure that moves moves every run, or lets in what cannot work.
+
+DEFAULTS: dict[str, Any] = {
+    "dataset": "simulated",
+    "transactions": 200_000,
+    "fraud_share": 0.005,
+    "label": None,
+    "time": None,
+    "amount": None,
+    "numeric": (),
+    "categorical": (),
+    "identifiers": (),
+    "key_check": None,
+    "test_fraction": 0.3,
+    "synthetic": "none",
+    "synthetic_share": 0.5,
+    "synthetic_patterns": (),
+    "banks": 3,
+    "split": "even",
+    "alpha": 1.0,
+    "rounds": 10,
+    "local_epochs": 1,
+    "batch_size": 512,
+    "learning_rate": 0.002,
+    "dropout": 0.3,
+    "positive_weight": 10.0,
+    "device": "cpu",
+    "seed": 1,
+    "epsilon": None,
+    "delta": None,
+    "lifetime_epsilon": None,
+    "noise_multiplier": None,
+    "mechanism": "dp-sgd",
+    "max_grad_norm": 1.0,
+    "max_update_norm": 1.0,
+    "scheme": "ckks",
+    "bits": 16,
+    "threshold": None,
+    "attempts": 3,
+    "error_feedback": False,
+    "downlink": "weights",
+    "initial_clip": None,
+    "drop": (),
+}
+LEAST, MOST = 5e-324, 1.7976931348623157e308
+"""Of floats: the smallest above 0, the largest."""
+BOUNDS: dict[str, tuple[Any, Any]] = {
+    "transactions": (1_000, 20_000_000),
+    "fraud_share": (0.001, 0.2),
+    "test_fraction": (LEAST, math.nextafter(1, 0)),
+    "synthetic_share": (LEAST, 1000.0),
+    "banks": (3, 10_000),
+    "alpha": (LEAST, MOST),
+    "rounds": (1, 10_000),
+    "local_epochs": (1, 1_000),
+    "batch_size": (1, 1_000_000),
+    "learning_rate": (1e-30, 1e30),
+    "dropout": (0.0, math.nextafter(1, 0)),
+    "positive_weight": (LEAST, MOST),
+    "seed": (0, 2**63 - 1),
+    "epsilon": (LEAST, MOST),
+    "delta": (1e-12, math.nextafter(1, 0)),
+    "lifetime_epsilon": (LEAST, MOST),
+    "noise_multiplier": (0.2, MOST),
+    "max_grad_norm": (LEAST, MOST),
+    "max_update_norm": (1e-30, 1e30),
+    "bits": (4, 24),
+    "threshold": (2, 3),
+    "attempts": (1, 100),
+    "initial_clip": (1e-30, 1e30),
+}
+"""The least and the most that each number may be, at three banks; both are allowed."""
+
+
+def _with(name: str, value: Any) -> dict[str, Any]:
+    """The setting, and what it cannot do without."""
+    needs: dict[str, dict[str, Any]] = {
+        "delta": {"epsilon": 1.0},
+        "lifetime_epsilon": {"epsilon": 1.0, "delta": 1e-5},
+        "epsilon": {"delta": 1e-5},
+        "noise_multiplier": {"delta": 1e-5},
+    }
+    return {**needs.get(name, {}), name: value}
+
+
+def test_the_defaults_are_these() -> None:
+    assert {name: getattr(Experiment(), name) for name in Experiment.model_fields} == DEFAULTS
+    assert PRIVATE_TRAINING == {"rounds": 5, "batch_size": 1024, "learning_rate": 0.02, "positive_weight": 1.0}
+
+
+def test_every_number_has_its_bounds_here() -> None:
+    numbers = {name for settings in FULL for name, value in settings.items() if type(value) in (int, float)}
+    assert numbers | {"positive_weight"} == set(BOUNDS)
+
+
+@pytest.mark.parametrize(("name", "place"), [(name, place) for name in BOUNDS for place in (0, 1)])
+def test_the_least_and_the_most_are_allowed_and_nothing_beyond(name: str, place: int) -> None:
+    bound, way = BOUNDS[name][place], (-1, 1)[place]
+    assert getattr(Experiment(**_with(name, bound)), name) == bound
+    beyond = bound + way if isinstance(bound, int) else math.nextafter(bound, way * math.inf)
+    with pytest.raises(ConfigurationError, match=name.replace("_", "[_ ]")):
+        Experiment(**_with(name, beyond))
+
+
+@pytest.mark.parametrize("banks", [3, 4, 7, 8])
+def test_a_threshold_is_a_majority_or_more(banks: int) -> None:
+    allowed = {number for number in range(banks + 2) if _allowed(banks=banks, threshold=number)}
+    assert allowed == set(range(banks // 2 + 1, banks + 1))
+    with pytest.raises(ConfigurationError, match=rf"use {banks // 2 + 1} to {banks} for {banks} banks"):
+        Experiment(banks=banks, threshold=1)
+
+
+def _allowed(**settings: Any) -> bool:
+    try:
+        Experiment(**settings)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def test_a_bank_may_drop_out_in_several_rounds_and_several_banks_in_one() -> None:
+    assert len(Experiment(drop=("bank-1@1:upload", "bank-1@2:upload", "bank-2@1:upload")).drops) == 3
+    assert Experiment(rounds=2, drop=("bank-3@2:upload",)).drops == (Drop("bank-3", 2, "upload"),)
+    with pytest.raises(ConfigurationError, match="twice in one round"):
+        Experiment(scheme="masked", drop=("bank-1@1:share_keys", "bank-1@1:masked_input"))
+
+
+@pytest.mark.parametrize("name", ["numeric", "categorical", "identifiers", "drop", "synthetic_patterns"])
+def test_lists_may_be_given_as_lists(name: str) -> None:
+    value = ["bank-1@1:upload"] if name == "drop" else ["a", "b"]
+    settings: dict[str, Any] = {} if name in ("drop", "synthetic_patterns") else FILE
+    assert getattr(Experiment(**{**settings, name: value}), name) == tuple(value)
+
+
+@pytest.mark.parametrize("name", ["label", "time", "amount", "numeric", "categorical", "identifiers", "key_check"])
+@pytest.mark.parametrize("dataset", ["simulated", "ulb"])
+def test_datasets_that_need_no_file_have_columns_of_their_own(dataset: str, name: str) -> None:
+    value: Any = ("c",) if name in ("numeric", "categorical", "identifiers") else "c"
+    with pytest.raises(ConfigurationError, match=f"{dataset} has columns of its own; leave out {name}$"):
+        Experiment.model_validate({"dataset": dataset, name: value})
+
+
+SINGLE, SEVERAL = ("label", "time", "amount"), ("numeric", "categorical", "identifiers")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [*combinations([*SINGLE, *SEVERAL], 2), *((name, name) for name in SEVERAL)], ids=str
+)
+def test_a_column_has_one_meaning(one: str, other: str) -> None:
+    declared: dict[str, Any] = {name: ("x",) if name in SEVERAL else "x" for name in (one, other)}
+    if one == other:
+        declared = {one: ("x", "x")}
+    with pytest.raises(ConfigurationError, match="column 'x' is declared twice"):
+        Experiment(**{**FILE, **declared})
+
+
+def test_of_several_columns_that_are_declared_twice_the_first_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="column 'a' is declared twice"):
+        Experiment(**FILE, numeric=("z", "a"), categorical=("a", "z"))
+
+
+@pytest.mark.parametrize("synthetic", ["approved", "unreviewed"])
+def test_synthetic_fraud_is_not_for_principal_components_or_private_rows(synthetic: str) -> None:
+    for noise in ({"epsilon": 1.0}, {"noise_multiplier": 1.0}):
+        with pytest.raises(ConfigurationError, match="leave out --synthetic or --epsilon"):
+            Experiment.model_validate({"synthetic": synthetic, "delta": 1e-5, **noise})
+    with pytest.raises(ConfigurationError, match="principal components"):
+        Experiment.model_validate({"synthetic": synthetic, "dataset": "ulb"})
+    assert Experiment(**{**DISTRIBUTED, "synthetic": synthetic}).synthetic == synthetic
+
+
+def test_only_the_mechanism_that_cannot_do_it_refuses() -> None:
+    assert Experiment(**DISTRIBUTED, positive_weight="balanced").positive_weight == "balanced"
+    assert Experiment(**PRIVATE, error_feedback=True).error_feedback
+    assert Experiment(**PRIVATE, scheme="plaintext", bits="float32").bits == "float32"
+    assert Experiment(mechanism="distributed", noise_multiplier=0.1, delta=1e-5).noise_multiplier == 0.1
+    with pytest.raises(ConfigurationError, match="limits no run without noise"):
+        Experiment(lifetime_epsilon=1.0)
+    with pytest.raises(ConfigurationError, match="noise is added to integers"):
+        Experiment(mechanism="distributed", epsilon=1.0, delta=1e-5, scheme="plaintext", bits="float32")
+
+
+def test_without_privacy_every_part_of_it_is_gone() -> None:
+    private = Experiment(epsilon=1.0, delta=1e-5, lifetime_epsilon=2.0)
+    plain = private.without_privacy()
+    assert (plain.epsilon, plain.delta, plain.noise_multiplier, plain.lifetime_epsilon) == (None,) * 4
+    usual = {name: DEFAULTS[name] for name in PRIVATE_TRAINING} | {"rounds": 5}
+    assert {name: getattr(plain, name) for name in PRIVATE_TRAINING} == usual, "rounds stay: so many were taken"
+    kept = Experiment(**DISTRIBUTED, learning_rate=0.02, positive_weight=1.0, batch_size=1024).without_privacy()
+    assert (kept.learning_rate, kept.positive_weight, kept.batch_size) == (0.02, 1.0, 1024)
+
+
+def test_what_is_refused_first_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"^banks is refused: .*; change banks$"):
+        Experiment(bits=0, rounds=0, banks=0)  # in the order of the settings
+    with pytest.raises(ConfigurationError, match=r"^drop is refused"):
+        Experiment.model_validate({"drop": (1,)})
 
 
 # Differential privacy

@@ -13,15 +13,8 @@ from torch import nn
 
 from secure_fl.data import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
-from secure_fl.training import (
-    TrainingSettings,
-    initial_weights,
-    local,
-    model_bytes,
-    predict,
-    train,
-    usable_device,
-)
+from secure_fl.settings import Steps
+from secure_fl.training import initial_weights, local, model_bytes, predict, train, usable_device
 from secure_fl.training.model import flatten, restore
 
 MakeExamples = Callable[..., Examples]
@@ -29,7 +22,7 @@ START = initial_weights(3)
 
 
 def last(examples: Examples, epochs: int = 1, seed: int = 1, **settings: Any) -> NDArray[np.float32]:
-    *_, weights = train(START, examples, TrainingSettings(**settings), epochs=epochs, seed=seed)
+    *_, weights = train(START, examples, Steps(**settings), epochs=epochs, seed=seed)
     return weights
 
 
@@ -39,7 +32,7 @@ def test_a_seed_repeats_a_run_bit_for_bit(toy: MakeExamples) -> None:
 
 
 def test_it_yields_the_weights_after_each_epoch(toy: MakeExamples) -> None:
-    epochs = list(train(START, toy(), TrainingSettings(), epochs=3, seed=1))
+    epochs = list(train(START, toy(), Steps(), epochs=3, seed=1))
     assert [np.array_equal(weights, last(toy(), epochs=n)) for n, weights in enumerate(epochs, 1)] == [True] * 3
 
 
@@ -68,7 +61,7 @@ def two_threads() -> Iterator[None]:
 def test_the_callers_threads_are_untouched_between_epochs_and_after_a_failure(
     two_threads: None, toy: MakeExamples
 ) -> None:
-    for _ in train(START, toy(), TrainingSettings(), epochs=2, seed=1):
+    for _ in train(START, toy(), Steps(), epochs=2, seed=1):
         assert torch.get_num_threads() == 2
     with pytest.raises(TrainingError):
         last(toy(), learning_rate=1e30, batch_size=10)
@@ -88,9 +81,7 @@ def test_the_callers_draws_are_untouched(work: str, toy: MakeExamples) -> None:
 
 
 def test_the_callers_own_draws_do_not_change_the_result(toy: MakeExamples) -> None:
-    drawn_between = [
-        (weights, torch.randn(100))[0] for weights in train(START, toy(), TrainingSettings(), epochs=3, seed=1)
-    ]
+    drawn_between = [(weights, torch.randn(100))[0] for weights in train(START, toy(), Steps(), epochs=3, seed=1)]
     assert np.array_equal(drawn_between[-1], last(toy(), epochs=3))
 
 
@@ -162,7 +153,7 @@ def test_every_epoch_sees_all_rows_once_in_an_order_of_its_own(monkeypatch: pyte
 
 def test_what_a_bank_trains_with_unless_it_says_otherwise() -> None:
     """Documented figures (README, docs) were measured with these."""
-    assert TrainingSettings() == TrainingSettings(512, 2e-3, 0.3, 10.0, "cpu")
+    assert Steps() == Steps(batch_size=512, learning_rate=2e-3, dropout=0.3, positive_weight=10.0, device="cpu")
 
 
 def test_neither_seed_nor_epoch_stands_for_the_other() -> None:

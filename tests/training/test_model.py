@@ -49,3 +49,15 @@ def test_it_answers_one_logit_for_each_row() -> None:
 def test_weights_of_another_model_are_refused() -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any error would do
         restore(np.zeros(10_370, dtype=np.float32))
+
+
+@pytest.mark.parametrize("length", [0, 10_368, 10_370])
+def test_a_vector_of_another_length_is_no_model(length: int) -> None:
+    with pytest.raises(ValueError, match="another length"):
+        restore(np.zeros(length, dtype=np.float32))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_a_model_is_restored_with_the_dropout_that_is_asked_for(dropout: float) -> None:
+    layers = [layer for layer in restore(initial_weights(1), dropout).modules() if isinstance(layer, torch.nn.Dropout)]
+    assert [layer.p for layer in layers] == [dropout] * 2

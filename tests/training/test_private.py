@@ -16,7 +16,8 @@ from torch import nn
 
 from secure_fl.data import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
-from secure_fl.training import NoiseSettings, TrainingSettings, grid, initial_weights, sample_rate, train_privately
+from secure_fl.settings import Steps
+from secure_fl.training import NoiseSettings, grid, initial_weights, sample_rate, train_privately
 from secure_fl.training import private as private_training
 from secure_fl.training.grid import STEPS, GridOptimizer
 from secure_fl.training.keystream import Keystream
@@ -96,8 +97,8 @@ def flat(tensors: list[torch.Tensor]) -> NDArray[Any]:
     return np.concatenate([tensor.numpy().ravel() for tensor in tensors])
 
 
-def settings(**changes: Any) -> TrainingSettings:
-    return TrainingSettings(**{"batch_size": 16, "dropout": 0.0, "positive_weight": 1.0, **changes})
+def settings(**changes: Any) -> Steps:
+    return Steps(**{"batch_size": 16, "dropout": 0.0, "positive_weight": 1.0, **changes})
 
 
 def key(number: int) -> bytes:
@@ -233,6 +234,7 @@ def taken(examples: Examples, rows: NDArray[np.intp]) -> Examples:
 # Poisson sampling
 
 
+@pytest.mark.slow
 def test_batches_are_poisson_samples(record: Callable[[Examples], Recorder], toy: MakeExamples) -> None:
     """Sizes binomial, rows independent of each other, and every step a fresh draw."""
     examples, steps, rate = toy(500), 300, 40 / 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,14 @@ def longer() -> dict[str, torch.Tensor]:
     return {**FraudModel().state_dict(), "extra": torch.zeros(1)}
 
 
+def shorter() -> dict[str, torch.Tensor]:
+    return dict(list(FraudModel().state_dict().items())[:-1])
+
+
+DESCRIBED = {"secure_fl": "{}"}
+"""What our own files have beside the tensors."""
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -53,8 +62,28 @@ def longer() -> dict[str, torch.Tensor]:
         save(renamed()),
         save(reshaped()),
         save(longer()),
+        save(renamed(), DESCRIBED),
+        save(reshaped(), DESCRIBED),
+        save(longer(), DESCRIBED),
+        save(shorter(), DESCRIBED),
+        save(FraudModel().state_dict()),
+        save(FraudModel().state_dict(), {"secure_fl": "{"}),
     ],
-    ids=["empty", "foreign", "a byte short", "header cut", "other names", "other shapes", "more tensors"],
+    ids=[
+        "empty",
+        "foreign",
+        "a byte short",
+        "header cut",
+        "other names",
+        "other shapes",
+        "more tensors",
+        "names",
+        "shapes",
+        "more",
+        "fewer",
+        "undescribed",
+        "no JSON",
+    ],
 )
 def test_another_file_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
@@ -70,7 +99,37 @@ def test_a_missing_file_and_a_folder_are_refused(path: Path) -> None:
             load_model(wrong)
 
 
-def test_weights_that_are_not_finite_are_refused(path: Path) -> None:
-    path.write_bytes(model_bytes(np.full(10_369, np.nan, dtype=np.float32), {}))
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("places", [slice(None), slice(7, 8)])
+def test_weights_that_are_not_finite_are_refused(path: Path, places: slice, value: float) -> None:
+    weights = initial_weights(4)
+    weights[places] = value
+    path.write_bytes(model_bytes(weights, {}))
     with pytest.raises(DataError):
+        load_model(path)
+
+
+@pytest.mark.slow
+def test_no_changed_bit_makes_another_model(path: Path) -> None:
+    """Every byte of the header, every 61st of the weights: refused, or the very same model."""
+    whole = model_bytes(initial_weights(4), METADATA)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    refused = 0
+    for place in [*range(header), *range(header, len(whole), 61)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            weights, metadata = load_model(path)
+        except DataError as error:
+            refused += 1
+            assert "; " in str(error)  # noqa: PT017 - either way is right
+        else:
+            assert (weights.tobytes(), metadata) == (initial_weights(4).tobytes(), METADATA)
+            assert place < header
+    assert refused > (len(whole) - header) // 61 + header // 2
+
+
+def test_a_model_without_checksum_is_refused(path: Path) -> None:
+    tensors = FraudModel().state_dict()
+    path.write_bytes(save(tensors, {"secure_fl": json.dumps(METADATA)}))
+    with pytest.raises(DataError, match=r"damaged, or of a version before checksums; "):
         load_model(path)

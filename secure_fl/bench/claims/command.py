@@ -12,7 +12,7 @@ from secure_fl.bench.claims.intervals import Reduction
 from secure_fl.bench.claims.measuring import CLAIMED_DETECTION, CLAIMED_POSITIVES, COMPARISONS, SEEDS, Claims
 from secure_fl.bench.claims.page import percent, way_text
 from secure_fl.bench.claims.run import run_claims
-from secure_fl.cli.progress import show_progress
+from secure_fl.progress import ShowProgress
 
 
 def run_command(
@@ -22,6 +22,7 @@ def run_command(
     json_file: Path | None = None,
     markdown_file: Path | None = None,
     svg_file: Path | None = None,
+    show_progress: ShowProgress,
 ) -> None:
     """Measure both claims; see `run_claims`."""
     with show_progress() as progress:

@@ -31,7 +31,7 @@ _STYLE: dict[Any, Any] = {"svg.hashsalt": "secure-fl", "svg.fonttype": "none", "
 def render(claims: Claims, picture: str | None) -> str:
     """The page; `picture` is the file name of the curve, beside the page."""
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701  Markdown, of our own figures
-    template = resources.files("secure_fl.bench").joinpath("claims.md.j2").read_text(encoding="utf-8")
+    template = resources.files("secure_fl.bench.claims").joinpath("page.md.j2").read_text(encoding="utf-8")
     text = environment.from_string(template).render(
         claims=claims,
         stream=claims.stream,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from secure_fl.federation.run import run_federation
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Experiment
 
 ClaimSplit = Literal["even", "pattern"]
 

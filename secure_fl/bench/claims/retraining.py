@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from secure_fl.data import DELAY_DAYS, Examples, FeatureSchema, RawFeatures, encode
 from secure_fl.data.simulator import DAY
-from secure_fl.training import TrainingSettings, train
+from secure_fl.settings import Steps
+from secure_fl.training import train
 
 Weights = NDArray[np.float32]
 
 
 def retrain_alone(
-    models: Sequence[Weights], windows: Sequence[Examples], settings: TrainingSettings, epochs: int, seed: int
+    models: Sequence[Weights], windows: Sequence[Examples], settings: Steps, epochs: int, seed: int
 ) -> list[Weights]:
     """Each bank's model after so many passes over its own window."""
     return [
@@ -31,9 +32,7 @@ def retrain_alone(
     ]
 
 
-def retrain_together(
-    model: Weights, windows: Sequence[Examples], settings: TrainingSettings, rounds: int, seed: int
-) -> Weights:
+def retrain_together(model: Weights, windows: Sequence[Examples], settings: Steps, rounds: int, seed: int) -> Weights:
     """The common model after so many rounds of FedAvg, a pass over its own window at each bank in every round."""
     shares = [len(window) for window in windows]
     for round_ in range(rounds):
@@ -61,6 +60,6 @@ def training_window(
     return encode(raw.take(rows), schema)
 
 
-def _last(model: Weights, window: Examples, settings: TrainingSettings, epochs: int, seed: int) -> Weights:
+def _last(model: Weights, window: Examples, settings: Steps, epochs: int, seed: int) -> Weights:
     *_, trained = train(model, window, settings, epochs=epochs, seed=seed)
     return trained

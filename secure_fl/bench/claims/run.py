@@ -12,8 +12,7 @@ from secure_fl.bench.claims.scene import StreamSettings
 from secure_fl.bench.claims.store import code_digest, describe_environment, load_claims, require_same, save_claims
 from secure_fl.errors import ConfigurationError
 from secure_fl.files import staged_file
-
-Progress = Callable[[str, int, int], None]
+from secure_fl.progress import Progress, unseen
 
 
 def run_claims(
@@ -23,7 +22,7 @@ def run_claims(
     json_file: Path | None = None,
     markdown_file: Path | None = None,
     svg_file: Path | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = unseen,
 ) -> Claims:
     """Measure both claims with seeds 1 to `seeds`, and write what is asked for.
 

@@ -36,7 +36,7 @@ from secure_fl.data.drift.stream import WEEK_DAYS
 from secure_fl.data.simulator import DAY, PATTERNS
 from secure_fl.data.synthetic.patterns import FraudPattern
 from secure_fl.data.synthetic.sampler import sample
-from secure_fl.training import TrainingSettings
+from secure_fl.settings import Steps
 
 _ROOM = 2.0
 """Synthetic data leave out a pattern whose sequences typically take more than the host's period divided by this."""
@@ -73,7 +73,7 @@ class StreamSettings:
     synthetic_rows: int = 20
     """Of each pattern, at each bank."""
     false_positive_rate: float = 0.005
-    training: TrainingSettings = field(default_factory=TrainingSettings)
+    training: Steps = field(default_factory=Steps)
 
     @property
     def start(self) -> int:

@@ -23,24 +23,25 @@ from secure_fl.bench.claims.stream import Detection
 from secure_fl.bench.machine import describe_machine
 from secure_fl.errors import ConfigurationError
 from secure_fl.files import staged_file
-from secure_fl.training import TrainingSettings
+from secure_fl.settings import Steps
 
 SCHEMA = 2
 Record = TypeVar("Record", Positives, Detection, Noticed)
 
 _MEASURING = (
+    "codec/quantization.py",
     "data/**/*.py",
-    "synthetic/**/*.py",
+    "federation/bank.py",
+    "federation/baselines.py",
+    "federation/global_model.py",
+    "federation/history.py",
+    "federation/opening.py",
+    "federation/rounds.py",
+    "federation/run.py",
+    "settings/*.py",
     "training/**/*.py",
-    "bank.py",
-    "baselines.py",
-    "experiment.py",
-    "federation.py",
-    "global_model.py",
-    "metrics.py",
-    "quantization.py",
     *(
-        f"bench/claims_{part}.py"
+        f"bench/claims/{part}.py"
         for part in ("alarms", "delays", "library", "positives", "retraining", "scene", "stream")
     ),
 )
@@ -87,7 +88,7 @@ def load_claims(path: Path) -> Claims:
         if document["schema"] != SCHEMA:
             raise ValueError
         settings = document["settings"]
-        training = TrainingSettings(**settings["stream"].pop("training"))
+        training = Steps(**settings["stream"].pop("training"))
         return Claims(
             command=document["command"],
             cases=tuple(Case(c["dataset"], c["split"], _pairs(c["settings"])) for c in settings["cases"]),
@@ -112,7 +113,8 @@ def require_same(stored: Claims, claims: Claims, path: Path) -> None:
 
 def _settings(cases: Sequence[Case], stream: StreamSettings) -> dict[str, Any]:
     """As they are after a way through JSON."""
-    settings = {"cases": [asdict(case) for case in cases], "stream": asdict(stream)}
+    settings: dict[str, Any] = {"cases": [asdict(case) for case in cases], "stream": asdict(stream)}
+    settings["stream"]["training"] = stream.training.model_dump()
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,8 @@ from secure_fl.bench.schemes.measuring import measure_case
 from secure_fl.bench.schemes.rows import Row
 from secure_fl.bench.schemes.scaling import Fit, fit_all, scale_sizes
 from secure_fl.errors import PlanError, SecureFLError
+from secure_fl.progress import Progress, unseen
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 SCHEMA = 1
 
 
@@ -67,7 +66,7 @@ class Benchmark:
         }
 
 
-def run_benchmark(settings: Settings, command: str, progress: Progress = lambda what, done, total: None) -> Benchmark:
+def run_benchmark(settings: Settings, command: str, progress: Progress = unseen) -> Benchmark:
     """Measure every row in turn.
 
     Raises `ConfigurationError`, or `PlanError` where the planner refuses every row; single refused rows say so.

@@ -9,9 +9,9 @@ from pathlib import Path
 from secure_fl.bench.schemes.benchmark import Benchmark, Settings, run_benchmark
 from secure_fl.bench.schemes.cases import parse_bits, parse_numbers, parse_schemes
 from secure_fl.bench.schemes.table import print_benchmark
-from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError
 from secure_fl.files import staged_file
+from secure_fl.progress import ShowProgress
 
 BANKS, PARAMETERS = "3,10", "10369,100000"
 
@@ -28,6 +28,7 @@ def run_command(
     html_file: Path | None,
     drop_sweep: bool,
     scale: bool,
+    show_progress: ShowProgress,
 ) -> None:
     """Measure, print the table, write the files. They are opened first, so that a wrong name costs no time."""
     names = parse_schemes(schemes)
@@ -54,7 +55,7 @@ def run_command(
             json_target.write_text(benchmark.to_json() + "\n", encoding="utf-8")
         if html_target:
             _write_page(benchmark, html_target)
-        print_benchmark(benchmark)
+    print_benchmark(benchmark)  # whatever becomes of the terminal, the files are there
 
 
 def _write_page(benchmark: Benchmark, target: Path) -> None:

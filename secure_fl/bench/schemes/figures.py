@@ -134,7 +134,7 @@ def _power_text(value: float) -> str:
 
 def _short(size: int) -> str:
     for unit, name in ((1_000_000, "M"), (1_000, "k")):
-        if size >= unit:
+        if size >= 0.9995 * unit:  # three digits round it up to a whole one
             return f"{size / unit:.3g}{name}"
     return str(size)
 

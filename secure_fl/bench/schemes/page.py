@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from secure_fl.bench.schemes.benchmark import Benchmark
 from secure_fl.bench.schemes.links import LATENCY, LINKS
 from secure_fl.bench.schemes.rows import Row
-from secure_fl.report import wording
+from secure_fl.report import frame, wording
 
 _BARS = (
     ("client_seconds", "Client: one bank, all stages"),
@@ -56,27 +52,22 @@ class Size:
 
 def render(benchmark: Benchmark) -> str:
     """The whole page. Needs matplotlib, which takes a second to import, only where there are curves."""
-    package = files(__package__)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        bytes=wording.bytes_text,
-        count=wording.count_text,
-        plural=wording.plural,
-        seconds=wording.seconds_text,
-        small=wording.small_text,
-    )
-    template = environment.from_string(package.joinpath("page.html.j2").read_text(encoding="utf-8"))
-    style = files("secure_fl.report").joinpath("style.css").read_text(encoding="utf-8")
-    own_style = package.joinpath("style.css").read_text(encoding="utf-8")
-    return template.render(
-        benchmark=benchmark,
-        sizes=list_sizes(benchmark.rows),
-        curves=_curves(benchmark),
-        notes=_notes(benchmark.rows),
-        links=tuple(LINKS),
-        latency=f"{LATENCY * 1000:.0f} ms",
-        style=Markup(style + own_style),  # noqa: S704  our own files
-    )
+    values = {
+        "benchmark": benchmark,
+        "sizes": list_sizes(benchmark.rows),
+        "curves": _curves(benchmark),
+        "notes": _notes(benchmark.rows),
+        "links": tuple(LINKS),
+        "latency": f"{LATENCY * 1000:.0f} ms",
+    }
+    contents = {
+        "costs": "Seconds and bytes",
+        **({"scaling": "How cost grows"} if benchmark.fits else {}),
+        **({"dropouts": "Banks that vanish"} if benchmark.dropouts else {}),
+        "method": "What is counted",
+        "machine": "The machine",
+    }
+    return frame.fill("page.html.j2", contents, values, package=__package__)
 
 
 def list_sizes(rows: Sequence[Row]) -> list[Size]:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from secure_fl.data.synthetic import answers
 from secure_fl.data.synthetic.answers import Answer, read_answer
 from secure_fl.data.synthetic.draft import response_schema
 from secure_fl.data.synthetic.library import library
+from secure_fl.data.synthetic.patterns import FraudPattern
 from secure_fl.data.synthetic.prompts import FORMATS, prompt
 from secure_fl.data.synthetic.similarity import resembles_any
 
@@ -83,3 +85,99 @@ def test_patterns_are_alike_up_to_a_tenth_and_whatever_their_words(factor: float
     other = pattern.model_copy(update={"name": "Other words", "amount": amount})
     assert resembles_any(other, [library()[5].pattern, pattern]) is alike
     assert not resembles_any(other.model_copy(update={"channel": "telephone"}), [pattern])
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "reasons"),
+    [
+        ("", "stop", ["empty"]),
+        (" \n", "stop", ["empty"]),
+        (" \n", "length", ["truncated"]),
+        ("", "content_filter", ["content filter"]),
+        ("{}", "content_filter", ["content filter"]),
+        ("", "tool_calls", ["empty"]),
+        ("{", "stop", ["not JSON"]),
+        ("{", "length", ["truncated"]),
+        ("no", "length", ["truncated"]),
+        ('{"patterns": {}}', "stop", ["outside the schema"]),
+        ('{"patterns": 7}', "stop", ["outside the schema"]),
+        ('{"patterns": "x"}', "stop", ["outside the schema"]),
+        ('{"patterns": null}', "stop", ["outside the schema"]),
+        ("[]", "length", ["truncated"]),
+        ('{"patterns": [Infinity]}', "stop", ["not JSON"]),
+        ("``````", "stop", ["not JSON"]),
+        ('```json {"patterns": []}```', "stop", ["not JSON"]),
+        ('```\n{"patterns": []}', "stop", ["not JSON"]),
+        ('```\n{"patterns": [7]}\n```', "stop", ["outside the schema"]),
+        ('{"patterns": []}', "stop", []),
+    ],
+)
+def test_every_answer_without_a_pattern_has_its_reason(text: str, finish: str, reasons: list[str]) -> None:
+    assert [reason for reason, _ in read_answer(answer(text, finish)).rejections] == reasons
+
+
+def test_a_refusal_is_one_whatever_else_is_said() -> None:
+    refused = answer('{"patterns": []}', "content_filter").model_copy(update={"refused": True})
+    assert [reason for reason, _ in read_answer(refused).rejections] == ["refusal"]
+
+
+def test_no_more_than_the_longest_text_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '{"patterns": []}'
+    for longest, reasons in ((len(text), []), (len(text) - 1, ["not JSON"])):
+        monkeypatch.setattr(answers, "MAX_TEXT", longest)
+        assert [reason for reason, _ in read_answer(answer(text)).rejections] == reasons
+
+
+BASE = library()[5].pattern
+RANGES = ("amount", "payments", "gaps", "accounts", "terminals")
+
+
+def moved(factor: float) -> list[tuple[str, FraudPattern]]:
+    """The pattern with one number of it multiplied, for every number that it has."""
+    patterns = []
+    for name in RANGES:
+        for end in ("low", "high"):
+            part = getattr(BASE, name)
+            patterns.append((f"{name}.{end}", part.model_copy(update={end: getattr(part, end) * factor})))
+    found = [(name, BASE.model_copy(update={name.partition(".")[0]: part})) for name, part in patterns]
+    for name in ("velocity", "duration_days"):
+        found.append((name, BASE.model_copy(update={name: getattr(BASE, name) * factor})))
+    hours = BASE.hours
+    found.append(("hours.first", BASE.model_copy(
+        update={"hours": hours.model_copy(update={"first": (hours.first + 1) * factor - 1})})))  # fmt: skip
+    found.append(("hours.length", BASE.model_copy(
+        update={"hours": hours.model_copy(update={"length": hours.length * factor})})))  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("factor", [1.2, 1.11, 1.1, 1 / 1.1, 1 / 1.11, 0.8])
+def test_each_number_alone_can_make_a_difference(factor: float) -> None:
+    alike = 1 / 1.105 < factor < 1.105  # the logarithm counts
+    for name, pattern in moved(factor):
+        assert resembles_any(pattern, [BASE]) is alike, name
+        assert resembles_any(BASE, [pattern]) is alike, name
+
+
+def test_each_word_of_the_form_alone_makes_a_difference() -> None:
+    amount, gaps = BASE.amount, BASE.gaps
+    words: list[dict[str, object]] = [
+        {"amount": amount.model_copy(update={"basis": "customer mean"})},
+        {"amount": amount.model_copy(update={"shape": "uniform"})},
+        {"amount": amount.model_copy(update={"course": "rising"})},
+        {"gaps": gaps.model_copy(update={"shape": "uniform"})},
+        {"categories": BASE.categories[1:]},
+        {"account_origin": "fresh"},
+        {"terminal_origin": "fresh"},
+        {"channel": "contactless"},
+        {"countries": ("NL",)},
+        {"countries": ("BE", "NL")},
+    ]
+    for change in words:
+        other = BASE.model_copy(update=change)
+        assert other != BASE
+        assert not resembles_any(other, [BASE]), change
+    same = BASE.model_copy(
+        update={"name": "Else", "description": "In other words.", "categories": BASE.categories[::-1]}
+    )
+    assert resembles_any(same, [BASE])
+    assert not resembles_any(BASE, [])

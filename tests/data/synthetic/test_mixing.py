@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secure_fl.data import FederationKey, Simulation, Transactions, concatenate, describe, extract, simulate, time_cut
+from secure_fl.data.synthetic import fidelity as fidelity_module
 from secure_fl.data.synthetic import mixing, sampler
-from secure_fl.data.synthetic.fidelity import Score, fidelity, public_table
+from secure_fl.data.synthetic.fidelity import Fidelity, Score, fidelity, public_table
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.mixing import REAL, FraudDataset, Mix, mixed_features, with_synthetic
 from secure_fl.data.synthetic.population import population
@@ -249,3 +251,135 @@ def test_a_table_without_fraud_on_one_side_has_no_fidelity() -> None:
     honest_end = table.take(~table.fraud | (table.when < time_cut(table, 0.3)))
     with pytest.raises(DataError, match="one side of the cut"):
         fidelity(PATTERNS, honest_end, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ((1e-9, None), (0.0, None)),
+        ((1000.0, None), (1000.1, None)),
+        ((None, 1), (None, 0)),
+        ((None, 10_000_000), (None, 10_000_001)),
+    ],
+)
+def test_a_mix_goes_as_far_as_its_bounds(
+    allowed: tuple[float | None, int | None], refused: tuple[float | None, int | None]
+) -> None:
+    Mix(share=allowed[0], count=allowed[1])
+    with pytest.raises(ConfigurationError, match="of synthetic fraud"):
+        Mix(share=refused[0], count=refused[1])
+    assert Mix() == Mix(share=0.5)
+
+
+def test_the_origin_of_every_row_is_a_pattern_that_there_is() -> None:
+    dataset = mixed()
+    first, last = np.flatnonzero(dataset.provenance != REAL)[[0, -1]]
+    for place in (first, last):
+        for origin, fits in ((0, True), (len(PATTERNS) - 1, True), (len(PATTERNS), False), (-2, False)):
+            provenance = dataset.provenance.copy()
+            provenance[place] = origin
+            if fits:
+                FraudDataset(dataset.rows, provenance, dataset.digests)
+            else:
+                with pytest.raises(DataError, match="provenance"):
+                    FraudDataset(dataset.rows, provenance, dataset.digests)
+    honest = int(np.flatnonzero(~dataset.rows.fraud)[0])
+    provenance = dataset.provenance.copy()
+    provenance[honest] = 0
+    with pytest.raises(DataError, match="provenance"):
+        FraudDataset(dataset.rows, provenance, dataset.digests)
+    for wrong in (dataset.provenance[:-1], np.append(dataset.provenance, REAL), dataset.provenance[:, None]):
+        with pytest.raises(DataError, match="provenance"):
+            FraudDataset(dataset.rows, wrong, dataset.digests)
+
+
+def test_patterns_without_rows_are_counted_too_and_synthetic_rows_keep_their_features() -> None:
+    dataset = with_synthetic(TRAINING, PATTERNS[:2], Mix(share=None, count=1), np.random.default_rng(4))
+    assert sorted(dataset.rows_by_digest.values()) == [0, 1]
+    assert set(dataset.rows_by_digest) == {proposal.digest for proposal in PATTERNS[:2]}
+    whole = mixed(share=2.0)
+    train, _ = mixed_features(TABLE, CUT, whole, KEY)
+    expected, synthetic = extract(whole.rows, KEY), whole.provenance != REAL
+    for name in ("numeric", "hashed", "fraud", "pattern", "when"):
+        np.testing.assert_array_equal(getattr(train, name)[synthetic], getattr(expected, name)[synthetic])
+        assert len(getattr(train, name)) == len(whole.rows)
+
+
+def test_fidelity_says_which_score_is_which_and_needs_both_classes_on_both_sides() -> None:
+    found = Fidelity(Score(0.0, 0.01), Score(0.1, 0.01), Score(0.2, 0.01), Score(0.3, 0.01), 5, 6)
+    assert found.rows() == (
+        ("real fraud", "real fraud", Score(0.0, 0.01)),
+        ("synthetic fraud", "real fraud", Score(0.1, 0.01)),
+        ("real fraud", "synthetic fraud", Score(0.2, 0.01)),
+        ("both", "real fraud", Score(0.3, 0.01)),
+    )
+    table = public_table(transactions=2_000)
+    cut = time_cut(table, 0.3)
+    late = table.when >= cut
+    for keep in (late | ~table.fraud, ~late | ~table.fraud, late | table.fraud, ~late | table.fraud):
+        rest = table.take(keep)
+        assert 0.0 < np.mean(rest.when >= cut) < 1.0
+        with pytest.raises(DataError, match="one side of the cut"):
+            fidelity(PATTERNS, rest, seed=1, test_fraction=float(np.mean(rest.when >= cut)))
+
+
+def test_the_detectors_of_fidelity_see_what_their_score_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded in place of the scores: how many rows and frauds each trains and is tested on."""
+    seen: list[tuple[int, int, int, int]] = []
+
+    def record(train: Any, test: Any, seed: int) -> Score:
+        assert seed == 5
+        assert train.features.shape[1] == test.features.shape[1] == len(describe(TABLE.schema)) + 8
+        seen.append((len(train.fraud), int(train.fraud.sum()), len(test.fraud), int(test.fraud.sum())))
+        return Score(0.5, 0.5)
+
+    monkeypatch.setattr(fidelity_module, "_score", record)
+    shuffled = TABLE.take(np.random.default_rng(0).permutation(len(TABLE)))
+    for fraction in (0.3, 0.4):
+        seen.clear()
+        found = fidelity(PATTERNS, shuffled, 5, Mix(share=2.0), fraction)
+        cut = time_cut(TABLE, fraction)
+        early, late = TABLE.before(cut), TABLE.since(cut)
+        known, unknown = int(early.fraud.sum()), int(late.fraud.sum())
+        real_test = (len(late), unknown)
+        made_test = (len(late) + unknown, 2 * unknown)  # twice as many synthetic frauds as real ones, and no real one
+        assert seen == [
+            (len(early), known, *real_test),
+            (len(early) + known, 2 * known, *real_test),
+            (len(early), known, *made_test),
+            (len(early) + 2 * known, 3 * known, *real_test),
+        ]
+        assert (found.patterns, found.synthetic_rows) == (6, 2 * known)
+    fidelity(PATTERNS, TABLE, 5)
+    assert seen[-1][1] == 2 * int(TRAINING.fraud.sum()), (
+        "as many synthetic frauds as real ones, and three tenths to test"
+    )
+
+
+def test_whom_fraud_is_drawn_for() -> None:
+    when = np.array([0.5, 10.0, 20.0, 30.0, 40.5])
+    fraud = np.array([False, False, True, True, False])
+    table = Transactions(
+        TABLE.schema,
+        {"time": when, "amount": np.array([10.0, 20.0, 500.0, 900.0, 60.0])},
+        {
+            "category": np.array(["fuel", "travel", "fuel", "grocery", "fuel"], dtype=object),
+            "customer": np.array(["b", "a", "b", "c", "b"], dtype=object),
+            "terminal": np.array(["t2", "t1", "t2", "t3", "t0"], dtype=object),
+        },
+        fraud,
+        fraud.astype(np.int8),
+        when,
+    )
+    found = population(table)
+    assert (found.begin, found.end) == (1, 40)  # whole seconds of the table
+    assert found.customers.tolist() == ["b", "a", "c"]
+    assert found.mean_amount.tolist() == [35.0, 20.0, 30.0]  # honest ones; everybody's for who has none
+    assert {kind: places.tolist() for kind, places in found.terminals.items()} == {
+        "fuel": ["t0", "t2"],
+        "grocery": ["t3"],
+        "travel": ["t1"],
+    }
+    for nobody in (table.take(fraud), table.take(slice(0, 0))):
+        with pytest.raises(DataError, match="no honest rows"):
+            population(nobody)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from secure_fl.data.synthetic.describing import duration, illustrate, parameters
 from secure_fl.data.synthetic.leakage import RealRows
 from secure_fl.data.synthetic.library import library
-from secure_fl.data.synthetic.patterns import Proposal, Provenance
+from secure_fl.data.synthetic.patterns import Amount, CategoryWeight, Gaps, Hours, Number, Proposal, Provenance
+from secure_fl.data.synthetic.population import population
 from secure_fl.data.synthetic.review import edit, pattern_json, print_list, print_log, print_pattern, submit
 from secure_fl.data.synthetic.reviewers import ReviewerFiles
+from secure_fl.data.synthetic.sampler import sample_campaigns
 from secure_fl.data.synthetic.signing import fingerprint
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.errors import ConfigurationError, DataError, SyntheticError
@@ -223,3 +228,131 @@ def test_an_edit_that_changes_nothing_or_names_no_file_is_refused(store: Pattern
     file.write_text(pattern_json(store, library()[0].digest))
     with pytest.raises(ConfigurationError, match="in the store already"):
         edit(store, library()[0].digest, file, "A Reviewer", "a reason", REAL, RNG(0))
+
+
+ODD = library()[1].pattern.model_copy(
+    update={
+        "amount": Amount(basis="customer mean", low=1.5, high=9.0, shape="mostly low", course="falling"),
+        "categories": (CategoryWeight(category="fuel", weight=3.0), CategoryWeight(category="online", weight=1.0)),
+        "payments": Number(low=2, high=3),
+        "velocity": 7,
+        "gaps": Gaps(low=90.0, high=5400.0, shape="mostly high"),
+        "hours": Hours(first=22, length=5),
+        "accounts": Number(low=4, high=4),
+        "account_origin": "fresh",
+        "terminals": Number(low=5, high=11),
+        "terminal_origin": "existing",
+        "duration_days": 2.5,
+        "countries": ("BE", "FR"),
+    }
+)
+
+
+def test_every_parameter_is_said_in_words_and_units() -> None:
+    assert parameters(ODD) == {
+        "amount": "1.5 to 9 times the customer's mean, mostly low, falling",
+        "categories": "fuel 75%, online 25%",
+        "payments": "2 to 3 per account, at most 7 in 24 h",
+        "gaps": "1.5 min to 1.5 h, mostly high",
+        "hours": "22:00 to 3:00",
+        "accounts": "4 in concert, fresh",
+        "terminals": "5 to 11 per campaign, existing",
+        "duration": "at most 2.5 d",
+        "channel": "online (not in the rows)",
+        "countries": "BE, FR (not in the rows)",
+    }
+    for length, words in ((24, "all day"), (23, "22:00 to 21:00"), (2, "22:00 to 0:00")):
+        hours = Hours(first=22, length=length)
+        assert parameters(ODD.model_copy(update={"hours": hours}))["hours"] == words
+    currency = Amount(basis="currency", low=1.0, high=2.0)
+    assert parameters(ODD.model_copy(update={"amount": currency}))["amount"] == (
+        "1 to 2 in the table's currency, uniform, independent"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 s"), (59, "59 s"), (60, "1 min"), (3599, "60 min"), (3600, "1 h"), (86_400, "1 d"), (129_600, "1.5 d")],
+)
+def test_durations_come_in_the_unit_that_suits_them(seconds: int, words: str) -> None:
+    assert duration(float(seconds)) == words
+
+
+def test_an_illustration_shows_the_rows_that_are_drawn() -> None:
+    shown = illustrate(ODD, REAL.training, seed=3)
+    drawn = sample_campaigns(ODD, 1000, population(REAL.training), RNG(3))
+    rows = sorted(
+        zip(drawn.sequence, drawn.rows.when, drawn.rows.numeric["amount"], *drawn.rows.text.values(), strict=True),
+        key=lambda row: row[:2],
+    )
+    gaps = [after[1] - row[1] for row, after in pairwise(rows) if after[0] == row[0]]
+    assert shown.gap.tolist() == gaps
+    assert sorted(shown.amount) == sorted(row[2] for row in rows)
+    assert sorted(shown.hour) == pytest.approx(sorted(row[1] % 86_400 / 3600 for row in rows))
+    assert len(shown.rows) == 8
+    assert tuple(drawn.rows.text) == ("category", "customer", "terminal")
+    for cells, (sequence, when, amount, category, customer, terminal) in zip(shown.rows, rows, strict=False):
+        moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=when)  # a Monday
+        day = f"{moment:%a} {int(when // 86_400)}"
+        assert cells[:5] == (str(sequence + 1), day, f"{moment:%H:%M:%S}", f"{amount:.2f}", category)
+        assert cells[5] == f"{customer[:5]}..{customer[-5:]}"  # fresh and long
+        assert cells[6] == terminal
+    assert np.array_equal(illustrate(ODD, REAL.training, seed=3).amount, shown.amount)
+
+
+def test_what_was_turned_down_or_edited_still_bars_its_copies_but_not_its_own_edit(
+    store: PatternStore, tmp_path: Path
+) -> None:
+    """An edit may be near to what it replaces, and to nothing else of the store."""
+    first = library()[0]
+    near = json.loads(pattern_json(store, first.digest)) | {"name": "The same, said better"}
+    file = tmp_path / "pattern.json"
+    file.write_text(json.dumps(near))
+    entry, verdict = edit(store, first.digest, file, "A Reviewer", "clearer", REAL, RNG(0))
+    assert verdict.accepted
+    assert store.read().find(first.digest).state == "edited"
+    again = Proposal(pattern=first.pattern.model_copy(update={"name": "Said again"}), provenance=first.provenance)
+    (refused,) = submit(store, [again], REAL, RNG(0))
+    assert [each.check for each in refused.objections] == ["duplicate"]
+    assert entry.pattern[:12] in refused.reason
+    file.write_text(json.dumps(near | {"name": "The third form"}))
+    _, verdict = edit(store, HOSTILE.digest, file, "A Reviewer", "another", REAL, RNG(0))
+    assert [each.check for each in verdict.objections] == ["duplicate"]
+
+
+def test_a_pattern_is_shown_with_where_it_comes_from_and_who_decided(store: PatternStore, tmp_path: Path) -> None:
+    first = library()[0]
+    store.reject(first.digest, "A Reviewer", "we never see this")
+    console = screen()
+    print_pattern(store, first.digest, REAL.training, console)
+    text = " ".join(text_of(console).split())
+    assert f"ID {first.digest}" in text
+    assert f"modelled on: {first.provenance.reference}" in text
+    assert "edited from" not in text
+    assert "rejected: we never see this (A Reviewer, key " in text
+    for name, value in parameters(first.pattern).items():
+        assert f"{name} {value}" in text
+    file = tmp_path / "pattern.json"
+    file.write_text(json.dumps(json.loads(pattern_json(store, first.digest)) | {"velocity": 5}))
+    entry, _ = edit(store, first.digest, file, "A Reviewer", "slower", REAL, RNG(0))
+    console = screen()
+    print_pattern(store, entry.pattern, REAL.training, console)
+    assert f"edited from: {first.digest}" in " ".join(text_of(console).split())
+    console = screen()
+    print_log(store, console=console)
+    what = column(text_of(console), "what, and why")
+    assert f"edit {entry.pattern[:12]} in place of {first.digest[:12]}: slower" in what
+    lines = [line.split()[:1] for line in text_of(console).splitlines()]
+    assert [[str(number)] for number in range(1, 6)] == [line for line in lines if line and line[0].isdigit()]
+
+
+def test_the_list_counts_every_state_and_shows_all_only_on_request(store: PatternStore) -> None:
+    store.approve(HOSTILE.digest, "A Reviewer", "plausible")
+    for every, expected in ((False, [library()[0]]), (True, [library()[0], impossible(), HOSTILE])):
+        console = screen()
+        print_list(store, every, console)
+        text = text_of(console)
+        assert [p.digest[:12] in text for p in (library()[0], impossible(), HOSTILE)] == [
+            p in expected for p in (library()[0], impossible(), HOSTILE)
+        ]
+        assert text.splitlines()[-1].strip() == "1 pending, 1 rejected by validation, 1 approved"

@@ -118,7 +118,7 @@ def changed_line(written: bytes, number: int, **changes: object) -> tuple[list[b
         {"file": "0" * 64},
         {"replaces": "0" * 64},
         {"time": "2020-01-01T00:00:00Z"},
-        {"key": ReviewerKey.generate().public},
+        pytest.param({"key": ReviewerKey.generate().public}, id="another key"),  # of a new name in every process
         {"key": "f" * 64},
         {"signature": "0" * 128},
         {"key": None},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -137,3 +138,22 @@ def test_an_empty_store_and_patterns_without_room_have_a_page(store: PatternStor
     page = render_review(store.read(), REAL.training.take(slice(0, 5)))
     assert "No rows: " in page
     assert "<svg" not in page
+
+
+@pytest.mark.parametrize(("with_them", "says"), [(0.5, "they hurt"), (0.615, "change little"), (0.7, "they help")])
+def test_the_page_says_when_synthetic_rows_hurt(store: PatternStore, with_them: float, says: str) -> None:
+    scores = replace(SCORES, both_on_real=Score(with_them, 0.01))
+    assert scores.gain == pytest.approx(with_them - 0.61)
+    page = " ".join(render_review(store.read(), REAL.training, scores).split())
+    assert f"{with_them:.3f} with them, 0.610 without" in page
+    assert page.count(says) == 2
+    assert ("Synthetic rows hurt here." in page) == (says == "they hurt")
+
+
+def test_contents_are_the_sections_in_their_order(page: str) -> None:
+    """Also where a pattern's name is hostile."""
+    contents = page.partition('<nav class="contents"')[2].partition("</nav>")[0]
+    listed = re.findall(r'<a href="#([^"]*)">(.*?)</a>', contents)
+    titles = re.findall(r'<h2 id="([^"]*)-title"><span [^>]*>(\d+)</span> (.*?)</h2>', page)
+    assert titles == [(name, str(place), title) for place, (name, title) in enumerate(listed, start=1)]
+    assert [name for name, _ in listed][:: len(listed) - 1] == ["fidelity", "log"]

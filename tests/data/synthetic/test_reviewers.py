@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,43 @@ def test_the_private_key_is_in_no_file_but_its_own(own: ReviewerFiles) -> None:
     assert others
     assert all(secret not in path.read_text() for path in others)
     assert json.loads(own.trusted.read_text()).keys() == {"A. Reviewer", "B. Reviewer"}
+
+
+def test_what_is_made_is_for_its_owner_alone_whatever_the_umask(own: ReviewerFiles) -> None:
+    old = os.umask(0)
+    try:
+        own.signer("A. Reviewer")
+        own.trust("B. Reviewer", OTHER)
+    finally:
+        os.umask(old)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (own.key, own.trusted, own.trusted.parent)}
+    assert modes == {"reviewer.key": 0o600, "trusted.json": 0o600, "reviewer": 0o700}
+    own.trusted.chmod(0o644)
+    assert set(own.read_trusted().keys) == {"A. Reviewer", "B. Reviewer"}  # others may read it
+
+
+def test_names_are_found_by_their_keys_and_the_order_is_kept(own: ReviewerFiles) -> None:
+    keys = {f"{letter}. Reviewer": ReviewerKey.generate().public for letter in "CAB"}
+    for name, key in keys.items():
+        own.trust(name, key)
+    trusted = own.read_trusted()
+    assert list(trusted.keys.items()) == list(keys.items())
+    assert [trusted.name_of(key) for key in keys.values()] == list(keys)
+    assert trusted.name_of(OTHER) is None
+    own.distrust("A. Reviewer")
+    assert list(own.read_trusted().keys) == ["C. Reviewer", "B. Reviewer"]
+
+
+def test_in_one_folder_each_thing_has_its_place(tmp_path: Path) -> None:
+    own = ReviewerFiles.in_folder(tmp_path)
+    places = (own.key, own.trusted, own.heads)
+    assert [path.relative_to(tmp_path).as_posix() for path in places] == ["reviewer.key", "trusted.json", "heads"]
+
+
+def test_a_list_without_a_key_lies_in_a_folder_of_its_owner_too(own: ReviewerFiles) -> None:
+    old = os.umask(0)
+    try:
+        own.trust("B. Reviewer", OTHER)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(own.trusted.parent.stat().st_mode) == 0o700

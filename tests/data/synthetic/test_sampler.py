@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from secure_fl.data import Simulation, Transactions, simulate
 from secure_fl.data.simulator import DAY, SCHEMA
+from secure_fl.data.synthetic import sampler
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.patterns import (
     Amount,
@@ -211,3 +212,102 @@ def test_a_pattern_that_finds_no_room_is_named() -> None:
 def test_numbers_out_of_range_are_refused(count: int, number: int) -> None:
     with pytest.raises(ConfigurationError, match="cannot be drawn"):
         sample(library()[0].pattern, count, TABLE, np.random.default_rng(0), number)
+
+
+def plain(**changes: Any) -> FraudPattern:
+    """One payment of 10 to 20 at any hour, by one customer at one terminal."""
+    one = Number(low=1, high=1)
+    return FraudPattern(
+        **{
+            "name": "Plain",
+            "description": "A pattern of the test.",
+            "amount": Amount(basis="currency", low=10.0, high=20.0),
+            "categories": tuple(CategoryWeight(category=kind, weight=1.0) for kind in ("grocery", "fuel")),
+            "payments": one,
+            "gaps": Gaps(low=60.0, high=600.0),
+            "hours": Hours(first=0, length=24),
+            "velocity": 10,
+            "accounts": one,
+            "account_origin": "existing",
+            "terminals": one,
+            "terminal_origin": "existing",
+            "duration_days": 5.0,
+            "channel": "online",
+            "countries": ("BE",),
+            **changes,
+        }
+    )
+
+
+def test_everybody_everything_and_the_whole_period_is_reached() -> None:
+    """Numbers are drawn from low to high, ends included; customers, terminals and days evenly."""
+    pattern = plain(
+        payments=Number(low=1, high=4), accounts=Number(low=2, high=5), terminals=Number(low=1, high=3), velocity=4
+    )
+    drawn = sample_campaigns(pattern, 20_000, HOST, np.random.default_rng(0))
+    rows = drawn.rows
+    payments = np.unique(np.bincount(drawn.sequence), return_counts=True)
+    assert payments[0].tolist() == [1, 2, 3, 4]
+    assert payments[1] / payments[1].sum() == pytest.approx([0.25] * 4, abs=0.03)
+    pairs = np.unique(np.stack([drawn.campaign, drawn.sequence]), axis=1)[0]
+    accounts = np.unique(np.bincount(pairs)[:-1], return_counts=True)
+    assert accounts[0].tolist() == [2, 3, 4, 5]
+    assert accounts[1] / accounts[1].sum() == pytest.approx([0.25] * 4, abs=0.05)
+    assert set(rows.text["customer"]) == set(HOST.customers)
+    places = [place for kind in ("grocery", "fuel") for place in HOST.terminals[kind]]
+    assert set(rows.text["terminal"]) == set(places)
+    assert np.mean(rows.when) == pytest.approx((HOST.begin + HOST.end) / 2, rel=0.05)
+    days = np.bincount(((rows.when - HOST.begin) // (10 * DAY)).astype(int))
+    assert days.min() > 0.5 * days.mean()
+    assert sample_campaigns(pattern, 1, HOST, np.random.default_rng(0)).rows.pattern.tolist() == [4]
+
+
+def test_amounts_of_a_new_customer_are_those_of_some_known_one() -> None:
+    pattern = plain(account_origin="fresh", amount=Amount(basis="customer mean", low=1.0, high=1.0))
+    amounts = sample(pattern, 3_000, TABLE, np.random.default_rng(0)).numeric["amount"]
+    assert set(amounts) <= set(np.round(HOST.mean_amount, 2))
+    assert np.mean(amounts) == pytest.approx(HOST.mean_amount.mean(), rel=0.05)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.011, 0.02), (19.991, 20.0), (0.29, 0.29), (1.005, 1.019)])
+def test_amounts_are_whole_hundredths_within_their_bounds(low: float, high: float) -> None:
+    pattern = plain(amount=Amount(basis="currency", low=low, high=high))
+    cents = np.round(100 * sample(pattern, 2_000, TABLE, np.random.default_rng(0)).numeric["amount"])
+    lowest, highest = int(np.ceil(round(100 * low, 6))), int(np.floor(round(100 * high, 6)))
+    assert sorted(set(cents)) == list(range(lowest, highest + 1))
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (1.4, 3.6), (7.5, 8.0)])
+def test_gaps_are_whole_seconds_within_their_bounds(low: float, high: float) -> None:
+    pattern = plain(gaps=Gaps(low=low, high=high), payments=Number(low=2, high=2))
+    drawn = sample_campaigns(pattern, 600, HOST, np.random.default_rng(0))
+    order = np.lexsort((drawn.rows.when, drawn.sequence))
+    gaps = np.diff(drawn.rows.when[order])[drawn.sequence[order][1:] == drawn.sequence[order][:-1]]
+    assert sorted(set(gaps)) == list(range(int(np.ceil(low)), int(np.floor(high)) + 1))
+
+
+def test_a_pattern_may_fill_the_period_and_ask_for_every_customer() -> None:
+    customers = HOST.customers[:6]
+    host = Population(1_000, 1_600, customers, HOST.mean_amount[:6], HOST.terminals)
+    pattern = plain(payments=Number(low=2, high=2), gaps=Gaps(low=600.0, high=600.0), accounts=Number(low=6, high=6))
+    drawn = sample_campaigns(pattern, 12, host, np.random.default_rng(0))
+    assert sorted(set(drawn.rows.when)) == [1_000.0, 1_600.0]
+    assert set(drawn.rows.text["customer"]) == set(customers)
+    for changes in ({"gaps": Gaps(low=601.0, high=601.0)}, {"accounts": Number(low=7, high=7)}):
+        with pytest.raises(ConfigurationError):
+            sample_campaigns(pattern.model_copy(update=changes), 12, host, np.random.default_rng(0))
+    more = pattern.model_copy(update={"accounts": Number(low=6, high=90)})
+    assert len(sample_campaigns(more, 12, host, np.random.default_rng(0)).rows) == 12
+    bare = Population(1_000, 1_600, customers, HOST.mean_amount[:6], {"fuel": HOST.terminals["fuel"]})
+    assert set(sample_campaigns(pattern, 12, bare, np.random.default_rng(0)).rows.text["category"]) == {"fuel"}
+
+
+def test_campaigns_go_on_being_numbered_over_several_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "_campaigns_for", lambda *_: 2)
+    pattern = plain(payments=Number(low=2, high=2), accounts=Number(low=2, high=2))
+    drawn = sample_campaigns(pattern, 40, HOST, np.random.default_rng(0))
+    assert np.bincount(drawn.campaign).tolist() == [4] * 10
+    assert np.bincount(drawn.sequence).tolist() == [2] * 20
+    with pytest.raises(ConfigurationError, match="find no room"):
+        sample_campaigns(pattern, 8 * sampler._ATTEMPTS + 1, HOST, np.random.default_rng(0))
+    sample_campaigns(pattern, 8 * sampler._ATTEMPTS, HOST, np.random.default_rng(0))

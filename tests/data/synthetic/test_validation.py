@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,9 @@ import pytest
 
 from secure_fl.data import Simulation, Transactions, concatenate, simulate
 from secure_fl.data.simulator import DAY, SCHEMA
+from secure_fl.data.synthetic import leakage
 from secure_fl.data.synthetic.countries import COUNTRIES
-from secure_fl.data.synthetic.leakage import RealRows, leak, nearness
+from secure_fl.data.synthetic.leakage import Nearness, RealRows, leak, nearness
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.patterns import (
     Amount,
@@ -21,9 +24,9 @@ from secure_fl.data.synthetic.patterns import (
     Number,
     Proposal,
 )
-from secure_fl.data.synthetic.sampler import sample
+from secure_fl.data.synthetic.sampler import Sample, sample
 from secure_fl.data.synthetic.travel import MIDDLES, least_hours, least_km
-from secure_fl.data.synthetic.validation import Verdict, objection, validate
+from secure_fl.data.synthetic.validation import Verdict, _busiest, objection, validate
 from secure_fl.data.transactions import Schema
 from secure_fl.errors import ConfigurationError, DataError
 
@@ -239,3 +242,167 @@ def test_cards_share_the_countries_among_them() -> None:
     one, two = least_hours(three, 1), least_hours(three, 2)
     assert one == pytest.approx((least_km("BE", "TH") + least_km("TH", "AU")) / 1000)
     assert two == pytest.approx(least_km("TH", "AU") / 2 / 1000)
+
+
+SECONDS = {"contactless": 5.0, "card present": 15.0, "cash machine": 30.0, "telephone": 45.0, "online": 0.5}
+
+
+@pytest.mark.parametrize("channel", SECONDS)
+def test_each_channel_has_its_shortest_time(channel: str) -> None:
+    needed = max(1.0, SECONDS[channel])
+    common: dict[str, Any] = {"channel": channel, "countries": ("BE",), "duration_days": 2.0}
+    slow = changed(**common, gaps=Gaps(low=1.0, high=needed)).pattern
+    assert objection(slow) is None
+    if SECONDS[channel] > 1.0:
+        text = objection(changed(**common, gaps=Gaps(low=1.0, high=needed - 1.0)).pattern)
+        assert text is not None
+        assert text.startswith("velocity: gaps of at most ")
+        assert text.endswith(f"but a {channel} payment takes {needed:g} s")
+        single = changed(**common, gaps=Gaps(low=1.0, high=1.0), payments=Number(low=1, high=1)).pattern
+        assert objection(single) is None, "one payment has no gap"
+
+
+@pytest.mark.parametrize("channel", SECONDS)
+@pytest.mark.parametrize("names", [("online",), ("fuel",), ("online", "fuel"), ("grocery",)])
+def test_what_is_paid_where(channel: str, names: tuple[str, ...]) -> None:
+    text = objection(changed(channel=channel, categories=kind(*names), countries=("BE",)).pattern)
+    present = channel in ("card present", "contactless", "cash machine")
+    assert (text is not None and "combination" in text) is (names == (("online",) if present else ("fuel",)))
+
+
+def test_as_many_terminals_as_payments_may_be_used_and_something_must_be_known() -> None:
+    few: dict[str, Any] = {"payments": Number(low=1, high=3), "accounts": Number(low=1, high=4)}
+    assert objection(changed(**few, terminals=Number(low=12, high=20)).pattern) is None
+    text = objection(changed(**few, terminals=Number(low=13, high=20)).pattern)
+    assert text is not None
+    assert text == "combination: at least 13 terminals, but at most 12 payments in a campaign"
+    fresh: dict[str, Any] = {"account_origin": "fresh", "terminal_origin": "fresh", "terminals": Number(low=1, high=1)}
+    one = Number(low=1, high=1)
+    for payments, accounts, origin, refused in (
+        (one, one, "fresh", True),
+        (one, one, "existing", False),
+        (Number(low=1, high=2), one, "fresh", False),
+        (one, Number(low=1, high=2), "fresh", False),
+    ):
+        pattern = changed(**(fresh | {"account_origin": origin}), payments=payments, accounts=accounts).pattern
+        assert (objection(pattern) is not None) is refused
+
+
+def test_the_busiest_hour_of_any_terminal_counts() -> None:
+    """Payments at 12, as many as the terminal can take, and one more an hour and a second later, or earlier."""
+    able = 80  # contactless would be 720; 45 s each by telephone
+    pattern = changed(channel="telephone", countries=("BE",)).pattern
+
+    def found(offsets: list[float], *others: float) -> list[str]:
+        when = 12 * 3600.0 + np.array([*offsets, *others])
+        order = np.argsort(when, kind="stable")
+        made = rows([10.0] * len(when), [0.0] * len(when))
+        places = np.array(["T1"] * len(offsets) + ["T2"] * len(others), dtype=object)[order]
+        timed = replace(made, when=when[order], numeric={**made.numeric, "time": when[order]})
+        drawn = Sample(
+            replace(timed, text={**made.text, "terminal": places}),
+            np.zeros(len(when), dtype=np.int64),
+            np.zeros(len(when), dtype=np.int64),
+        )
+        return [each.reason for each in _busiest(pattern, drawn)]
+
+    together = [0.0] * (able - 1)
+    assert found([*together, 3599.0]) == []
+    assert found([*together, 3599.0, 3600.0]) == []  # the first ones are an hour old
+    assert found([0.0, *together, 3599.0]) == ["81 payments in an hour at one terminal, which can take 80"]
+    assert found([*together, 3599.0], *[0.0] * 40) == []  # another terminal
+    assert found([0.0], *[5.0] * 90) == ["90 payments in an hour at one terminal, which can take 80"]
+
+
+def test_a_verdict_names_every_objection_and_a_reason_without_advice() -> None:
+    far = verdict(changed(countries=("BE", "TH"), categories=kind("online"), gaps=Gaps(low=1.0, high=3.0)))
+    assert [each.check for each in far.objections][:3] == ["combination", "travel", "velocity"]
+    assert far.reason == "; ".join(f"{each.check}: {each.reason}" for each in far.objections)
+    assert far.digest == changed(countries=("BE", "TH"), categories=kind("online"), gaps=Gaps(low=1.0, high=3.0)).digest
+    malformed = verdict(changed(name="<b>bold</b>", countries=("BE", "TH")))
+    assert [each.check for each in malformed.objections] == ["schema"]
+    assert "correct these fields" not in malformed.reason
+    assert objection(changed(name="<b>bold</b>", countries=("BE", "TH")).pattern) == malformed.reason
+
+
+def test_nearness_is_what_a_slow_search_finds() -> None:
+    """Every distance by hand: logarithm of the amount, hour on a circle, and one unit between categories."""
+    table = simulate(Simulation(transactions=1_200, seed=9))
+    real = RealRows(table.take(slice(0, 130)), table.take(slice(400, 600)))
+    sampled = table.take(slice(700, 800))
+
+    def apart(first: Transactions, second: Transactions) -> np.ndarray[Any, Any]:
+        amounts = [np.log(np.maximum(part.numeric["amount"], 0.01)) for part in (first, second)]
+        angles = [2 * np.pi * (part.when % DAY) / DAY for part in (first, second)]
+        chord = 2 * np.sin(np.abs(angles[0][:, None] - angles[1][None, :]) / 2)
+        other = first.text["category"][:, None] != second.text["category"][None, :]
+        square = np.subtract.outer(*amounts) ** 2 + chord**2 + other
+        distance: np.ndarray[Any, Any] = np.sqrt(square.astype(np.float64))
+        return distance
+
+    places = np.linspace(0, 199, 130).astype(int)  # as many held-out rows, evenly over time
+    holdout = real.holdout.take(places)
+    to_training, to_holdout = apart(sampled, real.training), apart(sampled, holdout)
+    near, far = to_training.min(axis=1), to_holdout.min(axis=1)
+    closest = np.where(near <= far, to_training.argmin(axis=1), 130 + to_holdout.argmin(axis=1))
+    weights = np.bincount(closest)
+    alone = apart(real.training, holdout.take(slice(1, None, 2))).min(axis=1)
+
+    def pinned(part: Transactions) -> float:
+        distance = apart(part, real.training)
+        return float(np.mean(distance.min(axis=1) < 0.2 * alone[distance.argmin(axis=1)]))
+
+    found = nearness(sampled, real)
+    assert found.nearer == pytest.approx(np.mean(near < far) + 0.5 * np.mean(near == far))
+    assert found.independent == pytest.approx(weights.sum() ** 2 / np.square(weights).sum())
+    assert found.pinned == pytest.approx(pinned(sampled))
+    assert found.pinned_by_chance == pytest.approx(pinned(holdout.take(slice(0, None, 2))))
+    assert real.host.customers.tolist() == list(dict.fromkeys(real.training.text["customer"]))
+
+
+@pytest.mark.parametrize(
+    ("nearer", "independent", "pinned", "by_chance", "words"),
+    [
+        (0.65, 100.0, 0.0, 0.0, None),  # three standard errors of 100 trials are 0.15
+        (0.651, 100.0, 0.0, 0.0, "65% of its rows are nearer to training rows"),
+        (0.651, 50.0, 0.0, 0.0, None),
+        (0.5, 9.0, 0.5, 0.0, None),
+        (0.5, 9.0, 0.51, 0.1, r"51% of its rows lie right beside single training rows \(10% of held-out rows do\)"),
+        (0.5, 9.0, 0.6, 0.3, None),
+        (0.5, 9.0, 0.61, 0.3, "61% of its rows lie right beside"),
+    ],
+)
+def test_what_counts_as_a_leak(
+    monkeypatch: pytest.MonkeyPatch,
+    nearer: float,
+    independent: float,
+    pinned: float,
+    by_chance: float,
+    words: str | None,
+) -> None:
+    monkeypatch.setattr(leakage, "nearness", lambda *_: Nearness(nearer, independent, pinned, by_chance))
+    found = leak(REAL.training, REAL)
+    assert found is None if words is None else re.match(words, found or "")
+
+
+def test_both_sides_need_rows_of_the_right_kind() -> None:
+    RealRows(REAL.training.take(slice(0, 100)), REAL.holdout.take(slice(0, 100)))
+    for training, holdout in ((99, 100), (100, 99)):
+        with pytest.raises(DataError, match="fewer than 100"):
+            RealRows(REAL.training.take(slice(0, training)), REAL.holdout.take(slice(0, holdout)))
+    schema = replace(SCHEMA, calendar=False)
+    for pair in (
+        (replace(REAL.training, schema=schema), REAL.holdout),
+        (REAL.training, replace(REAL.holdout, schema=schema)),
+    ):
+        with pytest.raises(ConfigurationError, match="other columns"):
+            RealRows(*pair)
+
+
+def test_rows_are_held_out_at_random_and_both_sides_stay_in_order() -> None:
+    table = simulate(Simulation(transactions=1_000, seed=2))
+    one, other = (RealRows.split(table, np.random.default_rng(seed)) for seed in (0, 1))
+    assert not np.array_equal(one.training.when, other.training.when)
+    for part in (one.training, one.holdout):
+        assert np.all(np.diff(part.when) >= 0)
+        assert 0.3 < np.mean(part.when < np.median(table.when)) < 0.7

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from secure_fl.codec.noisy import NoisyCodec
 from secure_fl.codec.quantization import Contribution
-from secure_fl.privacy.distributed import NoisyCodec
-from secure_fl.secagg.budget import plan_with_noise
+from secure_fl.secagg.planning import plan_with_noise
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.privacy.distributed import calibrate, effective_noise_multiplier, epsilon_spent
+from secure_fl.privacy.distributed.composition import epsilon_together
 from secure_fl.privacy.distributed.guarantee import clamp_delta, excess
-from secure_fl.secagg.budget import NoisePlan, plan_with_noise
+from secure_fl.secagg.budget import NoisePlan
+from secure_fl.secagg.planning import plan_with_noise
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +175,49 @@ def test_a_question_that_means_nothing_is_refused() -> None:
         epsilon_spent(noise, 10, delta=2)
     with pytest.raises(ConfigurationError, match="0 rounds spend nothing"):
         epsilon_spent(noise, 0, delta=1e-5)
+
+
+def test_what_noise_finer_than_a_step_costs_counts_all_banks_and_the_signal_the_threshold() -> None:
+    """Of 9 banks 5 suffice: the sum may hold 9 shares, each of which is no Gaussian, and the noise of 5 of them."""
+    noise = NoisePlan(banks=9, parameters=1, threshold=5, bits=4, noise_multiplier=0.1)
+    tau = 10 * sum(math.exp(-2 * math.pi**2 * noise.deviation**2 * k / (k + 1)) for k in range(1, 9))
+    fewer = 10 * sum(math.exp(-2 * math.pi**2 * noise.deviation**2 * k / (k + 1)) for k in range(1, 5))
+    assert excess(noise.deviation, 9) == pytest.approx(tau) != pytest.approx(fewer)
+    for known in (0, 1, 4):
+        x = math.sqrt(noise.norm_bound_squared / ((5 - known) * noise.deviation**2))
+        expected = 1 / min(math.sqrt(x**2 + 2 * tau), x + tau)
+        assert effective_noise_multiplier(noise, known) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1.0, 8.0, 40.0, 699.0])
+@pytest.mark.parametrize("rounds", [1, 10])
+def test_clamping_costs_one_and_e_to_the_epsilon_for_every_round(epsilon: float, rounds: int) -> None:
+    assert clamp_delta(epsilon, rounds) == pytest.approx(rounds * 2**-64 * (1 + math.exp(epsilon)))
+
+
+def test_clamping_never_overflows() -> None:
+    assert 1 < clamp_delta(1e6, 10) < math.inf
+
+
+@pytest.mark.parametrize("multipliers", [[1.5], [1.5] * 4, [1.5, 3.0, 1.5], [30.0, 2.0, 30.0, 30.0]])
+def test_sums_of_several_noises_cost_what_an_accountant_says(multipliers: list[float]) -> None:
+    accountant = dp_accounting.rdp.RdpAccountant()
+    for multiplier in multipliers:
+        accountant.compose(dp_accounting.GaussianDpEvent(multiplier))
+    expected = accountant.get_epsilon(1e-6)
+    assert expected * 0.98 < epsilon_together(multipliers, 1e-6) <= expected * 1.0001
+
+
+def test_sums_of_one_noise_cost_together_what_so_many_rounds_cost() -> None:
+    noise = planned(3.0, 1e-5, 10)
+    alike = [effective_noise_multiplier(noise)] * 10
+    assert epsilon_together(alike, 1e-5) == pytest.approx(epsilon_spent(noise, 10, 1e-5))
+    tight = 4 * clamp_delta(3.0, 10)
+    assert epsilon_together(alike, tight) == pytest.approx(epsilon_spent(noise, 10, tight))
+
+
+def test_no_sums_cost_nothing_and_one_without_noise_everything() -> None:
+    assert epsilon_together([], 1e-5) == 0
+    assert epsilon_together([5.0, 0.0, 5.0], 1e-5) == math.inf
+    assert epsilon_together([5.0], 0.0) == math.inf
+    assert epsilon_together([5.0], 2**-64) == math.inf, "clamping alone takes more"

@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from secure_fl.codec.noisy import clipped_to_norm
-from secure_fl.privacy.distributed import NoisyCodec
+from secure_fl.codec.noisy import NoisyCodec, clipped_to_norm
 from secure_fl.secagg import SCHEMES, simulate
 
 pytestmark = pytest.mark.slow

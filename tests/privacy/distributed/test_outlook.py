@@ -12,7 +12,7 @@ import pytest
 from secure_fl.codec.sampler import discrete_gaussian
 from secure_fl.errors import ConfigurationError
 from secure_fl.privacy.distributed import banks_needed, noise_to_norm
-from secure_fl.secagg.budget import plan_with_noise
+from secure_fl.secagg.planning import plan_with_noise
 
 pytestmark = pytest.mark.slow
 
@@ -51,3 +51,18 @@ def test_numbers_that_mean_nothing_are_refused(number: float) -> None:
         banks_needed(10_379, number)
     with pytest.raises(ConfigurationError, match="must be positive, finite numbers; change them"):
         banks_needed(10_379, 1.0, ratio=number)
+
+
+@pytest.mark.parametrize(("parameters", "noise_multiplier", "ratio"), [(12, 1, 1), (13, 1, 1), (48, 1, 2), (3, 10, 2)])
+def test_just_enough_banks_are_enough(parameters: int, noise_multiplier: float, ratio: float) -> None:
+    """n banks of whom t are the threshold suffice where n t reaches d (m / r)**2."""
+    needed = parameters * noise_multiplier**2 / ratio**2
+    banks = 3
+    while banks * (banks // 2 + 1) < needed:
+        banks += 1
+    assert banks_needed(parameters, noise_multiplier, ratio) == banks
+
+
+def test_ten_thousand_banks_are_the_most() -> None:
+    assert banks_needed(10_000 * 5_001, 1.0) == 10_000
+    assert banks_needed(10_000 * 5_001 + 1, 1.0) is None

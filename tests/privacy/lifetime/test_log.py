@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from secure_fl.errors import PrivacyError
-from secure_fl.privacy.lifetime.durable import write_durably
+from secure_fl.files import write_durably
 from secure_fl.privacy.lifetime.log import Body, LifeLog, Line, Note
 
 KEY = b"k" * 32
@@ -108,7 +110,8 @@ def test_a_line_and_its_note_reach_the_disk_before_the_call_returns(
 ) -> None:
     log, calls = log_in(tmp_path), synced(monkeypatch)
     log.append(lambda lines: [{"name": "a"}])
-    first, store, note, notes = calls
+    made, first, store, made_too, note, notes = calls
+    assert made[0] == made_too[0] == tmp_path.name, "the names of new folders"
     assert first == ("log.jsonl", log.path.read_bytes())
     assert b'"a"' in first[1]
     assert store[0] == "store", "the name of a new file too"
@@ -273,4 +276,30 @@ def test_a_note_that_makes_its_reader_stumble_is_damaged_too(tmp_path: Path, con
     log = grown(tmp_path, "a")
     log.note.write_bytes(content)
     with pytest.raises(PrivacyError, match="damaged"):
+        log_in(tmp_path).read()
+
+
+def test_who_reads_sees_what_who_wrote_it_saw(tmp_path: Path) -> None:
+    log = grown(tmp_path, "a", "b")
+    assert log_in(tmp_path).read() == log.read()
+    assert set(log.read()[0].body) == {"name", "line", "previous"}
+
+
+@pytest.mark.parametrize(("line", "previous"), [(2, "0" * 64), (1, "ab" * 32), (0, "0" * 64)])
+def test_a_line_has_its_number_and_the_hash_before_it(tmp_path: Path, line: int, previous: str) -> None:
+    """Whoever has the key and writes another program for it gets either wrong first."""
+    body = {"name": "a", "line": line, "previous": previous}
+    text = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    log = log_in(tmp_path)
+    log.path.parent.mkdir()
+    log.path.write_text(json.dumps({**body, "hash": hmac.digest(KEY, text, hashlib.sha256).hex()}) + "\n")
+    with pytest.raises(PrivacyError, match=r"entry 1 of .* is broken"):
+        log.read()
+
+
+def test_the_entry_that_is_broken_is_named(tmp_path: Path) -> None:
+    log = grown(tmp_path, "a", "b", "c")
+    lines = log.path.read_text().splitlines(keepends=True)
+    log.path.write_text(lines[0] + lines[1].replace('"b"', '"x"') + lines[2])
+    with pytest.raises(PrivacyError, match=f"^entry 2 of {log.path} is broken or was changed"):
         log_in(tmp_path).read()

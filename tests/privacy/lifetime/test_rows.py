@@ -88,3 +88,25 @@ def test_tags_do_not_sort_like_the_rows(table: Transactions) -> None:
         ordered = table.take(np.argsort(table.numeric[column])[::200])
         first = [int(row_tags(ordered.take([place]), KEY)[0]) for place in range(len(ordered))]  # type: ignore[arg-type]
         assert first != sorted(first)
+
+
+@pytest.mark.parametrize(
+    ("telling", "schema"),
+    [
+        (True, Schema("fraud", time="time", amount="amount", categorical=("category",))),
+        (True, Schema("fraud", time="time", identifiers=("customer",), numeric=("amount",))),
+        (False, Schema("fraud", time="time", numeric=("amount",))),
+        (False, Schema("fraud", amount="amount", identifiers=("customer",), numeric=("time",))),
+        (False, Schema("fraud", numeric=("time", "amount"), categorical=("category",))),
+    ],
+    ids=str,
+)
+def test_a_time_and_what_was_paid_or_by_whom_tell_a_row_and_else_every_column_does(
+    table: Transactions, telling: bool, schema: Schema
+) -> None:
+    """A time alone is no row: all that happened in a second would be one."""
+    whole = reduced(table, schema)
+    further = {name: whole.numeric[name] + 1 for name in schema.numeric}
+    texts = {name: np.roll(whole.text[name], 1) for name in schema.categorical}
+    changed = replace(whole, numeric={**whole.numeric, **further}, text={**whole.text, **texts})
+    assert np.array_equal(row_tags(whole, KEY), row_tags(changed, KEY)) == telling

@@ -14,7 +14,7 @@ from secure_fl.privacy.distributed.composition import epsilon_together
 from secure_fl.privacy.distributed.guarantee import effective_noise_multiplier
 from secure_fl.privacy.lifetime import spending
 from secure_fl.privacy.lifetime.spending import Release, Unit, cost, events_of_life
-from secure_fl.secagg.budget import plan_with_noise
+from secure_fl.secagg.planning import plan_with_noise
 
 DELTA = 1e-5
 SMALL, LARGE = SampledGaussian(2.0, 0.1, 10), SampledGaussian(1.5, 0.2, 12)
@@ -148,3 +148,9 @@ def test_events_of_one_noise_and_other_rates_are_other_kinds(monkeypatch: pytest
     monkeypatch.setattr(spending, "MANY_KINDS", 1)
     assert cost("row", [SMALL, SMALL], DELTA) == epsilon([SMALL, SMALL], DELTA)
     assert cost("row", events, DELTA) == epsilon(events, DELTA, "rdp")
+
+
+def test_a_bank_that_is_known_by_name_spent_what_it_released_and_not_what_its_like_did() -> None:
+    releases = [release("one", "bank-1", "S"), release("one", "bank-2", "S", event=LARGE)]
+    assert events_of_life(releases, "row", "bank-1", "S", frozenset("S")) == (SMALL,)
+    assert events_of_life(releases, "row", "bank-2", "S", frozenset("S")) == (LARGE,)

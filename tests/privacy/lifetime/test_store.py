@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from secure_fl.data import Simulation, Transactions, simulate, split_among_banks
 from secure_fl.errors import PrivacyError
 from secure_fl.privacy.accounting import SampledGaussian, epsilon
 from secure_fl.privacy.lifetime import Account, LedgerStore, Unit
+from secure_fl.privacy.lifetime.spending import Release
 from secure_fl.privacy.lifetime.statement import spending
 from secure_fl.privacy.lifetime.store import KEY, LOG, ROWS
 
@@ -204,3 +206,163 @@ def test_other_rows_are_noticed_after_other_banks_and_runs_had_their_turn(store:
     spend(account(store, run="two", table=NEXT))
     with pytest.raises(PrivacyError, match="rows of bank-1 changed since this run's first release"):
         spend(account(store, table=NEXT), "round 2")
+
+
+# Places
+
+
+@pytest.mark.parametrize("folder", [None, "a"])
+@pytest.mark.parametrize("notes", [None, "b"])
+def test_store_and_notes_lie_where_the_user_says_each_for_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str | None, notes: str | None
+) -> None:
+    """The note in another folder than the store, so that an older copy of one does not bring the other along."""
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / "data" / name)
+    monkeypatch.setattr("platformdirs.user_state_path", lambda name: tmp_path / "state" / name)
+    for variable, value in (("SECURE_FL_LEDGERS", folder), ("SECURE_FL_LEDGER_NOTES", notes)):
+        monkeypatch.delenv(variable, raising=False)
+        if value is not None:
+            monkeypatch.setenv(variable, str(tmp_path / value))
+    store = LedgerStore.of_user()
+    assert store.folder == (tmp_path / "data" / "secure-fl" / "ledgers" if folder is None else tmp_path / "a")
+    assert store.notes == (tmp_path / "state" / "secure-fl" if notes is None else tmp_path / "b")
+
+
+def test_stores_of_one_name_in_several_places_have_notes_of_their_own(tmp_path: Path) -> None:
+    stores = [LedgerStore(tmp_path / name / "ledgers", tmp_path / "notes") for name in ("a", "b")]
+    for number, one in enumerate(stores, start=1):
+        spend(account(one), *(f"round {n}" for n in range(number)))
+    assert len(list((tmp_path / "notes").iterdir())) == 2
+    assert [again(one).end.lines for one in stores] == [1, 2]
+
+
+def test_a_store_has_one_note_however_its_path_is_written(store: LedgerStore) -> None:
+    spend(account(store))
+    spend(account(LedgerStore(store.folder / ".." / store.folder.name, store.notes)), "round 2")
+    assert len(list(store.notes.iterdir())) == 1
+
+
+# Accounts
+
+
+@pytest.fixture
+def added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event costs 1; the delta shows behind the point."""
+    monkeypatch.setattr("secure_fl.privacy.lifetime.store.cost", lambda unit, events, delta: len(events) + delta)
+
+
+def test_an_entry_says_all_of_its_account(store: LedgerStore) -> None:
+    one = account(store, "run", "bank-7", unit="bank", limit=9.5)
+    one.enter("round 3", "context", EVENT, repeats=True)
+    (entry,) = again(store).releases()
+    assert entry == Release("run", "bank-7", one.rows, "bank", "round 3", "context", EVENT, DELTA, 9.5)
+
+
+@pytest.mark.usefixtures("added_up")
+def test_an_account_knows_its_own_releases_in_their_order(store: LedgerStore) -> None:
+    one, two = account(store), account(store, bank="bank-2", table=NEXT)
+    later = account(store, "two")
+    spend(one, "round 0", "round 1")
+    spend(two, "round 0")
+    spend(later, "round 9")
+    spend(one, "round 2")
+    assert one.releases == [(name, "context", EVENT) for name in ("round 0", "round 1", "round 2")]
+    assert two.releases == [("round 0", "context", EVENT)]
+    assert later.releases == [("round 9", "context", EVENT)]
+
+
+@pytest.mark.usefixtures("added_up")
+def test_another_process_sees_at_once_what_was_spent(store: LedgerStore) -> None:
+    reader = again(store)
+    first = account(reader)
+    assert (reader.end.lines, first.epsilon) == (0, DELTA)
+    spend(account(store))
+    assert (reader.end.lines, first.epsilon) == (1, 1 + DELTA)
+    reader.require(store.end)
+    spend(account(store), "round 2")
+    reader.require(store.end)
+
+
+@pytest.mark.usefixtures("added_up")
+def test_what_is_just_allowed_is_allowed_and_what_is_refused_is_said_in_full(store: LedgerStore) -> None:
+    one = account(store, limit=2 + DELTA)
+    spend(one, "round 1", "round 2")
+    one.require_room([])
+    says = (
+        "would bring bank-1 to epsilon 3.000 for life, beyond its 2.00001 at delta 1e-05 (2.000 is spent); ask for a "
+        "smaller epsilon, or allow more with --lifetime-epsilon"
+    )
+    with pytest.raises(PrivacyError, match=f"^{re.escape('round 3 ' + says)}$"):
+        spend(one, "round 3")
+    with pytest.raises(PrivacyError, match=f"^{re.escape('this run ' + says)}$"):
+        one.require_room([EVENT])
+    spend(one, "round 2")  # is there already
+    assert len(store.releases()) == 2
+
+
+@pytest.mark.usefixtures("added_up")
+def test_two_sets_are_compared_once(store: LedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = account(store, "two", "bank-2", TABLE.take(slice(0, 500)))
+    spend(account(store))
+    compared: list[int] = []
+
+    def overlap(*tags: object) -> bool:
+        compared.append(len(tags))
+        return True
+
+    monkeypatch.setattr("secure_fl.privacy.lifetime.store.overlap", overlap)
+    assert [half.epsilon for _ in range(3)] == [1 + DELTA] * 3
+    assert compared == [2]
+
+
+# What cannot be relied on
+
+
+def test_tags_of_other_rows_are_noticed(store: LedgerStore) -> None:
+    """Whole, but not those that the name stands for: rows would seem to share nothing."""
+    one, other = account(store), account(store, "two", table=NEXT)
+    spend(one)
+    shutil.copy(store.folder / ROWS / f"{other.rows}.tags", store.folder / ROWS / f"{one.rows}.tags")
+    with pytest.raises(PrivacyError, match=f"{one.rows}.tags, the tags of rows .* is missing or damaged"):
+        _ = account(again(store), "three", table=NEXT).epsilon
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_key_of_another_length_is_none(store: LedgerStore, length: int) -> None:
+    account(store)
+    (store.folder / KEY).write_bytes(bytes(length))
+    with pytest.raises(PrivacyError, match="is no key of ledgers"):
+        account(again(store))
+
+
+def test_a_key_is_made_anew_only_where_no_ledger_was_written_with_it(store: LedgerStore) -> None:
+    account(store)
+    (store.folder / KEY).unlink()
+    spend(account(again(store)))
+    (store.folder / KEY).unlink()
+    with pytest.raises(PrivacyError, match=r"bank\.key is gone, without which its ledgers say nothing"):
+        account(again(store))
+
+
+def test_a_key_that_another_process_just_made_is_kept(store: LedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = os.link
+
+    def late(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"k" * 32)
+        Path(target).chmod(0o600)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    store.register(TABLE)
+    assert (store.folder / KEY).read_bytes() == b"k" * 32
+    assert {path.name for path in store.folder.iterdir()} == {KEY, ROWS}
+
+
+def test_a_store_that_cannot_be_used_says_why_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    why = (
+        rf"^the ledgers in {tmp_path / 'file' / 'store'} cannot be used \(Not a directory\), so nothing may be "
+        "released; make the folder writable, or set SECURE_FL_LEDGERS to another$"
+    )
+    with pytest.raises(PrivacyError, match=why):
+        LedgerStore(tmp_path / "file" / "store", tmp_path / "notes").register(TABLE)

@@ -1,0 +1,148 @@
+"""From an experiment to a federation that is ready for its next round.
+
+Whatever cannot work is refused here, before anything is trained, sent, or charged to a privacy budget.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from secure_fl.codec.quantization import CLIP_RANGE, make_codec
+from secure_fl.data import Examples, FeatureSchema, encode
+from secure_fl.data.datasets import Dataset, open_dataset
+from secure_fl.data.metrics import require_both_classes
+from secure_fl.federation.aggregation import SecureAggregation
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.checkpoint import Checkpoint, Snapshot
+from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.history import History
+from secure_fl.federation.round_zero import agree_on_statistics, private_length
+from secure_fl.privacy.accounts import Lifetime
+from secure_fl.privacy.federation import FederationPrivacy
+from secure_fl.privacy.lifetime import LedgerStore
+from secure_fl.privacy.sums import distributed_noise_multiplier
+from secure_fl.settings import Experiment
+from secure_fl.training import FlatWeights, initial_weights, usable_device
+
+
+@dataclass(frozen=True)
+class Federation:
+    """The parties of a run, and where it starts: at round 1, or where it was stopped."""
+
+    experiment: Experiment
+    dataset: Dataset
+    aggregation: SecureAggregation
+    banks: tuple[Bank, ...]
+    privacy: FederationPrivacy
+    schema: FeatureSchema
+    test: Examples
+    """All banks' later transactions, which only the sandbox pools, to measure every model on the same rows."""
+    start: History
+    checkpoint: Checkpoint | None
+
+    @classmethod
+    def open(cls, experiment: Experiment, checkpoint: Checkpoint | None) -> Federation:
+        """Raises the error of whatever cannot work."""
+        usable_device(experiment.device)
+        weights = initial_weights(experiment.seed)
+        aggregation = prepare(experiment, len(weights))
+        dataset = open_dataset(experiment, tables=experiment.private)
+        require_both_classes(np.concatenate([bank.test.fraud for bank in dataset.banks]))
+        before = _state_before(dataset.resolved(experiment), checkpoint)
+        privacy = _open_privacy(experiment, aggregation, dataset, checkpoint)
+        banks = tuple(
+            Bank(data, number, experiment, privacy.rows.get(data.name), aggregation.noise)
+            for number, data in enumerate(dataset.banks, start=1)
+        )
+        start = (
+            _first(experiment, weights, aggregation, banks)
+            if before is None
+            else _resumed(before, aggregation, banks, privacy)
+        )
+        schema = FeatureSchema.create(dataset.banks[0].train.schema, start.standardization, dataset.key)
+        for bank in banks:
+            bank.adopt(schema)
+        test = Examples.pooled([encode(bank.test, schema) for bank in dataset.banks])
+        return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint)
+
+    def charge(self, round_: int, model: GlobalModel) -> Callable[[], None]:
+        """What is called before each attempt at a sum whose noise, if it has any, is drawn anew."""
+        return partial(self.privacy.charge, round_, model.digest)
+
+    def keep(self, history: History) -> None:
+        """Write down what the run has come to, where it is to go on after it was stopped."""
+        if self.checkpoint is not None:
+            residuals = {bank.name: bank.residual for bank in self.banks}
+            deliveries = tuple(self.aggregation.transcript.deliveries)
+            self.checkpoint.save(Snapshot.of(history, deliveries, residuals))
+
+    def finish(self) -> None:
+        """Forget the keys of the noise; with a checkpoint they go with it, once the results are on disk."""
+        if self.checkpoint is None:
+            self.privacy.close()
+
+
+def prepare(experiment: Experiment, parameters: int) -> SecureAggregation:
+    """The secure sums of a run. Raises `PlanError`, or `ConfigurationError`, for what cannot work."""
+    if experiment.private_sums:
+        noise = distributed_noise_multiplier(experiment, parameters, experiment.banks)
+        return SecureAggregation(experiment, parameters, noise)
+    bits = experiment.bits if isinstance(experiment.bits, int) else None
+    longest = make_codec(parameters, bits, clip=1.0, mean_examples=1.0).length
+    if experiment.private_rows:
+        longest = max(longest, private_length(bits))
+    return SecureAggregation(experiment, longest)
+
+
+def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapshot | None:
+    """Takes the checkpoint's folder for a new run, or reads what an earlier process left there."""
+    if checkpoint is None:
+        return None
+    if not checkpoint.resume:
+        checkpoint.start(resolved)
+    return checkpoint.load() if checkpoint.can_resume else None
+
+
+def _open_privacy(
+    experiment: Experiment, aggregation: SecureAggregation, dataset: Dataset, checkpoint: Checkpoint | None
+) -> FederationPrivacy:
+    lifetime = Lifetime(LedgerStore.of_user(), secrets.token_hex(16) if checkpoint is None else checkpoint.run)
+    folder, resume = (None, False) if checkpoint is None else (checkpoint.banks, checkpoint.resume)
+    return FederationPrivacy.open(experiment, aggregation.noise, dataset.banks, folder, resume, lifetime)
+
+
+def _first(
+    experiment: Experiment, weights: FlatWeights, aggregation: SecureAggregation, banks: tuple[Bank, ...]
+) -> History:
+    """Round 0."""
+    standardization, mean_examples = agree_on_statistics(aggregation, banks, privately=experiment.private_rows)
+    return History(standardization, GlobalModel(weights, _clip(experiment, mean_examples), mean_examples))
+
+
+def _resumed(
+    before: Snapshot, aggregation: SecureAggregation, banks: tuple[Bank, ...], privacy: FederationPrivacy
+) -> History:
+    privacy.require_rounds(len(before.rounds))
+    aggregation.transcript.deliveries[:0] = before.deliveries
+    for bank in banks:
+        bank.residual = before.residuals[bank.name]
+    return before.history
+
+
+def _clip(experiment: Experiment, mean_examples: float) -> float:
+    """The clip range of the first round, or the norm that all updates are clipped to under a distributed noise.
+
+    The range is twice what Adam moves a weight by in a round, about the learning rate a step (Kingma, Ba, ICLR 2015,
+    2.1). That suits a bank of mean size. A much larger one may be clipped at first; that is reported, and doubles it.
+    """
+    if experiment.private_sums:
+        return experiment.max_update_norm
+    if experiment.initial_clip is not None:
+        return experiment.initial_clip
+    steps = np.ceil(mean_examples / experiment.batch_size) * experiment.local_epochs
+    return min(float(2 * experiment.learning_rate * steps), CLIP_RANGE[1])

@@ -1,0 +1,150 @@
+"""One round of FedAvg: the banks train, their updates are encoded, summed by the scheme, and the mean is decoded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from secure_fl.codec.noisy import clipped_to_norm
+from secure_fl.codec.quantization import Contribution, FloatVector, MeanUpdate
+from secure_fl.errors import ProtocolError, TrainingError
+from secure_fl.federation.aggregation import SecureAggregation
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.exhibit import Overheard, make_exhibit
+from secure_fl.federation.global_model import GlobalModel, LastSum
+from secure_fl.federation.results import Exhibit, Seconds
+from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Outcome, Party, Values, reason
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """A round before its model is evaluated."""
+
+    number: int
+    last_sum: LastSum
+    mean: MeanUpdate
+    contributors: tuple[str, ...]
+    dropped: tuple[str, ...]
+    attempts: int
+    refused: Mapping[str, str]
+    max_abs_error: float | None
+    """Of the mean update; None where it is withheld."""
+    clipped_fraction: float | None
+    seconds: Seconds
+    exhibit: Exhibit
+
+
+def run_round(
+    aggregation: SecureAggregation,
+    banks: tuple[Bank, ...],
+    model: GlobalModel,
+    broadcast: bytes,
+    number: int,
+    charge: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> RoundOutcome:
+    """One round of FedAvg with a secure sum; `broadcast` is how the model reaches the banks.
+
+    `charge`: called before each attempt at a sum, whose noise, if it has any, is drawn anew.
+    """
+    codec = model.codec(aggregation.plan, aggregation.noise)
+    cohort = aggregation.cohort(number, codec.length, context=model.digest)
+    received = aggregation.broadcast(cohort, broadcast)
+
+    started = clock()
+    contributions, absent = _train(banks, cohort, received)
+    train_seconds = clock() - started
+
+    speaking = next((b.name for b in banks if b.name not in {*aggregation.dropping(number), *absent}), banks[0].name)
+    values: dict[str, Values] = {}
+    encode_seconds: dict[str, float] = {}
+    overheard: list[Overheard] = []
+
+    def clients(attempt: Cohort[Plan]) -> dict[str, Party]:
+        charge()
+        halves: dict[str, Party] = {}
+        for bank in banks:
+            if bank.name in contributions:
+                started = clock()
+                values[bank.name] = bank.encode(contributions[bank.name], attempt.plan, number)
+                encode_seconds[bank.name] = clock() - started
+                halves[bank.name] = aggregation.client(attempt, bank.name, values[bank.name])
+        overheard.append(Overheard(halves[speaking], attempt, speaking, aggregation.scheme.input_stage))
+        return halves | {speaking: overheard[-1]}
+
+    done = aggregation.sum(cohort, clients, absent, clock)
+    outcome = done.outcome
+
+    started = clock()
+    mean = codec.decode(outcome.sum.total, len(outcome.sum.contributors))
+    decode_seconds = clock() - started
+    contributors = tuple(name for name in cohort.banks if name in outcome.sum.contributors)
+    for bank in banks:
+        if bank.name in contributors:
+            bank.settle(contributions[bank.name], values[bank.name], cohort.plan)
+    summed = [contributions[name] for name in contributors]
+    noisy = aggregation.noise is not None
+    exact = mean_within_norm(summed, model.clip) if noisy else exact_mean(summed, model.mean_examples)
+    shown = contributions[speaking].update if noisy else contributions[speaking].weighted(model.mean_examples)
+    values_sent = len(contributors) * len(model.weights)
+    return RoundOutcome(
+        number=number,
+        last_sum=LastSum(outcome.sum.total, len(contributors)),
+        mean=mean,
+        contributors=contributors,
+        dropped=tuple(name for name in cohort.banks if name not in contributors),
+        attempts=done.attempts,
+        refused=done.refused,
+        max_abs_error=float(np.abs(mean.update - exact).max()),
+        clipped_fraction=None if mean.clipped is None else mean.clipped / values_sent,
+        seconds=_seconds(train_seconds, encode_seconds, outcome, decode_seconds),
+        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, shown, overheard[-1]),
+    )
+
+
+def _train(
+    banks: tuple[Bank, ...], cohort: Cohort[Plan], received: Mapping[str, memoryview]
+) -> tuple[dict[str, Contribution], dict[str, str]]:
+    """What the banks contribute; and those that cannot take part in the round, each with the reason.
+
+    Raises the first bank's own error where fewer than the threshold can.
+    """
+    contributions: dict[str, Contribution] = {}
+    errors: dict[str, ProtocolError | TrainingError] = {}
+    for bank in banks:
+        try:
+            bank.receive(cohort, received[bank.name])
+            contributions[bank.name] = bank.train(cohort.round)
+        except (ProtocolError, TrainingError) as error:
+            errors[bank.name] = error
+    if len(contributions) < cohort.plan.threshold:
+        raise next(iter(errors.values()))
+    return contributions, {bank: reason(error) for bank, error in errors.items()}
+
+
+def exact_mean(contributions: list[Contribution], mean_examples: float) -> FloatVector:
+    """What the secure sum is compared with, in float64: the mean of the weighted updates."""
+    mean: FloatVector = np.mean([c.weighted(mean_examples) for c in contributions], axis=0)
+    return mean
+
+
+def mean_within_norm(contributions: list[Contribution], norm: float) -> FloatVector:
+    """The plain mean of updates clipped to a norm, in float64: what a noisy sum is compared with."""
+    mean: FloatVector = np.mean([clipped_to_norm(c.update, norm) for c in contributions], axis=0)
+    return mean
+
+
+def _seconds(train: float, encode: dict[str, float], outcome: Outcome, decode: float) -> Seconds:
+    banks = outcome.sum.contributors
+    return Seconds(
+        train=train,
+        client=median(encode[name] + outcome.party_seconds[name] for name in banks),
+        server=outcome.server_seconds,
+        decode=decode + sum(spent for name, spent in outcome.party_seconds.items() if name not in encode),
+    )

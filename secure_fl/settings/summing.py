@@ -1,0 +1,60 @@
+"""Settings of the secure sum."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from secure_fl.codec.quantization import CLIP_RANGE
+from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.attempts import ATTEMPTS
+from secure_fl.secagg.budget import FLOAT32, MAX_BITS, MIN_BITS
+from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.settings.banks import Banks
+
+
+class Summing(Banks):
+    """Secure sum: of the banks' updates."""
+
+    scheme: str = "ckks"
+    """plaintext, additive, masked, ckks or bfv."""
+    bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
+    """Of a weight in an update: 4 to 24, or float32 (plaintext only)."""
+    threshold: int | None = None
+    """The fewest banks whose sum is opened; a majority where nothing is said."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
+    """How often the sum of a round is attempted; each time with fresh keys, without banks that were to blame."""
+    error_feedback: bool = False
+    """Banks carry over to the next round what quantization took from their update."""
+    downlink: Literal["weights", "sum"] = "weights"
+    """How the model reaches the banks: float32 weights, or the integers of the last sum (smaller, and exact)."""
+    initial_clip: Annotated[float, Field(ge=CLIP_RANGE[0], le=CLIP_RANGE[1])] | None = None
+    """Clip range of the first round; twice what Adam moves a weight by in a round where nothing is said."""
+
+    def check_sums(self, rounds: int) -> None:
+        """Raises `ConfigurationError` where no sum could be made."""
+        if self.scheme not in SCHEMES:
+            raise ConfigurationError(f"there is no scheme {self.scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
+        if self.bits == FLOAT32 and not SCHEMES[self.scheme].takes_float32:
+            raise ConfigurationError(f"{self.scheme} sums integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
+        if self.bits == FLOAT32 and (self.error_feedback or self.downlink == "sum"):
+            raise ConfigurationError(
+                "float32 is not quantized, so it has no rounding to feed back and no integer sum to send down; use "
+                f"{MIN_BITS} to {MAX_BITS} bits, or leave out error_feedback and downlink"
+            )
+        if self.threshold is not None and not self.banks // 2 < self.threshold <= self.banks:
+            raise ConfigurationError(
+                f"a threshold of {self.threshold} is refused; use {self.banks // 2 + 1} to {self.banks} for "
+                f"{self.banks} banks"
+            )
+        self.check_drops(rounds, self.scheme, SCHEMES[self.scheme].stages)
+
+    def check_noise(self) -> None:
+        """Raises `ConfigurationError` where banks could not add shares of noise to what is summed."""
+        if self.error_feedback:
+            raise ConfigurationError(
+                "error feedback would carry a bank's own noise over and cancel it; leave out error_feedback"
+            )
+        if self.bits == FLOAT32:
+            raise ConfigurationError(f"noise is added to integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
