@@ -9,7 +9,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from secure_fl.report.figures import NARROW, WIDE
+from secure_fl.report import wording
+from secure_fl.report.figures import NARROW, WIDE, ticks
 from secure_fl.report.pictures import Picture
 from secure_fl.report.svg import ACCENT, GREY, SOFT, WARM, blank, page_style, to_svg
 
@@ -39,13 +40,35 @@ def _success(results: Sequence[Row], width: int) -> Figure:
     if results and "opened_sum" in results[0]:
         sums = [row["opened_sum"] for row in results]
         _whiskers(axes, places, sums, "success_rate", "interval", WARM, 0.12)
-    labels = [f"{row['variant']}\n{row['batch']}" if "variant" in row else str(row["batch"]) for row in results]
-    axes.set_xticks(list(places), labels)
+    axes.set_xticks(list(places), [str(row["batch"]) for row in results])
     axes.set_xlabel("Rows in the batch")
     axes.set_ylim(-0.04, 1.04)
     axes.yaxis.grid(True)
     axes.set_axisbelow(True)
     axes.set_title("Share of rows that were rebuilt", loc="left", fontsize=11.5, color=SOFT)
+    return figure
+
+
+def _split_view(results: Sequence[Row], width: int) -> Figure:
+    """Ways of lying and batches from top to bottom, since their names need room."""
+    figure = blank(width, 84 + 34 * len(results))
+    axes = figure.add_subplot()
+    for name, interval, color, shift in (
+        ("success_rate", "interval", ACCENT, -0.12),
+        ("guessing", "guessing_interval", GREY, 0.12),
+    ):
+        places = [place + shift for place in range(len(results))]
+        low, high = zip(*(row[interval] for row in results), strict=True)
+        axes.hlines(places, low, high, color=color, linewidth=2.0)
+        axes.plot([row[name] for row in results], places, color=color, marker="o", markersize=6, linestyle="none")
+    labels = [f"{row['variant']}, {wording.plural(row['batch'], 'row')}" for row in results]
+    axes.set_yticks(range(len(results)), labels)
+    axes.invert_yaxis()
+    axes.set_xlim(-0.04, 1.04)
+    axes.xaxis.set_major_locator(ticks(4))
+    axes.xaxis.grid(True)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("Share of rows that were rebuilt")
     return figure
 
 
@@ -87,7 +110,11 @@ def _audit(results: Sequence[Row], width: int) -> Figure:
     return figure
 
 
-_FIGURES: Mapping[str, Callable[[Sequence[Row], int], Figure]] = {"membership": _advantage, "audit-epsilon": _audit}
+_FIGURES: Mapping[str, Callable[[Sequence[Row], int], Figure]] = {
+    "membership": _advantage,
+    "split-view": _split_view,
+    "audit-epsilon": _audit,
+}
 
 
 def _whiskers(

@@ -1,20 +1,16 @@
 """An attack as one self-contained HTML page: what succeeded, beside guessing, and rows as they were and as rebuilt.
 
-The page loads nothing and has no script. It is the only place where rows are shown: of the ULB data, which are
-public, or of the simulator, which are nobody's.
+Like every page it loads nothing and has no script. It is the only place where rows are shown: of the ULB data, which
+are public, or of the simulator, which are nobody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
-from secure_fl.report import wording
+from secure_fl.report import frame, wording
 
 _SHOWN_COLUMNS = 8
 """Columns of a transaction on the page: time and amount first."""
@@ -48,19 +44,27 @@ def render(page: AttackPage) -> str:
     """The whole page as text. The same findings give the same text."""
     from secure_fl.report import attack_figures  # matplotlib is slow to import, so only when needed
 
-    package = files(__package__)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(figure=_figure_text, interval=_interval_text, cell=_cell_text, small=wording.small_text)
-    template = environment.from_string(package.joinpath("attack.html.j2").read_text(encoding="utf-8"))
-    return template.render(
-        page=page,
-        title=_TITLES[page.attack],
-        scheme=wording.scheme_text(page.scheme),
-        verdict=verdict(page),
-        picture=attack_figures.draw(page.attack, page.results),
-        columns=list(page.shown[0].true)[:_SHOWN_COLUMNS] if page.shown else [],
-        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-    )
+    values = {
+        "page": page,
+        "heading": _TITLES[page.attack],
+        "scheme": wording.scheme_text(page.scheme),
+        "verdict": verdict(page),
+        "picture": attack_figures.draw(page.attack, page.results),
+        "columns": list(page.shown[0].true)[:_SHOWN_COLUMNS] if page.shown else [],
+    }
+    filters: dict[str, Callable[..., str]] = {"figure": _figure_text, "interval": _interval_text, "cell": _cell_text}
+    return frame.fill("attack.html.j2", _contents(page), values, filters)
+
+
+def _contents(page: AttackPage) -> dict[str, str]:
+    contents = {
+        "figures": "How often it succeeds",
+        "views": "What else an aggregator can try",
+        "rows": "Rows, true and rebuilt",
+        "meaning": "What it means",
+    }
+    absent = {name for name, there in (("views", page.attack == "inversion"), ("rows", page.shown)) if not there}
+    return {name: title for name, title in contents.items() if name not in absent}
 
 
 def verdict(page: AttackPage) -> str:
@@ -77,9 +81,15 @@ def verdict(page: AttackPage) -> str:
             f"The attack succeeds: it rebuilds up to {wording.share_text(best['success_rate'])} of the victim's rows, "
             f"and does better than guessing in {len(better)} of {len(page.results)} settings."
         )
+    if best["success_rate"] > best["guessing"]:
+        return (
+            f"The attack rebuilds up to {wording.share_text(best['success_rate'])} of the victim's rows, but in so few "
+            "trials nothing is shown: its intervals overlap with those of blind guesses."
+        )
     if any(row.get("uploads_tell") for row in page.results):
         return (
-            "No row is rebuilt, but uploads can be told apart: what travels depends on the values, or is not uniform."
+            "No more rows are rebuilt than by guessing, but uploads can be told apart: what travels depends on the "
+            "values, or is not uniform."
         )
     return (
         "The attack finds nothing that guessing would not: it rebuilds "

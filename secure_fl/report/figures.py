@@ -12,11 +12,12 @@ from statistics import median
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from secure_fl.federation.results import Baseline, Result, RoundRecord
-from secure_fl.report.svg import ACCENT, GREEN, GREY, INK, SKY, SOFT, WARM, blank
-from secure_fl.report.wording import bytes_text
+from secure_fl.data.metrics import RECALL
+from secure_fl.federation.results import Baseline, OnTest, Result, RoundRecord
+from secure_fl.report.svg import ACCENT, GREEN, GREY, INK, RULE, SKY, SOFT, WARM, blank
+from secure_fl.report.wording import bytes_text, share_text
 
 WIDE, NARROW = 760, 340
 """Widths in CSS pixels: a column of text on a desk, a phone."""
@@ -46,6 +47,46 @@ def learning_curves(result: Result, width: int) -> Figure:
     axes.set_title("AUPRC on the test set", loc="left", fontsize=11.5, color=SOFT)
     if width >= WIDE:
         _label_ends(axes, result, few)
+    return figure
+
+
+def curve_key(result: Result) -> list[tuple[str, str, str]]:
+    """Colour, shape and name of each curve of precision: best model last, so that it is drawn on top."""
+    without = ", without privacy" if result.privacy is not None else ""
+    names = ["best bank alone", "worst bank alone"] if len(result.local) > 1 else ["bank alone"]
+    local = [
+        ("grey", shape, f"{name}: {short_name(baseline.trained_on)}{without}")
+        for shape, name, baseline in zip(("line", "dotted"), names, result.best_and_worst_local, strict=False)
+    ]
+    return [("accent", "line", "federated"), *local, ("warm", "dashed", f"all data pooled{without}")]
+
+
+def precision_against_recall(result: Result, width: int) -> Figure:
+    """Precision of the last models at each share of the fraud that they find, and of guessing."""
+    figure = blank(width, 340 if width >= WIDE else 280)
+    axes = figure.add_subplot()
+    curve = result.on_test.curve
+    for baseline, dashes in zip(result.best_and_worst_local, ((), (1, 2)), strict=False):
+        _precision(axes, baseline.on_test, color=GREY, linewidth=1.6, dashes=dashes)
+    _precision(axes, result.central.on_test, color=WARM, linewidth=1.8, dashes=(5, 3))
+    _precision(axes, result.on_test, color=ACCENT, linewidth=2.6)
+    top = 1.14 * max(float(np.asarray(line.get_ydata()).max()) for line in axes.lines)
+    axes.axhline(curve.guessing, color=INK, linewidth=1.3, dashes=(1, 2))
+    axes.axvline(RECALL, color=RULE, linewidth=1.4)
+    axes.annotate(f"{share_text(RECALL)} of the fraud", (RECALL, top), xytext=(-5, -4), textcoords="offset points",
+                  ha="right", va="top", color=SOFT)  # fmt: skip
+    axes.annotate(f"guessing: {share_text(curve.guessing)}", (0.0, curve.guessing), xytext=(5, 5),
+                  textcoords="offset points", color=INK)  # fmt: skip
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, top)
+    axes.xaxis.set_major_locator(MultipleLocator(0.2))
+    axes.yaxis.set_major_locator(ticks(6))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+    axes.yaxis.grid(True)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("Share of the fraud that is found (recall)")
+    axes.set_title("Share of the alarms that are right (precision)", loc="left", fontsize=11.5, color=SOFT)
     return figure
 
 
@@ -125,6 +166,17 @@ def _end(positions: Sequence[float], cluster: Sequence[int], gap: float) -> floa
 
 def _curve(axes: Axes, values: Sequence[float], *, dashes: tuple[int, int] | None = None, **style: object) -> None:
     (line,) = axes.plot(range(1, len(values) + 1), values, **style)  # type: ignore[arg-type]
+    if dashes:
+        line.set_dashes(dashes)
+
+
+def _precision(axes: Axes, model: OnTest | None, dashes: tuple[int, ...] = (), **style: object) -> None:
+    """Each precision holds from the recall before it up to its own. Nothing is drawn where nobody looked."""
+    if model is None:
+        return
+    curve = model.curve
+    recall, precision = (0.0, *curve.recall), (curve.precision[0], *curve.precision)
+    (line,) = axes.plot(recall, precision, drawstyle="steps-pre", **style)  # type: ignore[arg-type]
     if dashes:
         line.set_dashes(dashes)
 

@@ -15,7 +15,7 @@ from secure_fl.federation.results import Result
 from secure_fl.files import staged_file
 from secure_fl.privacy.ledger import DRAWN, KEY
 from secure_fl.report import render
-from secure_fl.settings.experiment import Experiment
+from secure_fl.settings import Experiment
 from secure_fl.training import load_model, model_bytes, predict
 
 _SCHEMA, _SEED = "feature_schema", "simulation_seed"

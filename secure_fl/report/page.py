@@ -1,22 +1,32 @@
 """Puts a run's numbers, words and pictures into the page.
 
-The page loads nothing: style and pictures are inside it and there is no script. Whatever comes from data (bank
-names, file names, settings) passes through jinja2's escaping; only pictures drawn here are inserted as they are.
+The frame, the style and what all pages promise are in `frame`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from statistics import median
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from secure_fl.federation.results import Baseline, Result, RoundRecord
+from secure_fl.privacy.spent import Privacy
+from secure_fl.report import frame, promise, wording
 
-from secure_fl.federation.results import Privacy, Result, RoundRecord
-from secure_fl.report import promise, wording
+SECTIONS = {
+    "learning": "Learning curves",
+    "alarms": "Fraud found, and false alarms",
+    "banks": "Bank by bank",
+    "traffic": "Bytes on the wire",
+    "time": "Where the time went",
+    "custody": "Who could see what",
+    "privacy": "Differential privacy",
+    "exhibit": "What the aggregator saw",
+    "rounds": "Round by round",
+    "repeat": "Settings and data",
+    "words": "Words on this page",
+}
 
 _DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks"})
 _COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")
@@ -41,43 +51,52 @@ class BankShare:
     """Training transactions and frauds, test transactions and frauds."""
 
 
+@dataclass(frozen=True)
+class BankResult:
+    """How a bank's own model does, and what the federated one does for that bank; formatted."""
+
+    bank: str
+    cells: tuple[str | None, ...]
+    """As the table has them; None: unknown."""
+
+
 def render(result: Result) -> str:
     """The whole report as one HTML document. The same result gives the same text."""
     from secure_fl.report import exhibit, figures, pictures  # matplotlib is slow to import, so only when needed
 
-    package = files(__package__)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(_filters())
-    template = environment.from_string(package.joinpath("page.html.j2").read_text(encoding="utf-8"))
     float32_bytes = 4 * result.parameters
     banks = figures.bank_names(result)
     strongest = exhibit.full_shade(result.exhibit.update)
-    return template.render(
-        result=result,
-        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-        banks=banks,
-        many_banks=len(banks) > figures.MANY_BANKS,
-        many_local=len(result.local) > figures.MANY_LOCAL,
-        dataset=wording.dataset_text(str(result.experiment.get("dataset", "not named"))),
-        scheme=wording.scheme_text(result.custody.scheme),
-        bits=wording.bits_text(result.experiment.get("bits", "unknown precision")),
-        verdict=wording.verdict(result.final, result.local, result.central, private=result.privacy is not None),
-        promise=promise.promise_of(result),
-        unprotected=promise.UNPROTECTED,
-        budgeted=promise.target(result) is not None,
-        noisy_sum=_noisy_sum(result),
-        caveat=wording.caveat(result),
-        key_figures=key_figures(result, float32_bytes),
-        float32_bytes=float32_bytes,
-        pictures=pictures.draw(result, float32_bytes),
-        strongest=strongest,
-        dump=exhibit.hex_dump(result.exhibit.message),
-        reading_error=_reading_error(result),
-        settings=list(flatten(result.experiment)),
-        troubles=wording.troubles(result),
-        data_extra=list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
-        shares=bank_shares(result.data.get("banks", {})),
-    )
+    values = {
+        "result": result,
+        "banks": banks,
+        "many_banks": len(banks) > figures.MANY_BANKS,
+        "many_local": len(result.local) > figures.MANY_LOCAL,
+        "dataset": wording.dataset_text(str(result.experiment.get("dataset", "not named"))),
+        "scheme": wording.scheme_text(result.custody.scheme),
+        "bits": wording.bits_text(result.experiment.get("bits", "unknown precision")),
+        "verdict": wording.verdict(result.final, result.local, result.central, private=result.privacy is not None),
+        "promise": promise.promise_of(result),
+        "unprotected": promise.UNPROTECTED,
+        "budgeted": promise.target(result) is not None,
+        "noisy_sum": _noisy_sum(result),
+        "served": wording.served(result),
+        "bank_results": bank_results(result),
+        "curve": result.on_test.curve,
+        "curve_key": figures.curve_key(result),
+        "caveat": wording.caveat(result),
+        "key_figures": key_figures(result, float32_bytes),
+        "float32_bytes": float32_bytes,
+        "pictures": pictures.draw(result, float32_bytes),
+        "strongest": strongest,
+        "dump": exhibit.hex_dump(result.exhibit.message),
+        "reading_error": _reading_error(result),
+        "settings": list(flatten(result.experiment)),
+        "troubles": wording.troubles(result),
+        "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
+        "shares": bank_shares(result.data.get("banks", {})),
+    }
+    return frame.fill("page.html.j2", SECTIONS, values, {"delta": promise.delta_text, "epsilon": promise.epsilon_text})
 
 
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
@@ -93,6 +112,7 @@ def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
         KeyFigure(
             "False alarms at 80 % recall",
             wording.count_text(final.false_positives_at_80_recall),
+            f"of {wording.plural(result.on_test.curve.honest, 'honest transaction')}; "
             f"{without}{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
         ),
     ]
@@ -126,6 +146,22 @@ def bank_shares(banks: Mapping[str, Mapping[str, int]]) -> list[BankShare]:
     ]
 
 
+def bank_results(result: Result) -> list[BankResult]:
+    """One line for each bank that trained alone."""
+    shares = result.data.get("banks", {})
+    return [BankResult(b.trained_on, tuple(_bank_cells(result, b, shares.get(b.trained_on, {})))) for b in result.local]
+
+
+def _bank_cells(result: Result, alone: Baseline, share: Mapping[str, int]) -> Iterator[str | None]:
+    yield wording.score_text(alone.final.auprc)
+    yield wording.count_text(alone.final.false_positives_at_80_recall)
+    yield wording.count_text(share["test_rows"] - share["test_frauds"]) if share else None
+    yield wording.count_text(share["test_frauds"]) if share else None
+    bank = alone.trained_on
+    for auprc in (result.alone_on_own_rows(bank), result.on_test.auprc_by_bank.get(bank)):
+        yield None if auprc is None else wording.score_text(auprc)
+
+
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as `("data.seed", "7")` pairs, spelled as in TOML."""
     for name, value in settings.items():
@@ -133,20 +169,6 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", _setting_text(value)
-
-
-def _filters() -> dict[str, Any]:
-    return {
-        "bytes": wording.bytes_text,
-        "count": wording.count_text,
-        "delta": promise.delta_text,
-        "epsilon": promise.epsilon_text,
-        "names": wording.names_text,
-        "plural": wording.plural,
-        "score": wording.score_text,
-        "share": wording.share_text,
-        "small": wording.small_text,
-    }
 
 
 def _local_note(result: Result) -> str:

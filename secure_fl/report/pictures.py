@@ -9,11 +9,12 @@ from statistics import median
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from secure_fl.data.metrics import RECALL
 from secure_fl.federation.results import Result
 from secure_fl.report import budget_figure, exhibit, figures
 from secure_fl.report.promise import spending
 from secure_fl.report.svg import page_style, to_svg
-from secure_fl.report.wording import bytes_text, plural, score_text, seconds_text, small_text
+from secure_fl.report.wording import bytes_text, plural, score_text, seconds_text, share_text, small_text
 
 _HALF, _NARROW = 366, figures.NARROW
 
@@ -31,6 +32,7 @@ class Pictures:
     """Everything drawn for one run."""
 
     curves: Picture
+    precision_recall: Picture
     bytes: Picture
     quality: Picture
     seconds: Picture
@@ -51,6 +53,9 @@ def draw(result: Result, float32_bytes: int) -> Pictures:
     with page_style():
         return Pictures(
             curves=_both("curves", _describe_curves(result), lambda w: figures.learning_curves(result, w)),
+            precision_recall=_both(
+                "alarms", _describe_alarms(result), lambda w: figures.precision_against_recall(result, w)
+            ),
             bytes=_both("bytes", _describe_bytes(result), lambda w: figures.bytes_per_bank(result, float32_bytes, w)),
             quality=_both(
                 "quality", _describe_quality(result), lambda w: figures.auprc_for_bytes(result, float32_bytes, w)
@@ -110,6 +115,15 @@ def _describe_curves(result: Result) -> str:
         f"{score_text(last.auprc)} after round {last.round}; the model on pooled data"
         f"{', trained without privacy,' if result.privacy is not None else ''} ends at "
         f"{score_text(result.central.final.auprc)}"
+    )
+
+
+def _describe_alarms(result: Result) -> str:
+    curve = result.on_test.curve
+    found = next((p for r, p in zip(curve.recall, curve.precision, strict=True) if r >= RECALL), curve.guessing)
+    return (
+        f"Line chart of precision against recall: where the federated model finds {share_text(RECALL)} of the fraud, "
+        f"{share_text(found)} of its alarms are right; guessing is right {share_text(curve.guessing)} of the time"
     )
 
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
@@ -24,7 +21,7 @@ from secure_fl.data.synthetic.signing import fingerprint
 from secure_fl.data.synthetic.store import Holdings, Kept
 from secure_fl.data.transactions import Transactions
 from secure_fl.errors import ConfigurationError
-from secure_fl.report import wording
+from secure_fl.report import frame, wording
 from secure_fl.report.figures import NARROW, WIDE
 from secure_fl.report.pictures import Picture
 from secure_fl.report.svg import ACCENT, GREEN, SKY, SOFT, blank, page_style, to_svg
@@ -52,24 +49,37 @@ def render_review(holdings: Holdings, host: Transactions, fidelity: Fidelity | N
     host: the table that rows are drawn for; source: what that table is, for the reader. The same store gives the same
     text. Needs matplotlib, which takes a second to import.
     """
-    package = files(__package__)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(score=wording.score_text, share=wording.share_text, plural=wording.plural)
-    template = environment.from_string(package.joinpath("review.html.j2").read_text(encoding="utf-8"))
     waiting = holdings.waiting()
-    return template.render(
-        cards=_cards(waiting, holdings, host),
-        rejected=holdings.in_state("rejected by validation"),
-        approved=len(holdings.in_state("approved")),
-        sources=sorted({kept.label for kept in waiting}),
-        columns=COLUMNS,
-        fidelity=fidelity,
-        head=holdings.head,
-        lines=[(entry, holdings.signer_of(entry)) for entry in holdings.entries],
-        reviewers=[(name, fingerprint(key)) for name, key in holdings.trusted.keys.items()],
-        source=source,
-        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-    )
+    values = {
+        "cards": _cards(waiting, holdings, host),
+        "rejected": holdings.in_state("rejected by validation"),
+        "approved": len(holdings.in_state("approved")),
+        "sources": sorted({kept.label for kept in waiting}),
+        "columns": COLUMNS,
+        "fidelity": fidelity,
+        "effect": None if fidelity is None else effect(fidelity),
+        "hurts": fidelity is not None and fidelity.gain < -wording.CLOSE,
+        "head": holdings.head,
+        "lines": [(entry, holdings.signer_of(entry)) for entry in holdings.entries],
+        "reviewers": [(name, fingerprint(key)) for name, key in holdings.trusted.keys.items()],
+        "source": source,
+    }
+    contents = {
+        **({} if fidelity is None else {"fidelity": "How like real fraud"}),
+        **{f"pattern-{place}": kept.proposal.pattern.name for place, kept in enumerate(waiting, start=1)},
+        **({"rejected": "Rejected by validation"} if values["rejected"] else {}),
+        **({"log": "Who decided what"} if values["lines"] else {}),
+    }
+    return frame.fill("review.html.j2", contents, values)
+
+
+def effect(fidelity: Fidelity) -> str:
+    """What training on these rows as well does to a detector of real fraud, as a clause."""
+    change = f"AUPRC {wording.score_text(fidelity.both_on_real.auprc)} with them, "
+    change += f"{wording.score_text(fidelity.real_on_real.auprc)} without"
+    if abs(fidelity.gain) <= wording.CLOSE:
+        return f"they change little for real fraud ({change})"
+    return f"they {'hurt' if fidelity.gain < 0 else 'help'} on real fraud ({change})"
 
 
 def _cards(waiting: Sequence[Kept], holdings: Holdings, host: Transactions) -> list[Card]:

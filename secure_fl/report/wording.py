@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from secure_fl.data.metrics import Scores
 from secure_fl.federation.results import Baseline, Result
+from secure_fl.secagg import SCHEMES
 
 CLOSE = 0.01
 """AUPRC differences up to this count as level: a few fraud cases more or less in the test set make that much."""
@@ -20,19 +21,12 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
-_SCHEMES = {
-    "plaintext": "plaintext",
-    "additive": "additive shares",
-    "masked": "pairwise masks",
-    "ckks": "CKKS encryption",
-    "bfv": "BFV encryption",
-}
 _DATASETS = {"simulated": "simulated transactions", "ulb": "ULB credit-card transactions"}
 
 
 def scheme_text(scheme: str) -> str:
     """A scheme's name as a reader would say it; an unknown one as it is."""
-    return _SCHEMES.get(scheme, scheme)
+    return SCHEMES[scheme].title if scheme in SCHEMES else scheme
 
 
 def dataset_text(dataset: str) -> str:
@@ -81,7 +75,7 @@ def score_text(score: float) -> str:
 def share_text(share: float) -> str:
     """A fraction as a percentage that keeps two digits when it is small: 0.00173 -> "0.17 %"."""
     percent = 100 * share
-    return "0 %" if percent == 0 else f"{percent:#.2g} %" if percent < 10 else f"{percent:.0f} %"
+    return "0 %" if percent == 0 else f"{percent:#.2g} %" if percent < 9.95 else f"{percent:.0f} %"
 
 
 def small_text(value: float) -> str:
@@ -124,6 +118,24 @@ def verdict(final: Scores, local: Sequence[Baseline], central: Baseline, private
     evidence = f"AUPRC {score} against {local_range(local)}"
     finding = f"{_against_local(final, local)} ({evidence}){_against_pooled(final, central)}"
     return f"In this run the federated model {finding}.{unequal}"
+
+
+def served(result: Result) -> str:
+    """Whom the federated model serves better than the bank's own does, on the transactions of that very bank."""
+    pairs = [
+        (federated, alone)
+        for bank, federated in result.on_test.auprc_by_bank.items()
+        if federated is not None and (alone := result.alone_on_own_rows(bank)) is not None
+    ]
+    if not pairs:
+        return "No bank has both a model of its own and test transactions of both classes to compare it on."
+    better = sum(federated - alone > CLOSE for federated, alone in pairs)
+    worse = sum(alone - federated > CLOSE for federated, alone in pairs)
+    level = len(pairs) - better - worse
+    return (
+        f"On a bank's own test transactions the federated model finds fraud better than the bank's own for {better} of "
+        f"{plural(len(pairs), 'bank')}, worse for {worse}, and is level for {level}."
+    )
 
 
 def caveat(result: Result) -> str:

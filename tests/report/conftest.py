@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from secure_fl.data.metrics import Scores
+from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Baseline, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.report import render
 from secure_fl.report.pictures import Picture
 from secure_fl.secagg.custody import Custody
 
 PARAMETERS = 10_369
+TEST_FRAUDS, TEST_HONEST = 108, 85_335
+GUESSING = TEST_FRAUDS / (TEST_FRAUDS + TEST_HONEST)
 
 MakeResult = Callable[..., Result]
 
@@ -23,9 +25,17 @@ def _curve(top: float, rounds: int, pace: float) -> tuple[float, ...]:
     return tuple(top * (1 - float(np.exp(-pace * step))) for step in range(1, rounds + 1))
 
 
-def _baseline(name: str, top: float, rounds: int, pace: float) -> Baseline:
+def _on_test(top: float, names: list[str]) -> OnTest:
+    """A curve that falls from 1 to the share of fraud, and a last bank whose test rows hold no fraud."""
+    recall = tuple(number / 60 for number in range(1, 61))
+    precision = tuple(GUESSING + (1 - GUESSING) * (1 - r ** (1 / (1.001 - top))) for r in recall)
+    by_bank = {name: top - 0.01 * place for place, name in enumerate(names)} | {names[-1]: None}
+    return OnTest(PrecisionRecall(recall, precision, TEST_FRAUDS, TEST_HONEST), by_bank)
+
+
+def _baseline(name: str, top: float, rounds: int, pace: float, names: list[str]) -> Baseline:
     scores = Scores(auprc=top, roc_auc=0.95, false_positives_at_80_recall=round(900 * (1 - top)))
-    return Baseline(name, scores, _curve(top, rounds, pace))
+    return Baseline(name, scores, _curve(top, rounds, pace), _on_test(top, names))
 
 
 def _round(number: int, auprc: float, names: list[str], dropped: tuple[str, ...], float32: bool) -> RoundRecord:
@@ -118,8 +128,11 @@ def make_result() -> MakeResult:
                 for number, score in enumerate(curve, start=1)
             ),
             final=Scores(auprc=curve[-1], roc_auc=0.954, false_positives_at_80_recall=212),
-            local=tuple(_baseline(name, 0.78 - 0.13 * i / len(names), rounds, 0.4) for i, name in enumerate(names)),
-            central=_baseline("all banks pooled", 0.82, rounds, 0.7),
+            on_test=_on_test(curve[-1], names),
+            local=tuple(
+                _baseline(name, 0.78 - 0.13 * i / len(names), rounds, 0.4, names) for i, name in enumerate(names)
+            ),
+            central=_baseline("all banks pooled", 0.82, rounds, 0.7, names),
             custody=_custody(plaintext),
             exhibit=_exhibit(names[0], plaintext),
             data={

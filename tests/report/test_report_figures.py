@@ -10,7 +10,16 @@ from matplotlib.patches import Rectangle
 
 from secure_fl.federation.results import Result, RoundRecord
 from secure_fl.report import exhibit
-from secure_fl.report.figures import WIDE, bytes_per_bank, learning_curves, seconds_per_round, short_name, spread
+from secure_fl.report.figures import (
+    WIDE,
+    bytes_per_bank,
+    curve_key,
+    learning_curves,
+    precision_against_recall,
+    seconds_per_round,
+    short_name,
+    spread,
+)
 
 MakeResult = Callable[..., Result]
 
@@ -34,6 +43,30 @@ def test_the_curves_are_the_scores_of_each_round(make_result: MakeResult) -> Non
     expected = [baseline.auprc_by_round for baseline in (*result.local, result.central)]
     expected.append(tuple(record.auprc for record in result.rounds))
     assert curves == [[[n, score] for n, score in enumerate(scores, start=1)] for scores in expected]
+
+
+@pytest.mark.parametrize("banks", [1, 3])
+def test_precision_is_drawn_with_guessing_beside_best_and_worst_bank(make_result: MakeResult, banks: int) -> None:
+    """Each curve of the key is drawn, in its order but for the federated one, which lies on top."""
+    result = make_result(banks=banks, rounds=2)
+    lines = precision_against_recall(result, WIDE).axes[0].lines
+    ranked = sorted(result.local, key=lambda baseline: -baseline.final.auprc)
+    local = [ranked[0], ranked[-1]] if banks > 1 else ranked
+    drawn = [*(baseline.on_test for baseline in (*local, result.central)), result.on_test]
+    for line, found in zip(lines, drawn, strict=False):
+        assert found is not None
+        recall, precision = np.asarray(line.get_xydata()).T.tolist()
+        assert (recall[1:], precision[1:]) == (list(found.curve.recall), list(found.curve.precision))
+        assert line.get_drawstyle() == "steps-pre"
+        assert (recall[0], precision[0]) == (0, found.curve.precision[0])
+    guessing, recall_80 = lines[len(drawn) :]
+    assert np.asarray(guessing.get_ydata()).tolist() == [108 / 85_443] * 2
+    assert np.asarray(recall_80.get_xdata()).tolist() == [0.8, 0.8]
+    assert [name.partition(":")[0] for _, _, name in curve_key(result)] == (
+        ["federated", "best bank alone", "worst bank alone", "all data pooled"]
+        if banks > 1
+        else ["federated", "bank alone", "all data pooled"]
+    )
 
 
 def test_bytes_are_drawn_beside_plain_float32_and_banks_that_sent_nothing_are_named(make_result: MakeResult) -> None:

@@ -12,17 +12,20 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 
 from secure_fl.federation.results import Exhibit, Result, Seconds
 from secure_fl.report import exhibit, render
-from secure_fl.report.page import bank_shares, flatten
+from secure_fl.report import page as page_module
+from secure_fl.report.page import bank_results, bank_shares, flatten
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.secagg.custody import Custody
 
 MakeResult = Callable[..., Result]
 Words = Callable[[Result], str]
 
-SECTIONS = ["headline", "learning", "traffic", "time", "custody", "exhibit", "rounds", "repeat", "words"]
+SECTIONS = ["headline", "learning", "alarms", "banks", "traffic", "time", "custody", "privacy", "exhibit", "rounds"]
+SECTIONS += ["repeat", "words"]
 HOSTILE = ["<script>alert(1)</script>", "\"'><img src=x>", "$x^2$ {{ 7*7 }}\n\u202e", "bank & Söhne", "銀行"]
 
 
@@ -81,11 +84,59 @@ def test_page_is_whole_and_loads_nothing(make_result: MakeResult, shape: dict[st
 
 def test_drawings_are_well_formed_and_follow_the_colours_of_the_page(page: str) -> None:
     found = drawings(page)
-    assert len(found) == 2 * 6 + 2
+    assert len(found) == 2 * 7 + 2
     for drawing in found:
         ElementTree.fromstring(drawing)
         assert not re.search(r"#[0-9a-f]{6}\b", drawing)
         assert "DejaVu" not in drawing
+
+
+def test_contents_lead_to_sections_that_are_numbered_in_order(page: str) -> None:
+    listed = re.findall(r'<li><a href="#([a-z]+)">([^<]*)</a></li>', page)
+    assert [name for name, _ in listed] == SECTIONS[1:]
+    titles = re.findall(r'<h2 id="([a-z]+)-title"><span [^>]*>(\d+)</span> ([^<]*)</h2>', page)
+    assert titles == [(name, str(place), title) for place, (name, title) in enumerate(listed, start=1)]
+
+
+def test_sections_are_referred_to_by_the_number_that_they_have(page: str) -> None:
+    references = re.findall(r'<a href="#([a-z]+)">section (\d+)</a>', page)
+    assert references
+    assert all(SECTIONS.index(name) == int(number) for name, number in references)
+
+
+def test_a_section_that_is_not_in_the_contents_is_an_error(
+    make_result: MakeResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = {name: title for name, title in page_module.SECTIONS.items() if name != "time"}
+    monkeypatch.setattr(page_module, "SECTIONS", rest)
+    with pytest.raises(UndefinedError, match="time"):
+        render(make_result(rounds=1))
+
+
+def test_false_alarms_stand_beside_what_they_are_out_of(make_result: MakeResult, words: Words) -> None:
+    page = " ".join(words(make_result(rounds=2)).split())
+    assert "of 85,335 honest transactions; banks alone" in page
+    assert "flags 212 of 85,335 honest transactions" in page
+    assert "False alarms are out of 85,335 honest transactions" in page
+
+
+def test_each_bank_has_a_line_with_its_own_model_and_the_common_one(make_result: MakeResult, words: Words) -> None:
+    result = make_result(rounds=2)
+    cells = {line.bank: line.cells for line in bank_results(result)}
+    assert list(cells) == ["bank-1", "bank-2", "bank-3"]
+    own = result.local[0].on_test
+    assert own is not None
+    assert cells["bank-1"] == (
+        "0.780", "198", "27,964", "36", f"{own.auprc_by_bank['bank-1']:.3f}",
+        f"{result.on_test.auprc_by_bank['bank-1']:.3f}",
+    )  # fmt: skip
+    assert cells["bank-3"][-2:] == (None, None)
+    page = words(result)
+    assert page.count('<td><span class="nothing">unknown</span></td>') == 2
+    assert "worse for 2, and is level for 0." in " ".join(page.split())
+    assert "No bank has both" in words(replace(result, local=()))
+    unknown = replace(result, data={}, local=tuple(replace(baseline, on_test=None) for baseline in result.local))
+    assert all(line.cells[2:5] == (None, None, None) for line in bank_results(unknown))
 
 
 def test_same_result_gives_the_same_page(page: str, make_result: MakeResult) -> None:

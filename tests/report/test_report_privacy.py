@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from secure_fl.federation.results import BankPrivacy, Privacy, Result
+from secure_fl.federation.results import Result
+from secure_fl.privacy.spent import BankPrivacy, Privacy
 from secure_fl.report import budget_figure, figures, render
 from secure_fl.report.promise import (
     delta_text,
@@ -223,3 +224,8 @@ def test_a_huge_epsilon_is_called_worthless(make_result: MakeResult) -> None:
         found = promise_of(spent(make_result(rounds=1), replace(PER_ROW, epsilon=epsilon), None))
         assert found is not None
         assert "promises next to nothing" in found.meaning
+
+
+@pytest.mark.parametrize(("epsilon", "said"), [(1.2341, "1.235"), (1.234, "1.234"), (2.9999, "3.000"), (0.0, "0.000")])
+def test_an_epsilon_is_rounded_so_that_no_promise_looks_better_than_it_is(epsilon: float, said: str) -> None:
+    assert epsilon_text(epsilon) == said

@@ -78,3 +78,43 @@ def test_shares_names_and_counts() -> None:
     assert wording.scheme_text("masked") == "pairwise masks"
     assert wording.bits_text("float32") == "float32"
     assert wording.dataset_text("my.csv") == "my.csv"
+
+
+def test_units_change_where_the_rounded_number_would_be_a_whole_one() -> None:
+    assert [wording.bytes_text(size) for size in (999, 999.96, 10**15, 10**18)] == [
+        "999 B",
+        "1.0 kB",
+        "1000.0 TB",
+        "1000000.0 TB",
+    ]
+    assert [wording.seconds_text(s) for s in (59.9, 59.96, 60.0, 1.0, 1e-3)] == [
+        "59.9 s",
+        "1 min 0 s",
+        "1 min 0 s",
+        "1 s",
+        "1 ms",
+    ]
+    assert [wording.small_text(x) for x in (0.01, -0.01, 999.0, 1000.0, -0.002)] == [
+        "0.01",
+        "-0.01",
+        "999",
+        "1.0 \N{MULTIPLICATION SIGN} 10³",
+        "-2.0 \N{MULTIPLICATION SIGN} 10⁻³",
+    ]
+    assert [wording.share_text(share) for share in (0.0999, 0.1, 0.104)] == ["10 %", "10 %", "10 %"]
+
+
+def test_one_name_more_than_is_shown_is_named_too() -> None:
+    assert wording.names_text(list("abcde")) == "a, b, c, d, e"
+    assert wording.names_text(list("abcdef")) == "a, b, c, d and 2 more"
+
+
+def test_a_difference_of_exactly_what_counts_as_level_is_level() -> None:
+    """Numbers whose difference is the limit in floating point too."""
+    low, high = 0.0, wording.CLOSE
+    assert "is level with both" in judge(high, (low, low), high)
+    assert "and is level with one model" in judge(high, (low, low), low)
+    assert "and is level with one model" in judge(low, (high, high), high)
+    mixed = judge(0.8, (0.6, 0.9, 0.5, 0.8))
+    assert "better than 2 of the 4 models that banks trained alone, but worse than 1 of them (" in mixed
+    assert "(AUPRC 0.800 against 0.500 to 0.900)" in mixed
