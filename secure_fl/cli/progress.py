@@ -1,32 +1,54 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere. On stderr, so that output stays clean."""
+"""Progress of long work on stderr: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from secure_fl.progress import Progress as Advance
+from secure_fl.progress import unseen
+
+quiet = False
+"""Whether nobody wants to see any, as `--quiet` asks for."""
+SECONDS_BETWEEN_LINES = 2.0
+
 
 @contextmanager
-def show_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A callback for `run_federation`."""
+def show_progress() -> Iterator[Advance]:
+    """A callback for long work, whose progress is seen until the block ends."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda what, done, total: print_line(console, what, done, total)
-        return
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
-
-        yield show
+    if quiet:
+        yield unseen
+    elif not console.is_terminal:
+        yield lines(console)
+    else:
+        columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as bars:
+            yield _bars(bars)
 
 
-def print_line(console: Console, what: str, done: int, total: int) -> None:
-    console.print(f"{what} {done}/{total}", highlight=False)
+def lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Advance:
+    """The first and the last step of each kind of work, and those between no more often than every few seconds."""
+    said: dict[str, float] = {}
+
+    def say(what: str, done: int, total: int) -> None:
+        if what not in said or done == total or clock() - said[what] >= SECONDS_BETWEEN_LINES:
+            said[what] = clock()
+            console.print(f"{what} {done}/{total}", highlight=False, markup=False)
+
+    return say
+
+
+def _bars(bars: Progress) -> Advance:
+    tasks: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=total)
+        bars.update(tasks[what], completed=done)
+
+    return show

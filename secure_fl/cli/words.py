@@ -1,0 +1,34 @@
+"""What commands say and read alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from secure_fl.errors import ConfigurationError
+
+SCHEMES = "plaintext, additive, masked, ckks or bfv."
+
+
+def number(text: str) -> int | float | str:
+    """A whole number, else a number, else the text: whether it is allowed is decided where settings are checked."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def numbers(text: str | None, option: str, kind: type[Any] = int) -> tuple[Any, ...] | None:
+    """Numbers between commas. Raises `ConfigurationError`."""
+    if text is None:
+        return None
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigurationError(f"{option} {text!r} is no list of numbers; separate them by commas") from None
+
+
+def plain(text: str) -> str:
+    """Help with brackets in it, which would be read as markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,145 @@
+"""Options come from the settings; help says what was declared; options that say nothing to a command are refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import pytest
+import typer
+from click.testing import CliRunner
+from rich.console import Console
+
+from secure_fl import Experiment, __version__
+from secure_fl.cli import progress
+from secure_fl.cli.app import _as_declared, _run_with_options, app
+from secure_fl.cli.attack import ATTACKS, OPTIONS, QUICK, require_options
+from secure_fl.cli.options import bounds_text, default_text, options
+from secure_fl.errors import ConfigurationError
+from secure_fl.settings import FilledIn
+
+
+def every_command(
+    command: click.Command | None = None, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    command = command or _as_declared(typer.main.get_command(app))
+    groups = vars(command).get("commands", {})
+    yield words, command
+    for name, each in groups.items():
+        yield from every_command(_run_with_options() if name == "run" else each, (*words, name))
+
+
+COMMANDS = dict(every_command())
+
+
+def help_of(*words: str) -> str:
+    done = CliRunner().invoke(COMMANDS[words], ["--help"], env={"COLUMNS": "400"})
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_holds_the_text_of_every_argument_and_option(words: tuple[str, ...]) -> None:
+    shown = help_of(*words)
+    for parameter in COMMANDS[words].params:
+        if parameter.name in ("help", "install_completion", "show_completion"):
+            continue
+        declared = (getattr(parameter, "help", None) or "").replace(r"\[", "[")
+        assert declared, f"{words}: {parameter.name} has no text"
+        assert " ".join(declared.split()) in shown, f"{words}: the text of {parameter.name} is lost"
+
+
+def test_every_setting_but_those_that_a_run_fills_in_is_an_option_of_run() -> None:
+    filled = {n for n, f in Experiment.model_fields.items() if any(isinstance(m, FilledIn) for m in f.metadata)}
+    assert filled == {"key_check", "synthetic_patterns"}
+    offered = {parameter.name for parameter in COMMANDS["run",].params}
+    assert set(Experiment.model_fields) - filled <= offered
+
+
+def test_defaults_and_bounds_are_those_that_are_declared() -> None:
+    shown = help_of("run")
+    told = {name: (default_text(name, field), bounds_text(field)) for _, name, field in options()}
+    assert told["rounds"] == ("10; 5 under dp-sgd", "whole number, at least 1, at most 10,000")
+    assert told["seed"][0] == "1"
+    assert told["threshold"][0] == ""
+    assert told["bits"] == ("16", "whole number, at least 4, at most 24 or float32")
+    for name, (default, _) in told.items():
+        if default and Experiment.model_fields[name].annotation is not bool:
+            assert f"[default: {default}]" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        (["--rounds", "3", "--bits", "8", "--positive-weight", "balanced"], {"rounds": 3, "bits": 8}),
+        (["--bits", "float32", "--error-feedback"], {"bits": "float32", "error_feedback": True}),
+        (["--drop", "a@1:b", "--drop", "c@2:d"], {"drop": ("a@1:b", "c@2:d")}),
+        (["--learning-rate", "1e-3", "--epsilon", "3"], {"learning_rate": 1e-3, "epsilon": 3.0}),
+        (["--positive-weight", "2"], {"positive_weight": 2}),
+        ([], {}),
+    ],
+)
+def test_what_is_given_reaches_the_command_and_nothing_else(arguments: list[str], settings: dict[str, Any]) -> None:
+    from secure_fl.cli.options import with_settings
+
+    seen: dict[str, Any] = {}
+
+    def command(**settings: Any) -> None:
+        seen.update(settings)
+
+    alone = typer.Typer()
+    alone.command()(with_settings(command))
+    assert CliRunner().invoke(typer.main.get_command(alone), arguments).exit_code == 0
+    if "balanced" in arguments:
+        assert seen.pop("positive_weight") == "balanced"
+    assert seen == settings
+
+
+def test_version_and_the_short_form_of_help() -> None:
+    assert CliRunner().invoke(COMMANDS[()], ["--version"]).output.strip() == f"secure-fl {__version__}"
+    for words in ((), ("plan",), ("review", "list")):
+        assert "Usage" in CliRunner().invoke(COMMANDS[()], [*words, "-h"]).output
+
+
+@pytest.mark.parametrize("attack", sorted(ATTACKS))
+def test_options_of_another_attack_are_refused_by_name(attack: str) -> None:
+    for option, attacks in OPTIONS.items():
+        if attack in attacks:
+            require_options(attack, [option])
+        else:
+            with pytest.raises(ConfigurationError, match=f"--{option.replace('_', '-')} says nothing to {attack}; "):
+                require_options(attack, [option])
+    require_options(attack, QUICK[attack])
+
+
+def test_an_attack_that_does_not_exist_is_refused_before_torch_is_imported() -> None:
+    code = (
+        "import sys; from secure_fl.cli.app import main\n"
+        "sys.argv = ['secure-fl', 'attack', 'inversion', '--runs', '3']\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert stop.code == 2\n"
+        "assert not {'torch', 'tenseal', 'opacus'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "error: --runs says nothing to inversion; leave it out, or choose another attack\n"
+
+
+def test_on_a_pipe_progress_is_a_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    say = progress.lines(Console(stderr=True, width=80), clock=lambda: now[0])
+    for step in range(101):
+        now[0] = 0.1 * step
+        say("rounds", step, 100)
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["rounds 0/100", *(f"rounds {n}/100" for n in (20, 40, 60, 80, 100))]
+
+
+def test_quiet_shows_no_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "quiet", True)
+    with progress.show_progress() as advance:
+        advance("rounds", 1, 2)
+    assert capsys.readouterr() == ("", "")
