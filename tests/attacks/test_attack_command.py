@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from secure_fl.attacks.command import run_command
+from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError, RequestError
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ SMALL = {"dataset": "simulated", "trials": 2, "batches": (1, 2)}
 
 @pytest.mark.slow
 def test_table_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_command("inversion", "plaintext", tmp_path / "a.json", tmp_path / "a.html", **SMALL)
+    run_command("inversion", "plaintext", tmp_path / "a.json", tmp_path / "a.html", show_progress, **SMALL)
     assert "inversion against plaintext" in capsys.readouterr().out
     found = json.loads((tmp_path / "a.json").read_text())
     assert (found["attack"], found["scheme"]) == ("inversion", "plaintext")
@@ -40,13 +41,15 @@ def test_table_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        run_command("inversion", "plaintext", tmp_path / f"{name}.json", None, **SMALL)
+        run_command("inversion", "plaintext", tmp_path / f"{name}.json", None, show_progress, **SMALL)
     assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
 
 
 @pytest.mark.parametrize("scheme", ["additive", "ckks"])
 def test_split_view(tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run_command("split-view", scheme, tmp_path / "s.json", tmp_path / "s.html", **(SMALL | {"batches": (1,)}))
+    run_command(
+        "split-view", scheme, tmp_path / "s.json", tmp_path / "s.html", show_progress, **(SMALL | {"batches": (1,)})
+    )
     rows = json.loads((tmp_path / "s.json").read_text())["results"]
     assert [row["success_rate"] for row in rows] == ([0.0, 1.0] if scheme == "additive" else [1.0, 1.0])
     assert ("refused" in capsys.readouterr().out) == (scheme == "additive")
@@ -57,7 +60,7 @@ def test_split_view(tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[s
 def test_membership(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings: dict[str, Any] = {"dataset": "simulated", "models": 8, "pools": 3, "rows": 60, "rounds": 1}
     settings["epsilons"] = (math.inf,)
-    run_command("membership", "plaintext", tmp_path / "m.json", tmp_path / "m.html", **settings)
+    run_command("membership", "plaintext", tmp_path / "m.json", tmp_path / "m.html", show_progress, **settings)
     (row,) = json.loads((tmp_path / "m.json").read_text())["results"]
     assert row["epsilon"] is None
     assert row["interval"][0] <= row["success_rate"] <= row["interval"][1]
@@ -67,7 +70,9 @@ def test_membership(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_audit_epsilon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_command("audit-epsilon", "plaintext", tmp_path / "e.json", tmp_path / "e.html", epsilon=2.0, runs=1)
+    run_command(
+        "audit-epsilon", "plaintext", tmp_path / "e.json", tmp_path / "e.html", show_progress, epsilon=2.0, runs=1
+    )
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["attack"] == "audit-epsilon"
     assert found["command"] == "secure-fl attack audit-epsilon --scheme plaintext --epsilon 2.0 --runs 1"
@@ -85,7 +90,9 @@ def test_audit_epsilon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.slow
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
-    run_command("inversion", "bfv", None, tmp_path / "a.html", dataset="simulated", trials=1, batches=(1,))
+    run_command(
+        "inversion", "bfv", None, tmp_path / "a.html", show_progress, dataset="simulated", trials=1, batches=(1,)
+    )
     page = (tmp_path / "a.html").read_text()
     assert not re.search(r"<script|<link|<img|url\((?!#)|@import|https?://(?!www\.w3\.org)", page)
 
@@ -113,7 +120,7 @@ def test_what_cannot_work_is_refused(
     tmp_path: Path, attack: str, scheme: str, settings: dict[str, Any], what: str
 ) -> None:
     with pytest.raises(RequestError, match=re.escape(what)) as refusal:
-        run_command(attack, scheme, tmp_path / "a.json", None, **settings)
+        run_command(attack, scheme, tmp_path / "a.json", None, show_progress, **settings)
     assert isinstance(refusal.value, ConfigurationError)
     assert "; " in str(refusal.value)
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,8 @@ from secure_fl.attacks.audit import SHAPES, NoisyTraining, Promise, dp_sgd, run_
 from secure_fl.attacks.step import gradient_of
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError
-from secure_fl.training import FlatWeights, NoiseSettings, TrainingSettings
+from secure_fl.settings import Steps
+from secure_fl.training import FlatWeights, NoiseSettings
 from secure_fl.training.local import one_thread
 
 pytestmark = pytest.mark.slow
@@ -42,13 +43,13 @@ def audited(train: NoisyTraining, runs: int = 3, shapes: Sequence[tuple[int, int
 
 
 def half_the_noise(
-    weights: FlatWeights, examples: Examples, settings: TrainingSettings, noise: NoiseSettings, steps: int, key: bytes
+    weights: FlatWeights, examples: Examples, settings: Steps, noise: NoiseSettings, steps: int, key: bytes
 ) -> FlatWeights:
     return dp_sgd(weights, examples, settings, replace(noise, noise_multiplier=noise.noise_multiplier / 2), steps, key)
 
 
 def no_clipping(
-    weights: FlatWeights, examples: Examples, settings: TrainingSettings, noise: NoiseSettings, steps: int, key: bytes
+    weights: FlatWeights, examples: Examples, settings: Steps, noise: NoiseSettings, steps: int, key: bytes
 ) -> FlatWeights:
     """A clip norm that clips nothing, with noise of the old size."""
     clip = 1e6
@@ -57,7 +58,7 @@ def no_clipping(
 
 
 def fixed_batch(
-    weights: FlatWeights, examples: Examples, settings: TrainingSettings, noise: NoiseSettings, steps: int, key: bytes
+    weights: FlatWeights, examples: Examples, settings: Steps, noise: NoiseSettings, steps: int, key: bytes
 ) -> FlatWeights:
     """The first rows in every step, instead of a fresh sample."""
     first = slice(settings.batch_size)
@@ -66,7 +67,7 @@ def fixed_batch(
 
 
 def one_batch_a_round(
-    weights: FlatWeights, examples: Examples, settings: TrainingSettings, noise: NoiseSettings, steps: int, key: bytes
+    weights: FlatWeights, examples: Examples, settings: Steps, noise: NoiseSettings, steps: int, key: bytes
 ) -> FlatWeights:
     """A sample that is drawn before the loop over steps, not in it."""
     drawn = np.random.default_rng(list(key)).permutation(len(examples))[: settings.batch_size]
@@ -103,7 +104,7 @@ def test_a_planted_fault_is_found(fault: NoisyTraining, runs: int, shape: tuple[
 def test_an_included_canary_marks_its_own_weight_and_no_other() -> None:
     numbers = np.array([5, 700, 4095])
     rows = canaries.rows(numbers, np.array([True, False, True]))
-    settings = TrainingSettings(3, 1e-3, dropout=0.0, positive_weight=1.0)
+    settings = Steps(batch_size=3, learning_rate=1e-3, dropout=0.0, positive_weight=1.0)
     start = canaries.audited_model()
     update = dp_sgd(start, rows, settings, NoiseSettings(1e-9, 1e-3), 1, bytes(32)).astype(np.float64) - start
     gradient = -3 / 1e-3 * gradient_of(update, 1e-3, "adam")
@@ -116,7 +117,7 @@ def test_an_included_canary_marks_its_own_weight_and_no_other() -> None:
 
 def test_a_canary_left_out_has_no_gradient() -> None:
     rows = canaries.rows(np.arange(4), np.zeros(4, dtype=bool))
-    settings = TrainingSettings(4, 1e-3, dropout=0.0, positive_weight=1.0)
+    settings = Steps(batch_size=4, learning_rate=1e-3, dropout=0.0, positive_weight=1.0)
     start = canaries.audited_model()
     noisy = dp_sgd(start, rows, settings, NoiseSettings(1e-9, 1e-3), 1, bytes(32)).astype(np.float64)
     assert np.abs(noisy - start).max() < 1e-9

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import privacy_utility, quantization_curve
-from benchmarks.privacy_utility import DATASETS, EPSILONS, PAGE, VARIANTS, Stored, score_cell, write_page
+from benchmarks import privacy_utility, quantization_curve, round_picture, settings_page
+from benchmarks.privacy_utility import DATASETS, DOCS, EPSILONS, PAGE, VARIANTS, Stored, score_cell, write_page
 from benchmarks.quantization_curve import SETTINGS, kilobytes
 from benchmarks.written_blocks import read_block
+from secure_fl import Experiment, Result
 from secure_fl.data.metrics import Scores
 from secure_fl.secagg import plan
 
@@ -73,6 +77,10 @@ def test_the_page_of_bits_is_what_its_stored_figures_say() -> None:
     assert quantization_curve.PAGE.read_text(encoding="utf-8") == quantization_curve.render(figures)
 
 
+def test_the_page_of_settings_is_what_is_declared() -> None:
+    assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.render()
+
+
 def test_the_page_of_privacy_is_what_its_stored_figures_say() -> None:
     stored = Stored.load(privacy_utility.STORED)
     assert stored.blocks() == {name: read_block(PAGE, name) for name in ("curve", "settings")}
@@ -80,4 +88,48 @@ def test_the_page_of_privacy_is_what_its_stored_figures_say() -> None:
     private, plain = stored.curve["ulb"][3.0], stored.curve["ulb"][math.inf]
     cell, usual = score_cell([s.auprc for s in private]), mean(s.auprc for s in plain)
     alarms = [f"{median(s.false_positives_at_80_recall for s in found):,.0f}" for found in (private, plain)]
-    assert f"an AUPRC of {cell} instead of {usual:.3f}, and {alarms[0]} false alarms instead of {alarms[1]}" in readme
+    assert (
+        f"an AUPRC of {cell} instead of {usual:.3f}, and {alarms[0]} false alarms of 85,335 instead of {alarms[1]}"
+        in readme
+    )
+
+
+def test_the_drawing_of_a_round_is_that_of_the_default_run() -> None:
+    assert round_picture.PICTURE.read_text(encoding="utf-8") == round_picture.draw(Experiment())
+    drawn = ElementTree.fromstring(round_picture.draw(Experiment(banks=5, bits=8)))
+    boxes = [text.text or "" for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    for step in ("trains on its own rows", "quantizes its update to 8 bits", "encrypts and sends it"):
+        assert boxes.count(step) == 5
+
+
+def test_the_bytes_of_the_drawing_are_those_that_travel(run_small: Callable[..., Result]) -> None:
+    """Ciphertexts are compressed, so their size varies, and the plan leaves some room."""
+    result = run_small()
+    drawn = round_picture.PICTURE.read_text(encoding="utf-8")
+    sizes = [float(size) for size in re.findall(r"([\d.]+) kB", drawn)]
+    stages = [
+        ("upload", "bank-1"),
+        ("decrypt", "aggregator"),
+        ("decrypt", "key-authority"),
+        ("broadcast", "aggregator"),
+    ]
+    for size, (stage, sender) in zip(sizes, stages, strict=True):
+        sent = [d.nbytes for d in result.transcript if (d.round, d.stage, d.sender) == (1, stage, sender)]
+        assert size == pytest.approx(max(sent) / 1_000, abs=0.5 + 0.003 * size)
+
+
+def test_readme_opens_with_a_picture_that_loads_quickly_and_figures_that_stand_in_its_tables() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    first_screen = readme.partition("## Use it")[0]
+    assert "docs/report.png" in first_screen
+    picture = (DOCS / "report.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 200_000
+    tables = readme.partition("## What it costs")[2]
+    rows = {row[1].strip(" *"): row[2:-1] for row in (line.split("|") for line in tables.splitlines()) if len(row) == 7}
+    for start in ("masked, 8 bits", "bfv, 8 bits", "Flower SecAgg+", "NVFlare HE"):
+        upload, seconds = next(
+            [cell.strip() for cell in cells[2:]] for name, cells in rows.items() if name.startswith(start)
+        )
+        assert upload in first_screen
+        assert seconds.removesuffix(" s") in first_screen

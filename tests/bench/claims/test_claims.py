@@ -31,7 +31,8 @@ from secure_fl.data.features import Examples
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.similarity import resembles_any
 from secure_fl.errors import ConfigurationError
-from secure_fl.training import TrainingSettings, initial_weights, train
+from secure_fl.settings import Steps
+from secure_fl.training import initial_weights, train
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +150,7 @@ def test_together_is_the_weighted_mean_of_what_the_banks_train() -> None:
     rng = np.random.default_rng(3)
     frauds = [np.arange(rows) % 4 == 0 for rows in (40, 120)]
     windows = [Examples(rng.normal(size=(len(f), 128)).astype(np.float32), f, f.astype(np.int8)) for f in frauds]
-    settings, start = TrainingSettings(batch_size=16), initial_weights(1)
+    settings, start = Steps(batch_size=16), initial_weights(1)
     trained = [next(train(start, w, settings, epochs=1, seed=9 + bank)) for bank, w in enumerate(windows)]
     expected = 0.25 * trained[0].astype(np.float64) + 0.75 * trained[1]
     np.testing.assert_allclose(retrain_together(start, windows, settings, 1, 9), expected, rtol=1e-5, atol=1e-7)

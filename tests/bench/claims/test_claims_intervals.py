@@ -106,6 +106,7 @@ ALLOWED = ERROR + 4 * math.sqrt(ERROR * (1 - ERROR) / SAMPLES)
 """Four standard errors above 5 %: a right interval is beyond that once in 30,000 draws of the generator."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [5, 8, 11])
 @pytest.mark.parametrize("null", NULLS)
 def test_without_a_difference_a_verdict_errs_in_five_percent_at_most(null: str, seeds: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.claims_page import FIGURES, PAGE, PICTURE
-from secure_fl.bench import claims_run, claims_store
+from secure_fl.bench.claims import run, store
 from secure_fl.bench.claims.alarms import Noticed
 from secure_fl.bench.claims.intervals import seeds_needed
 from secure_fl.bench.claims.measuring import CASES, QUICK_CASES, QUICK_STREAM, Claims, SeedRun
@@ -65,7 +65,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seeds.append(seed)
         return seed_run(seed)
 
-    monkeypatch.setattr(claims_run, "measure_seed", measure)
+    monkeypatch.setattr(run, "measure_seed", measure)
     return seeds
 
 
@@ -96,7 +96,7 @@ def test_a_stopped_measurement_goes_on(tmp_path: Path, measured: list[int], monk
 
     path = tmp_path / "c.json"
     with monkeypatch.context() as patch:
-        patch.setattr(claims_run, "measure_seed", stopped)
+        patch.setattr(run, "measure_seed", stopped)
         with pytest.raises(KeyboardInterrupt):
             run_claims(4, quick=True, json_file=path)
     assert load_claims(path).seeds == (1, 2)
@@ -126,26 +126,37 @@ def test_figures_of_something_else_are_kept_apart(
 def test_the_digest_is_that_of_all_code_that_the_figures_depend_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = Path(claims_store.__file__).parents[1]
+    package = Path(store.__file__).parents[2]
     copied = shutil.copytree(package, tmp_path / "secure_fl", ignore=shutil.ignore_patterns("__pycache__"))
     before = code_digest()
-    monkeypatch.setattr(claims_store, "files", lambda _: copied)
+    monkeypatch.setattr(store, "files", lambda _: copied)
     assert code_digest() == before
-    for name in ("bench/claims_page.py", "report/page.py"):
+    for name in ("bench/claims/page.py", "report/page.py"):
         (copied / name).write_text("", encoding="utf-8")
     assert code_digest() == before
     seen = {before}
     measuring = ("alarms", "delays", "library", "positives", "retraining", "scene", "stream")
     for name in (
-        *(f"bench/claims_{part}.py" for part in measuring),
-        *("federation.py", "bank.py", "baselines.py", "experiment.py", "global_model.py", "metrics.py"),
-        *("quantization.py", "training/local.py", "data/simulator.py", "data/drift/stream.py", "synthetic/library.py"),
+        *(f"bench/claims/{part}.py" for part in measuring),
+        *(
+            f"federation/{part}.py"
+            for part in ("run", "rounds", "opening", "history", "bank", "baselines", "global_model")
+        ),
+        *(
+            "settings/experiment.py",
+            "data/metrics.py",
+            "codec/quantization.py",
+            "training/local.py",
+            "data/simulator.py",
+            "data/drift/stream.py",
+            "data/synthetic/library.py",
+        ),
     ):
         with (copied / name).open("a", encoding="utf-8") as file:
             file.write("# changed\n")
         seen.add(code_digest())
-    assert len(seen) == 1 + len(measuring) + 11
-    monkeypatch.setattr(claims_store, "version", lambda library: "another")
+    assert len(seen) == 1 + len(measuring) + 14
+    monkeypatch.setattr(store, "version", lambda library: "another")
     assert code_digest() not in seen
 
 

@@ -37,6 +37,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 Bench = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.slow
 def test_table_json_and_page(bench: Bench, tmp_path: Path) -> None:
     status, out, err = bench(
         "--schemes",

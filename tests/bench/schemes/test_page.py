@@ -49,6 +49,14 @@ def test_without_varying_sizes_there_are_no_curves(benchmark_of_rows: Benchmark)
     assert "Banks that vanish" not in page
 
 
+def test_sections_are_numbered_without_gaps(benchmark_of_rows: Benchmark) -> None:
+    for benchmark in (benchmark_of_rows, replace(benchmark_of_rows, rows=benchmark_of_rows.rows[:1], dropouts=())):
+        page = render(benchmark)
+        numbers = [int(number) for number in re.findall(r'<span class="number"[^>]*>(\d+)</span>', page)]
+        assert numbers == list(range(1, page.count("<section") + 1))
+        assert page.partition("</nav>")[0].count("<li>") == len(numbers)
+
+
 def test_the_longest_bar_is_whole(benchmark_of_rows: Benchmark) -> None:
     three_banks = list_sizes(benchmark_of_rows.rows)[0]
     client = three_banks.charts[0]

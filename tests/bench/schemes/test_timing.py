@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from secure_fl.bench import dropouts, measuring
 from secure_fl.bench.measured import Measured, Stopwatch, median_round
+from secure_fl.bench.schemes import dropouts, measuring
 from secure_fl.bench.schemes.cases import Case
 from secure_fl.bench.schemes.dropouts import sweep
 from secure_fl.bench.schemes.links import round_seconds_at

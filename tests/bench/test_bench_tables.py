@@ -72,3 +72,11 @@ def test_the_command_writes_the_blocks(
     for name, text in bench_blocks(document).items():
         assert read_block(tmp_path / "README", name) == text
     assert read_block(tmp_path / "SCALE", "scale") == scale_block(document)
+
+
+def test_the_documents_hold_what_was_stored() -> None:
+    stored = json.loads(bench_tables.BENCH_STORED.read_text(encoding="utf-8"))
+    for name, table in bench_tables.bench_blocks(stored).items():
+        assert read_block(bench_tables.README, name) == table
+    scale = json.loads(bench_tables.SCALE_STORED.read_text(encoding="utf-8"))
+    assert read_block(bench_tables.SCALE, "scale") == bench_tables.scale_block(scale)
