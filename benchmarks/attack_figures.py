@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.written_blocks import write_block
 from secure_fl.attacks.command import run_command
+from secure_fl.cli.progress import show_progress
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "attacks.md"
@@ -144,7 +145,7 @@ def main() -> None:
     prefix = chosen.only or ""
     for name, (attack, scheme, settings) in RUNS.items():
         if name.startswith(prefix) and not chosen.tables:
-            run_command(attack, scheme, DOCS / "figures" / f"attack-{name}.json", None, **settings)
+            run_command(attack, scheme, DOCS / "figures" / f"attack-{name}.json", None, show_progress, **settings)
     for block, (write, sources) in TABLES.items():
         if any(source.startswith(prefix) for source in sources):
             write_block(PAGE, block, write())

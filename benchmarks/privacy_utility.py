@@ -29,8 +29,9 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from benchmarks.written_blocks import write_block
-from secure_fl import Experiment, federation, run_federation
+from secure_fl import Experiment, run_federation
 from secure_fl.data.metrics import Scores
+from secure_fl.federation import run
 from secure_fl.federation.results import Baseline
 from secure_fl.privacy.lifetime.store import NOTES_VARIABLE, STORE_VARIABLE
 
@@ -183,7 +184,7 @@ def main() -> None:
     parser.add_argument("--stored", action="store_true", help="measure nothing; write what is stored")
     options = parser.parse_args()
     nothing = Baseline("none", Scores(0.0, 0.0, 0), (0.0,))
-    vars(federation)["train_baselines"] = lambda *_: ((), nothing)
+    vars(run)["train_baselines"] = lambda *_: ((), nothing)
     stored = Stored.load(STORED) if STORED.exists() else Stored()
     with TemporaryDirectory() as folder:  # these runs are nobody's: they stay out of the user's ledgers for life
         os.environ |= {STORE_VARIABLE: f"{folder}/ledgers", NOTES_VARIABLE: f"{folder}/notes"}
