@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.written_blocks import write_block
 from secure_fl.bench.peers import PEERS
-from secure_fl.bench.rows import Row
+from secure_fl.bench.schemes.rows import Row
 
 ROOT = Path(__file__).parents[1]
 README, SCALE = ROOT / "README.md", ROOT / "docs" / "scale.md"

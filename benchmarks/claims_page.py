@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from secure_fl.bench.claims_page import draw, render
-from secure_fl.bench.claims_store import load_claims
+from secure_fl.bench.claims.page import draw, render
+from secure_fl.bench.claims.store import load_claims
 
 DOCS = Path(__file__).parents[1] / "docs"
 FIGURES, PAGE, PICTURE = DOCS / "figures" / "claims.json", DOCS / "claims.md", DOCS / "claims.svg"

@@ -10,10 +10,10 @@ from statistics import median
 
 import pytest
 
-from secure_fl.bench.cases import Case
 from secure_fl.bench.measured import Measured, Subject
-from secure_fl.bench.measuring import make_subject
 from secure_fl.bench.peers import PEERS
+from secure_fl.bench.schemes.cases import Case
+from secure_fl.bench.schemes.measuring import make_subject
 
 Ratios = Callable[[Case, Case, int], dict[str, float]]
 

@@ -30,9 +30,9 @@ from scipy.stats import t as student
 
 from benchmarks.written_blocks import write_block
 from secure_fl import Experiment, federation, run_federation
-from secure_fl.lifetime.store import NOTES_VARIABLE, STORE_VARIABLE
-from secure_fl.metrics import Scores
-from secure_fl.results import Baseline
+from secure_fl.data.metrics import Scores
+from secure_fl.federation.results import Baseline
+from secure_fl.privacy.lifetime.store import NOTES_VARIABLE, STORE_VARIABLE
 
 EPSILONS = (1.0, 3.0, 8.0, math.inf)
 DELTA = 1e-5

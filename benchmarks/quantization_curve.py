@@ -21,8 +21,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from secure_fl import Experiment, federation, run_federation
-from secure_fl.metrics import Scores
-from secure_fl.results import Baseline
+from secure_fl.data.metrics import Scores
+from secure_fl.federation.results import Baseline
 from secure_fl.secagg import plan
 
 SETTINGS: tuple[dict[str, Any], ...] = (

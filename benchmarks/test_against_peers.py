@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from secure_fl.bench.cases import Case
 from secure_fl.bench.measured import Subject
+from secure_fl.bench.schemes.cases import Case
 
 Ratios = Callable[[Case, Case, int], dict[str, float]]
 SubjectOf = Callable[[Case], Subject]

@@ -18,7 +18,7 @@ import tenseal as ts
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from secure_fl.quantization import Contribution, QuantizedCodec
+from secure_fl.codec.quantization import Contribution, QuantizedCodec
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.protocol import request
 

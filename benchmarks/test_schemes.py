@@ -14,8 +14,8 @@ from itertools import count
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from secure_fl.bench.cases import Case
 from secure_fl.bench.measured import Subject
+from secure_fl.bench.schemes.cases import Case
 from secure_fl.secagg import SCHEMES
 
 BANKS, PARAMETERS, BITS = 10, 100_000, 8

@@ -13,10 +13,10 @@ from statistics import median
 
 import numpy as np
 
-from secure_fl.bench.cases import Case
-from secure_fl.bench.measuring import make_subject
-from secure_fl.bench.replay import ROUND, peak_server_memory, record, replay
-from secure_fl.bench.subject import SchemeSubject
+from secure_fl.bench.schemes.cases import Case
+from secure_fl.bench.schemes.measuring import make_subject
+from secure_fl.bench.schemes.replay import ROUND, peak_server_memory, record, replay
+from secure_fl.bench.schemes.subject import SchemeSubject
 
 MILLION = 1_000_000
 MASKED = Case("masked", False, 10, MILLION, 8)

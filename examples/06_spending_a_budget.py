@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from secure_fl import Experiment, run_federation
-from secure_fl.accounting import SampledGaussian, calibrate, epsilon, epsilon_table
 from secure_fl.errors import PrivacyError
-from secure_fl.ledger import LEDGER, Ledger
-from secure_fl.privacy import STATISTICS_NOISE
+from secure_fl.privacy.accounting import SampledGaussian, calibrate, epsilon, epsilon_table
+from secure_fl.privacy.federation import STATISTICS_NOISE
+from secure_fl.privacy.ledger import LEDGER, Ledger
 
 BUDGET, DELTA, ROUNDS = 3.0, 1e-4, 3
 ROWS, BATCH, STEPS = 2_600, 512, 5  # no bank of the federation below has fewer rows; one pass is 5 batches

@@ -5,9 +5,9 @@
 
 import numpy as np
 
-from secure_fl.distributed import NoisyCodec, banks_needed, calibrate, epsilon_spent, noise_to_norm
+from secure_fl.codec.quantization import Contribution
 from secure_fl.errors import PlanError
-from secure_fl.quantization import Contribution
+from secure_fl.privacy.distributed import NoisyCodec, banks_needed, calibrate, epsilon_spent, noise_to_norm
 from secure_fl.secagg import simulate
 from secure_fl.secagg.budget import plan_with_noise
 

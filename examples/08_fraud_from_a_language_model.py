@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from secure_fl.data import Simulation, concatenate, simulate
-from secure_fl.synthetic.command import synthesize
-from secure_fl.synthetic.patterns import FraudPattern
-from secure_fl.synthetic.population import population
-from secure_fl.synthetic.prompts import prompt
-from secure_fl.synthetic.sampler import FIRST_NUMBER, Sample, sample_campaigns
+from secure_fl.data.synthetic.command import synthesize
+from secure_fl.data.synthetic.patterns import FraudPattern
+from secure_fl.data.synthetic.population import population
+from secure_fl.data.synthetic.prompts import prompt
+from secure_fl.data.synthetic.sampler import FIRST_NUMBER, Sample, sample_campaigns
 
 
 def describe(pattern: FraudPattern, drawn: Sample) -> None:

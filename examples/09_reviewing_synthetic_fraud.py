@@ -18,14 +18,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from secure_fl.data import FederationKey, Simulation, extract, simulate, time_cut
+from secure_fl.data.synthetic.leakage import RealRows
+from secure_fl.data.synthetic.library import library
+from secure_fl.data.synthetic.mixing import REAL, Mix, mixed_features, with_synthetic
+from secure_fl.data.synthetic.patterns import Proposal
+from secure_fl.data.synthetic.review import print_list, print_log, print_pattern, submit
+from secure_fl.data.synthetic.reviewers import ReviewerFiles
+from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.errors import ConfigurationError, SyntheticError
-from secure_fl.synthetic.leakage import RealRows
-from secure_fl.synthetic.library import library
-from secure_fl.synthetic.mixing import REAL, Mix, mixed_features, with_synthetic
-from secure_fl.synthetic.patterns import Proposal
-from secure_fl.synthetic.review import print_list, print_log, print_pattern, submit
-from secure_fl.synthetic.reviewers import ReviewerFiles
-from secure_fl.synthetic.store import PatternStore
 
 # A bank's table, and the one point in time that parts training from testing.
 table = simulate(Simulation(transactions=12_000, fraud_share=0.01, seed=1))

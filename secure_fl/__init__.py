@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from secure_fl.experiment import Experiment
-    from secure_fl.federation import run_federation
-    from secure_fl.results import Result
+    from secure_fl.federation.results import Result
+    from secure_fl.federation.run import run_federation
+    from secure_fl.settings.experiment import Experiment
 
 __version__ = "0.1.0"
 __all__ = ["Experiment", "Result", "__version__", "run_federation"]
 
 _HOMES = {
-    "Experiment": "secure_fl.experiment",
-    "Result": "secure_fl.results",
-    "run_federation": "secure_fl.federation",
+    "Experiment": "secure_fl.settings.experiment",
+    "Result": "secure_fl.federation.results",
+    "run_federation": "secure_fl.federation.run",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m secure_fl` is `secure-fl`."""
 
-from secure_fl.cli import main
+from secure_fl.cli.app import main
 
 main()

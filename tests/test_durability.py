@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from secure_fl.data import FederationKey
+from secure_fl.data.synthetic.last_seen import LastSeen
+from secure_fl.data.synthetic.library import library
+from secure_fl.data.synthetic.review_line import MACHINE, Act
+from secure_fl.data.synthetic.review_log import ReviewLog
+from secure_fl.data.synthetic.reviewers import ReviewerFiles
+from secure_fl.data.synthetic.signing import ReviewerKey
+from secure_fl.data.synthetic.store import PatternStore
+from secure_fl.data.synthetic.validation import Verdict
 from secure_fl.files import staged_directory, staged_file
-from secure_fl.synthetic.last_seen import LastSeen
-from secure_fl.synthetic.library import library
-from secure_fl.synthetic.review_line import MACHINE, Act
-from secure_fl.synthetic.review_log import ReviewLog
-from secure_fl.synthetic.reviewers import ReviewerFiles
-from secure_fl.synthetic.signing import ReviewerKey
-from secure_fl.synthetic.store import PatternStore
-from secure_fl.synthetic.validation import Verdict
 
 PATTERN = library()[0]
 

@@ -21,11 +21,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.accounting import SampledGaussian, calibrate, epsilon
 from secure_fl.attacks import canaries
 from secure_fl.attacks.one_run import CONFIDENCE, Guesses, epsilon_bound, guess_included
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError
+from secure_fl.privacy.accounting import SampledGaussian, calibrate, epsilon
 from secure_fl.training import FlatWeights, NoiseSettings, TrainingSettings, train_privately
 from secure_fl.training.local import ADAM_EPS
 

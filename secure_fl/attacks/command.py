@@ -19,12 +19,12 @@ from secure_fl.attacks.scene import PLAIN_BITS, SECRET_BITS, open_scene
 from secure_fl.attacks.split_view import run_split_view
 from secure_fl.attacks.table import print_attack
 from secure_fl.attacks.victim import LocalStep
+from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError
-from secure_fl.experiment import BUILT_IN, Experiment
 from secure_fl.files import staged_file
-from secure_fl.progress import show_progress
 from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.settings.experiment import BUILT_IN, Experiment
 from secure_fl.training.local import one_thread
 
 ATTACKS = ("inversion", "membership", "split-view", "audit-epsilon")

@@ -12,9 +12,9 @@ from typing import cast
 
 import numpy as np
 
+from secure_fl.codec.quantization import Codec, Contribution, FloatVector
 from secure_fl.errors import MessageError
-from secure_fl.exhibit import Overheard
-from secure_fl.quantization import Codec, Contribution, FloatVector
+from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan

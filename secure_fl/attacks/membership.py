@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from secure_fl.attacks.judging import interval_of_mean
 from secure_fl.attacks.lira import Mask, Measured, Population, advantage_bound, measure_lira, measure_loss
 from secure_fl.attacks.scene import Scene, changed
-from secure_fl.bank import Bank
-from secure_fl.datasets import BankData
+from secure_fl.codec.quantization import next_clip
+from secure_fl.data.datasets import BankData
 from secure_fl.errors import ConfigurationError
-from secure_fl.federation import run_round
-from secure_fl.global_model import GlobalModel
-from secure_fl.privacy import RowPrivacy, training_settings
-from secure_fl.quantization import next_clip
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.run import run_round
+from secure_fl.privacy.federation import RowPrivacy, training_settings
 from secure_fl.training import initial_weights, predict
 from secure_fl.training.model import FlatWeights
 

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.aggregation import SecureAggregation
-from secure_fl.bank import Bank
+from secure_fl.codec.quantization import make_codec
 from secure_fl.data import FeatureSchema, encode
-from secure_fl.datasets import BankData, Dataset, open_dataset
+from secure_fl.data.datasets import BankData, Dataset, open_dataset
 from secure_fl.errors import ConfigurationError
-from secure_fl.experiment import Experiment
-from secure_fl.global_model import GlobalModel
-from secure_fl.quantization import make_codec
-from secure_fl.round_zero import agree_on_statistics
+from secure_fl.federation.aggregation import SecureAggregation
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.round_zero import agree_on_statistics
 from secure_fl.secagg.budget import FLOAT32
+from secure_fl.settings.experiment import Experiment
 from secure_fl.training import initial_weights
 
 PLAIN_BITS, SECRET_BITS = FLOAT32, 16

@@ -34,10 +34,10 @@ from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.attacks.withheld_shares import Withholding
-from secure_fl.bank import Bank
+from secure_fl.codec.quantization import Contribution
 from secure_fl.errors import ConfigurationError, ProtocolError
-from secure_fl.global_model import GlobalModel
-from secure_fl.quantization import Contribution
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.global_model import GlobalModel
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.masked.deployment import MaskedDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from secure_fl.attacks.held import decoded, read_upload
 from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.victim import LocalStep, contribute
-from secure_fl.bank import Bank
-from secure_fl.exhibit import Overheard
-from secure_fl.quantization import Contribution
+from secure_fl.codec.quantization import Contribution
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Values

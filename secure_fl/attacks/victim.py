@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from secure_fl.attacks.step import Step, step_of
-from secure_fl.bank import Bank
+from secure_fl.codec.quantization import Contribution
 from secure_fl.errors import ConfigurationError
-from secure_fl.experiment import Experiment
-from secure_fl.quantization import Contribution
+from secure_fl.federation.bank import Bank
+from secure_fl.settings.experiment import Experiment
 from secure_fl.training.model import restore
 
 

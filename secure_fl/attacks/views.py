@@ -28,7 +28,7 @@ from scipy.stats import binomtest, chisquare
 from secure_fl.attacks.held import uploaded_words
 from secure_fl.attacks.judging import CLOSE, interval_of_shares, match
 from secure_fl.attacks.trial import Held, Observatory, rows_of
-from secure_fl.bank import Bank
+from secure_fl.federation.bank import Bank
 from secure_fl.secagg.protocol import Values
 
 FloatVector = NDArray[np.float64]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from secure_fl.federation.results import Result
 from secure_fl.report.figures import WIDE, marker, round_axis, ticks
 from secure_fl.report.promise import epsilon_text, spending, target
 from secure_fl.report.svg import ACCENT, INK, SOFT, WARM, blank
-from secure_fl.results import Result
 
 
 def budget(result: Result, width: int) -> Figure:

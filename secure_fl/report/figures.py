@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from secure_fl.federation.results import Baseline, Result, RoundRecord
 from secure_fl.report.svg import ACCENT, GREEN, GREY, INK, SKY, SOFT, WARM, blank
 from secure_fl.report.wording import bytes_text
-from secure_fl.results import Baseline, Result, RoundRecord
 
 WIDE, NARROW = 760, 340
 """Widths in CSS pixels: a column of text on a desk, a phone."""

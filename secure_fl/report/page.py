@@ -15,8 +15,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from secure_fl.federation.results import Privacy, Result, RoundRecord
 from secure_fl.report import promise, wording
-from secure_fl.results import Privacy, Result, RoundRecord
 
 _DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks"})
 _COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")

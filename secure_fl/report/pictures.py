@@ -9,11 +9,11 @@ from statistics import median
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from secure_fl.federation.results import Result
 from secure_fl.report import budget_figure, exhibit, figures
 from secure_fl.report.promise import spending
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.report.wording import bytes_text, plural, score_text, seconds_text, small_text
-from secure_fl.results import Result
 
 _HALF, _NARROW = 366, figures.NARROW
 

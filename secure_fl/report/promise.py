@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from secure_fl.results import Privacy, Result, RoundRecord
+from secure_fl.federation.results import Privacy, Result, RoundRecord
 
 UNPROTECTED = (
     "This run was trained without differential privacy: nothing limits what the sums and the model reveal about single "

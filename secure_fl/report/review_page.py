@@ -18,16 +18,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from secure_fl.data.synthetic.describing import COLUMNS, Illustration, duration, illustrate, parameters
+from secure_fl.data.synthetic.fidelity import Fidelity
+from secure_fl.data.synthetic.signing import fingerprint
+from secure_fl.data.synthetic.store import Holdings, Kept
 from secure_fl.data.transactions import Transactions
 from secure_fl.errors import ConfigurationError
 from secure_fl.report import wording
 from secure_fl.report.figures import NARROW, WIDE
 from secure_fl.report.pictures import Picture
 from secure_fl.report.svg import ACCENT, GREEN, SKY, SOFT, blank, page_style, to_svg
-from secure_fl.synthetic.describing import COLUMNS, Illustration, duration, illustrate, parameters
-from secure_fl.synthetic.fidelity import Fidelity
-from secure_fl.synthetic.signing import fingerprint
-from secure_fl.synthetic.store import Holdings, Kept
 
 _BINS = 24
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from secure_fl.metrics import Scores
-from secure_fl.results import Baseline, Result
+from secure_fl.data.metrics import Scores
+from secure_fl.federation.results import Baseline, Result
 
 CLOSE = 0.01
 """AUPRC differences up to this count as level: a few fraud cases more or less in the test set make that much."""

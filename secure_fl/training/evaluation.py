@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from secure_fl.data.features import Examples
-from secure_fl.metrics import Scores, measure
+from secure_fl.data.metrics import Scores, measure
 from secure_fl.training.model import FlatWeights, restore
 
 _CHUNK = 1 << 16

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from secure_fl.attacks.held import decoded, uploaded_words
-from secure_fl.quantization import Contribution, make_codec
+from secure_fl.codec.quantization import Contribution, make_codec
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
 

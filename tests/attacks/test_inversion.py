@@ -16,7 +16,7 @@ from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.data import ulb
 from secure_fl.errors import ConfigurationError
-from secure_fl.experiment import Experiment
+from secure_fl.settings.experiment import Experiment
 
 pytestmark = pytest.mark.slow
 

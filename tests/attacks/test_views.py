@@ -17,7 +17,7 @@ from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.trial import Held, Observatory
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.attacks.views import FROM_UPLOADS, figures, look
-from secure_fl.exhibit import Overheard
+from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg.additive import client as additive_client
 from secure_fl.secagg.additive import holder as additive_holder
 from secure_fl.secagg.hazmat import prg

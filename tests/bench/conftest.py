@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from secure_fl.bench.benchmark import Benchmark
-from secure_fl.bench.cases import Case
-from secure_fl.bench.dropouts import Dropout
 from secure_fl.bench.measured import Measured
-from secure_fl.bench.rows import Row, measured_row
+from secure_fl.bench.schemes.benchmark import Benchmark
+from secure_fl.bench.schemes.cases import Case
+from secure_fl.bench.schemes.dropouts import Dropout
+from secure_fl.bench.schemes.rows import Row, measured_row
 
 MACHINE = {"processor": "a test", "cores": "2", "python": "CPython 3.11"}
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from secure_fl.data import Simulation, Transactions, simulate, split_among_banks
 from secure_fl.data.drift import DETECTORS, Course, Stream, make_stream, watch
 from secure_fl.data.simulator import DAY
+from secure_fl.data.synthetic.library import library
+from secure_fl.data.synthetic.sampler import sample
 from secure_fl.errors import ConfigurationError
-from secure_fl.synthetic.library import library
-from secure_fl.synthetic.sampler import sample
 
 SIMULATION = Simulation(transactions=6_000, days=70, fraud_share=0.05, seed=3)
 PATTERN = next(p.pattern for p in library() if p.pattern.name == "Night-time orders")

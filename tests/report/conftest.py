@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from secure_fl.metrics import Scores
+from secure_fl.data.metrics import Scores
+from secure_fl.federation.results import Baseline, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.report import render
 from secure_fl.report.pictures import Picture
-from secure_fl.results import Baseline, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.secagg.custody import Custody
 
 PARAMETERS = 10_369

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from secure_fl.federation.results import Result, RoundRecord
 from secure_fl.report import exhibit
 from secure_fl.report.figures import WIDE, bytes_per_bank, learning_curves, seconds_per_round, short_name, spread
-from secure_fl.results import Result, RoundRecord
 
 MakeResult = Callable[..., Result]
 

@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from secure_fl.federation.results import Exhibit, Result, Seconds
 from secure_fl.report import exhibit, render
 from secure_fl.report.page import bank_shares, flatten
 from secure_fl.report.svg import page_style, to_svg
-from secure_fl.results import Exhibit, Result, Seconds
 from secure_fl.secagg.custody import Custody
 
 MakeResult = Callable[..., Result]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from secure_fl.federation.results import BankPrivacy, Privacy, Result
 from secure_fl.report import budget_figure, figures, render
 from secure_fl.report.promise import (
     delta_text,
@@ -19,7 +20,6 @@ from secure_fl.report.promise import (
     promise_of,
     spending,
 )
-from secure_fl.results import BankPrivacy, Privacy, Result
 
 pytestmark = pytest.mark.slow
 

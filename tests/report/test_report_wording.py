@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from secure_fl.metrics import Scores
+from secure_fl.data.metrics import Scores
+from secure_fl.federation.results import Baseline
 from secure_fl.report import wording
-from secure_fl.results import Baseline
 
 
 def scores(auprc: float) -> Scores:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secure_fl.cli.summary import print_plan
 from secure_fl.errors import DropoutError, PlanError
 from secure_fl.secagg import SCHEMES, plan, simulate
 from secure_fl.secagg.budget import FLOAT32, Plan, plan_with_noise
-from secure_fl.summary import print_plan
 
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 secret_schemes = pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "plaintext"])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from secure_fl.data import Examples
+from secure_fl.data.metrics import measure
 from secure_fl.errors import DataError
-from secure_fl.metrics import measure
 from secure_fl.training import evaluate, evaluation, initial_weights, predict
 
 MakeExamples = Callable[..., Examples]

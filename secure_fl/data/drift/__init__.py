@@ -3,7 +3,7 @@
     stream      simulated transactions of several banks, with fraud patterns that come and go
     detection   change detectors on a model's errors or scores (river)
 
-Retraining as a stream advances needs models, which this layer does not know: see `secure_fl.bench.claims_retraining`.
+Retraining as a stream advances needs models, which this layer does not know: see `secure_fl.bench.claims.retraining`.
 """
 
 from secure_fl.data.drift.detection import DETECTORS, Alarms, watch

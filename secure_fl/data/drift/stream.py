@@ -2,7 +2,7 @@
 
 The honest payments and the usual fraud are the simulator's, dealt to the banks by customer. A `Course` says when one
 pattern is active at which bank. The pattern is either one of the simulator's (1 to 3), which the course confines, or
-one that a `FraudSource` draws, such as `functools.partial(secure_fl.synthetic.sampler.sample, pattern)`.
+one that a `FraudSource` draws, such as `functools.partial(secure_fl.data.synthetic.sampler.sample, pattern)`.
 
 Rules:
 - Outside its course a pattern has no row at a bank. Simulated patterns without a course stay as they are, everywhere.

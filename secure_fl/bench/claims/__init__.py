@@ -1,0 +1,1 @@
+"""Two claims that are made for federated fraud detection, measured."""

@@ -1,0 +1,89 @@
+"""What a command says on the terminal when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from secure_fl.data.metrics import Scores
+from secure_fl.federation.results import Result
+from secure_fl.report import wording
+from secure_fl.secagg.budget import Plan
+
+
+def print_summary(result: Result, directory: Path) -> None:
+    """Models side by side, what a round cost, who could read what, and where the report is."""
+    console = Console()
+    console.print(_scores(result))
+    last = result.rounds[-1]
+    up = median(n for record in result.rounds for n in record.upload_bytes.values())
+    down = median(last.download_bytes.values())
+    console.print(
+        f"one bank, one round: {up / 1000:.1f} kB up, {down / 1000:.1f} kB down, {last.seconds.client * 1000:.1f} ms; "
+        f"aggregator {last.seconds.server * 1000:.1f} ms",
+        highlight=False,
+    )
+    for line in wording.troubles(result):
+        console.print(line, highlight=False, markup=False)
+    for party, reads in result.custody.can_decrypt.items():
+        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}", highlight=False)
+    if result.synthetic is not None:
+        s = result.synthetic
+        console.print(
+            f"synthetic fraud: {sum(s['rows'].values())} training rows of {len(s['patterns'])} patterns, "
+            + ("approved by review" if s["review"] == "approved" else "NOT all of them reviewed"),
+            highlight=False,
+        )
+    if result.privacy is not None:
+        p = result.privacy
+        console.print(
+            f"differential privacy ({p.mechanism}): epsilon {p.epsilon:.3f} at delta {p.delta:g} for each {p.unit}; "
+            "baselines are trained without",
+            highlight=False,
+        )
+        if p.lifetime_epsilon:
+            bank, spent = max(p.lifetime_epsilon.items(), key=lambda item: item[1])
+            console.print(f"all runs on the rows of {bank} together: epsilon {spent:.3f} for life", highlight=False)
+        for note in p.notes:
+            console.print(f"note: {note}", highlight=False)
+    console.print(f"data: {result.data['source']}", highlight=False)
+    console.print(f"report: {directory / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def print_plan(plan: Plan) -> None:
+    """One line a figure."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in plan.derived().items():
+        said = _SAID.get(name, name.replace("_", " "))
+        table.add_row(said, f"{value:,}" if isinstance(value, int) else _NOBODY if value is None else str(value))
+    Console().print(table)
+
+
+_SAID = {
+    "may_vanish": "banks that may vanish",
+    "may_collude_curious": "banks that may collude with a curious aggregator",
+    "may_collude_lying": "banks that may collude with a lying aggregator",
+    "failure_probability": "failure probability of a sum",
+    "failure_probability_repeated": "the same, one ciphertext in place of all",
+    "sums_of_a_key": "sums of one key with 2^-20 in all",
+}
+_NOBODY = "it alone reads updates"
+
+
+def _scores(result: Result) -> Table:
+    table = Table("model", *(f"{name}" for name in ("AUPRC", "ROC AUC", "false positives at 80 % recall")))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    rows = [("federated", result.final), *((f"{b.trained_on} alone", b.final) for b in result.local[:10])]
+    if len(result.local) > 10:
+        rows.append((f"... and {len(result.local) - 10} more banks", result.local[-1].final))
+    for name, scores in [*rows, (result.central.trained_on, result.central.final)]:
+        table.add_row(name, *_cells(scores))
+    return table
+
+
+def _cells(scores: Scores) -> tuple[str, str, str]:
+    return f"{scores.auprc:.3f}", f"{scores.roc_auc:.3f}", f"{scores.false_positives_at_80_recall:,}"

@@ -1,0 +1,180 @@
+"""Model updates <-> the vectors that a secure sum can add.
+
+A bank's contribution is one vector with two parts:
+
+    [ its update x its number of examples / the mean number of examples | clipped values ]
+
+The first part is quantized: clipped to [-clip, clip], scaled to [0, 2**bits - 1] and rounded up or down at random so
+that the expectation is exact (stochastic rounding; Alistarh et al., "QSGD", NeurIPS 2017). The count of clipped values
+travels as digits in base 2**bits, which add up like every other field.
+
+The mean number of examples is agreed on once, in round 0. No later sum holds any number of examples: the totals of two
+rounds with different contributors would differ by one bank's number. So the sum divided by the number of contributors
+is the mean weighted by number of examples (FedAvg) where all banks contribute. Where some are missing it is that mean
+times one factor, their mean number of examples over that of all banks: the same direction, a slightly longer or shorter
+step.
+
+What one bank says is not checked, beyond what is impossible: it can send any update within the clip range, and have the
+range doubled by claiming that it clipped.
+
+The clip range is public, because all banks must use the same: it follows the means of earlier rounds (`next_clip`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.codec.digits import digits_for, from_digits, to_digits
+from secure_fl.errors import ConfigurationError, TrainingError
+
+FloatVector: TypeAlias = NDArray[np.float64]
+Vector: TypeAlias = NDArray[Any]
+"""What is summed: int64, or float32 whose sum is float64."""
+
+COUNT_BITS = 40
+"""Counts are below 2**40 summed over all banks."""
+CLIP_RANGE = (1e-30, 1e30)
+"""Beyond these, steps and weights leave float32."""
+RANGE_MARGIN = 3.0
+"""How much larger than the largest mean value of the last round the next clip range is."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one bank wants to add, before it is encoded."""
+
+    update: FloatVector = field(repr=False)
+    """New minus old weights, [parameters]."""
+    num_examples: int = field(repr=False)
+
+    def weighted(self, mean_examples: float) -> FloatVector:
+        """The update times its weight, the number of examples over the mean number of all banks: what is summed."""
+        return self.update * (self.num_examples / mean_examples)
+
+
+@dataclass(frozen=True)
+class MeanUpdate:
+    """What the sum over the contributors says."""
+
+    update: FloatVector
+    """Mean weighted by number of examples, [parameters]."""
+    clipped: int | None
+    """Values that were clipped, over all contributors; None where no such count travels."""
+    step: float | None
+    """What one unit of the integer sum means in `update`; None without quantization."""
+
+
+class Codec(Protocol):
+    """Contributions of all banks in a round <-> vectors that add up."""
+
+    @property
+    def length(self) -> int:
+        """Length of the encoded vector."""
+
+    def encode(self, contribution: Contribution, rng: np.random.Generator) -> Vector:
+        """One bank's vector."""
+
+    def decode(self, total: Vector, contributors: int) -> MeanUpdate:
+        """The mean from the sum of the vectors of `contributors` banks."""
+
+
+@dataclass(frozen=True)
+class QuantizedCodec:
+    """Integers in [0, 2**bits); see the module's text."""
+
+    parameters: int
+    bits: int
+    clip: float
+    mean_examples: float
+    """The mean number of examples per bank: a public figure that weights are relative to."""
+
+    def __post_init__(self) -> None:
+        if not CLIP_RANGE[0] <= self.clip <= CLIP_RANGE[1]:
+            raise ConfigurationError(
+                f"a clip range of {self.clip} is refused; use {CLIP_RANGE[0]:.0e} to {CLIP_RANGE[1]:.0e}"
+            )
+
+    @property
+    def length(self) -> int:
+        return self.parameters + digits_for(COUNT_BITS, self.bits)
+
+    @property
+    def unit(self) -> float:
+        """Width of one quantization step of a weighted update."""
+        return 2 * self.clip / ((1 << self.bits) - 1)
+
+    def encode(self, contribution: Contribution, rng: np.random.Generator) -> NDArray[np.int64]:
+        weighted = _weighted(contribution, self.mean_examples)
+        scaled = np.clip(weighted, -self.clip, self.clip)
+        clipped = int(np.count_nonzero(scaled != weighted))
+        scaled += self.clip
+        scaled /= self.unit
+        scaled += rng.random(len(scaled), dtype=np.float32)
+        quantized = scaled.astype(np.int64)  # cuts off what is behind the point: the floor, as nothing is negative
+        np.minimum(quantized, 2**self.bits - 1, out=quantized)
+        return np.concatenate([quantized, to_digits(clipped, COUNT_BITS, self.bits)])
+
+    def decode(self, total: Vector, contributors: int) -> MeanUpdate:
+        integers = total.astype(np.int64)
+        clipped = from_digits(integers[self.parameters :], self.bits)
+        if clipped > contributors * self.parameters:
+            raise TrainingError(
+                f"the banks say that they clipped {clipped} of {contributors * self.parameters} values; one of them "
+                "sends a wrong count, so find out which before you go on"
+            )
+        mean = integers[: self.parameters].astype(np.float64)
+        mean *= self.unit / contributors
+        mean -= self.clip
+        return MeanUpdate(mean, clipped, step=self.unit)
+
+
+@dataclass(frozen=True)
+class Float32Codec:
+    """No quantization: float32 values."""
+
+    parameters: int
+    mean_examples: float
+
+    @property
+    def length(self) -> int:
+        return self.parameters
+
+    def encode(self, contribution: Contribution, rng: np.random.Generator) -> NDArray[np.float32]:
+        weighted = _weighted(contribution, self.mean_examples)
+        if np.abs(weighted).max() > np.finfo(np.float32).max:
+            raise TrainingError("an update is too large for float32: local training diverged; lower the learning rate")
+        return weighted.astype(np.float32)
+
+    def decode(self, total: Vector, contributors: int) -> MeanUpdate:
+        return MeanUpdate(total / contributors, clipped=0, step=None)
+
+
+def make_codec(parameters: int, bits: int | None, clip: float, mean_examples: float) -> Codec:
+    """The codec for `bits`, None meaning float32."""
+    if bits is None:
+        return Float32Codec(parameters, mean_examples)
+    return QuantizedCodec(parameters, bits, clip, mean_examples)
+
+
+def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None) -> float:
+    """The clip range of the next round, from public numbers only.
+
+    `RANGE_MARGIN` times the largest value of the mean, since single banks deviate from it; but doubled instead where
+    banks did clip, because then the mean understates what they wanted to send. None: a range that does not move.
+    """
+    if clipped_fraction is None:
+        return clip
+    if clipped_fraction > 0:
+        return 2 * clip
+    largest = float(np.abs(mean).max())
+    return RANGE_MARGIN * largest if largest > 0 else clip
+
+
+def _weighted(contribution: Contribution, mean_examples: float) -> FloatVector:
+    if not np.isfinite(contribution.update).all():
+        raise TrainingError("an update is not finite: local training diverged; lower the learning rate")
+    return contribution.weighted(mean_examples)

@@ -1,0 +1,198 @@
+"""From an experiment's dataset to banks that hold their own transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.data import (
+    FederationKey,
+    RawFeatures,
+    Simulation,
+    Transactions,
+    extract,
+    load_table,
+    require_trainable,
+    simulate,
+    split_among_banks,
+    time_cut,
+    ulb,
+)
+from secure_fl.data.synthetic.mixing import Mix, mixed_features, with_synthetic
+from secure_fl.data.synthetic.patterns import Proposal
+from secure_fl.data.synthetic.store import PatternStore
+from secure_fl.errors import ConfigurationError
+from secure_fl.settings.experiment import BUILT_IN, Experiment
+
+
+@dataclass(frozen=True, repr=False)
+class BankData:
+    """One bank's transactions, before and after the cut in time. Never leaves the bank."""
+
+    name: str
+    train: RawFeatures
+    test: RawFeatures
+    provenance: NDArray[np.int64] | None = None
+    """Of each training row: -1 for a real one, else the place of its pattern in `SyntheticFraud.patterns`."""
+    table: Transactions | None = None
+    """The real training rows as they came, under differential privacy: its ledgers recognise them."""
+
+    def __repr__(self) -> str:
+        return f"BankData({self.name!r}, {len(self.train)} + {len(self.test)} rows)"
+
+
+@dataclass(frozen=True)
+class SyntheticFraud:
+    """What was added to the training rows, and who let it in."""
+
+    review: str
+    """"approved": a person approved every pattern; "unreviewed": not all of them."""
+    share: float
+    patterns: Mapping[str, str]
+    """Digest -> where the pattern comes from."""
+    log_head: str
+    """Hash of the last line of the log of reviews, by which later changes of it can be told."""
+
+    def summary(self, banks: tuple[BankData, ...]) -> dict[str, Any]:
+        """For metrics and report: counts, and no row."""
+        rows = {
+            bank.name: np.bincount(bank.provenance[bank.provenance >= 0], minlength=len(self.patterns)).tolist()
+            for bank in banks
+            if bank.provenance is not None
+        }
+        return {
+            "review": self.review,
+            "share": self.share,
+            "log_head": self.log_head,
+            "rows": {bank: sum(counts) for bank, counts in rows.items()},
+            "test_rows": 0,
+            "patterns": [
+                {"digest": digest, "source": source, "rows": sum(counts[place] for counts in rows.values())}
+                for place, (digest, source) in enumerate(self.patterns.items())
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The banks' data, the key that made their pseudonyms, and where it all came from."""
+
+    banks: tuple[BankData, ...]
+    key: FederationKey
+    key_check: str | None
+    """Check value of the key, where it is a secret one."""
+    source: str
+    synthetic: SyntheticFraud | None = None
+
+    def resolved(self, experiment: Experiment) -> Experiment:
+        """The settings that lead to the very same rows again."""
+        return experiment.resolved(self.key_check, tuple(self.synthetic.patterns) if self.synthetic else ())
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for the report: of this sandbox's own knowledge, no bank would publish its own."""
+        return {
+            "source": self.source,
+            "rows": sum(len(bank.train) + len(bank.test) for bank in self.banks),
+            "frauds": sum(int(bank.train.fraud.sum() + bank.test.fraud.sum()) for bank in self.banks),
+            "banks": {
+                bank.name: {
+                    "train_rows": len(bank.train),
+                    "train_frauds": int(bank.train.fraud.sum()),
+                    "test_rows": len(bank.test),
+                    "test_frauds": int(bank.test.fraud.sum()),
+                }
+                for bank in self.banks
+            },
+        }
+
+
+def open_dataset(experiment: Experiment) -> Dataset:
+    """Load or simulate, deal to the banks, cut in time. Raises `DataError`, `FetchError`, `ConfigurationError`."""
+    transactions, key, source = _open(experiment)
+    transactions = transactions.sorted_by_time()
+    cut = time_cut(transactions, experiment.test_fraction)
+    parts = split_among_banks(
+        transactions, experiment.banks, experiment.split, alpha=experiment.alpha, seed=experiment.seed
+    )
+    proposals, synthetic = _synthetic(experiment)
+    banks = []
+    for number, (name, part) in enumerate(zip(experiment.bank_names, parts, strict=True), start=1):
+        require_trainable(name, part.before(cut))
+        if proposals:
+            banks.append(_mixed(experiment, number, name, part, cut, proposals, key))
+        else:
+            features = extract(part, key)  # the whole table at once, so that test rows see their past
+            banks.append(BankData(name, features.before(cut), features.since(cut)))
+        if experiment.private:
+            banks[-1] = replace(banks[-1], table=part.before(cut))
+    secret = experiment.dataset not in BUILT_IN and bool(transactions.schema.texts)
+    return Dataset(tuple(banks), key, key.check_value() if secret else None, source, synthetic)
+
+
+def _synthetic(experiment: Experiment) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:
+    if experiment.synthetic == "none":
+        return (), None
+    holdings = PatternStore.of_user().read()
+    unreviewed = experiment.synthetic == "unreviewed"
+    proposals = holdings.usable(unreviewed=unreviewed, digests=experiment.synthetic_patterns)
+    patterns = {proposal.digest: holdings.find(proposal.digest).label for proposal in proposals}
+    return proposals, SyntheticFraud(experiment.synthetic, experiment.synthetic_share, patterns, holdings.head)
+
+
+def _mixed(
+    experiment: Experiment,
+    number: int,
+    name: str,
+    table: Transactions,
+    cut: float,
+    proposals: tuple[Proposal, ...],
+    key: FederationKey,
+) -> BankData:
+    """A bank whose training rows, and only those, have synthetic fraud among them."""
+    rng = np.random.default_rng([experiment.seed, number, *b"synthetic"])
+    try:
+        mixed = with_synthetic(table.before(cut), proposals, Mix(share=experiment.synthetic_share), rng)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+    train, test = mixed_features(table, cut, mixed, key)
+    return BankData(name, train, test, mixed.provenance)
+
+
+def _open(experiment: Experiment) -> tuple[Transactions, FederationKey, str]:
+    if experiment.dataset == "simulated":
+        simulation = Simulation(
+            transactions=experiment.transactions, fraud_share=experiment.fraud_share, seed=experiment.seed
+        )
+        # Simulated identifiers are no secret: a key from the seed makes the run repeat on every machine.
+        return simulate(simulation), FederationKey.for_simulation(experiment.seed), _SIMULATED
+    if experiment.dataset == "ulb":
+        return ulb.load(), FederationKey.for_simulation(experiment.seed), ulb.CITATION  # has no identifiers
+    path = Path(experiment.dataset)
+    table = load_table(
+        path,
+        label=experiment.label,
+        time=experiment.time,
+        amount=experiment.amount,
+        identifiers=experiment.identifiers,
+        categorical=experiment.categorical,
+        numeric=experiment.numeric,
+    )
+    if not table.schema.texts:
+        return table, FederationKey.generate(), path.name  # nothing to pseudonymize
+    key = FederationKey.load_or_create()
+    if experiment.key_check not in (None, key.check_value()):
+        raise ConfigurationError(
+            "the federation key is not the one that the experiment was run with; set SECURE_FL_KEY to that key's file"
+        )
+    return table, key, path.name
+
+
+_SIMULATED = (
+    "Simulated after Le Borgne, Siblini, Lebichot, Bontempi: Reproducible Machine Learning for Credit Card Fraud "
+    "Detection - Practical Handbook. Universite Libre de Bruxelles, 2022, chapter 3."
+)

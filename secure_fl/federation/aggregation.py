@@ -1,0 +1,88 @@
+"""What the rounds of a federation share: the keys of the scheme, its session, and the transcript."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from secure_fl.secagg.attempts import Completed, attempt_sum
+from secure_fl.secagg.budget import NoisePlan, Plan, plan, plan_with_noise
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, run_protocol
+from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.turns import new_session
+from secure_fl.settings.experiment import Experiment
+
+
+class SecureAggregation:
+    """The scheme of an experiment with its keys made: any number of secure sums, one transcript."""
+
+    def __init__(self, experiment: Experiment, longest: int, noise_multiplier: float | None = None) -> None:
+        """`longest`: length of the longest vector to be summed; `noise_multiplier`: of the noise that banks share.
+
+        Raises `PlanError` where that cannot work.
+        """
+        self.experiment = experiment
+        self.scheme = SCHEMES[experiment.scheme]
+        self.noise: NoisePlan | None = None
+        shape = (experiment.scheme, experiment.banks, longest)
+        if noise_multiplier is None:
+            self.plan = plan(*shape, bits=experiment.bits, threshold=experiment.threshold)
+        else:
+            self.plan, self.noise = plan_with_noise(*shape, noise_multiplier, experiment.bits, experiment.threshold)
+        self.transcript = Transcript()
+        self._session = new_session()
+        self._deployed = self.scheme.deploy(self.plan)
+        self._deployed.setup(self.cohort(0, longest), self.transcript)
+
+    def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
+        """All banks, for one sum of vectors of some length; `context` is bound into every message."""
+        banks = self.experiment.bank_names
+        return self.scheme.cohort(self.plan.resized(length), round_, banks, context, self._session)
+
+    def broadcast(self, cohort: Cohort[Plan], payload: bytes) -> dict[str, memoryview]:
+        """Send the same payload to every bank; what each of them opened."""
+        received = {}
+        for bank in cohort.banks:
+            message = seal(cohort, "broadcast", AGGREGATOR, bank, payload)
+            self.transcript.record(cohort, "broadcast", AGGREGATOR, bank, message)
+            opened = open_message(cohort, message, recipient=bank, sender=AGGREGATOR, stage="broadcast")
+            received[bank] = opened.payload
+        return received
+
+    def client(self, cohort: Cohort[Plan], bank: str, values: Values) -> Party:
+        """The client half of one bank."""
+        return self._deployed.client(cohort, bank, values)
+
+    def sum(
+        self,
+        cohort: Cohort[Plan],
+        clients: Callable[[Cohort[Plan]], Mapping[str, Party]],
+        left_out: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> Completed:
+        """The secure sum, with the dropouts that the experiment asks for; attempted again where it fails.
+
+        `clients`: the client halves for one attempt; `left_out`: banks that have nothing to add, with the reason.
+        """
+
+        def once(attempt: Cohort[Plan], without: Mapping[str, str]) -> Outcome:
+            return self.attempt(attempt, clients(attempt), without, clock)
+
+        return attempt_sum(cohort, once, self.experiment.attempts, left_out)
+
+    def attempt(
+        self,
+        cohort: Cohort[Plan],
+        clients: Mapping[str, Party],
+        left_out: Collection[str] = (),
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> Outcome:
+        """One attempt at a sum. Raises `ProtocolError` where it fails."""
+        parties = {**clients, **self._deployed.trustees(cohort)}
+        server, dropping = self._deployed.server(cohort), self.dropping(cohort.round)
+        return run_protocol(cohort, server, parties, self.transcript, dropping, left_out, clock=clock)
+
+    def dropping(self, round_: int) -> dict[str, str]:
+        """The banks that vanish in a round, and from which stage on."""
+        return {drop.bank: drop.stage for drop in self.experiment.drops if drop.round == round_}

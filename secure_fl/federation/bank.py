@@ -1,0 +1,112 @@
+"""A bank in the federation: it holds its transactions, trains on them, and says nothing but sums.
+
+With error feedback a bank adds to each update what quantization took from its last one (Seide, Fu, Droppo, Li, Yu,
+"1-Bit Stochastic Gradient Descent", Interspeech 2014; Karimireddy, Rebjock, Stich, Jaggi, ICML 2019).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.codec.quantization import Contribution, FloatVector, Vector
+from secure_fl.data import Examples, FeatureSchema, encode, moments
+from secure_fl.data.datasets import BankData
+from secure_fl.errors import MessageError
+from secure_fl.federation.global_model import GlobalModel, read_broadcast
+from secure_fl.privacy.federation import RowPrivacy, training_settings
+from secure_fl.secagg.budget import NoisePlan, Plan
+from secure_fl.secagg.messages import Cohort
+from secure_fl.settings.experiment import Experiment
+from secure_fl.training import train
+
+
+class Bank:
+    """One client of the federation."""
+
+    def __init__(
+        self,
+        data: BankData,
+        number: int,
+        experiment: Experiment,
+        rows: RowPrivacy | None = None,
+        noise: NoisePlan | None = None,
+    ) -> None:
+        """`rows`: how it protects its rows, if it does; `noise`: whose share it adds to its update, if any."""
+        self.name = data.name
+        self._data = data
+        self._number = number
+        self._experiment = experiment
+        self._settings = training_settings(experiment)
+        self._examples: Examples | None = None
+        self._rows = rows
+        self._noise = noise
+        self._model: GlobalModel | None = None
+        self.residual: FloatVector | None = None
+        """What quantization took from its last update; with error feedback only."""
+
+    def statistics(self) -> FloatVector:
+        """Number of rows, sums and sums of squares of the numeric features: for the secure sum of round 0."""
+        return moments(self._data.train.numeric).as_vector()
+
+    def private_statistics(self) -> NDArray[np.int64]:
+        """Number of rows, and noisy histograms of the numeric features: for a private round 0."""
+        assert self._rows is not None, "the bank's rows are not private"
+        raw = self._data.train.numeric
+        return np.concatenate([[len(raw)], self._rows.histogram(raw)])
+
+    def adopt(self, schema: FeatureSchema) -> None:
+        """Compute the features of the training rows, standardized as all banks do."""
+        self._examples = encode(self._data.train, schema)
+
+    @property
+    def examples(self) -> Examples:
+        """The training examples; for the baselines, which only this sandbox can compute."""
+        assert self._examples is not None, "the bank has not adopted a feature schema yet"
+        return self._examples
+
+    def receive(self, cohort: Cohort[Plan], broadcast: bytes | memoryview) -> None:
+        """Take over the round's model. Raises `MessageError` where it is not the one that the cohort agreed on."""
+        model = read_broadcast(broadcast, cohort.plan, self._model, self._noise)
+        if model.digest != cohort.context:
+            raise MessageError(f"{self.name} received another model than its cohort; make a new attempt")
+        self._model = model
+
+    def train(self, round_: int) -> Contribution:
+        """Train locally from the global model; the update is new minus old weights."""
+        old = self.model.weights
+        if self._rows is not None:
+            trained = self._rows.train(old, self.examples, round_, self.model.digest)
+        else:
+            *_, trained = train(
+                old,
+                self.examples,
+                self._settings,
+                epochs=self._experiment.local_epochs,
+                seed=self._seed(round_, "training"),
+            )
+        update = trained.astype(np.float64) - old
+        if self.residual is not None:
+            update += self.residual
+        return Contribution(update, num_examples=len(self.examples))
+
+    def encode(self, contribution: Contribution, plan: Plan, round_: int) -> Vector:
+        """The contribution as the vector to be summed. The draws of stochastic rounding are no secret."""
+        rng = np.random.default_rng(self._seed(round_, "rounding"))
+        return self.model.codec(plan, self._noise).encode(contribution, rng)
+
+    def settle(self, contribution: Contribution, values: Vector, plan: Plan) -> None:
+        """After a round whose sum holds this bank's values: with error feedback, carry over what rounding lost."""
+        if self._experiment.error_feedback:
+            sent = self.model.codec(plan, self._noise).decode(values, 1).update
+            self.residual = contribution.update - sent * (self.model.mean_examples / contribution.num_examples)
+
+    @property
+    def model(self) -> GlobalModel:
+        """The global model that the bank last received."""
+        assert self._model is not None, "the bank has not received a model yet"
+        return self._model
+
+    def _seed(self, round_: int, purpose: str) -> int:
+        words = [self._experiment.seed, self._number, round_, *purpose.encode()]
+        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)

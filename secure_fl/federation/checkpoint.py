@@ -1,0 +1,203 @@
+"""What a run needs to go on after it was stopped: written after every round, as a whole or not at all.
+
+A run with results in DIR keeps its state in DIR.unfinished until it is done: the settings, a name that no other run
+has, the public state of the federation, each bank's residual of quantization, and each bank's folder (its ledger of
+this run, `ledger.py`). In a real federation these lie with their owners; the sandbox plays all parties, so here they
+share a folder.
+
+A run can go on from the moment that it has its name, also where no round was finished. What it spent is in the ledgers
+for life (`lifetime`), whatever becomes of this folder.
+
+Keys of the secure sums are not kept: a run that goes on makes new ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.data import Standardization
+from secure_fl.data.metrics import Scores
+from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
+from secure_fl.privacy.ledger import LEDGER
+from secure_fl.privacy.lifetime.durable import write_durably
+from secure_fl.secagg.protocol import Delivery
+from secure_fl.settings.experiment import Experiment
+
+VERSION = 2
+SETTINGS, RUN, STATE, BANKS = "experiment.toml", "run", "state.json", "banks"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The federation between two rounds."""
+
+    standardization: Standardization
+    model: GlobalModel
+    rounds: tuple[RoundRecord, ...]
+    scores: Scores
+    exhibit: Exhibit
+    deliveries: tuple[Delivery, ...] = field(repr=False)
+    residuals: Mapping[str, NDArray[np.float64] | None] = field(repr=False)
+
+    def to_json(self) -> str:
+        exhibit = asdict(self.exhibit) | {
+            "update": _packed(self.exhibit.update),
+            "message": base64.b64encode(self.exhibit.message).decode(),
+            "aggregator_reads": _packed(self.exhibit.aggregator_reads),
+        }
+        document = {
+            "version": VERSION,
+            "standardization": asdict(self.standardization),
+            "model": asdict(self.model) | {"weights": _packed(self.model.weights)},
+            "rounds": [asdict(record) for record in self.rounds],
+            "scores": asdict(self.scores),
+            "exhibit": exhibit,
+            "deliveries": [list(asdict(delivery).values()) for delivery in self.deliveries],
+            "residuals": {bank: _packed(residual) for bank, residual in self.residuals.items()},
+        }
+        return json.dumps(document)
+
+    @classmethod
+    def from_json(cls, text: str) -> Snapshot:
+        """Raises `ValueError`, `KeyError` or `TypeError` where it is none of ours."""
+        document = json.loads(text)
+        if document["version"] != VERSION:
+            raise ValueError("another version")
+        model, exhibit = document["model"], document["exhibit"]
+        return cls(
+            standardization=Standardization(**{k: tuple(v) for k, v in document["standardization"].items()}),
+            model=GlobalModel(**(model | {"weights": _unpacked(model["weights"])})),
+            rounds=tuple(_record(record) for record in document["rounds"]),
+            scores=Scores(**document["scores"]),
+            exhibit=Exhibit(
+                **(
+                    exhibit
+                    | {
+                        "update": _unpacked(exhibit["update"]),
+                        "message": base64.b64decode(exhibit["message"]),
+                        "aggregator_reads": _unpacked(exhibit["aggregator_reads"]),
+                    }
+                )
+            ),
+            deliveries=tuple(Delivery(*values) for values in document["deliveries"]),
+            residuals={bank: _unpacked(residual) for bank, residual in document["residuals"].items()},
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The folder in which an unfinished run keeps its state."""
+
+    folder: Path
+    resume: bool = False
+    """Whether it goes on with what is there."""
+
+    @classmethod
+    def of_results(cls, results: Path, resume: bool = False) -> Checkpoint:
+        """The one beside a folder of results. Raises `ConfigurationError` where there is none, or one already."""
+        results = results if results.name else results.absolute()
+        folder = results.with_name(f"{results.name}.unfinished")
+        there = any((folder / name).exists() for name in (RUN, STATE))
+        if resume and not there:
+            raise ConfigurationError(f"there is no unfinished run of {results}; start one with --out {results}")
+        if not resume and there:
+            raise ConfigurationError(
+                f"{folder} holds an unfinished run; go on with --resume {results}, or choose another --out (what it "
+                "spent stays counted either way)"
+            )
+        return cls(folder, resume)
+
+    @property
+    def banks(self) -> Path:
+        """The folder of the banks' folders."""
+        return self.folder / BANKS
+
+    def settings(self) -> Experiment:
+        """The settings of the run that is there."""
+        return Experiment.from_toml(self.folder / SETTINGS)
+
+    def start(self, experiment: Experiment) -> None:
+        """Take the folder for a new run."""
+        self._keep(SETTINGS, experiment.to_toml())
+        self._keep(RUN, secrets.token_hex(16))
+
+    @property
+    def run(self) -> str:
+        """The run's name in the ledgers for life. Raises `DataError` where it is damaged."""
+        try:
+            name = (self.folder / RUN).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            name = ""
+        if len(name) != 32 or not set(name) <= set("0123456789abcdef"):
+            raise DataError(f"{self.folder / RUN} is damaged; {_ADVICE}")
+        return name
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Raises `ConfigurationError` where it cannot be written; the state before is kept then."""
+        self._keep(STATE, snapshot.to_json())
+
+    def load(self) -> Snapshot:
+        """Raises `DataError` where it is damaged."""
+        try:
+            return Snapshot.from_json((self.folder / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise DataError(f"{self.folder / STATE} is damaged; {_ADVICE}") from None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a round was finished."""
+        return (self.folder / STATE).is_file()
+
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether a round was finished, or anything of a privacy budget was spent: going on then costs less."""
+        return self.can_resume or any(map(_spent, self.banks.glob(f"*/{LEDGER}")))
+
+    def _keep(self, name: str, text: str) -> None:
+        try:
+            write_durably(self.folder / name, text.encode("utf-8"))
+        except OSError as error:
+            reason = error.strerror or "input/output error"
+        else:
+            return
+        raise ConfigurationError(
+            f"{self.folder / name} cannot be written ({reason}); make room, or choose another --out"
+        )
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_ADVICE = "put it back from a copy, or start another run with another --out; what this one spent stays counted for life"
+
+
+def _spent(ledger: Path) -> bool:
+    try:
+        return bool(json.loads(ledger.read_text(encoding="utf-8"))["entries"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return True  # nobody knows
+
+
+def _record(document: Mapping[str, Any]) -> RoundRecord:
+    lists = {name: tuple(document[name]) for name in ("contributors", "dropped")}
+    return RoundRecord(**(dict(document) | lists | {"seconds": Seconds(**document["seconds"])}))
+
+
+def _packed(array: NDArray[Any] | None) -> list[str] | None:
+    return None if array is None else [array.dtype.str, base64.b64encode(array.tobytes()).decode()]
+
+
+def _unpacked(packed: list[str] | None) -> Any:
+    return None if packed is None else np.frombuffer(base64.b64decode(packed[1], validate=True), dtype=packed[0])

@@ -1,0 +1,91 @@
+"""Round 0: the banks agree on how features are scaled, and on the mean number of examples per bank.
+
+By the same secure sum as every other round, so that no bank shows another its figures: exact sums; or, where rows are
+private, noisy histograms of magnitudes, from which the scale can only be estimated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secure_fl.codec.digits import FixedPointCodec, IntegerCodec
+from secure_fl.data import BINS, DIMENSION, Moments, Standardization, from_histogram
+from secure_fl.errors import TrainingError
+from secure_fl.federation.aggregation import SecureAggregation
+from secure_fl.federation.bank import Bank
+from secure_fl.privacy.federation import histogram_noise
+from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Party
+
+
+def agree_on_statistics(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
+    """Standardization over all banks, and the mean number of examples per bank."""
+    agree = _agree_privately if aggregation.experiment.private_rows else _agree_exactly
+    standardization, mean_examples = agree(aggregation, banks)
+    cohort = aggregation.cohort(0, 1, context=_CONTEXT)
+    aggregation.broadcast(cohort, np.array([standardization.mean, standardization.std]).tobytes())
+    return standardization, mean_examples
+
+
+def private_length(bits: int | None) -> int:
+    """Length of the longest vector that private statistics may need."""
+    return IntegerCodec(1 + DIMENSION * BINS, bits or _DIGIT_BITS).length
+
+
+def _agree_exactly(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
+    vectors = {bank.name: bank.statistics() for bank in banks}
+    codec = FixedPointCodec(len(vectors[banks[0].name]), aggregation.plan.bits or _DIGIT_BITS)
+    total, contributors = _sum_digits(aggregation, codec.length, lambda bank: codec.encode(vectors[bank]))
+    sums = Moments.from_vector(codec.decode(total, contributors))
+    mean_examples = _mean_examples(sums.count, contributors)
+    return Standardization.from_moments(sums), mean_examples
+
+
+def _agree_privately(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
+    vectors = {bank.name: bank.private_statistics() for bank in banks}
+    codec = IntegerCodec(len(vectors[banks[0].name]), aggregation.plan.bits or _DIGIT_BITS)
+    total, contributors = _sum_digits(aggregation, codec.length, lambda bank: codec.encode(vectors[bank]))
+    count, *histogram = codec.decode(total, contributors).astype(np.float64)
+    counts = np.reshape(histogram, (-1, BINS))
+    standardization = from_histogram(counts, math.sqrt(contributors) * histogram_noise(len(counts)))
+    return standardization, _mean_examples(float(count), contributors)
+
+
+def _mean_examples(count: float, contributors: int) -> float:
+    """Raises `TrainingError` for a total that no honest banks can have: one of them then says something wrong."""
+    if not (contributors <= count <= contributors * LARGEST_BANK and count.is_integer()):
+        raise TrainingError(
+            f"the banks say that they have {count:g} training rows together, and {contributors} banks have "
+            f"{contributors} to {contributors * LARGEST_BANK}; find out which of them sends a wrong number"
+        )
+    return count / contributors
+
+
+def _sum_digits(
+    aggregation: SecureAggregation, length: int, digits: Callable[[str], NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], int]:
+    """The sum of the banks' digits, and over how many banks it is."""
+    summable = aggregation.plan.bits is not None
+
+    def clients(cohort: Cohort[Plan]) -> dict[str, Party]:
+        vectors = {name: digits(name) for name in cohort.banks}
+        return {
+            name: aggregation.client(cohort, name, vector if summable else vector.astype(np.float32))
+            for name, vector in vectors.items()
+        }
+
+    done = aggregation.sum(aggregation.cohort(0, length, context=_CONTEXT), clients).outcome.sum
+    total: NDArray[np.int64] = np.rint(done.total).astype(np.int64)
+    return total, len(done.contributors)
+
+
+_CONTEXT = b"statistics"
+_DIGIT_BITS = 8
+"""Of sums that are not quantized."""
+LARGEST_BANK = 1 << 32
+"""Training rows of one bank, at most."""

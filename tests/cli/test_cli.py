@@ -1,0 +1,420 @@
+"""The command line as a person meets it: files, tables, one-line errors and exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secure_fl.cli.app import main
+from secure_fl.federation import run as federation
+from secure_fl.training import evaluate as evaluate_model
+
+SMALL = ("--transactions", "12000", "--fraud-share", "0.03", "--rounds", "2")
+DISTRIBUTED = (*SMALL, "--mechanism", "distributed", "--delta", "1e-5")
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        assert "; " in lines[0], "an error says what to do"
+        return lines[0]
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """`secure-fl ARGUMENTS`, in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECURE_FL_KEY", str(tmp_path / "federation.key"))
+    life = tmp_path.with_name(f"{tmp_path.name}-life")
+    monkeypatch.setenv("SECURE_FL_LEDGERS", str(life / "store"))
+    monkeypatch.setenv("SECURE_FL_LEDGER_NOTES", str(life / "notes"))
+
+    def call(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["secure-fl", *map(str, arguments)])
+        previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            with pytest.raises(SystemExit) as stop:
+                main()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        captured = capsys.readouterr()
+        return Done(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small finished run."""
+    target = tmp_path_factory.mktemp("runs") / "one"
+    done = subprocess.run(
+        [sys.executable, "-m", "secure_fl", "run", *SMALL, "--out", str(target)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return target
+
+
+def test_a_run_leaves_its_files_and_nothing_else(finished: Path) -> None:
+    names = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html"}
+    assert {path.name for path in finished.iterdir()} == names
+    assert [path.name for path in finished.parent.iterdir()] == ["one"]
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["schema"] == 1
+    assert [r["round"] for r in metrics["rounds"]] == [1, 2]
+
+
+def test_the_transcript_has_sizes_and_digests_and_no_payload(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "transcript.jsonl").read_text().splitlines()]
+    assert {tuple(line) for line in lines} == {("round", "attempt", "stage", "sender", "recipient", "bytes", "sha256")}
+    metrics = json.loads((finished / "metrics.json").read_text())
+    for record in metrics["rounds"]:
+        sent = [m for m in lines if m["round"] == record["round"] and m["recipient"] == "aggregator"]
+        assert {m["sender"]: m["bytes"] for m in sent if m["stage"] == "upload"} == record["upload_bytes"]
+
+
+def test_a_run_is_repeated_to_the_same_weights(finished: Path, command: Command) -> None:
+    done = command("run", finished / "experiment.toml", "--out", "again")
+    assert done.status == 0
+    assert "report: again/report.html" in done.out
+    assert Path("again/model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+
+
+def test_options_change_what_a_file_says(finished: Path, command: Command) -> None:
+    done = command("run", finished / "experiment.toml", "--scheme", "plaintext", "--rounds", "1", "--out", "clear")
+    assert done.status == 0
+    metrics = json.loads(Path("clear/metrics.json").read_text())
+    assert (metrics["experiment"]["scheme"], len(metrics["rounds"])) == ("plaintext", 1)
+    assert "every bank's update" in done.out
+
+
+def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
+    assert command("run", finished / "experiment.toml", "--drop", "bank-2@2:upload", "--out", "dropped").status == 0
+    first, second = json.loads(Path("dropped/metrics.json").read_text())["rounds"]
+    assert (first["dropped"], second["dropped"]) == ([], ["bank-2"])
+    assert set(second["upload_bytes"]) == {"bank-1", "bank-3"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--scheme", "caesar"), "no scheme 'caesar'"),
+        (("run", "--bits", "3"), "bits"),
+        (("run", "--bits", "many"), "bits"),
+        (("run", "--bits", "float32"), "float32"),
+        (("run", "--banks", "2"), "banks"),
+        (("run", "--rounds", "0"), "rounds"),
+        (("run", "--rounds", "x"), "--rounds"),
+        (("run", "--threshold", "1"), "threshold of 1"),
+        (("run", "--positive-weight", "nan"), "positive_weight"),
+        (("run", "--drop", "bank-2"), "BANK@ROUND:STAGE"),
+        (("run", "--drop", "bank-9@1:upload"), "bank-9"),
+        (("run", "--drop", "bank-1@1:unmask"), "unmask"),
+        (("run", "--dataset", "rows.csv"), "--label"),
+        (("run", "--dataset", "rows.csv", "--label", "y"), "rows.csv"),
+        (("run", "--label", "y"), "columns of its own"),
+        (("run", "--nonsense"), "--nonsense"),
+        (("run", "absent.toml"), "absent.toml"),
+        (("plan", "--scheme", "caesar"), "caesar"),
+        (("plan", "--banks", "10000", "--parameters", "1000000", "--bits", "24"), "use at most 23 bits"),
+        (("data", "fetch", "moon"), "moon"),
+        (("data", "simulate", "--out", "rows.txt"), "rows.txt"),
+        (("data", "simulate", "--out", "rows.csv", "--fraud-share", "2"), "fraud_share"),
+        (("score", "absent.safetensors", "rows.csv", "--out", "scores.csv"), "absent.safetensors"),
+        (("nonsense",), "nonsense"),
+        (("run", "--epsilon", "0", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "-3", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "nan", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "inf", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "three", "--delta", "1e-5"), "epsilon"),
+        (("run", "--epsilon", "3", "--delta", "0"), "delta"),
+        (("run", "--epsilon", "3", "--delta", "nan"), "delta"),
+        (("run", "--epsilon", "3"), "--delta"),
+        (("run", "--delta", "1e-5"), "--epsilon"),
+        (("run", "--epsilon", "3", "--noise-multiplier", "1", "--delta", "1e-5"), "noise_multiplier"),
+        (("run", "--noise-multiplier", "0", "--delta", "1e-5"), "noise_multiplier"),
+        (("run", "--epsilon", "3", "--delta", "1e-5", "--positive-weight", "balanced"), "positive_weight"),
+        (("run", "--epsilon", "3", "--delta", "1e-5", "--max-grad-norm", "0"), "max_grad_norm"),
+        (("run", "--epsilon", "3", "--delta", "1e-5", "--max-grad-norm", "inf"), "max_grad_norm"),
+        (("run", *SMALL, "--epsilon", "3", "--delta", "1e-5", "--batch-size", "9000"), "smaller than a batch"),
+        (("run", *SMALL, "--epsilon", "0.01", "--delta", "1e-5"), "cannot be reached"),
+        (("run", *DISTRIBUTED, "--error-feedback", "--noise-multiplier", "1"), "error_feedback"),
+        (("run", *DISTRIBUTED, "--noise-multiplier", "1e6"), "overflows"),
+        (("run", *DISTRIBUTED, "--noise-multiplier", "1e-9"), "larger noise multiplier"),
+        (("run", *DISTRIBUTED, "--epsilon", "1e-9"), "overflows"),
+        (("run", *DISTRIBUTED, "--noise-multiplier", "1", "--max-update-norm", "0"), "max_update_norm"),
+        (("run", "--resume", "absent"), "no unfinished run"),
+        (("run", "--lifetime-epsilon", "3"), "limits no run without noise"),
+        (("run", "--lifetime-epsilon", "0", "--epsilon", "3", "--delta", "1e-5"), "lifetime_epsilon"),
+        (("ledger", "--delta", "0"), "delta of 0"),
+        (("ledger", "show", "--noted", "absent"), "no note of the ledgers"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(command: Command, arguments: tuple[str, ...], says: str) -> None:
+    done = command(*arguments)
+    assert done.status == 2
+    assert says in done.error
+    assert list(Path().iterdir()) == [], "a refused request leaves nothing behind"
+
+
+def test_an_existing_run_is_kept(finished: Path, command: Command) -> None:
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    done = command("run", *SMALL, "--seed", "5", "--out", finished)
+    assert (done.status, "exists already" in done.error) == (2, True)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+
+
+def test_a_diverged_model_is_a_failure_that_leaves_nothing(command: Command) -> None:
+    done = command("run", *SMALL, "--learning-rate", "1e30", "--out", "diverged")
+    assert (done.status, "diverged" in done.error) == (1, True)
+    assert list(Path().iterdir()) == []
+
+
+def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["secure-fl", "plan", "--banks", "2", "--debug"])
+    with pytest.raises(Exception, match="2 banks is refused"):
+        main()
+
+
+def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("card 4929-1234")
+
+    monkeypatch.setattr("secure_fl.secagg.budget.plan", broken)
+    done = command("plan")
+    assert done.status == 1
+    assert "ZeroDivisionError" in done.error
+    assert "4929" not in done.err + done.out
+
+
+def _as_from_a_terminal() -> None:
+    """Tests that run in the background of a shell have SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_its_state_and_nothing_else(tmp_path: Path, how: signal.Signals) -> None:
+    arguments = [sys.executable, "-m", "secure_fl", "run", "--rounds", "1000", "--transactions", "12000"]
+    process = subprocess.Popen(
+        [*arguments, "--fraud-share", "0.03"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_as_from_a_terminal,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("rounds 2/"):
+            break
+    time.sleep(0.2)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("error: interrupted")
+    assert "--resume" in err, "two rounds are worth keeping"
+    (state,) = (tmp_path / "runs").iterdir()
+    assert state.suffix == ".unfinished"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_whose_exception_is_lost_ends_the_run_all_the_same(
+    command: Command, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    """Python drops what is raised in a finalizer: that was a lost Ctrl-C."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(how)
+
+    original = evaluate_model
+
+    def evaluate(*arguments: Any) -> Any:
+        with warnings.catch_warnings():
+            Finalized()
+        return original(*arguments)
+
+    previous = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    monkeypatch.setattr(federation, "evaluate", evaluate)
+    try:
+        done = command("run", *SMALL, "--scheme", "plaintext", "--rounds", "50", "--out", "one")
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (done.status, "interrupted" in done.error) == (130, True)
+    assert "rounds 1/50" not in done.err
+
+
+def test_plan_prints_what_a_sum_costs(command: Command) -> None:
+    figures = json.loads(command("plan", "--banks", "10", "--parameters", "1000000", "--bits", "8", "--json").out)
+    assert figures["scheme"] == "ckks"
+    assert figures["bytes_per_parameter"] <= 10.3
+    table = command("plan", "--banks", "10", "--parameters", "1000000", "--bits", "8").out
+    assert re.search(r"ciphertexts +163\b", table)
+
+
+def test_simulate_then_train_on_the_file_then_score(command: Command) -> None:
+    assert (
+        command("data", "simulate", "--out", "rows.csv", "--transactions", "12000", "--fraud-share", "0.03").status == 0
+    )
+    columns = ("--label", "fraud", "--time", "time", "--amount", "amount", "--identifiers", "customer")
+    assert command("run", "--dataset", "rows.csv", *columns, "--rounds", "1", "--out", "one").status == 0
+    assert Path("federation.key").stat().st_mode & 0o777 == 0o600
+    assert Path("federation.key").read_text().strip() not in Path("one/experiment.toml").read_text()
+
+    done = command("score", "one/model.safetensors", "rows.csv", "--out", "scores.csv")
+    assert done.status == 0
+    assert "--history" in done.err
+    scores = list(csv.DictReader(Path("scores.csv").read_text().splitlines()))
+    assert [row["row"] for row in scores] == [str(n) for n in range(1, 12001)]
+    assert all(0 <= float(row["fraud_probability"]) <= 1 for row in scores)
+
+    assert command("score", "one/model.safetensors", "rows.csv", "--history", "rows.csv", "--out", "two.csv").err == ""
+
+    Path("federation.key").unlink()
+    other = command("score", "one/model.safetensors", "rows.csv", "--out", "scores.csv")
+    assert (other.status, "federation key" in other.error) == (2, True)
+    assert list(csv.DictReader(Path("scores.csv").read_text().splitlines())) == scores
+
+
+def test_a_bare_command_shows_help(command: Command) -> None:
+    done = command()
+    assert "Commands" in done.out
+    assert "error" not in done.err
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys; from secure_fl.cli.app import app; sys.exit('torch' in sys.modules or 'tenseal' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PRIVATE = (*SMALL, "--noise-multiplier", "2", "--delta", "1e-5", "--scheme", "plaintext", "--batch-size", "1024")
+
+
+@pytest.mark.slow
+def test_a_private_run_shows_what_it_spent_and_leaves_no_key(command: Command) -> None:
+    done = command("run", *PRIVATE, "--delta", "0.01", "--out", "one")
+    assert done.status == 0
+    assert "differential privacy (dp-sgd): epsilon" in done.out
+    assert "note: delta 0.01 is not below 1 /" in " ".join(done.out.split())
+    assert {path.name for path in Path().iterdir()} == {"one"}
+    assert {path.name for path in Path("one/ledgers/bank-1").iterdir()} == {"ledger.json"}
+    metrics = json.loads(Path("one/metrics.json").read_text())
+    spent = [record["epsilon"] for record in metrics["rounds"]]
+    assert spent[0] < spent[1] == metrics["privacy"]["epsilon"]
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_with_its_own_settings_only(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from secure_fl.federation.checkpoint import Checkpoint, Snapshot
+
+    save = Checkpoint.save
+
+    def stop_after_saving(self: Checkpoint, snapshot: Snapshot) -> None:
+        save(self, snapshot)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", stop_after_saving)
+        first = command("run", *PRIVATE, "--out", "one")
+    assert (first.status, "--resume one" in first.err) == (130, True)
+    assert {path.name for path in Path().iterdir()} == {"one.unfinished"}
+    for change in (("--rounds", "9"), ("--noise-multiplier", "1"), ("--seed", "2"), ("--out", "two")):
+        refused = command("run", "--resume", "one", *change)
+        assert (refused.status, change[0].lstrip("-").replace("-", "_") in refused.error) == (2, True)
+    again = command("run", *PRIVATE, "--out", "one")
+    assert (again.status, "unfinished run" in again.error) == (2, True)
+    assert command("run", "--resume", "one").status == 0
+    assert {path.name for path in Path().iterdir()} == {"one"}
+    assert [r["round"] for r in json.loads(Path("one/metrics.json").read_text())["rounds"]] == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_before_its_first_round_goes_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Budget is spent then. Nobody is told to delete what says so."""
+
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(federation, "run_round", stop)
+        first = command("run", *PRIVATE, "--out", "one")
+    assert (first.status, "--resume one" in first.err) == (130, True)
+    refused = command("run", *PRIVATE, "--out", "one")
+    assert (refused.status, "--resume one, or choose another --out" in refused.error) == (2, True)
+    assert not any(word in first.err + refused.err for word in ("remove", "delete"))
+    assert command("run", "--resume", "one").status == 0
+    metrics = json.loads(Path("one/metrics.json").read_text())
+    spent = {bank["bank"]: bank["epsilon"] for bank in metrics["privacy"]["banks"]}
+    assert metrics["privacy"]["lifetime_epsilon"] == spent, "nothing was released twice"
+
+
+@pytest.mark.slow
+def test_the_ledger_shows_what_two_runs_spent_and_what_is_left(command: Command) -> None:
+    limit = ("--lifetime-epsilon", "40")
+    for folder in ("one", "two"):
+        done = command("run", *PRIVATE, *limit, "--out", folder)
+        assert done.status == 0
+    assert "for life" in done.out
+    assert "All runs on the rows of" in Path("two/report.html").read_text()
+    metrics = json.loads(Path("two/metrics.json").read_text())["privacy"]
+    shown = json.loads(command("ledger", "show", "--json").out)
+    assert shown == json.loads(command("ledger", "--json").out)
+    assert {row["bank"]: row["epsilon"] for row in shown["banks"]} == metrics["lifetime_epsilon"]
+    assert all(row["left"] == 40 - row["epsilon"] for row in shown["banks"])
+    assert [(row["runs"], row["releases"], row["unit"]) for row in shown["banks"]] == [(2, 6, "row")] * 3
+    assert shown["ledger"] == metrics["ledger"]
+    assert "bank-3" in command("ledger").out
+    assert command("ledger", "--noted", "one").status == command("ledger", "--noted", "two").status == 0
+    refused = command("run", *PRIVATE, "--lifetime-epsilon", "1", "--out", "three")
+    assert (refused.status, "for life, beyond its 1" in refused.error) == (2, True)
+    assert {path.name for path in Path().iterdir()} == {"one", "two"}
+
+    store = Path(shown["store"])
+    shutil.rmtree(store)
+    shutil.rmtree(store.with_name("notes"))
+    assert command("ledger").status == 0, "nothing but the note in the results knows of what is gone"
+    noticed = command("ledger", "--noted", "two")
+    assert (noticed.status, "older copy" in noticed.error) == (2, True)
+
+
+def test_no_advice_is_to_delete_a_ledger_or_an_unfinished_run() -> None:
+    """In whatever the package says, and in what it tells its users to read."""
+    root = Path(__file__).parents[1]
+    files = [*root.glob("secure_fl/**/*.py"), *root.glob("docs/*.md"), *root.glob("examples/*.py"), root / "README.md"]
+    advice = re.compile(
+        r"\b(remove|delete|erase|rm -r)\b[^.;\"]{0,40}(ledger|that folder|the folder|\.unfinished|to start again)"
+        r"|count the old one as spent|start the run again",
+        re.IGNORECASE,
+    )
+    found = {str(path.relative_to(root)): m[0] for path in files if (m := advice.search(path.read_text()))}
+    assert found == {}

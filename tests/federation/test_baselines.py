@@ -1,0 +1,67 @@
+"""What banks could have without federation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from secure_fl import Experiment, Result
+from secure_fl.data import Examples, FeatureSchema, Standardization, encode, moments
+from secure_fl.data.datasets import open_dataset
+from secure_fl.federation.bank import Bank
+from secure_fl.federation.baselines import train_baselines
+from secure_fl.privacy.federation import training_settings
+from secure_fl.training import evaluate, initial_weights, train
+
+Small = Callable[..., Experiment]
+
+
+@pytest.fixture(scope="module")
+def federation(small: Small) -> tuple[Experiment, tuple[Bank, ...], Examples]:
+    experiment = small(rounds=2, local_epochs=2)
+    dataset = open_dataset(experiment)
+    banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
+    first = dataset.banks[0].train
+    standardization = Standardization.from_moments(moments(first.numeric))
+    schema = FeatureSchema.create(first.schema, standardization, dataset.key)
+    for bank in banks:
+        bank.adopt(schema)
+    return experiment, banks, Examples.pooled([encode(data.test, schema) for data in dataset.banks])
+
+
+def test_they_are_scored_after_every_round_with_the_federations_number_of_epochs(
+    federation: tuple[Experiment, tuple[Bank, ...], Examples],
+) -> None:
+    experiment, banks, test = federation
+    advanced: list[int] = []
+    local, central = train_baselines(experiment, banks, test, advanced.append)
+    assert advanced == [0, 1, 2, 3, 4]
+    assert [baseline.trained_on for baseline in local] == ["bank-1", "bank-2", "bank-3"]
+
+    everything = Examples.pooled([bank.examples for bank in banks])
+    for baseline, examples in zip([*local, central], [*(bank.examples for bank in banks), everything], strict=True):
+        start = initial_weights(experiment.seed)
+        epochs = list(train(start, examples, training_settings(experiment), epochs=4, seed=experiment.seed))
+        assert baseline.final == evaluate(epochs[-1], test)
+        assert baseline.auprc_by_round == (evaluate(epochs[1], test).auprc, baseline.final.auprc)
+
+
+def test_each_bank_alone_learns_from_its_own_rows_only(run_small: Callable[..., Result]) -> None:
+    result = run_small()
+    scores = [baseline.final for baseline in (*result.local, result.central)]
+    assert len(set(scores)) == 4
+
+
+def test_training_settings_are_those_of_the_experiment(small: Small) -> None:
+    settings = training_settings(
+        small(batch_size=7, learning_rate=0.5, dropout=0.125, positive_weight="balanced", device="cpu")
+    )
+    assert (settings.batch_size, settings.learning_rate, settings.dropout) == (7, 0.5, 0.125)
+    assert (settings.positive_weight, settings.device) == ("balanced", "cpu")
+
+
+def test_pooling_helps_on_simulated_payments(run_small: Callable[..., Result]) -> None:
+    result = run_small(transactions=20_000, rounds=3)
+    assert result.central.final.auprc > np.median([baseline.final.auprc for baseline in result.local])
