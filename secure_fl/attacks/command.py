@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from secure_fl.attacks.table import print_attack
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings.experiment import BUILT_IN, Experiment
@@ -72,13 +72,16 @@ class AttackSettings:
             raise ConfigurationError("epsilon or delta is out of range; use an epsilon above 0 and a delta in (0, 1)")
 
 
-def run_command(attack: str, scheme: str, json_file: Path | None, html_file: Path | None, **settings: Any) -> None:
+def run_command(
+    attack: str, scheme: str, json_file: Path | None, html_file: Path | None, *, force: bool = False, **settings: Any
+) -> None:
     """Attack, print the table, write the files. They are opened first, so that a wrong name costs no time."""
     chosen = AttackSettings(**{name: value for name, value in settings.items() if value is not None})
     experiment = attacked_experiment(attack, scheme, chosen)
     with ExitStack() as files:
-        json_target = files.enter_context(staged_file(json_file)) if json_file else None
-        html_target = files.enter_context(staged_file(html_file)) if html_file else None
+        json_target = files.enter_context(output_file(json_file, force=force)) if json_file else None
+        html_output = output_file(html_file, force=force, apart_from=[json_file]) if html_file else nullcontext()
+        html_target = files.enter_context(html_output)
         with show_progress() as progress:
             report = run_attack(attack, experiment, chosen, progress)
         if json_target:

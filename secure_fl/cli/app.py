@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -181,8 +181,9 @@ def run(
     from secure_fl.settings.experiment import Experiment
 
     settings = Experiment(**changes) if experiment is None else Experiment.from_toml(experiment, **changes)
-    target = out or new_run_directory()
-    _run(settings, target, Checkpoint.of_results(target))
+    with ExitStack() as claimed:
+        target = out or claimed.enter_context(new_run_directory())
+        _run(settings, target, Checkpoint.of_results(target))
 
 
 def _resume(target: Path, others: list[str]) -> None:
@@ -256,6 +257,7 @@ def bench(
     peers: Annotated[bool, typer.Option("--peers", help="Measure TenSEAL, NVFlare and Flower too.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     drop_sweep: Annotated[bool, typer.Option("--drop-sweep", help="Let more and more banks vanish.")] = False,
     scale: Annotated[
         bool, typer.Option("--scale", help="3 to 1,000 banks and 10^4 to 10^7 parameters, once each.")
@@ -277,6 +279,7 @@ def bench(
         peers=peers,
         json_file=json_file,
         html_file=html,
+        force=force,
         drop_sweep=drop_sweep,
         scale=scale,
     )
@@ -289,6 +292,7 @@ def claims(
     json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="A file for the page.")] = None,
     svg: Annotated[Path | None, typer.Option(help="A file for the drawing.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Measure two claims that are made for federated fraud detection: fewer false positives, faster detection."""
     from importlib.util import find_spec
@@ -297,7 +301,7 @@ def claims(
         raise ConfigurationError("the package river is not installed; install secure-fl[drift]")
     from secure_fl.bench.claims.command import run_command
 
-    run_command(seeds=seeds, quick=quick, json_file=json_file, markdown_file=markdown, svg_file=svg)
+    run_command(seeds=seeds, quick=quick, json_file=json_file, markdown_file=markdown, svg_file=svg, force=force)
 
 
 @app.command()
@@ -321,6 +325,7 @@ def attack(
     seed: Annotated[int | None, typer.Option(help="Repeats the choice of victims.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page, with rebuilt rows.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """See what a curious aggregator reads from a scheme, or a stranger from the final model."""
     from secure_fl.attacks.command import run_command
@@ -330,6 +335,7 @@ def attack(
         scheme,
         json_file,
         html,
+        force=force,
         dataset=dataset,
         bits=None if bits is None else _number(bits),
         banks=banks,
@@ -405,13 +411,14 @@ def simulate(
     fraud_share: Annotated[float, typer.Option(help="Share of fraud, from 0.001.")] = 0.005,
     days: Annotated[int, typer.Option(help="Length of the period.")] = 183,
     seed: Annotated[int, typer.Option(help="Repeats the simulation.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Simulate customers, terminals and three kinds of fraud (Fraud Detection Handbook)."""
     from secure_fl.data import Simulation, write_simulated
     from secure_fl.data import simulate as simulate_transactions
 
     rows = simulate_transactions(Simulation(transactions=transactions, fraud_share=fraud_share, days=days, seed=seed))
-    write_simulated(rows, out)
+    write_simulated(rows, out, force=force)
     typer.echo(f"{out}: {len(rows)} transactions, {int(rows.fraud.sum())} of them fraud")
 
 
@@ -423,13 +430,14 @@ def score(
     history: Annotated[
         Path | None, typer.Option(help="Earlier transactions with labels, for features that look at the past.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Score transactions with the model of a run."""
     from secure_fl.report.outputs import needs_history, score_file
 
     if history is None and needs_history(model):
         typer.echo("note: without --history nothing is known of the customers' and terminals' past", err=True)
-    typer.echo(f"{out}: {score_file(model, transactions, out, history)} scores")
+    typer.echo(f"{out}: {score_file(model, transactions, out, history, force=force)} scores")
 
 
 def _number(text: str) -> int | float | str:

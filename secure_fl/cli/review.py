@@ -82,18 +82,22 @@ def edit(
 
 
 @review_app.command()
-def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store = None) -> None:
+def page(
+    out: Annotated[Path, typer.Option(help="An HTML file.")],
+    store: _Store = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+) -> None:
     """Write all pending patterns, with plots and samples, as one self-contained page."""
     from secure_fl.data.synthetic.fidelity import fidelity, public_table
     from secure_fl.data.synthetic.leakage import RealRows
-    from secure_fl.files import staged_file
+    from secure_fl.files import output_file
     from secure_fl.report.review_page import render_review
 
-    holdings = _open_store(store).read()
-    proposals = holdings.unreviewed()
-    scores = fidelity(proposals, public_table(), seed=1) if proposals else None
-    text = render_review(holdings, RealRows.simulated().training, scores, "simulated transactions")
-    with staged_file(out) as staging:
+    with output_file(out, force=force) as staging:
+        holdings = _open_store(store).read()
+        proposals = holdings.unreviewed()
+        scores = fidelity(proposals, public_table(), seed=1) if proposals else None
+        text = render_review(holdings, RealRows.simulated().training, scores, "simulated transactions")
         staging.write_text(text, encoding="utf-8")
     typer.echo(str(out))
 

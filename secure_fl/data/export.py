@@ -6,8 +6,6 @@ schema than the simulator's is refused.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,12 +16,14 @@ from secure_fl.data.simulator import SCHEMA
 from secure_fl.data.tables import PATTERN_COLUMN
 from secure_fl.data.transactions import Transactions
 from secure_fl.errors import ConfigurationError
+from secure_fl.files import output_file
 
 
-def write_simulated(transactions: Transactions, path: Path) -> None:
+def write_simulated(transactions: Transactions, path: Path, *, force: bool = False) -> None:
     """Write rows of the simulator to a .csv or .parquet file, with a column `fraud_pattern`; all of it or nothing.
 
-    Raises ConfigurationError on another suffix, on rows that were not simulated, or if the folder is not writable.
+    force: replace a file that exists. Raises ConfigurationError on another suffix, on rows that were not simulated, or
+    if the file exists or cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -34,13 +34,8 @@ def write_simulated(transactions: Transactions, path: Path) -> None:
     table = _table(transactions)
     failure = ""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".simulated-", suffix=suffix)
-        os.close(descriptor)
-        try:
-            pacsv.write_csv(table, name) if suffix == ".csv" else pq.write_table(table, name)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with output_file(path, force=force) as staging:
+            pacsv.write_csv(table, staging) if suffix == ".csv" else pq.write_table(table, staging)
     except OSError as error:
         failure = error.strerror or "input/output error"
     if failure:

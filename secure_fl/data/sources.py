@@ -2,7 +2,8 @@
 
 Rules: CSV columns are read as text, so that every doubt about a value is ours to report; Arrow's errors quote the
 offending line and are therefore never passed on. The slow, exact search for a line number runs only when there is
-something to report.
+something to report. Arrow is given names of files and no Python objects (callbacks, open files): its threads let go of
+them after the reader has returned, and where Python is about to end by then, the process aborts.
 """
 
 from __future__ import annotations
@@ -88,24 +89,16 @@ def _read_csv(path: Path) -> pa.Table:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty; provide a file with a header and rows")
     names = _header(path)
-    skipped: list[int] = []
-
-    def note(row: pacsv.InvalidRow) -> str:
-        skipped.append(row.expected_columns)
-        return "skip"
-
     table = None
-    try:
+    with contextlib.suppress(pa.ArrowInvalid, pa.ArrowKeyError):
         table = pacsv.read_csv(
             path,
-            parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
-    except (pa.ArrowInvalid, pa.ArrowKeyError):
-        skipped.append(len(names))
-    if skipped or table is None:
+    if table is None:
         raise _malformed(path, len(names))
     return table
 

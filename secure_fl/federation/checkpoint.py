@@ -30,6 +30,7 @@ from secure_fl.data.metrics import Scores
 from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
+from secure_fl.files import unfinished
 from secure_fl.privacy.ledger import LEDGER
 from secure_fl.privacy.lifetime.durable import write_durably
 from secure_fl.secagg.protocol import Delivery
@@ -107,8 +108,7 @@ class Checkpoint:
     @classmethod
     def of_results(cls, results: Path, resume: bool = False) -> Checkpoint:
         """The one beside a folder of results. Raises `ConfigurationError` where there is none, or one already."""
-        results = results if results.name else results.absolute()
-        folder = results.with_name(f"{results.name}.unfinished")
+        folder = unfinished(results)
         there = any((folder / name).exists() for name in (RUN, STATE))
         if resume and not there:
             raise ConfigurationError(f"there is no unfinished run of {results}; start one with --out {results}")

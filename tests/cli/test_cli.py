@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -299,7 +300,7 @@ def test_simulate_then_train_on_the_file_then_score(command: Command) -> None:
     assert command("score", "one/model.safetensors", "rows.csv", "--history", "rows.csv", "--out", "two.csv").err == ""
 
     Path("federation.key").unlink()
-    other = command("score", "one/model.safetensors", "rows.csv", "--out", "scores.csv")
+    other = command("score", "one/model.safetensors", "rows.csv", "--out", "three.csv")
     assert (other.status, "federation key" in other.error) == (2, True)
     assert list(csv.DictReader(Path("scores.csv").read_text().splitlines())) == scores
 
@@ -418,3 +419,101 @@ def test_no_advice_is_to_delete_a_ledger_or_an_unfinished_run() -> None:
     )
     found = {str(path.relative_to(root)): m[0] for path in files if (m := advice.search(path.read_text()))}
     assert found == {}
+
+
+@pytest.mark.slow
+def test_scoring_a_refused_file_ends_in_its_error_every_time(finished: Path, tmp_path: Path) -> None:
+    """Arrow's threads once called into a Python that was about to end: every third or fourth try aborted."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b\n1,2\n3,4,5\n")
+    command = [sys.executable, "-m", "secure_fl", "score", finished / "model.safetensors", rows, "--out", "scores.csv"]
+    for _ in range(20):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: line 3 of")
+
+
+OUTPUTS = {
+    "score --out": ("score", "MODEL", "rows.csv", "--out", "OUTPUT"),
+    "data simulate --out": ("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "OUTPUT"),
+    "bench --json": ("bench", "--schemes", "plaintext", "--json", "OUTPUT"),
+    "bench --html": ("bench", "--schemes", "plaintext", "--html", "OUTPUT"),
+    "attack --json": ("attack", "inversion", "--json", "OUTPUT"),
+    "attack --html": ("attack", "inversion", "--html", "OUTPUT"),
+    "claims --markdown": ("bench", "claims", "--quick", "--markdown", "OUTPUT"),
+    "claims --svg": ("bench", "claims", "--quick", "--svg", "OUTPUT"),
+    "review page --out": ("review", "page", "--out", "OUTPUT"),
+}
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_no_command_overwrites_anything_unasked(name: str, kind: str, command: Command, finished: Path) -> None:
+    """Whatever it is to write: the place is decided on before anything is computed or read."""
+    if name.startswith("claims"):
+        pytest.importorskip("river")
+    output = Path("output.csv")
+    if kind == "fifo":
+        os.mkfifo(output)
+    else:
+        Path("precious.csv").write_text("precious")
+        output.symlink_to("precious.csv") if kind == "link" else Path("precious.csv").rename(output)
+    words = {"OUTPUT": str(output), "MODEL": str(finished / "model.safetensors")}
+    done = command(*(words.get(word, word) for word in OUTPUTS[name]))
+    assert done.status == 2
+    assert ("not a regular file" if kind == "fifo" else "exists already") in done.error
+    if kind != "fifo":
+        assert output.read_text() == "precious"
+
+
+def test_simulated_rows_replace_a_file_with_force_only(command: Command) -> None:
+    arguments = ("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "rows.csv")
+    Path("rows.csv").write_text("precious")
+    assert command(*arguments).status == 2
+    assert command(*arguments, "--force").status == 0
+    assert len(Path("rows.csv").read_text().splitlines()) == 1_001
+
+
+def test_scores_never_replace_what_they_are_computed_from(finished: Path, command: Command) -> None:
+    shutil.copy(finished / "model.safetensors", "model.safetensors")
+    assert (
+        command("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "rows.csv").status == 0
+    )
+    shutil.copy("rows.csv", "past.csv")
+    Path("federation.key").write_text("a key")
+    command_line = ("score", "model.safetensors", "rows.csv", "--history", "past.csv", "--force", "--out")
+    for name in ("model.safetensors", "rows.csv", "past.csv", "federation.key"):
+        before = Path(name).read_bytes()
+        done = command(*command_line, name)
+        assert (done.status, "used by this command already" in done.error) == (2, True)
+        assert Path(name).read_bytes() == before
+
+
+def test_two_outputs_of_one_command_are_two_files(command: Command) -> None:
+    done = command("bench", "--schemes", "plaintext", "--json", "one", "--html", "one")
+    assert (done.status, "used by this command already" in done.error) == (2, True)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_runs_started_in_one_second_both_succeed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "secure_fl", "run", "--transactions", "3000", "--fraud-share", "0.05"]
+    command += ["--rounds", "1", "--scheme", "plaintext"]
+    runs = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for run in runs:
+        _, err = run.communicate(timeout=120)
+        assert run.returncode == 0, err
+    folders = list((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert all((folder / "report.html").exists() for folder in folders)
+
+
+def test_a_run_fills_the_empty_folder_in_which_it_is_started(command: Command) -> None:
+    tiny = ("--transactions", "3000", "--fraud-share", "0.05", "--rounds", "1", "--scheme", "plaintext")
+    done = command("run", *tiny, "--out", ".")
+    assert done.status == 0, done.err
+    assert {"report.html", "metrics.json", "model.safetensors"} <= {path.name for path in Path().iterdir()}
+    assert not Path().absolute().with_name(f"{Path().absolute().name}.unfinished").exists()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -103,3 +104,18 @@ def test_places_count_lines_of_the_file(write: Write, tmp_path: Path) -> None:
 
 def test_repr_shows_counts_only(write: Write, canary: str) -> None:
     assert repr(read_source(write(f"a,b\n{canary},2\n"))) == "Source(1 rows, 2 columns)"
+
+
+def test_arrow_is_given_no_python_object_to_let_go_of_later(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads release a callback or an open file at a time of their own: at the end of Python, that aborts."""
+    seen = []
+    read_csv = pacsv.read_csv
+
+    def note(source: object, *, parse_options: pacsv.ParseOptions, **options: object) -> pa.Table:
+        seen.append((source, parse_options.invalid_row_handler))
+        return read_csv(source, parse_options=parse_options, **options)
+
+    monkeypatch.setattr(pacsv, "read_csv", note)
+    path = write("a,b\n1,2\n")
+    read_source(path)
+    assert seen == [(path, None)]

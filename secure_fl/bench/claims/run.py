@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from secure_fl.bench.claims.measuring import CASES, QUICK_CASES, QUICK_STREAM, S
 from secure_fl.bench.claims.scene import StreamSettings
 from secure_fl.bench.claims.store import code_digest, describe_environment, load_claims, require_same, save_claims
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 
 Progress = Callable[[str, int, int], None]
 
@@ -23,12 +23,14 @@ def run_claims(
     json_file: Path | None = None,
     markdown_file: Path | None = None,
     svg_file: Path | None = None,
+    force: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Claims:
     """Measure both claims with seeds 1 to `seeds`, and write what is asked for.
 
     json_file: written after each seed; seeds that it holds already are not measured again, nor left out.
-    quick: tiny sizes and no ULB, to try the machinery; its figures mean nothing. Raises ConfigurationError, before
+    quick: tiny sizes and no ULB, to try the machinery; its figures mean nothing. force: replace a page or a drawing
+    that exists. Raises ConfigurationError, before
     anything is measured, for fewer than two seeds, files that cannot be written, and a `json_file` of other settings or
     code.
     """
@@ -41,12 +43,16 @@ def run_claims(
         require_same(stored, before, json_file)
         before = replace(before, runs=stored.runs)
     with ExitStack() as files:
-        markdown = files.enter_context(staged_file(markdown_file)) if markdown_file else None
-        svg = files.enter_context(staged_file(svg_file)) if svg_file else None
+        markdown = files.enter_context(_output(markdown_file, force, [json_file]))
+        svg = files.enter_context(_output(svg_file, force, [json_file, markdown_file]))
         claims = _measure(before, range(1, seeds + 1), quick, json_file, progress)
         if markdown or svg:
             _write_page(claims, markdown, svg, svg_file.name if svg_file else None)
     return claims
+
+
+def _output(file: Path | None, force: bool, others: Sequence[Path | None]) -> AbstractContextManager[Path | None]:
+    return output_file(file, force=force, apart_from=others) if file else nullcontext()
 
 
 def _measure(claims: Claims, seeds: Sequence[int], quick: bool, json_file: Path | None, progress: Progress) -> Claims:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from secure_fl.bench.schemes.benchmark import Benchmark, Settings, run_benchmark
@@ -11,7 +11,7 @@ from secure_fl.bench.schemes.cases import parse_bits, parse_numbers, parse_schem
 from secure_fl.bench.schemes.table import print_benchmark
 from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 
 BANKS, PARAMETERS = "3,10", "10369,100000"
 
@@ -26,6 +26,7 @@ def run_command(
     peers: bool,
     json_file: Path | None,
     html_file: Path | None,
+    force: bool = False,
     drop_sweep: bool,
     scale: bool,
 ) -> None:
@@ -46,8 +47,9 @@ def run_command(
         settings = Settings(names, sizes, parse_bits(bits), repeat, peers, drop_sweep)
     command = _command_line(settings, schemes, scale)
     with ExitStack() as files:
-        json_target = files.enter_context(staged_file(json_file)) if json_file else None
-        html_target = files.enter_context(staged_file(html_file)) if html_file else None
+        json_target = files.enter_context(output_file(json_file, force=force)) if json_file else None
+        html_output = output_file(html_file, force=force, apart_from=[json_file]) if html_file else nullcontext()
+        html_target = files.enter_context(html_output)
         with show_progress() as progress:
             benchmark = run_benchmark(settings, command, progress)
         if json_target:

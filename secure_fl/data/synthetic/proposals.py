@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from secure_fl.data.synthetic.answers import Rejection
 from secure_fl.data.synthetic.patterns import Proposal, faults
 from secure_fl.errors import DataError
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 
 DEFAULT_FILE = Path("proposals.json")
 
@@ -56,6 +56,6 @@ def add_proposals(path: Path, proposals: Iterable[Proposal], rejected: Iterable[
     before = read_proposals(path) if path.exists() else Proposals()
     after = before.with_more(tuple(proposals), tuple(rejected))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with staged_file(path) as staging:
+    with output_file(path, force=True) as staging:  # what it held is in `after`
         staging.write_text(after.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return after
