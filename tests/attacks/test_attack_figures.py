@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +41,7 @@ from secure_fl.report.pictures import Picture
 from secure_fl.report.svg import ACCENT, GREY, WARM
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.training.local import ADAM_EPS
+from tests.page_tables import Tables
 
 NONE, NEAR, RIGHT = 1.0, (CLOSE + EXACT) / 2, EXACT / 2
 """Relative errors: of a row that is not rebuilt, of one that is, and of one that is exact."""
@@ -535,31 +535,6 @@ def test_the_terminal_shows_each_figure_under_its_name() -> None:
             ("final model", "2", "2.75", "REFUTED"),
         )
     ]
-
-
-class Tables(HTMLParser):
-    """All tables of a page: a list of cells for each row."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self._cell: list[str] | None = None
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self._cell = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self._cell is not None:
-            self.rows[-1].append("".join(self._cell))
-            self._cell = None
-
-    def handle_data(self, data: str) -> None:
-        if self._cell is not None:
-            self._cell.append(data)
 
 
 def page_of(attack: str) -> str:

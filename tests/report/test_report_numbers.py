@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from statistics import median
 from typing import Any
 
@@ -26,6 +25,7 @@ from secure_fl.report.pictures import (
 )
 from secure_fl.report.promise import epsilon_text, life_text, promise_of, spending
 from secure_fl.report.svg import ACCENT, GREY, WARM
+from tests.page_tables import Tables
 
 MakeResult = Callable[..., Result]
 Words = Callable[[Result], str]
@@ -79,31 +79,6 @@ def result(make_result: MakeResult) -> Result:
 @pytest.fixture
 def private(result: Result) -> Result:
     return replace(result, privacy=PRIVACY, experiment={**result.experiment, "epsilon": 3.0, "lifetime_epsilon": 11.0})
-
-
-class Tables(HTMLParser):
-    """All tables of a page: a list of cells for each row."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self._cell: list[str] | None = None
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self._cell = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self._cell is not None:
-            self.rows[-1].append("".join(self._cell))
-            self._cell = None
-
-    def handle_data(self, data: str) -> None:
-        if self._cell is not None:
-            self._cell.append(data)
 
 
 def text_of(page: str) -> str:

@@ -7,7 +7,6 @@ import os
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError, PlanError, SecureFLError
 from secure_fl.report.svg import GREY, INK, SKY, SOFT
 from secure_fl.secagg import SCHEMES
+from tests.page_tables import Tables
 
 MakeRow = Callable[..., Row]
 SIZES = [(3, 10), (5, 10), (3, 20)]
@@ -300,31 +300,6 @@ def test_the_machine_is_described_by_what_it_says_of_itself(monkeypatch: pytest.
 
 
 # The page and its curves.
-
-
-class Tables(HTMLParser):
-    """All tables of a page: a list of cells for each row."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self._cell: list[str] | None = None
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self._cell = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self._cell is not None:
-            self.rows[-1].append("".join(self._cell))
-            self._cell = None
-
-    def handle_data(self, data: str) -> None:
-        if self._cell is not None:
-            self._cell.append(data)
 
 
 def series(make_row: MakeRow) -> tuple[Row, ...]:
