@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from secure_fl.errors import ConfigurationError
-from secure_fl.report import wording
+from secure_fl.report import frame, wording
 
 SCHEMA = 1
+SECTIONS = {"curves": "Learning curves", "figures": "Figures", "settings": "Settings that differ"}
 
 
 @dataclass(frozen=True)
@@ -69,16 +66,12 @@ def render_comparison(runs: Sequence[ComparedRun]) -> str:
     """One self-contained page; the same runs give the same text."""
     from secure_fl.report.comparison_figure import draw  # matplotlib is slow to import, so only when needed
 
-    package = files(__package__)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(bytes=wording.bytes_text, scheme=wording.scheme_text)
-    template = environment.from_string(package.joinpath("comparison.html.j2").read_text(encoding="utf-8"))
-    return template.render(
-        runs=runs,
-        settings=sorted({name for run in runs for name in run.differs_in}),
-        picture=draw(runs),
-        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-    )
+    values = {
+        "runs": runs,
+        "settings": sorted({name for run in runs for name in run.differs_in}),
+        "picture": draw(runs),
+    }
+    return frame.fill("comparison.html.j2", SECTIONS, values, {"scheme": wording.scheme_text})
 
 
 def _read(folder: Path) -> dict[str, Any]:
