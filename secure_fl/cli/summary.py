@@ -12,6 +12,7 @@ from secure_fl.data.metrics import Scores
 from secure_fl.federation.results import Result
 from secure_fl.report import wording
 from secure_fl.secagg.budget import Plan
+from secure_fl.settings import BUILT_IN
 
 
 def print_summary(result: Result, directory: Path) -> None:
@@ -49,7 +50,12 @@ def print_summary(result: Result, directory: Path) -> None:
             console.print(f"all runs on the rows of {bank} together: epsilon {spent:.3f} for life", highlight=False)
         for note in p.notes:
             console.print(f"note: {note}", highlight=False)
-    console.print(f"data: {result.data['source']}", highlight=False)
+    console.print(f"data: {result.data['source']}", highlight=False, markup=False)
+    if result.experiment["dataset"] not in BUILT_IN:
+        for use, names in wording.columns_by_use(result):
+            console.print(f"{use}: {', '.join(names)}", highlight=False, markup=False)
+    for warning in result.data["warnings"]:
+        console.print(f"warning: {warning}", highlight=False, markup=False)
     console.print(f"report: {directory / 'report.html'}", highlight=False, soft_wrap=True)
 
 

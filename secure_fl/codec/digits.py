@@ -25,7 +25,7 @@ CAPACITY_BITS = 160
 _INTEGER_BITS = 40
 _INTEGER_OFFSET = 1 << (_INTEGER_BITS - 1)
 _OFFSET = 1 << (CAPACITY_BITS - 1)
-_LARGEST = 2.0 ** (CAPACITY_BITS - 1 - FRACTION_BITS)
+LARGEST = 2.0 ** (CAPACITY_BITS - 1 - FRACTION_BITS)
 
 
 def digits_for(capacity_bits: int, bits: int) -> int:
@@ -110,7 +110,7 @@ class FixedPointCodec:
 
     def encode(self, vector: NDArray[np.float64]) -> NDArray[np.int64]:
         """float64 [count] -> int64 [length] in [0, 2**bits)."""
-        if not (np.abs(vector) < _LARGEST).all():
+        if not (np.abs(vector) < LARGEST).all():
             raise ConfigurationError("a sum over a numeric column is too large to add up; rescale its column")
         integers = [int(value * 2.0**FRACTION_BITS) + _OFFSET for value in vector.tolist()]
         return to_digits(integers, CAPACITY_BITS, self.bits)

@@ -3,7 +3,7 @@
     transactions   a table in memory, and the cut in time between training and testing
     simulator      simulated transactions (Fraud Detection Handbook); export writes them to a file
     ulb            real transactions, fetched and verified
-    sources, tables  any CSV or Parquet file with declared columns
+    sources, columns, tables  any CSV or Parquet file with declared columns; plausibility warns of odd ones
     split          dealing one table to several banks
     pseudonyms     the federation key, and keyed pseudonyms of identifiers
     behaviour, features, standardization   128 features per row, the same in every bank
@@ -28,10 +28,18 @@ from secure_fl.data.features import (
 from secure_fl.data.histogram import BINS, from_histogram, magnitudes
 from secure_fl.data.pseudonyms import FederationKey, default_key_path, pseudonymize
 from secure_fl.data.simulator import PATTERNS, Simulation, simulate
-from secure_fl.data.split import Split, bank_name, require_trainable, split_among_banks
+from secure_fl.data.split import Split, bank_name, require_fraud, require_trainable, split_among_banks
 from secure_fl.data.standardization import Moments, Standardization, moments, standardize
-from secure_fl.data.tables import PATTERN_COLUMN, load_table, load_table_as
-from secure_fl.data.transactions import Schema, Transactions, concatenate, time_cut
+from secure_fl.data.tables import (
+    PATTERN_COLUMN,
+    Declaration,
+    ReadTable,
+    load_table,
+    load_table_as,
+    read_table,
+    uses,
+)
+from secure_fl.data.transactions import Schema, TimeUnit, Transactions, concatenate, time_cut
 
 __all__ = [
     "BINS",
@@ -40,15 +48,18 @@ __all__ = [
     "PATTERNS",
     "PATTERN_COLUMN",
     "WINDOWS_DAYS",
+    "Declaration",
     "Examples",
     "FeatureSchema",
     "FederationKey",
     "Moments",
     "RawFeatures",
+    "ReadTable",
     "Schema",
     "Simulation",
     "Split",
     "Standardization",
+    "TimeUnit",
     "Transactions",
     "bank_name",
     "concatenate",
@@ -63,11 +74,14 @@ __all__ = [
     "moments",
     "numeric_features",
     "pseudonymize",
+    "read_table",
+    "require_fraud",
     "require_trainable",
     "simulate",
     "split_among_banks",
     "standardize",
     "time_cut",
     "transform",
+    "uses",
     "write_simulated",
 ]

@@ -11,19 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.data import (
+    Declaration,
     FederationKey,
     RawFeatures,
     Simulation,
     Transactions,
     extract,
-    load_table,
+    read_table,
+    require_fraud,
     require_trainable,
     simulate,
     split_among_banks,
     time_cut,
     ulb,
+    uses,
 )
-from secure_fl.data.synthetic.mixing import Mix, mixed_features, with_synthetic
+from secure_fl.data.synthetic.mixing import REAL, Mix, mixed_features, with_synthetic
 from secure_fl.data.synthetic.patterns import Proposal
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.errors import ConfigurationError
@@ -79,6 +82,18 @@ class SyntheticFraud:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the transactions come from, and what became of each column there."""
+
+    source: str
+    used: Mapping[str, str]
+    """Column -> what it is used as."""
+    ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What a person should look at before believing a result."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """The banks' data, the key that made their pseudonyms, and where it all came from."""
 
@@ -86,8 +101,13 @@ class Dataset:
     key: FederationKey
     key_check: str | None
     """Check value of the key, where it is a secret one."""
-    source: str
+    origin: Origin
     synthetic: SyntheticFraud | None = None
+
+    @property
+    def source(self) -> str:
+        """Whose transactions they are."""
+        return self.origin.source
 
     def resolved(self, experiment: Experiment) -> Experiment:
         """The settings that lead to the very same rows again."""
@@ -95,8 +115,12 @@ class Dataset:
 
     def summary(self) -> dict[str, Any]:
         """Counts for the report: of this sandbox's own knowledge, no bank would publish its own."""
+        lacking = [bank.name for bank in self.banks if not bank.train.fraud.any()]
+        notes = [f"{', '.join(lacking)}: no fraud among the training rows, so that what it learns alone says little"]
         return {
             "source": self.source,
+            "columns": {"used": dict(self.origin.used), "ignored": list(self.origin.ignored)},
+            "warnings": [*self.origin.warnings, *(notes if lacking else [])],
             "rows": sum(len(bank.train) + len(bank.test) for bank in self.banks),
             "frauds": sum(int(bank.train.fraud.sum() + bank.test.fraud.sum()) for bank in self.banks),
             "banks": {
@@ -116,7 +140,7 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
 
     Raises `DataError`, `FetchError`, `ConfigurationError`.
     """
-    transactions, key, source = _open(settings)
+    transactions, key, origin = _open(settings)
     transactions = transactions.sorted_by_time()
     cut = time_cut(transactions, settings.test_fraction)
     parts = split_among_banks(transactions, settings.banks, settings.split, alpha=settings.alpha, seed=settings.seed)
@@ -131,8 +155,9 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
             banks.append(BankData(name, features.before(cut), features.since(cut)))
         if tables:
             banks[-1] = replace(banks[-1], table=part.before(cut))
+    require_fraud([bank.train.fraud for bank in banks])
     secret = settings.dataset not in BUILT_IN and bool(transactions.schema.texts)
-    return Dataset(tuple(banks), key, key.check_value() if secret else None, source, synthetic)
+    return Dataset(tuple(banks), key, key.check_value() if secret else None, origin, synthetic)
 
 
 def _synthetic(settings: Holdings) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:
@@ -155,6 +180,10 @@ def _mixed(
     key: FederationKey,
 ) -> BankData:
     """A bank whose training rows, and only those, have synthetic fraud among them."""
+    if not table.before(cut).fraud.any():  # whatever the share, it is one of none
+        features = extract(table, key)
+        train = features.before(cut)
+        return BankData(name, train, features.since(cut), np.full(len(train), REAL, dtype=np.int64))
     rng = np.random.default_rng([settings.seed, number, *b"synthetic"])
     try:
         mixed = with_synthetic(table.before(cut), proposals, Mix(share=settings.synthetic_share), rng)
@@ -164,33 +193,42 @@ def _mixed(
     return BankData(name, train, test, mixed.provenance)
 
 
-def _open(settings: Holdings) -> tuple[Transactions, FederationKey, str]:
+def _open(settings: Holdings) -> tuple[Transactions, FederationKey, Origin]:
     if settings.dataset == "simulated":
         simulation = Simulation(
             transactions=settings.transactions, fraud_share=settings.fraud_share, seed=settings.seed
         )
         # Simulated identifiers are no secret: a key from the seed makes the run repeat on every machine.
-        return simulate(simulation), FederationKey.for_simulation(settings.seed), _SIMULATED
+        table = simulate(simulation)
+        return table, FederationKey.for_simulation(settings.seed), Origin(_SIMULATED, uses(table.schema))
     if settings.dataset == "ulb":
-        return ulb.load(), FederationKey.for_simulation(settings.seed), ulb.CITATION  # has no identifiers
+        table = ulb.load()  # has no identifiers
+        return table, FederationKey.for_simulation(settings.seed), Origin(ulb.CITATION, uses(table.schema))
     path = Path(settings.dataset)
-    table = load_table(
+    read = read_table(
         path,
-        label=settings.label,
-        time=settings.time,
-        amount=settings.amount,
-        identifiers=settings.identifiers,
-        categorical=settings.categorical,
-        numeric=settings.numeric,
+        Declaration(
+            label=settings.label,
+            time=settings.time,
+            amount=settings.amount,
+            identifiers=settings.identifiers,
+            categorical=settings.categorical,
+            numeric=settings.numeric,
+            time_unit=settings.time_unit,
+            time_format=settings.time_format,
+            positive_label=settings.positive_label,
+            impute=settings.impute,
+        ),
     )
+    table, origin = read.transactions, Origin(path.name, read.used, read.ignored, read.warnings)
     if not table.schema.texts:
-        return table, FederationKey.generate(), path.name  # nothing to pseudonymize
+        return table, FederationKey.generate(), origin  # nothing to pseudonymize
     key = FederationKey.load_or_create()
     if settings.key_check not in (None, key.check_value()):
         raise ConfigurationError(
             "the federation key is not the one that the experiment was run with; set SECURE_FL_KEY to that key's file"
         )
-    return table, key, path.name
+    return table, key, origin
 
 
 _SIMULATED = (

@@ -30,11 +30,16 @@ SMALLEST_DEVIATION = 0.1
 
 
 def magnitudes(raw: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Features [n, M] -> counts int64 [M, BINS]. Values beyond the outermost bins are counted in them."""
+    """Features [n, M] -> counts int64 [M, BINS].
+
+    Values beyond the outermost bins are counted in them, missing ones (NaN) nowhere.
+    """
     exponents = np.frexp(np.abs(raw))[1] - 1  # |x| in [2**e, 2**(e+1)); -1 for zero
     exponents = np.where(np.abs(raw) < 2.0**LOWEST, LOWEST - 1, np.minimum(exponents, HIGHEST))
-    bins = _HALF + np.sign(raw).astype(np.int64) * (exponents - LOWEST + 1)
-    return np.stack([np.bincount(column, minlength=BINS) for column in bins.T]).astype(np.int64)
+    missing = np.isnan(raw)
+    bins = _HALF + np.sign(np.where(missing, 0.0, raw)).astype(np.int64) * (exponents - LOWEST + 1)
+    counts = [np.bincount(column[~gaps], minlength=BINS) for column, gaps in zip(bins.T, missing.T, strict=True)]
+    return np.stack(counts).astype(np.int64)
 
 
 def from_histogram(counts: NDArray[np.float64], deviation: float) -> Standardization:

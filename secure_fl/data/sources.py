@@ -1,4 +1,4 @@
-"""Opening a CSV or Parquet file: columns by name, and where in the file a row stands.
+"""Opening a CSV or Parquet file, or a folder of Parquet parts: columns by name, and where in the file a row stands.
 
 Rules: CSV columns are read as text, so that every doubt about a value is ours to report; Arrow's errors quote the
 offending line and are therefore never passed on. The slow, exact search for a line number runs only when there is
@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -29,6 +32,8 @@ class Source:
 
     path: Path
     table: pa.Table
+    parts: tuple[tuple[str, int], ...] = ()
+    """Name and number of rows of each part, where it is a folder of them."""
 
     def __repr__(self) -> str:
         return f"Source({self.rows} rows, {len(self.names)} columns)"
@@ -40,8 +45,8 @@ class Source:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns, in the order of the file."""
-        return list(self.table.column_names)
+        """Names of the columns, in the order of the file, without one that has none."""
+        return [name for name in self.table.column_names if name]
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column; dictionary-encoded and large strings as plain strings."""
@@ -52,7 +57,11 @@ class Source:
 
     def place(self, row: int) -> str:
         """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
-        if self.path.suffix.lower() != ".csv":
+        for part, rows in self.parts:
+            if row < rows:
+                return f"row {row + 1} of {part}"
+            row -= rows
+        if not _is_csv(self.path):
             return f"row {row + 1}"
         for number, (line, _) in enumerate(_records(self.path)):
             if number == row + 1:
@@ -61,28 +70,58 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Read a .csv or .parquet file. Raises DataError if it cannot be read, is empty or has ambiguous columns."""
+    """Read a .csv, .tsv (also .gz) or .parquet file, or a folder of .parquet files in the order of their names.
+
+    Raises DataError if it cannot be read, is empty or has ambiguous columns.
+    """
     path = Path(path)
-    readers = {".csv": _read_csv, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    if not path.is_dir() and not _is_csv(path) and path.suffix.lower() != ".parquet":
         raise DataError(f"{path} is neither .csv nor .parquet; convert it to one of them")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; check the name")
     failure = ""
     try:
-        table = reader(path)
+        source = _open(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        failure = "broken gzip"
     except OSError as error:
         failure = error.strerror or "input/output error"
     if failure:
-        raise DataError(f"{path} cannot be read ({failure}); check its permissions")
-    source = Source(path, table)
+        raise DataError(f"{path} cannot be read ({failure}); check that it is whole, and its permissions")
     twice = sorted({name for name in source.names if source.names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns called {quoted(twice)}; give every column a name of its own")
     if source.rows == 0:
         raise DataError(f"{path} holds no transactions; provide a file with at least one row below its header")
     return source
+
+
+def _open(path: Path) -> Source:
+    if path.is_dir():
+        return _read_parts(path)
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; check the name")
+    return Source(path, _read_csv(path) if _is_csv(path) else _read_parquet(path))
+
+
+def _is_csv(path: Path) -> bool:
+    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+
+
+def _read_parts(folder: Path) -> Source:
+    """All .parquet files of a folder, as Spark and others write them."""
+    parts = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".parquet" and p.name[0] not in "._")
+    if not parts:
+        raise DataError(f"there is no file {folder}, only a folder without .parquet files; check the name")
+    tables = [_read_parquet(part) for part in parts]
+    names = tables[0].column_names
+    for part, table in zip(parts, tables, strict=True):
+        if sorted(table.column_names) != sorted(names):
+            raise DataError(f"{part} has other columns than {parts[0].name}; write all parts with the same ones")
+    whole = None
+    with contextlib.suppress(pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        whole = pa.concat_tables([table.select(names) for table in tables], promote_options="permissive")
+    if whole is None:
+        raise DataError(f"the parts of {folder} have columns of different types; write all parts with the same ones")
+    return Source(folder, whole, tuple((part.name, table.num_rows) for part, table in zip(parts, tables, strict=True)))
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -93,21 +132,49 @@ def _read_csv(path: Path) -> pa.Table:
     with contextlib.suppress(pa.ArrowInvalid, pa.ArrowKeyError):
         table = pacsv.read_csv(
             path,
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            parse_options=pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
     if table is None:
         raise _malformed(path, len(names))
+    if "" in table.column_names and not _numbers_rows(table.column("")):
+        raise _nameless(path, 1)
     return table
+
+
+def _numbers_rows(column: pa.ChunkedArray) -> bool:
+    """Whether a column without a name is an index that pandas wrote: distinct whole numbers."""
+    whole = None
+    with contextlib.suppress(pa.ArrowInvalid):
+        whole = column.cast(pa.int64())
+    return whole is not None and len(whole.unique()) == len(whole)
+
+
+def _nameless(path: Path, line: int) -> DataError:
+    return DataError(f"line {line} of {path} leaves a column without a name; give every column a name")
+
+
+def _delimiter(path: Path) -> str:
+    """Comma, semicolon or tab: whichever the first line has most of."""
+    with _lines(path) as lines, contextlib.suppress(UnicodeDecodeError, csv.Error):
+        first = next((line for line in lines if line.strip("\r\n")), "")
+        return max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    return ","
+
+
+def _lines(path: Path) -> IO[str]:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _header(path: Path) -> list[str]:
     """Names of the columns of a CSV file. A first line with values instead of names is refused: errors show names."""
     for line, record in _records(path):
-        if not all(name.strip() for name in record):
-            raise DataError(f"line {line} of {path} leaves a column without a name; give every column a name")
+        if not all(name.strip() for name in record[1:]) or (record[0] and not record[0].strip()):
+            raise _nameless(path, line)
         if any(_reads_as_value(name) for name in record):
             raise DataError(f"line {line} of {path} holds values, not names; put a header with the names first")
         return record
@@ -130,13 +197,14 @@ def _malformed(path: Path, fields: int) -> DataError:
             return DataError(
                 f"line {line} of {path} has {len(record)} fields, the header has {fields}; correct or remove that line"
             )
-    return DataError(f"{path} is not well-formed CSV; save it again as comma-separated UTF-8, quoted as in RFC 4180")
+    return DataError(f"{path} is not well-formed CSV; save it again as UTF-8, quoted as in RFC 4180")
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(number of the line on which it starts, fields) of each record, the header included; blank lines are skipped."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
+    mark = _delimiter(path)
+    with _lines(path) as file:
+        reader = csv.reader(file, delimiter=mark)
         while True:
             line, failure = reader.line_num + 1, ""
             try:
@@ -154,7 +222,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _undecodable_line(path: Path) -> int:
-    with path.open("rb") as file:
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")

@@ -6,12 +6,13 @@
   kind of fraud that hits the others. Here single payments are dealt, not customers: if a fraud moved to a bank
   without its customer's honest payments, the missing past alone would give it away.
 
-Rules: every row goes to exactly one bank and keeps its place in time. A draw that leaves a bank without fraud is
-an error, never a silent second draw.
+Rules: every row goes to exactly one bank and keeps its place in time. A draw may leave a bank without fraud, as
+happens to small banks; it is never drawn again in silence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -34,7 +35,7 @@ def split_among_banks(
     """One table per bank, each in the order of `transactions`.
 
     alpha: only for "pattern"; small values make banks differ more. The same seed gives the same split. Raises
-    ConfigurationError on settings out of range, DataError if a bank would be empty or, with "pattern", without fraud.
+    ConfigurationError on settings out of range, DataError if a bank would be empty.
     """
     if how not in get_args(Split):
         raise ConfigurationError(f"there is no split {how!r}; choose one of {', '.join(get_args(Split))}")
@@ -52,21 +53,24 @@ def split_among_banks(
     for bank, part in enumerate(parts):
         if len(part) == 0:
             raise DataError(f"{bank_name(bank)} got no transaction; use fewer banks or more transactions")
-        if how == "pattern" and not part.fraud.any():
-            raise DataError(f"{bank_name(bank)} got no fraud; use a larger alpha, fewer banks or another seed")
     return parts
 
 
 def require_trainable(name: str, part: Transactions) -> None:
-    """Raise DataError, naming the bank, if its training part has no rows, no fraud or nothing but fraud."""
+    """Raise DataError, naming the bank, if its training part has no rows or nothing but fraud.
+
+    Honest rows alone teach a model too, as long as another bank has fraud (`require_fraud`).
+    """
     if len(part) == 0:
         raise DataError(f"{name} has no transaction to train on; use fewer banks or a smaller test fraction")
-    if not part.fraud.any():
-        raise DataError(
-            f"{name} has no fraud to train on; use fewer banks, a larger alpha, another split or more transactions"
-        )
     if part.fraud.all():
         raise DataError(f"{name} has nothing but fraud to train on; use fewer banks, a larger alpha or another split")
+
+
+def require_fraud(parts: Sequence[NDArray[np.bool_]]) -> None:
+    """Raise DataError if no bank's training labels hold a fraud."""
+    if not any(fraud.any() for fraud in parts):
+        raise DataError("no bank has fraud to train on; use more transactions or a smaller test fraction")
 
 
 def _by_customer(

@@ -5,16 +5,19 @@ deviation follow from the total (`Standardization.from_moments`). `as_vector` an
 one flat vector and back, for that secure sum.
 
 Rules: everything is float64; a feature that does not vary becomes 0; values are clipped to +-8 standard
-deviations, so that one freak payment cannot dominate an update (and a clipped gradient under DP-SGD).
+deviations, so that one freak payment cannot dominate an update (and a clipped gradient under DP-SGD). A value that is
+missing (NaN) becomes 0, the mean of the training rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from secure_fl.data.transactions import quoted
 from secure_fl.errors import DataError
 
 CLIP = 8.0
@@ -53,12 +56,27 @@ class Moments:
         return cls(float(vector[0]), vector[1 : 1 + features].copy(), vector[1 + features :].copy())
 
 
-def moments(raw: NDArray[np.float64]) -> Moments:
-    """The sums of one bank's raw features, float64 [n, M]. Raises DataError if a sum overflows."""
+def moments(raw: NDArray[np.float64], names: Sequence[str] = (), largest: float = np.inf) -> Moments:
+    """The sums of one bank's raw features, float64 [n, M]. Raises DataError if a sum overflows or reaches `largest`.
+
+    `names`: of the features, for the error. Where values are missing (NaN), the sums are those of the others, scaled up
+    to all rows.
+    """
     with np.errstate(over="ignore"):
-        result = Moments(float(raw.shape[0]), raw.sum(axis=0), np.square(raw).sum(axis=0))
-    if not np.all(np.isfinite(result.as_vector())):
-        raise DataError("numeric columns hold numbers too large to average; rescale them to at most 1e100")
+        if np.isnan(raw).any():
+            present = np.count_nonzero(~np.isnan(raw), axis=0)
+            share = raw.shape[0] / np.maximum(present, 1)
+            sums, squares = share * np.nansum(raw, axis=0), share * np.nansum(np.square(raw), axis=0)
+        else:
+            sums, squares = raw.sum(axis=0), np.square(raw).sum(axis=0)
+        result = Moments(float(raw.shape[0]), sums, squares)
+    large = ~(np.maximum(np.abs(sums), squares) < largest)
+    if large.any():
+        which = [name for name, is_large in zip(names, large.tolist(), strict=False) if is_large]
+        raise DataError(
+            f"{f'column {quoted(which)}' if which else 'a numeric column'} holds numbers too large to add up; rescale "
+            "it, or declare it with --identifiers if the numbers name something"
+        )
     return result
 
 
@@ -87,4 +105,5 @@ def standardize(raw: NDArray[np.float64], standardization: Standardization) -> N
     mean, std = np.asarray(standardization.mean), np.asarray(standardization.std)
     varies = std > 0.0
     scaled = np.where(varies, (raw - mean) / np.where(varies, std, 1.0), 0.0)
+    scaled = np.where(np.isnan(raw), 0.0, scaled)
     return np.clip(scaled, -CLIP, CLIP)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ from secure_fl.errors import ConfigurationError, DataError
 
 MAX_PATTERN = 127
 """Largest number of a fraud pattern (int8)."""
+
+
+TimeUnit = Literal["seconds", "minutes", "hours", "days"]
+UNITS: dict[TimeUnit, float] = {"seconds": 1.0, "minutes": 60.0, "hours": 3_600.0, "days": 86_400.0}
+"""Seconds in each unit."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,14 @@ class Schema:
     """Text columns with many different, sensitive values; the customer first, then terminal, merchant ..."""
     calendar: bool = False
     """Whether time counts from a midnight, over weeks, so that the day of the week carries meaning."""
+    time_unit: TimeUnit = "seconds"
+    """Of a time that is a number in the file."""
+    time_format: str | None = None
+    """How the file writes the time, as strptime has it; None: a number or an ISO 8601 timestamp."""
+    positive_label: str | None = None
+    """What stands for fraud in the file; None: 1 or true."""
+    impute: bool = False
+    """Whether further numeric columns may have gaps, NaN in `Transactions.numeric`; features have their mean there."""
 
     def __post_init__(self) -> None:
         names = [self.label, *self.numbers, *self.texts]
@@ -71,14 +84,19 @@ class Schema:
             "categorical": list(self.categorical),
             "identifiers": list(self.identifiers),
             "calendar": self.calendar,
+            **{name: getattr(self, name) for name, usual in _READING.items() if getattr(self, name) != usual},
         }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Schema:
         """Inverse of `to_dict`. Raises DataError if the document is no schema."""
         lists = ("numeric", "categorical", "identifiers")
+        reading = {**_READING, **{name: value for name, value in document.items() if name in _READING}}
         if (
-            set(document) != {"label", "time", "amount", "calendar", *lists}
+            set(document) - set(_READING) != {"label", "time", "amount", "calendar", *lists}
+            or reading["time_unit"] not in get_args(TimeUnit)
+            or not all(isinstance(reading[name], str | None) for name in ("time_format", "positive_label"))
+            or not isinstance(reading["impute"], bool)
             or not isinstance(document["label"], str)
             or not all(isinstance(document[name], str | None) for name in ("time", "amount"))
             or not all(isinstance(document[name], list | tuple) for name in lists)
@@ -87,6 +105,10 @@ class Schema:
         ):
             raise DataError("the description of the columns is malformed; use a model file that secure-fl wrote")
         return cls(**{**document, **{name: tuple(document[name]) for name in lists}})
+
+
+_READING: dict[str, Any] = {"time_unit": "seconds", "time_format": None, "positive_label": None, "impute": False}
+"""How a file is read, where it is the usual way; left out of documents then, which older ones did not have."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -99,7 +121,7 @@ class Transactions:
 
     schema: Schema
     numeric: Mapping[str, NDArray[np.float64]]
-    """float64 [n] per numeric column, time (seconds) and amount included."""
+    """float64 [n] per numeric column, time (seconds) and amount included; NaN for a gap where the schema allows it."""
     text: Mapping[str, NDArray[np.object_]]
     """str objects [n] per categorical or identifier column; a missing text is ""."""
     fraud: NDArray[np.bool_]
@@ -118,7 +140,8 @@ class Transactions:
         if self.fraud.ndim != 1 or any(column.shape != self.fraud.shape for column in columns):
             raise DataError("the columns differ in length; give every row every column")
         for name, numbers in (*self.numeric.items(), ("when", self.when)):
-            bad = np.flatnonzero(~np.isfinite(numbers))
+            gaps = np.isnan(numbers) & (self.schema.impute and name in self.schema.numeric)
+            bad = np.flatnonzero(~np.isfinite(numbers) & ~gaps)
             if bad.size:
                 raise DataError(
                     f"column {quoted([name])} is not a finite number in row {bad[0] + 1}; correct or remove that row"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from secure_fl.codec.digits import LARGEST
 from secure_fl.codec.quantization import Contribution, FloatVector, Vector
-from secure_fl.data import Examples, FeatureSchema, encode, moments
+from secure_fl.data import Examples, FeatureSchema, describe, encode, moments
 from secure_fl.data.datasets import BankData
 from secure_fl.errors import MessageError
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
@@ -51,7 +52,8 @@ class Bank:
 
     def statistics(self) -> FloatVector:
         """Number of rows, sums and sums of squares of the numeric features: for the secure sum of round 0."""
-        return moments(self._data.train.numeric).as_vector()
+        raw = self._data.train
+        return moments(raw.numeric, describe(raw.schema), LARGEST).as_vector()
 
     def private_statistics(self) -> NDArray[np.int64]:
         """Number of rows, and noisy histograms of the numeric features: for a private round 0."""

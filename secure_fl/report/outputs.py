@@ -68,7 +68,8 @@ def needs_history(model: Path) -> bool:
 
 def _description(result: Result) -> dict[str, Any]:
     simulated = result.experiment["dataset"] == "simulated"
-    return {_SCHEMA: result.model.feature_schema, _SEED: result.experiment["seed"] if simulated else None}
+    seed = result.experiment["seed"] if simulated else None
+    return {_SCHEMA: result.model.feature_schema, _SEED: seed, "columns": result.data["columns"]}
 
 
 def _key(schema: FeatureSchema, description: Mapping[str, Any]) -> FederationKey:

@@ -28,7 +28,7 @@ SECTIONS = {
     "words": "Words on this page",
 }
 
-_DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks"})
+_DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks", "columns", "warnings"})
 _COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")
 
 
@@ -94,6 +94,8 @@ def render(result: Result) -> str:
         "settings": list(flatten(result.experiment)),
         "troubles": wording.troubles(result),
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
+        "column_uses": wording.columns_by_use(result),
+        "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
     return frame.fill("page.html.j2", SECTIONS, values, {"delta": promise.delta_text, "epsilon": promise.epsilon_text})

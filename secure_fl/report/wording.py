@@ -185,6 +185,15 @@ def _against_pooled(final: Scores, central: Baseline) -> str:
     return f", and ends {score_text(gap)} above {pooled}, which may well be chance"
 
 
+def columns_by_use(result: Result) -> list[tuple[str, list[str]]]:
+    """What the columns of the data were used as, each use with its columns; last the columns that were not used."""
+    columns = result.data.get("columns", {"used": {}, "ignored": []})
+    uses: dict[str, list[str]] = {}
+    for name, use in columns["used"].items():
+        uses.setdefault(f"used as {use}", []).append(name)
+    return [*uses.items(), *([("not used", list(columns["ignored"]))] if columns["ignored"] else [])]
+
+
 def troubles(result: Result) -> list[str]:
     """A line for each round that banks were missing from or spoiled, or that was attempted more than once."""
     lines = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,12 @@ from secure_fl.settings.section import FilledIn, Repeatable
 
 BUILT_IN = ("simulated", "ulb")
 """Datasets that need no file."""
+
+
+_OF_A_FILE = (
+    *("label", "time", "amount", "numeric", "categorical", "identifiers"),
+    *("time_unit", "time_format", "positive_label", "impute", "key_check"),
+)
 
 
 class Data(Repeatable):
@@ -35,6 +41,14 @@ class Data(Repeatable):
     """File: a column of few different texts."""
     identifiers: tuple[str, ...] = ()
     """File: a column that names customers (first), then terminals, merchants ...; keyed pseudonyms take its place."""
+    time_unit: Literal["seconds", "minutes", "hours", "days"] = "seconds"
+    """File: of a time that is a number."""
+    time_format: str | None = None
+    """File: how a time is written that is not ISO 8601, as strptime has it, such as "%d/%m/%Y %H:%M"."""
+    positive_label: str | None = None
+    """File: what stands for fraud in the label column, such as Yes; 1 or true where nothing is said."""
+    impute: bool = False
+    """File: fill gaps in further numeric columns with the mean of the training rows of all banks."""
     key_check: Annotated[str | None, FilledIn()] = None
     """File: check value of the federation key of the run that is to be repeated."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
@@ -47,8 +61,7 @@ class Data(Repeatable):
 
     def check_columns(self) -> None:
         """Raises `ConfigurationError` where columns are missing, or declared twice."""
-        columns = ("label", "time", "amount", "numeric", "categorical", "identifiers")
-        named = [name for name in (*columns, "key_check") if getattr(self, name)]
+        named = [name for name in _OF_A_FILE if getattr(self, name) != Data.model_fields[name].default]
         if self.dataset in BUILT_IN:
             if named:
                 raise ConfigurationError(f"{self.dataset} has columns of its own; leave out {', '.join(named)}")
@@ -62,3 +75,7 @@ class Data(Repeatable):
         twice = {name for name in declared if declared.count(name) > 1}
         if twice:
             raise ConfigurationError(f"column {min(twice)!r} is declared twice; give each column one meaning")
+        if self.time is None and (self.time_unit != "seconds" or self.time_format is not None):
+            raise ConfigurationError("a unit or format says nothing without a time; add --time COLUMN")
+        if self.time_unit != "seconds" and self.time_format is not None:
+            raise ConfigurationError("a time is a number or a text; give time_unit or time_format, not both")

@@ -16,7 +16,7 @@ from secure_fl.errors import ConfigurationError, RequestError
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"dataset": "simulated", "trials": 2, "batches": (1, 2)}
+SMALL: dict[str, Any] = {"dataset": "simulated", "trials": 2, "batches": (1, 2)}
 
 
 @pytest.mark.slow

@@ -451,6 +451,19 @@ def test_no_advice_is_to_delete_a_ledger_or_an_unfinished_run() -> None:
     assert found == {}
 
 
+@pytest.mark.slow
+def test_scoring_a_refused_file_ends_in_its_error_every_time(finished: Path, tmp_path: Path) -> None:
+    """Arrow's threads once called into a Python that was about to end: every third or fourth try aborted."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b\n1,2\n3,4,5\n")
+    model = str(finished / "model.safetensors")
+    command = [sys.executable, "-m", "secure_fl", "score", model, str(rows), "--out", "scores.csv"]
+    for _ in range(20):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: line 3 of")
+
+
 class RecordedError(Exception):
     """What a command would have done."""
 
@@ -463,8 +476,9 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[tuple[Any, 
         def stand_in(*positional: Any, **named: Any) -> None:
             raise RecordedError(positional, named)
 
-        monkeypatch.setattr(function, stand_in)
-        outcome = CliRunner().invoke(app, list(arguments))
+        with monkeypatch.context() as changed:
+            changed.setattr(function, stand_in)
+            outcome = CliRunner().invoke(app, list(arguments))
         assert isinstance(outcome.exception, RecordedError), (outcome.exception, outcome.output)
         return outcome.exception.args
 

@@ -45,7 +45,8 @@ def run(banks: int = 2, **parts: Any) -> Any:
         "custody": SimpleNamespace(can_decrypt=reads),
         "synthetic": None,
         "privacy": None,
-        "data": {"source": "a source"},
+        "experiment": {"dataset": "simulated"},
+        "data": {"source": "a source", "warnings": []},
     }
     return SimpleNamespace(**(whole | parts))
 
@@ -71,6 +72,22 @@ def test_a_run_is_summed_up(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     ):
         assert line in lines
     assert not any("more banks" in line or "synthetic" in line or "privacy" in line for line in lines)
+
+
+def test_a_file_is_told_with_its_columns_and_what_is_odd_about_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"used": {"fraud": "label", "[b]size": "number", "age": "number"}, "ignored": ["note"]}
+    data = {"source": "[red]mine.csv", "columns": columns, "warnings": ["the times span [i]one second"]}
+    lines = said(run(experiment={"dataset": "mine.csv"}, data=data), capsys, monkeypatch)
+    start = lines.index("data: [red]mine.csv")
+    assert lines[start : start + 5] == [
+        "data: [red]mine.csv",
+        "used as label: fraud",
+        "used as number: [b]size, age",
+        "not used: note",
+        "warning: the times span [i]one second",
+    ]
 
 
 @pytest.mark.parametrize(("banks", "more"), [(10, None), (11, "... and 1 more banks"), (14, "... and 4 more banks")])

@@ -124,9 +124,19 @@ def test_the_summary_adds_up(small: Small) -> None:
     assert all(len(bank.train) == summary["banks"][bank.name]["train_rows"] for bank in dataset.banks)
 
 
-def test_a_bank_without_fraud_is_named(small: Small) -> None:
-    with pytest.raises(DataError, match=r"bank-\d has no fraud to train on") as caught:
-        open_dataset(small(transactions=1_000, fraud_share=0.003))
+def test_a_bank_without_fraud_is_named_and_taken_along(small: Small) -> None:
+    dataset = open_dataset(small(transactions=1_000, fraud_share=0.003))
+    lacking = [bank.name for bank in dataset.banks if not bank.train.fraud.any()]
+    assert lacking
+    (warning,) = dataset.summary()["warnings"]
+    assert warning.startswith(", ".join(lacking))
+
+
+def test_without_any_fraud_to_train_on_nothing_is_learned(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n" + "".join(f"{n},{int(n >= 95)}\n" for n in range(100)))
+    with pytest.raises(DataError, match="no bank has fraud to train on; use more") as caught:
+        open_dataset(Experiment(dataset=str(path), label="y"))
     assert "\n" not in str(caught.value)
 
 

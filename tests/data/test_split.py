@@ -13,6 +13,7 @@ from secure_fl.data import (
     Split,
     Transactions,
     bank_name,
+    require_fraud,
     require_trainable,
     simulate,
     split_among_banks,
@@ -75,9 +76,11 @@ def test_the_seed_decides() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_a_bank_without_fraud_is_an_error_and_not_drawn_again() -> None:
-    with pytest.raises(DataError, match=r"bank-\d got no fraud; use a larger alpha"):
-        split_among_banks(anonymous([0] * 300 + [1] * 5), 6, "pattern", alpha=0.01)
+def test_a_bank_may_be_dealt_no_fraud_and_is_not_drawn_again() -> None:
+    parts = split_among_banks(anonymous([0] * 300 + [1] * 5), 6, "pattern", alpha=0.01)
+    assert [len(part) >= 50 for part in parts] == [True] * 6
+    assert sorted(int(part.fraud.sum()) for part in parts)[:4] == [0, 0, 0, 0]
+    assert sum(int(part.fraud.sum()) for part in parts) == 5
 
 
 def test_an_empty_bank_is_an_error() -> None:
@@ -99,12 +102,18 @@ def test_a_bank_must_be_trainable() -> None:
     require_trainable("bank-1", rows)
     cut = time_cut(rows, 0.5)
     require_trainable("bank-1", rows.before(cut))
-    with pytest.raises(DataError, match="bank-2 has no fraud to train on; use fewer banks, a larger alpha"):
-        require_trainable("bank-2", rows.since(cut))
+    require_trainable("bank-2", rows.since(cut))  # honest rows alone
     with pytest.raises(DataError, match="bank-2 has no transaction"):
         require_trainable("bank-2", rows.before(-1.0))
     with pytest.raises(DataError, match="bank-2 has nothing but fraud"):
         require_trainable("bank-2", rows.take(np.array([1])))
+
+
+def test_some_bank_must_have_fraud() -> None:
+    none, some = np.zeros(3, dtype=np.bool_), np.array([False, True])
+    require_fraud([none, some, none])
+    with pytest.raises(DataError, match="no bank has fraud to train on; use more transactions"):
+        require_fraud([none, none])
 
 
 def test_banks_are_counted_from_1() -> None:

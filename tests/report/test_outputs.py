@@ -109,7 +109,11 @@ def test_scores_that_stop_halfway_leave_the_old_file(
 
 @pytest.mark.parametrize(("dataset", "seed"), [("simulated", 7), ("ulb", None), ("mine.csv", None)])
 def test_only_a_simulation_gives_its_seed_away(dataset: str, seed: int | None) -> None:
+    columns = {"used": {"fraud": "label"}, "ignored": []}
     result: Any = SimpleNamespace(
-        experiment={"dataset": dataset, "seed": 7}, model=SimpleNamespace(feature_schema={"a": 1})
+        experiment={"dataset": dataset, "seed": 7},
+        model=SimpleNamespace(feature_schema={"a": 1}),
+        data={"columns": columns},
     )
-    assert outputs._description(result) == {"feature_schema": {"a": 1}, "simulation_seed": seed}
+    described = outputs._description(result)
+    assert described == {"feature_schema": {"a": 1}, "simulation_seed": seed, "columns": columns}

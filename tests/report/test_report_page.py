@@ -238,3 +238,24 @@ def test_plaintext_without_a_message_is_still_called_not_secret(make_result: Mak
 def test_importing_the_report_does_not_import_matplotlib() -> None:
     code = "import sys, secure_fl.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_columns_and_warnings_of_the_data_are_shown(make_result: MakeResult) -> None:
+    columns = {"used": {"fraud": "label", HOSTILE[0]: "number", "age": "number"}, "ignored": ["note", "memo"]}
+    result = make_result()
+    data = {**result.data, "columns": columns, "warnings": ["the times span <i>one second</i>"]}
+    page = " ".join(render(replace(result, data=data)).split())
+    shown = re.findall(r"<dt>Columns ([^<]*)</dt><dd>([^<]*)</dd>", page)
+    assert shown == [
+        ("used as label", "fraud"),
+        ("used as number", "&lt;script&gt;alert(1)&lt;/script&gt;, age"),
+        ("not used", "note, memo"),
+    ]
+    assert '<div class="warning"> <p>the times span &lt;i&gt;one second&lt;/i&gt;</p> </div>' in page
+
+
+def test_no_warning_is_shown_where_there_is_none(make_result: MakeResult) -> None:
+    result = make_result()
+    page = render(replace(result, data={**result.data, "warnings": []}))
+    assert '<dl class="pairs" id="columns">' not in page
+    assert "the times span" not in page

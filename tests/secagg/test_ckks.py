@@ -204,12 +204,12 @@ def test_the_key_authority_opens_one_sum_a_round(round_: Round) -> None:
 
 
 def test_the_same_ciphertexts_of_another_number_of_banks_are_another_request(round_: Round) -> None:
-    authority = round_.deployment.trustees(round_.cohort)[AUTHORITY]
+    """Its memory is the authority's, and not that of whoever decrypts for it in one attempt."""
     ciphertexts = b"".join(join_ciphertexts(round_.upload("bank-1")))
 
     def ask(contributors: int) -> bytes:
         payload = contributors.to_bytes(4, "little") + ciphertexts
-        return authority.respond(seal(round_.cohort, "decrypt", AGGREGATOR, AUTHORITY, payload))
+        return round_.decrypt(seal(round_.cohort, "decrypt", AGGREGATOR, AUTHORITY, payload))
 
     assert ask(3) == ask(3)
     with pytest.raises(ProtocolError, match="the key authority already took part in round 1, attempt 1"):

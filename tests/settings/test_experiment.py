@@ -27,6 +27,9 @@ EVERYTHING: dict[str, Any] = {
     "numeric": ("V1", "V2"),
     "categorical": ("kind\\sort",),
     "identifiers": ("card", "shop"),
+    "time_unit": "hours",
+    "positive_label": "Yes, it is",
+    "impute": True,
     "key_check": "0123456789abcdef",
     "test_fraction": 0.25,
     "synthetic": "approved",
@@ -61,7 +64,8 @@ DISTRIBUTED: dict[str, Any] = {
     "max_update_norm": 0.25,
     "lifetime_epsilon": 9.0,
 }
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED]
+FORMATTED: dict[str, Any] = {"dataset": "/a.csv", "label": "fraud", "time": "when", "time_format": "%d/%m/%Y"}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -81,7 +85,7 @@ def test_every_setting_is_tried() -> None:
     assert {name for settings in FULL for name in settings} == set(Experiment.model_fields)
 
 
-@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed"])
+@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted"])
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
     default = Experiment()
@@ -305,6 +309,10 @@ DEFAULTS: dict[str, Any] = {
     "numeric": (),
     "categorical": (),
     "identifiers": (),
+    "time_unit": "seconds",
+    "time_format": None,
+    "positive_label": None,
+    "impute": False,
     "key_check": None,
     "test_fraction": 0.3,
     "synthetic": "none",

@@ -196,9 +196,11 @@ def test_balanced_weighs_fraud_by_honest_rows_over_fraud_rows(toy: MakeExamples)
 # What it refuses
 
 
-def test_balanced_needs_fraud(toy: MakeExamples) -> None:
-    with pytest.raises(TrainingError, match="needs fraud"):
-        last(toy(share=0.0), positive_weight="balanced")
+def test_without_fraud_its_weight_does_not_matter(toy: MakeExamples) -> None:
+    examples = toy(share=0.0)
+    balanced = last(examples, positive_weight="balanced")
+    assert np.isfinite(balanced).all()
+    assert np.array_equal(balanced, last(examples, positive_weight=7.0))
 
 
 def test_a_model_that_diverges_is_an_error(toy: MakeExamples) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from secure_fl.data.synthetic.endpoint import (
     BrokenError,
     BusyError,
     Endpoint,
+    Line,
     SilentError,
     TokenLimit,
     UnsupportedError,
@@ -442,3 +446,66 @@ def test_every_request_asks_for_the_next_kinds_of_fraud() -> None:
     assert prompt(80, 2).task.splitlines()[1:] == prompt(0, 2).task.splitlines()[1:]
     assert prompt(4, 1).task.startswith("Write one pattern (request 5):\n")
     assert prompt(0, 2).task.startswith("Write 2 patterns, each unlike the others (request 1):\n")
+
+
+@pytest.mark.parametrize("temperature", [None, 0.0, 1.5])
+@pytest.mark.parametrize("limit", ["max_completion_tokens", "max_tokens"])
+def test_a_request_holds_all_that_was_asked_for_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, temperature: float | None, limit: TokenLimit
+) -> None:
+    bodies: list[dict[str, Any]] = []
+    answered = b'{"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5}}'
+
+    def exchange(_: Line, body: dict[str, Any]) -> bytes:
+        bodies.append(body)
+        return answered
+
+    monkeypatch.setattr(Line, "_exchange", exchange)
+    request = prompt(0, 2)
+    forms: dict[Format, Any] = {
+        "json_schema": {
+            "type": "json_schema",
+            "json_schema": {"name": "fraud_patterns", "strict": True, "schema": request.schema},
+        },
+        "json_object": {"type": "json_object"},
+        "plain": None,
+    }
+    with Line(Endpoint.from_environment(GOOD), 3.0, temperature) as line:
+        for form, response_format in forms.items():
+            answer = line.send(request, form, 77, limit)
+            assert answer == Answer(
+                text="x", finish_reason="stop", refused=False, form=form, prompt_tokens=5, completion_tokens=None
+            )
+            expected: dict[str, Any] = {"model": "m", "messages": request.messages(form), limit: 77}
+            expected |= {} if temperature is None else {"temperature": temperature}
+            expected |= {} if response_format is None else {"response_format": response_format}
+            assert bodies.pop() == expected
+
+
+class Streaming:
+    """In the place of a client: an answer that comes in parts."""
+
+    def __init__(self, parts: list[bytes]) -> None:
+        self.parts = parts
+        self.chat = self.completions = self.with_streaming_response = self
+
+    @contextmanager
+    def create(self, **_: object) -> Iterator[Streaming]:
+        yield self
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        yield from self.parts
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_an_answer_may_have_four_megabytes_in_all() -> None:
+    line = Line(Endpoint.from_environment(GOOD), 60.0, None)
+    for parts, allowed in (([b"a" * 1_000_000] * 4, True), ([b"a" * 1_000_000] * 4 + [b"a"], False)):
+        line._client = Streaming(parts)  # type: ignore[assignment]
+        if allowed:
+            assert line._exchange({}) == b"".join(parts)
+        else:
+            with pytest.raises(SyntheticError, match="more than 4 MB"):
+                line._exchange({})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -186,3 +188,13 @@ def test_what_another_noted_in_the_meantime_is_not_taken_back(
     monkeypatch.setattr(last_seen, "only_one_in", late)
     seen.note(entries[:2])
     assert seen.recall().lines == 4
+
+
+def test_what_was_seen_lies_in_a_folder_of_its_owner(log: ReviewLog, tmp_path: Path) -> None:
+    fresh = ReviewLog(log.path, LastSeen(log.path, tmp_path / "fresh"))
+    old = os.umask(0)
+    try:
+        fresh.read()
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "fresh").stat().st_mode) == 0o700

@@ -147,11 +147,12 @@ def test_an_approval_that_could_not_have_happened_is_found_though_its_hash_holds
         Act("approve", PATTERNS[3].digest, "0" * 64, **WHO),
         Act("approve", PATTERNS[1].digest, "0" * 64, **WHO),
         Act("approve", PATTERNS[1].digest, "", "secure-fl", "approved by nobody"),
+        Act("approve", PATTERNS[0].digest, "", **WHO),
         Act("edit", PATTERNS[3].digest, "0" * 64, **WHO),
         Act("edit", PATTERNS[3].digest, "0" * 64, replaces=PATTERNS[3].digest, **WHO),
         Act("propose", PATTERNS[3].digest, "0" * 64, **WHO),
     ],
-    ids=["unknown", "other file", "machine", "edit of nothing", "edit of itself", "proposed by hand"],
+    ids=["unknown", "other file", "machine", "twice by one", "edit of nothing", "edit of itself", "proposed by hand"],
 )
 def test_acts_out_of_order_are_found(store: PatternStore, act: Act) -> None:
     files = {entry.pattern: entry.file for entry in store.log.read()}

@@ -325,10 +325,12 @@ def test_a_verdict_names_every_objection_and_a_reason_without_advice() -> None:
     assert objection(changed(name="<b>bold</b>", countries=("BE", "TH")).pattern) == malformed.reason
 
 
-def test_nearness_is_what_a_slow_search_finds() -> None:
+@pytest.mark.parametrize("more", ["training", "holdout"])
+def test_nearness_is_what_a_slow_search_finds(more: str) -> None:
     """Every distance by hand: logarithm of the amount, hour on a circle, and one unit between categories."""
     table = simulate(Simulation(transactions=1_200, seed=9))
-    real = RealRows(table.take(slice(0, 130)), table.take(slice(400, 600)))
+    few, many = table.take(slice(0, 130)), table.take(slice(400, 600))
+    real = RealRows(many, few) if more == "training" else RealRows(few, many)
     sampled = table.take(slice(700, 800))
 
     def apart(first: Transactions, second: Transactions) -> np.ndarray[Any, Any]:
@@ -340,16 +342,16 @@ def test_nearness_is_what_a_slow_search_finds() -> None:
         distance: np.ndarray[Any, Any] = np.sqrt(square.astype(np.float64))
         return distance
 
-    places = np.linspace(0, 199, 130).astype(int)  # as many held-out rows, evenly over time
-    holdout = real.holdout.take(places)
-    to_training, to_holdout = apart(sampled, real.training), apart(sampled, holdout)
+    thinned = many.take(np.linspace(0, 199, 130).astype(int))  # as many on both sides, evenly over time
+    training, holdout = (thinned, few) if more == "training" else (few, thinned)
+    to_training, to_holdout = apart(sampled, training), apart(sampled, holdout)
     near, far = to_training.min(axis=1), to_holdout.min(axis=1)
     closest = np.where(near <= far, to_training.argmin(axis=1), 130 + to_holdout.argmin(axis=1))
     weights = np.bincount(closest)
-    alone = apart(real.training, holdout.take(slice(1, None, 2))).min(axis=1)
+    alone = apart(training, holdout.take(slice(1, None, 2))).min(axis=1)
 
     def pinned(part: Transactions) -> float:
-        distance = apart(part, real.training)
+        distance = apart(part, training)
         return float(np.mean(distance.min(axis=1) < 0.2 * alone[distance.argmin(axis=1)]))
 
     found = nearness(sampled, real)
