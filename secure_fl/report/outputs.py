@@ -38,7 +38,8 @@ def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = N
                 "recipient": d.recipient,
             }
             file.write(json.dumps({**line, "bytes": d.nbytes, "sha256": d.sha256}) + "\n")
-    (directory / "model.safetensors").write_bytes(model_bytes(result.model.weights, _description(result)))
+    model = model_bytes(result.model.weights, _description(result), result.model.learner)
+    (directory / "model.safetensors").write_bytes(model)
     (directory / "report.html").write_text(render(result), encoding="utf-8")
 
 
@@ -47,22 +48,23 @@ def score_file(model: Path, transactions: Path, out: Path, history: Path | None 
 
     `history`: the bank's earlier, labelled transactions, for the features that look into the past.
     """
-    weights, description = load_model(model)
-    schema = FeatureSchema.from_dict(description.get(_SCHEMA, {}))
+    stored = load_model(model)
+    schema = FeatureSchema.from_dict(stored.description.get(_SCHEMA, {}))
     rows = load_table_as(transactions, schema.source, labelled=False)
     past = load_table_as(history, schema.source) if history is not None else None
-    probabilities = predict(weights, transform(rows, schema, _key(schema, description), past))
+    features = transform(rows, schema, _key(schema, stored.description), past)
+    probabilities = predict(stored.weights, features, stored.learner)
+    fraud = probabilities if probabilities.ndim == 1 else 1.0 - probabilities[:, 0]
     with staged_file(out) as staging, staging.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "fraud_probability"])
-        writer.writerows((row, f"{p:.9g}") for row, p in enumerate(probabilities.tolist(), start=1))
+        writer.writerows((row, f"{p:.9g}") for row, p in enumerate(fraud.tolist(), start=1))
     return len(rows)
 
 
 def needs_history(model: Path) -> bool:
     """Whether the model looks at the past of customers or terminals."""
-    _, description = load_model(model)
-    source = FeatureSchema.from_dict(description.get(_SCHEMA, {})).source
+    source = FeatureSchema.from_dict(load_model(model).description.get(_SCHEMA, {})).source
     return bool(source.identifiers) and source.time is not None
 
 

@@ -641,8 +641,12 @@ RUN: dict[str, Any] = {
     "downlink": "sum",
     "dropout": 0.125,
     "initial_clip": 0.75,
+    "time_unit": "hours",
+    "time_format": "%Y",
+    "positive_label": "Yes",
+    "impute": True,
 }
-FROM_A_FILE_ONLY = {"key_check", "synthetic_patterns"}
+FROM_A_FILE_ONLY = {"key_check", "names", "synthetic_patterns"}
 
 
 def test_every_option_of_run_becomes_a_setting(recorded: Any) -> None:
