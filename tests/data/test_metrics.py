@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from secure_fl.data.metrics import CURVE_POINTS, false_positives_at_recall, look_closer, measure, precision_recall
-from secure_fl.errors import DataError
+from secure_fl.errors import DataError, TrainingError
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(2, 400), levels=st.sampled_from([2, 5, 100, 10**9]))
@@ -96,3 +96,9 @@ def test_each_bank_is_scored_on_its_own_rows() -> None:
     assert found == {"a": 1.0, "b": 0.5, "c": None, "d": None}
     with pytest.raises(DataError, match="only one class"):
         precision_recall(fraud[3:6], score[3:6])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_answers_that_are_not_finite_are_no_scores(value: float) -> None:
+    with pytest.raises(TrainingError, match="answers with numbers that are not finite: it diverged"):
+        measure(np.array([False, True, True]), np.array([0.1, value, 0.5]))

@@ -186,6 +186,7 @@ def _made(make: Any, seed: int) -> Any:
         return make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", ["dp-sgd", "distributed"])
 def test_differential_privacy_holds_for_own_modules_and_rows(mechanism: Any) -> None:
     settings = experiment(epsilon=8.0, delta=1e-3, mechanism=mechanism, batch_size=64, learning_rate=0.05)
