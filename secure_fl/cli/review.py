@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secure_fl.cli.words import Force
+
 if TYPE_CHECKING:
     from secure_fl.data.synthetic.store import PatternStore
 
@@ -82,18 +84,19 @@ def edit(
 
 
 @review_app.command()
-def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store = None) -> None:
+def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store = None, force: Force = False) -> None:
     """Write all pending patterns, with plots and samples, as one self-contained page."""
     from secure_fl.data.synthetic.fidelity import fidelity, public_table
     from secure_fl.data.synthetic.leakage import RealRows
-    from secure_fl.files import staged_file
+    from secure_fl.files import output_file
     from secure_fl.report.review_page import render_review
 
-    holdings = _open_store(store).read()
-    proposals = holdings.unreviewed()
-    scores = fidelity(proposals, public_table(), seed=1) if proposals else None
-    text = render_review(holdings, RealRows.simulated().training, scores, "simulated transactions")
-    with staged_file(out) as staging:
+    opened = _open_store(store)
+    with output_file(out, force=force, inputs=[opened.log.path, *opened.folder.glob("*.json")]) as staging:
+        holdings = opened.read()
+        proposals = holdings.unreviewed()
+        scores = fidelity(proposals, public_table(), seed=1) if proposals else None
+        text = render_review(holdings, RealRows.simulated().training, scores, "simulated transactions")
         staging.write_text(text, encoding="utf-8")
     typer.echo(str(out))
 

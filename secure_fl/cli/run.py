@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,8 +47,9 @@ def run(
     from secure_fl.settings import Experiment
 
     chosen = Experiment(**settings) if experiment is None else Experiment.from_toml(experiment, **settings)
-    target = out or new_run_directory()
-    _finish_run(chosen, target, Checkpoint.of_results(target), ["--resume", str(target)])
+    with ExitStack() as taken:
+        target = out or taken.enter_context(new_run_directory())
+        _finish_run(chosen, target, Checkpoint.of_results(target), ["--resume", str(target)])
 
 
 def _resume(started: Path, target: Path, others: list[str]) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from secure_fl.cli.words import Force
+
 
 def score(
     model: Annotated[Path, typer.Argument(help="model.safetensors of a run.")],
@@ -15,10 +17,11 @@ def score(
     history: Annotated[
         Path | None, typer.Option(help="Earlier transactions with labels, for features that look at the past.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Score transactions with the model of a run."""
     from secure_fl.report.outputs import needs_history, score_file
 
     if history is None and needs_history(model):
         typer.echo("note: without --history nothing is known of the customers' and terminals' past", err=True)
-    typer.echo(f"{out}: {score_file(model, transactions, out, history)} scores")
+    typer.echo(f"{out}: {score_file(model, transactions, out, history, force=force)} scores")

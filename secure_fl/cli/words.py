@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from secure_fl.errors import ConfigurationError
 
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 SCHEMES = "plaintext, additive, masked, ckks or bfv."
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from secure_fl.data import FeatureSchema, FederationKey, load_table_as, transform
+from secure_fl.data import FeatureSchema, FederationKey, default_key_path, load_table_as, transform
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.federation.results import Result
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 from secure_fl.privacy.ledger import DRAWN, KEY
 from secure_fl.report import render
 from secure_fl.settings import Experiment
@@ -42,20 +42,22 @@ def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = N
     (directory / "report.html").write_text(render(result), encoding="utf-8")
 
 
-def score_file(model: Path, transactions: Path, out: Path, history: Path | None = None) -> int:
+def score_file(model: Path, transactions: Path, out: Path, history: Path | None = None, *, force: bool = False) -> int:
     """Write the probability of fraud of each transaction as CSV: row (from 1), fraud_probability. How many rows.
 
-    `history`: the bank's earlier, labelled transactions, for the features that look into the past.
+    `history`: the bank's earlier, labelled transactions, for the features that look into the past. `force`: replace
+    `out` where it exists; what is read, the federation key included, is never replaced.
     """
-    weights, description = load_model(model)
-    schema = FeatureSchema.from_dict(description.get(_SCHEMA, {}))
-    rows = load_table_as(transactions, schema.source, labelled=False)
-    past = load_table_as(history, schema.source) if history is not None else None
-    probabilities = predict(weights, transform(rows, schema, _key(schema, description), past))
-    with staged_file(out) as staging, staging.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "fraud_probability"])
-        writer.writerows((row, f"{p:.9g}") for row, p in enumerate(probabilities.tolist(), start=1))
+    with output_file(out, force=force, inputs=(model, transactions, history, default_key_path())) as staging:
+        weights, description = load_model(model)
+        schema = FeatureSchema.from_dict(description.get(_SCHEMA, {}))
+        rows = load_table_as(transactions, schema.source, labelled=False)
+        past = load_table_as(history, schema.source) if history is not None else None
+        probabilities = predict(weights, transform(rows, schema, _key(schema, description), past))
+        with staging.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["row", "fraud_probability"])
+            writer.writerows((row, f"{p:.9g}") for row, p in enumerate(probabilities.tolist(), start=1))
     return len(rows)
 
 

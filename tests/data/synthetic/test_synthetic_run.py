@@ -400,7 +400,7 @@ def test_the_page_is_of_what_may_still_be_trained_on(
         (tmp_path / "empty", (), None),
     ):
         outcome = CliRunner().invoke(
-            app, ["review", "page", "--out", str(out), "--store", str(folder)], catch_exceptions=False
+            app, ["review", "page", "--out", str(out), "--store", str(folder), "--force"], catch_exceptions=False
         )
         assert (outcome.exit_code, outcome.stdout, out.read_text()) == (0, f"{out}\n", "a page")
         holdings, host, given, what = rendered.pop()
