@@ -19,6 +19,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +29,8 @@ from pathlib import Path
 
 from secure_fl.errors import ConfigurationError, StorageError
 
+STDOUT = Path("-")
+"""Stands for standard output where JSON is written."""
 _ADVICE = "choose another --out"
 _OTHER = "name another file"
 _STAGING = ".secure-fl-"
@@ -159,16 +162,29 @@ def _fill(folder: Path, staging: Path) -> None:
 
 @contextmanager
 def output_files(
-    *targets: Path | None, force: bool = False, inputs: Iterable[Path | None] = ()
+    json_file: Path | None, *others: Path | None, force: bool = False, inputs: Iterable[Path | None] = ()
 ) -> Iterator[tuple[Path | None, ...]]:
-    """As `output_file`, for each that is named, None for the others; no two of them are the same file."""
+    """As `output_file`, for each that is named, None for the others; no two of them are the same file.
+
+    What is written for a `json_file` of `STDOUT` is printed when the block ends well.
+    """
     used = list(inputs)
     with ExitStack() as stack:
-        staged: list[Path | None] = []
-        for target in targets:
+        printed = json_file == STDOUT
+        staged = [stack.enter_context(_printed())] if printed else []
+        for target in others if printed else (json_file, *others):
             staged.append(stack.enter_context(output_file(target, force=force, inputs=used)) if target else None)
             used.append(target)
         yield tuple(staged)
+
+
+@contextmanager
+def _printed() -> Iterator[Path | None]:
+    """A file whose text is printed when the block ends well."""
+    with tempfile.TemporaryDirectory(prefix=_STAGING) as folder:
+        staging = Path(folder) / "printed"
+        yield staging
+        sys.stdout.write(staging.read_text(encoding="utf-8"))
 
 
 @contextmanager

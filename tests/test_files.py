@@ -17,6 +17,7 @@ import pytest
 
 from secure_fl.errors import ConfigurationError, StorageError
 from secure_fl.files import (
+    STDOUT,
     new_run_directory,
     only_one_in,
     output_file,
@@ -104,6 +105,27 @@ def test_outputs_of_one_command_are_files_of_their_own(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="used by this command"), output_files(*others, force=True):
             pytest.fail("the block must not run")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "one", "two"]
+
+
+def test_what_goes_to_standard_output_is_printed_when_all_went_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(*, fail: bool) -> None:
+        with output_files(STDOUT, tmp_path / "page") as (printed, page):
+            assert printed is not None
+            assert page is not None
+            printed.write_text("é\n", encoding="utf-8")
+            page.write_text("a page")
+            if fail:
+                raise ValueError("broken")
+            assert capsys.readouterr().out == ""
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="broken"):
+        write(fail=True)
+    assert (capsys.readouterr().out, list(tmp_path.iterdir())) == ("", [])
+    write(fail=False)
+    assert (capsys.readouterr().out, list(tmp_path.iterdir())) == ("é\n", [tmp_path / "page"])
 
 
 @pytest.mark.parametrize("theirs", [False, True])

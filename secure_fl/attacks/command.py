@@ -19,7 +19,7 @@ from secure_fl.attacks.split_view import run_split_view
 from secure_fl.attacks.table import print_attack
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import output_files
+from secure_fl.files import STDOUT, output_files
 from secure_fl.progress import Progress, ShowProgress
 from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
@@ -91,7 +91,8 @@ def run_command(
             json_target.write_text(report.to_json() + "\n", encoding="utf-8")
         if html_target:
             html_target.write_text(report.to_html(), encoding="utf-8")
-    print_attack(report)  # whatever becomes of the terminal, the files are there
+    if json_file != STDOUT:
+        print_attack(report)  # whatever becomes of the terminal, the files are there
 
 
 def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> Experiment:

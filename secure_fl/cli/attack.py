@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secure_fl.cli.words import SCHEMES, Force, number, numbers
+from secure_fl.cli.words import SCHEMES, Force, Json, number, numbers
 from secure_fl.errors import ConfigurationError
 
 _REBUILDING = frozenset({"inversion", "split-view"})
@@ -58,7 +58,7 @@ def attack(
     runs: Annotated[int | None, typer.Option(help="Audit: trainings on canaries.  [default: 12]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="In seconds, with figures that say little.")] = False,
     seed: Annotated[int | None, typer.Option(help="Repeats the choice of victims.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    json_file: Json = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page, with rebuilt rows.")] = None,
     force: Force = False,
 ) -> None:

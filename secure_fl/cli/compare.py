@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from secure_fl.cli.words import Force
+from secure_fl.cli.words import Force, Json
 from secure_fl.errors import ConfigurationError
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that secure-fl run wrote.")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    json_file: Json = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page with the curves.")] = None,
     force: Force = False,
 ) -> None:
@@ -25,7 +25,7 @@ def compare(
     from rich.table import Table
     from rich.text import Text
 
-    from secure_fl.files import output_files
+    from secure_fl.files import STDOUT, output_files
     from secure_fl.report import comparison
     from secure_fl.report.wording import bytes_text
 
@@ -36,6 +36,8 @@ def compare(
             json_target.write_text(comparison.to_json(compared) + "\n", encoding="utf-8")
         if html_target:
             html_target.write_text(comparison.render_comparison(compared), encoding="utf-8")
+    if json_file == STDOUT:
+        return
     heads = ("run", "scheme", "bits", "banks", "rounds", "epsilon", "AUPRC", "false alarms at 80 % recall", "upload")
     table = Table(*heads, caption="upload: of one bank in a round; false alarms depend on how many rows were tested")
     for run in compared:

@@ -605,7 +605,13 @@ def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
                 found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv")
         else:
             found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
-        assert found == ((Path("m"), Path("t.csv"), Path("s.csv"), history), {"force": False})
+        assert found == (
+            (Path("m"), Path("t.csv"), Path("s.csv"), history),
+            {"json_file": None, "force": False},
+        )
+    more = ["--json", "s.json", "--force", "--history", "old.csv"]
+    found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
+    assert found[1] == {"json_file": Path("s.json"), "force": True}
 
 
 RUN: dict[str, Any] = {
@@ -724,6 +730,8 @@ def test_simulate_says_what_it_wrote(command: Command) -> None:
 OUTPUTS = {
     "score --out": ("score", "MODEL", "rows.csv", "--out", "OUTPUT"),
     "data simulate --out": ("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "OUTPUT"),
+    "run --json": ("run", *SMALL, "--json", "OUTPUT"),
+    "score --json": ("score", "MODEL", "rows.csv", "--out", "s.csv", "--json", "OUTPUT"),
     "bench --json": ("bench", "--schemes", "plaintext", "--json", "OUTPUT"),
     "bench --html": ("bench", "--schemes", "plaintext", "--html", "OUTPUT"),
     "attack --json": ("attack", "inversion", "--json", "OUTPUT"),
@@ -885,3 +893,105 @@ def test_a_page_of_the_review_is_never_written_into_its_log(command: Command) ->
     done = command("review", "page", "--store", "store", "--out", "store/review.jsonl", "--force")
     assert (done.status, "used by this command otherwise" in done.error) == (2, True)
     assert Path("store/review.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_figures_of_a_run_are_those_of_its_metrics(command: Command) -> None:
+    Path("m.json").write_text("old")
+    done = command("run", *TINY, "--out", "one", "--json", "m.json", "--force")
+    assert (done.status, "report: one/report.html" in done.out) == (0, True)
+    assert Path("m.json").read_bytes() == Path("one/metrics.json").read_bytes()
+    done = command("run", *TINY, "--out", "two", "--json", "-")
+    assert (done.status, done.out) == (0, Path("two/metrics.json").read_text())
+    assert {path.name for path in Path().iterdir()} == {"m.json", "one", "two"}
+
+
+def test_the_figures_of_a_run_never_replace_what_it_reads(command: Command) -> None:
+    Path("a.toml").write_text("rounds = 1\n")
+    Path("rows.csv").write_text("a,b\n1,2\n")
+    for arguments in (("a.toml", "--json", "a.toml"), ("--dataset", "rows.csv", "--label", "b", "--json", "rows.csv")):
+        done = command("run", *arguments, "--out", "one", "--force")
+        assert (done.status, "used by this command otherwise" in done.error) == (2, True)
+    assert (Path("a.toml").read_text(), Path("rows.csv").read_text()) == ("rounds = 1\n", "a,b\n1,2\n")
+    assert not Path("one").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_how_to_go_on_with_its_figures_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = evaluate_model
+    calls: list[None] = []
+
+    def evaluate(*arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(running, "evaluate", evaluate)
+    done = command("run", *SMALL, "--scheme", "plaintext", "--rounds", "3", "--out", "one", "--json", "m.json")
+    assert (done.status, "go on with secure-fl run --resume one --json m.json" in done.err) == (130, True)
+    assert not Path("m.json").exists()
+    assert command("run", "--resume", "one", "--json", "m.json").status == 0
+    assert Path("m.json").read_bytes() == Path("one/metrics.json").read_bytes()
+
+
+def test_the_figures_of_scores_are_those_of_the_file_that_was_written(command: Command, finished: Path) -> None:
+    simulate = ("data", "simulate", "--transactions", "2000", "--fraud-share", "0.02", "--out")
+    assert command(*simulate, "rows.csv").status == 0
+    model = finished / "model.safetensors"
+    assert command("score", model, "rows.csv", "--out", "plain.csv").status == 0
+    done = command("score", model, "rows.csv", "--out", "s.csv", "--json", "-", "--history", "rows.csv")
+    said = json.loads(done.out)
+    assert {name: said[name] for name in ("schema", "model", "transactions", "history", "out")} == {
+        "schema": 1,
+        "model": str(model),
+        "transactions": "rows.csv",
+        "history": "rows.csv",
+        "out": "s.csv",
+    }
+    with Path("rows.csv").open(newline="") as file:
+        fraud = [row["fraud"] == "1" for row in csv.DictReader(file)]
+    with Path("s.csv").open(newline="") as file:
+        scores = [float(row["fraud_probability"]) for row in csv.DictReader(file)]
+    assert (said["rows"], said["history_rows"], said["frauds"], said["honest"]) == (2000, 2000, 40, 1960)
+    assert said["unscored"] is None
+    pairs = [
+        (f > h) + (f == h) / 2
+        for f, a in zip(scores, fraud, strict=True)
+        if a
+        for h, b in zip(scores, fraud, strict=True)
+        if not b
+    ]
+    assert said["scores"]["roc_auc"] == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
+
+    assert command("score", model, "rows.csv", "--out", "again.csv", "--json", "s.json").status == 0
+    assert Path("again.csv").read_bytes() == Path("plain.csv").read_bytes(), "labels play no part in scores"
+    with Path("rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name, label, why in (("none", None, "has no column"), ("gap", "", "line 2"), ("one", "0", "one class")):
+        with Path(name + ".csv").open("w", newline="") as file:
+            writer = csv.DictWriter(
+                file, [n for n in rows[0] if label is not None or n != "fraud"], extrasaction="ignore"
+            )
+            writer.writeheader()
+            writer.writerows([row | {"fraud": label, "fraud_pattern": "0"} for row in rows])
+        done = command("score", model, f"{name}.csv", "--out", f"s-{name}.csv", "--json", f"{name}.json")
+        assert done.status == 0, done.err
+        said = json.loads(Path(f"{name}.json").read_text())
+        assert (said["rows"], said["scores"], why in said["unscored"]) == (2000, None, True)
+        assert Path(f"s-{name}.csv").read_bytes() == Path("plain.csv").read_bytes()
+
+
+def test_a_dash_prints_figures_in_place_of_tables(command: Command, finished: Path) -> None:
+    for arguments, key in (
+        (("compare", finished, finished), "runs"),
+        (("bench", "--schemes", "plaintext", "--banks", "3", "--parameters", "50", "--repeat", "1"), "rows"),
+    ):
+        done = command(*arguments, "--json", "-")
+        assert done.status == 0, done.err
+        assert json.loads(done.out)[key]
+    assert list(Path().iterdir()) == []
+    pytest.importorskip("river")
+    assert "name a file" in command("bench", "claims", "--json", "-").error

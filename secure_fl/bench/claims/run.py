@@ -10,7 +10,7 @@ from secure_fl.bench.claims.measuring import CASES, QUICK_CASES, QUICK_STREAM, S
 from secure_fl.bench.claims.scene import StreamSettings
 from secure_fl.bench.claims.store import code_digest, describe_environment, load_claims, require_same, save_claims
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import output_files, place_of_output
+from secure_fl.files import STDOUT, output_files, place_of_output
 from secure_fl.progress import Progress, unseen
 
 
@@ -34,13 +34,15 @@ def run_claims(
     """
     if seeds < 2:
         raise ConfigurationError(f"{seeds} seeds give no interval; use at least 2, better {SEEDS} or more")
+    if json_file == STDOUT:
+        raise ConfigurationError("figures are added to their file seed by seed; name a file behind --json")
     cases, stream = (QUICK_CASES, QUICK_STREAM) if quick else (CASES, StreamSettings())
     before = Claims("", cases, stream, (), describe_environment(), code_digest())
     if json_file is not None and place_of_output(json_file, force=True).exists():
         stored = load_claims(json_file)
         require_same(stored, before, json_file)
         before = replace(before, runs=stored.runs)
-    with output_files(markdown_file, svg_file, force=force, inputs=[json_file]) as (markdown, svg):
+    with output_files(None, markdown_file, svg_file, force=force, inputs=[json_file]) as (_, markdown, svg):
         claims = _measure(before, range(1, seeds + 1), quick, json_file, progress)
         if markdown or svg:
             _write_page(claims, markdown, svg, svg_file.name if svg_file else None)

@@ -9,7 +9,7 @@ from secure_fl.bench.schemes.benchmark import Benchmark, Settings, run_benchmark
 from secure_fl.bench.schemes.cases import parse_bits, parse_numbers, parse_schemes
 from secure_fl.bench.schemes.table import print_benchmark
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import output_files
+from secure_fl.files import STDOUT, output_files
 from secure_fl.progress import ShowProgress
 
 BANKS, PARAMETERS = "3,10", "10369,100000"
@@ -53,7 +53,8 @@ def run_command(
             json_target.write_text(benchmark.to_json() + "\n", encoding="utf-8")
         if html_target:
             _write_page(benchmark, html_target)
-    print_benchmark(benchmark)  # whatever becomes of the terminal, the files are there
+    if json_file != STDOUT:
+        print_benchmark(benchmark)  # whatever becomes of the terminal, the files are there
 
 
 def _write_page(benchmark: Benchmark, target: Path) -> None:
