@@ -107,7 +107,7 @@ def test_scores_that_stop_halfway_leave_the_old_file(
 
     monkeypatch.setattr(csv, "writer", Breaking)
     with pytest.raises(RequestError):
-        score_file(Path("m"), Path("rows.csv"), out)
+        score_file(Path("m"), Path("rows.csv"), out, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
     assert out.read_text() == "old"
 
