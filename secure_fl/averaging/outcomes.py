@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from secure_fl.secagg import SCHEMES, Plan, Simulation
 from secure_fl.secagg.custody import Custody
-from secure_fl.secagg.protocol import Delivery
+from secure_fl.secagg.notebooks import html_table
+from secure_fl.secagg.transcript import Deliveries
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,7 +34,7 @@ class Summed:
         return self.simulation.plan
 
     @property
-    def transcript(self) -> tuple[Delivery, ...]:
+    def transcript(self) -> Deliveries:
         """Who sent how many bytes to whom, in order; never a payload."""
         return self.simulation.transcript
 
@@ -57,11 +57,7 @@ class Summed:
         readers = {party: "; ".join(what) or "nothing" for party, what in self.custody.can_decrypt.items()}
         rows = self._figures() | {f"{party} can read": what for party, what in readers.items()}
         rows |= {f"note {number}": note for number, note in enumerate(self.notes, start=1)}
-        cells = (
-            f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
-            for name, text in rows.items()
-        )
-        return f"<table>{''.join(cells)}</table>"
+        return html_table(rows)
 
     def _figures(self) -> dict[str, str]:
         """What a reader wants first, in words, by name."""

@@ -9,8 +9,9 @@ from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.planning import plan, plan_with_noise
-from secure_fl.secagg.protocol import Outcome, Party, Transcript, Values, run_protocol
+from secure_fl.secagg.protocol import Outcome, Party, Values, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 from secure_fl.settings import Summing
 

@@ -38,7 +38,7 @@ from secure_fl.federation.history import History
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
 from secure_fl.files import sealed, unfinished, unsealed, unwritten, write_durably
 from secure_fl.privacy.ledger import LEDGER
-from secure_fl.secagg.protocol import Delivery
+from secure_fl.secagg.transcript import Delivery
 from secure_fl.settings import Experiment
 
 VERSION = 3

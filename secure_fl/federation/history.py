@@ -11,7 +11,7 @@ from secure_fl.federation.exhibit import without_the_update
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.results import Exhibit, RoundRecord
 from secure_fl.federation.rounds import RoundOutcome
-from secure_fl.secagg.protocol import Transcript
+from secure_fl.secagg.transcript import Transcript
 
 
 @dataclass(frozen=True)

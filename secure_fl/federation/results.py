@@ -1,22 +1,26 @@
 """What a federated run measured, as plain frozen records.
 
 `Result` holds the same content as `metrics.json`, plus what only the report needs (curves, the exhibit of what
-the aggregator saw). `federation.py` fills it in; `report/` and `cli.py` read it. Nothing here computes.
+the aggregator saw). `run` fills it in; `report` and `cli` read it. Nothing here computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
+from secure_fl.files import staged_directory
 from secure_fl.privacy.spent import Privacy
 from secure_fl.secagg.custody import Custody
-from secure_fl.secagg.protocol import Delivery
+from secure_fl.secagg.notebooks import html_table
+from secure_fl.secagg.transcript import Deliveries
 
 if TYPE_CHECKING:
     from secure_fl.training import Learner  # imports torch
@@ -128,9 +132,9 @@ class Model:
         return self.learner.restore(self.weights).eval()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """Everything that a run found out."""
+    """Everything that a run found out. `save` writes it down; `model.to_torch()` is the module that was trained."""
 
     experiment: Mapping[str, Any]
     rounds: tuple[RoundRecord, ...]
@@ -149,7 +153,39 @@ class Result:
     synthetic: Mapping[str, Any] | None
     """Synthetic fraud among the training rows: patterns, counts, and who let them in."""
     model: Model = field(repr=False)
-    transcript: tuple[Delivery, ...] = field(repr=False)
+    transcript: Deliveries = field(repr=False)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write the files of a run (report.html, metrics.json, model.safetensors ...) to a new or empty folder.
+
+        Raises `ConfigurationError` where the folder holds something, `StorageError` where the disk is full.
+        """
+        # By name, when it is called: pages are built on results, and not the other way round.
+        outputs = import_module("secure_fl.report.outputs")
+        with staged_directory(Path(directory)) as staging:
+            outputs.write_run(self, staging)
+        return Path(directory)
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value}" for name, value in self._figures().items())
+        return f"Result({self.custody.scheme}, {len(self.local)} banks, {len(self.rounds)} rounds: {figures})"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks."""
+        readers = {f"{who} can read": "; ".join(what) or "nothing" for who, what in self.custody.can_decrypt.items()}
+        scheme = f"{self.custody.scheme}, {len(self.local)} banks, {len(self.rounds)} rounds"
+        return html_table({"secure sum": scheme} | self._figures() | readers)
+
+    def _figures(self) -> dict[str, str]:
+        """What a reader wants first, in words, by name."""
+        banks = [baseline.final.auprc for baseline in self.local]
+        spent = {} if self.privacy is None else {"epsilon": f"{self.privacy.epsilon:.3g}"}
+        return {
+            "AUPRC": f"{self.final.auprc:.3f}",
+            "banks alone": f"{min(banks):.3f} to {max(banks):.3f}",
+            "pooled": f"{self.central.final.auprc:.3f}",
+            **spent,
+        }
 
     @property
     def best_and_worst_local(self) -> tuple[Baseline, ...]:

@@ -121,5 +121,5 @@ def _result(federation: Federation, history: History, local: tuple[Baseline, ...
         parameters=len(model.weights),
         privacy=federation.privacy.report(federation.experiment.scheme),
         model=Model(model.weights, federation.schema.to_dict(), federation.learner),
-        transcript=tuple(federation.aggregation.transcript.deliveries),
+        transcript=federation.aggregation.transcript.so_far,
     )

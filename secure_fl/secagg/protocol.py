@@ -12,7 +12,6 @@ and the attempt fails; `attempts` makes the next one without them.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.transcript import Transcript
 
 T = TypeVar("T")
 Values: TypeAlias = NDArray[Any]
@@ -62,46 +62,6 @@ class Party(Protocol):
     def respond(self, request: bytes) -> bytes:
         """The answer to one request. Raises `ProtocolError` where the request must not be answered."""
         ...
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One line of the transcript: who sent how many bytes to whom. Never a payload."""
-
-    round: int
-    attempt: int
-    stage: str
-    sender: str
-    recipient: str
-    nbytes: int
-    sha256: str
-
-
-@dataclass
-class Transcript:
-    """All deliveries of a run, in order; what an observer of the wires would have."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-
-    def record(self, cohort: Cohort[Plan], stage: str, sender: str, recipient: str, data: bytes) -> None:
-        digest = hashlib.sha256(data).hexdigest()
-        self.deliveries.append(Delivery(cohort.round, cohort.attempt, stage, sender, recipient, len(data), digest))
-
-    def uploads(self, round_: int) -> Counter[str]:
-        """Bytes that each party sent to the aggregator in a round, over all its attempts."""
-        return self._bytes(round_, lambda d: d.sender if d.recipient == AGGREGATOR else None)
-
-    def downloads(self, round_: int) -> Counter[str]:
-        """Bytes that the aggregator sent to each party in a round, over all its attempts."""
-        return self._bytes(round_, lambda d: d.recipient if d.sender == AGGREGATOR else None)
-
-    def _bytes(self, round_: int, party: Callable[[Delivery], str | None]) -> Counter[str]:
-        count: Counter[str] = Counter()
-        for delivery in self.deliveries:
-            name = party(delivery)
-            if delivery.round == round_ and name is not None:
-                count[name] += delivery.nbytes
-        return count
 
 
 @dataclass(frozen=True)

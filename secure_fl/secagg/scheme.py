@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.messages import SESSION_BYTES, Cohort
-from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.protocol import Party, ServerHalf, Values
+from secure_fl.secagg.transcript import Transcript
 
 
 def majority(banks: int) -> int:

@@ -14,8 +14,9 @@ from secure_fl.secagg.attempts import attempt_sum
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan
-from secure_fl.secagg.protocol import Delivery, Outcome, Transcript, run_protocol
+from secure_fl.secagg.protocol import Outcome, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.transcript import Deliveries, Transcript
 from secure_fl.secagg.turns import new_session
 
 
@@ -27,7 +28,7 @@ class Simulation:
     """Exact sum over the contributors, shape [parameters]."""
     contributors: frozenset[int]
     """Row numbers of the banks in the sum."""
-    transcript: tuple[Delivery, ...]
+    transcript: Deliveries
     plan: Plan
 
     @property
@@ -79,7 +80,7 @@ def simulate(
     return Simulation(
         total=finished.total.astype(np.int64),
         contributors=frozenset(row for row, name in enumerate(banks) if name in finished.contributors),
-        transcript=tuple(transcript.deliveries),
+        transcript=transcript.so_far,
         plan=planned,
     )
 

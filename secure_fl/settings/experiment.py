@@ -73,6 +73,10 @@ class Experiment(Summing, Privacy, Holdings):
                 "which DP-SGD does not cover; leave out --synthetic or --epsilon"
             )
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What was said; the rest is as docs/settings.md has it."""
+        return ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
+
     def with_(self, **changes: Any) -> Self:
         """The same experiment with some settings changed, checked anew; None: as if it had not been said."""
         said = {name: getattr(self, name) for name in self.model_fields_set}

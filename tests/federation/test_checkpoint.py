@@ -22,7 +22,7 @@ from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
 from secure_fl.files import sealed, unsealed
 from secure_fl.privacy.ledger import LEDGER
-from secure_fl.secagg.protocol import Delivery
+from secure_fl.secagg.transcript import Delivery
 
 RECORD = RoundRecord(
     round=1,

@@ -29,7 +29,7 @@ from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
 from secure_fl.federation.round_zero import agree_on_statistics
 from secure_fl.federation.rounds import RoundOutcome, run_round
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.protocol import Delivery, Transcript
+from secure_fl.secagg.transcript import Delivery, Transcript
 from secure_fl.training import evaluate, initial_weights, predict
 
 Run = Callable[..., Result]

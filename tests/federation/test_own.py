@@ -76,7 +76,9 @@ def test_the_model_comes_back_as_a_module_that_predicts_logits(result: Result) -
 
 
 def test_a_run_ends_with_a_report_and_a_model_file(result: Result, tmp_path: Path) -> None:
-    write_run(result, tmp_path)
+    tmp_path = result.save(tmp_path / "deep" / "run")
+    with pytest.raises(ConfigurationError, match="exists already and is kept as it is"):
+        result.save(tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Rows that were handed over in Python." in page
     assert all(name in page for name in NAMES)

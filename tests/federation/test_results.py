@@ -10,6 +10,7 @@ import pytest
 from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Baseline, Custody, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.privacy.spent import BankPrivacy, Privacy
+from secure_fl.secagg.transcript import Deliveries
 from secure_fl.training import fraud_learner
 
 PRIVACY = Privacy(
@@ -81,7 +82,7 @@ def result(**changes: Any) -> Result:
         "privacy": PRIVACY,
         "synthetic": {"review": "approved"},
         "model": Model(np.zeros(9, dtype=np.float32), {}, fraud_learner()),
-        "transcript": (),
+        "transcript": Deliveries(),
     }
     return Result(**{**fields, **changes})
 
@@ -169,3 +170,26 @@ def test_metrics_hold_every_field_from_its_own_place() -> None:
 @pytest.mark.parametrize("name", ["synthetic", "privacy"])
 def test_what_there_was_not_is_null(name: str) -> None:
     assert result(**{name: None}).metrics() == {**result().metrics(), name: None}
+
+
+def test_a_result_is_one_line_and_a_small_table() -> None:
+    found = result()
+    line = f"Result({found.custody.scheme}, 2 banks, {len(found.rounds)} rounds: AUPRC {found.final.auprc:.3f}, "
+    line += "banks alone 0.300 to 0.600, pooled 0.850, epsilon "
+    assert repr(found).startswith(line)
+    assert "\n" not in repr(found)
+    assert "epsilon" not in repr(result(privacy=None))
+    page = found._repr_html_()
+    for party, reads in found.custody.can_decrypt.items():
+        assert f"{party} can read</th>" in page
+        assert ("; ".join(reads) or "nothing") in page
+    assert page.startswith("<table>")
+
+
+def test_the_model_is_one_line() -> None:
+    weights = np.zeros(fraud_learner().parameters, dtype=np.float32)
+    model = Model(weights, {"numeric": ["a", "b"]}, fraud_learner())
+    assert repr(model) == "Model(10369 weights, 2 numeric features)"
+    module = model.to_torch()
+    assert not module.training
+    assert not any(part.any() for part in module.parameters())

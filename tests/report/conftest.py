@@ -13,6 +13,7 @@ from secure_fl.federation.results import Baseline, Exhibit, Model, Result, Round
 from secure_fl.report import render
 from secure_fl.report.pictures import Picture
 from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.transcript import Deliveries
 from secure_fl.training import fraud_learner
 
 PARAMETERS = 10_369
@@ -146,7 +147,7 @@ def make_result() -> MakeResult:
             privacy=None,
             synthetic=None,
             model=Model(np.zeros(PARAMETERS, dtype=np.float32), {}, fraud_learner()),
-            transcript=(),
+            transcript=Deliveries(),
         )
 
     return make

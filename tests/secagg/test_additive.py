@@ -19,7 +19,8 @@ from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, UPLOAD
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_table
 from secure_fl.secagg.packing import IntVector
-from secure_fl.secagg.protocol import Party, Transcript, run_protocol
+from secure_fl.secagg.protocol import Party, run_protocol
+from secure_fl.secagg.transcript import Transcript
 
 CohortFactory = Callable[..., Cohort[Any]]
 

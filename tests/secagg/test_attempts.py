@@ -16,7 +16,8 @@ from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
-from secure_fl.secagg.protocol import Outcome, Party, SecureSum, Transcript, run_protocol, to_blame
+from secure_fl.secagg.protocol import Outcome, Party, SecureSum, run_protocol, to_blame
+from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 
 BANKS = tuple(f"bank-{number}" for number in range(1, 6))

@@ -19,7 +19,8 @@ from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.authority import HeDecryptor, KeyAuthority
 from secure_fl.secagg.he.deployment import HeDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
-from secure_fl.secagg.protocol import SecureSum, ServerHalf, Stage, Transcript
+from secure_fl.secagg.protocol import SecureSum, ServerHalf, Stage
+from secure_fl.secagg.transcript import Transcript
 
 AUTHORITY = "key-authority"
 CohortFactory = Callable[..., Cohort[Any]]

@@ -15,7 +15,8 @@ from secure_fl.errors import ConfigurationError, DropoutError, MessageError
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.budget import FLOAT32
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
-from secure_fl.secagg.protocol import Outcome, Party, Transcript, run_protocol
+from secure_fl.secagg.protocol import Outcome, Party, run_protocol
+from secure_fl.secagg.transcript import Transcript
 
 BANKS = ("bank-1", "bank-2", "bank-3", "bank-4")
 VALUES = np.random.default_rng(5).integers(0, 256, (4, 30))

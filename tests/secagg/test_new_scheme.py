@@ -17,8 +17,9 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits, unpack_bits
-from secure_fl.secagg.protocol import Attendance, Party, ServerHalf, Transcript, Values, request, require_values
+from secure_fl.secagg.protocol import Attendance, Party, ServerHalf, Values, request, require_values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.transcript import Transcript
 from secure_fl.settings import Summing
 
 STAGE = "mirrored"

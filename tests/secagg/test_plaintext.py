@@ -12,7 +12,8 @@ from secure_fl.errors import DropoutError, MessageError
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.plaintext import PlaintextClient, decode_values, encode_values, plaintext_server
-from secure_fl.secagg.protocol import SecureSum, Transcript, run_protocol
+from secure_fl.secagg.protocol import SecureSum, run_protocol
+from secure_fl.secagg.transcript import Transcript
 
 CohortFactory = Callable[..., Cohort[Any]]
 Send = Callable[..., SecureSum]

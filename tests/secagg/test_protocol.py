@@ -14,17 +14,8 @@ from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
-from secure_fl.secagg.protocol import (
-    Attendance,
-    Party,
-    SecureSum,
-    ServerHalf,
-    Stage,
-    Transcript,
-    request,
-    run_protocol,
-    to_blame,
-)
+from secure_fl.secagg.protocol import Attendance, Party, SecureSum, ServerHalf, Stage, request, run_protocol, to_blame
+from secure_fl.secagg.transcript import Transcript
 
 CohortFactory = Callable[..., Cohort[Any]]
 Send = Callable[..., Any]

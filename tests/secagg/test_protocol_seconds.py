@@ -10,7 +10,8 @@ import pytest
 
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.protocol import Attendance, Outcome, SecureSum, ServerHalf, Transcript, request, run_protocol
+from secure_fl.secagg.protocol import Attendance, Outcome, SecureSum, ServerHalf, request, run_protocol
+from secure_fl.secagg.transcript import Transcript
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock

@@ -17,7 +17,7 @@ from secure_fl.bench.schemes.measuring import cannot_measure
 from secure_fl.bench.schemes.subject import SchemeSubject
 from secure_fl.errors import DropoutError
 from secure_fl.secagg import SCHEMES
-from secure_fl.secagg.protocol import Transcript
+from secure_fl.secagg.transcript import Transcript
 
 STAGE = "masked_input"
 MOST_POINTS = 8

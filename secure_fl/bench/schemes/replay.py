@@ -17,7 +17,8 @@ from secure_fl.bench.schemes.cases import Case
 from secure_fl.bench.schemes.measuring import peak_rss_bytes
 from secure_fl.bench.schemes.subject import SchemeSubject, case_cohort, plan_case
 from secure_fl.secagg import SCHEMES
-from secure_fl.secagg.protocol import Party, SecureSum, ServerHalf, Transcript
+from secure_fl.secagg.protocol import Party, SecureSum, ServerHalf
+from secure_fl.secagg.transcript import Transcript
 
 ROUND = 1
 

@@ -19,7 +19,8 @@ from secure_fl.codec.quantization import Contribution, make_codec
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.protocol import Delivery, Outcome, Party, Transcript, run_protocol
+from secure_fl.secagg.protocol import Outcome, Party, run_protocol
+from secure_fl.secagg.transcript import Delivery, Transcript
 
 EXAMPLES = 1_000
 

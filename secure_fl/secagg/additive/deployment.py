@@ -12,8 +12,9 @@ from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.budget.ring import SHARE_HOLDERS, plan_additive
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.transcript import Transcript
 
 HOLDERS = tuple(holder_name(number) for number in range(1, SHARE_HOLDERS + 1))
 

@@ -88,7 +88,7 @@ class HeParameters:
         return POLY_MODULUS_DEGREE // 2 if self.scheme == "ckks" else POLY_MODULUS_DEGREE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class HePlan(Plan, ABC):
     """A plan with the packing and the parameters of a homomorphic scheme."""
 
@@ -153,7 +153,7 @@ class HePlan(Plan, ABC):
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class CkksPlan(HePlan):
     """N/2 slots of approximate numbers, rounded to the exact integers."""
 
@@ -175,7 +175,7 @@ class CkksPlan(HePlan):
         return super().derived() | {"scale_bits": self.scale_bits}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class BfvPlan(HePlan):
     """N slots of integers modulo a prime."""
 

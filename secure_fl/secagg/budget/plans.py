@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from secure_fl.errors import PlanError
+from secure_fl.secagg.notebooks import html_table
 
 FLOAT32 = "float32"
 MIN_BITS, MAX_BITS = 4, 24
@@ -14,7 +16,7 @@ ENVELOPE_BYTES = 256
 """Room for a message's header and length fields in the estimate of `upload_bytes`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Plan:
     """The numbers that all parties of a secure sum agree on."""
 
@@ -77,11 +79,28 @@ class Plan:
             "bytes_per_parameter": round(self.upload_bytes / self.parameters, 3),
         }
 
+    def __repr__(self) -> str:
+        width = FLOAT32 if self.bits is None else f"{self.bits} bits"
+        return (
+            f"{type(self).__name__}({self.banks:,} banks, {self.parameters:,} parameters x {width}, "
+            f"{self.threshold:,} for a sum, {self.upload_bytes:,} bytes up)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Every figure, for notebooks."""
+        return html_table({name.replace("_", " "): _shown(value) for name, value in self.derived().items()})
+
     def resized(self, parameters: int) -> Self:
         """The same keys and layout for a vector of another length, at most as long."""
         if not 1 <= parameters <= self.parameters:
             raise PlanError(f"the plan is for {self.parameters} parameters, not {parameters}; plan again")
         return replace(self, parameters=parameters)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_shown, value))
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def sum_bits(bits: int, banks: int) -> int:

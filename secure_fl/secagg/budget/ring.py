@@ -15,7 +15,7 @@ SHARE_ROUTE_BYTES = 120
 """Per neighbour: encrypted shares, and one opened share at the end."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RingPlan(Plan):
     """A plan of a sum in a ring."""
 
@@ -34,7 +34,7 @@ class RingPlan(Plan):
         return super().derived() | {"ring_bits": self.ring_bits}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AdditivePlan(RingPlan):
     """A plan with the number of share-holders beside the aggregator."""
 
@@ -44,7 +44,7 @@ class AdditivePlan(RingPlan):
         return super().derived() | {"share_holders": self.share_holders}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MaskedPlan(RingPlan):
     """A plan with the graph of a masked sum."""
 

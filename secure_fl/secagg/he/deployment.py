@@ -13,8 +13,9 @@ from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.he.server import he_server
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
-from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.transcript import Transcript
 
 CAN_DECRYPT = {
     "banks": ("their own update", "the sum of all updates"),

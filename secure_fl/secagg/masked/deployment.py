@@ -13,8 +13,9 @@ from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.protocol import Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.transcript import Transcript
 
 CUSTODY = Custody(
     scheme="masked",

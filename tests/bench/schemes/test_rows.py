@@ -18,7 +18,7 @@ from secure_fl.bench.schemes.rows import Row
 from secure_fl.bench.schemes.subject import SchemeSubject, stage_bytes
 from secure_fl.errors import ConfigurationError, PlanError, ProtocolError, SecureFLError
 from secure_fl.secagg import SCHEMES
-from secure_fl.secagg.protocol import Delivery
+from secure_fl.secagg.transcript import Delivery
 
 SURFACE: dict[str, type | tuple[type, ...]] = {
     "scheme": str,

@@ -26,7 +26,8 @@ from secure_fl.bench.schemes.subject import SchemeSubject
 from secure_fl.codec.quantization import Codec, Contribution, MeanUpdate
 from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.budget import MIN_BANKS
-from secure_fl.secagg.protocol import Delivery, Party, ServerHalf, Transcript, Values
+from secure_fl.secagg.protocol import Party, ServerHalf, Values
+from secure_fl.secagg.transcript import Delivery, Transcript
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock

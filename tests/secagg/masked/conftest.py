@@ -20,7 +20,8 @@ from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_numbers, encode_table
 from secure_fl.secagg.packing import IntVector
-from secure_fl.secagg.protocol import SecureSum, Transcript, run_protocol
+from secure_fl.secagg.protocol import SecureSum, run_protocol
+from secure_fl.secagg.transcript import Transcript
 
 Change = Callable[[str, int, bytes], bytes | None]
 SESSION = bytes(range(16))

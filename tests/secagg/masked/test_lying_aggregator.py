@@ -18,7 +18,8 @@ from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_table
-from secure_fl.secagg.protocol import Transcript, run_protocol
+from secure_fl.secagg.protocol import run_protocol
+from secure_fl.secagg.transcript import Transcript
 from tests.secagg.masked.adversary import (
     SEVEN,
     TOLD,

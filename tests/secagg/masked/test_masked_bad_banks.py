@@ -20,7 +20,8 @@ from secure_fl.secagg.masked.deployment import MaskedDeployment
 from secure_fl.secagg.masked.wire import CONSISTENCY_CHECK, MASKED_INPUT, SHARE_KEYS, STAGES, UNMASK
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_table
-from secure_fl.secagg.protocol import Outcome, Party, Transcript, run_protocol, to_blame
+from secure_fl.secagg.protocol import Outcome, Party, run_protocol, to_blame
+from secure_fl.secagg.transcript import Transcript
 
 Spoil = Callable[[MaskedClient], Party]
 PARAMETERS = 3
