@@ -77,6 +77,9 @@ class Experiment(Summing, Privacy, Holdings):
         """What was said; the rest is as docs/settings.md has it."""
         return ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def with_(self, **changes: Any) -> Self:
         """The same experiment with some settings changed, checked anew; None: as if it had not been said."""
         said = {name: getattr(self, name) for name in self.model_fields_set}
