@@ -8,9 +8,12 @@ from typing import Annotated
 import click
 import typer
 
+from secure_fl.cli.words import example
 from secure_fl.errors import ConfigurationError
 
-bench_app = typer.Typer(invoke_without_command=True)
+bench_app = typer.Typer(
+    invoke_without_command=True, epilog=example("secure-fl bench --schemes masked,ckks --banks 3 --repeat 1")
+)
 
 
 @bench_app.callback()
@@ -52,7 +55,7 @@ def bench(
     )
 
 
-@bench_app.command()
+@bench_app.command(epilog=example("secure-fl bench claims --quick"))
 def claims(
     seeds: Annotated[int, typer.Option(help="Seeds 1 to N.")] = 20,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes, to try it.")] = False,

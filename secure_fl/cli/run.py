@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from secure_fl.federation.checkpoint import Checkpoint
     from secure_fl.settings import Experiment
 
+EXAMPLE = "secure-fl run --dataset simulated --scheme masked --rounds 3"
+
 
 def run(
     experiment: Annotated[Path | None, typer.Argument(help="Settings to start from; options change them.")] = None,
