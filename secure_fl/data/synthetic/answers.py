@@ -64,7 +64,7 @@ class Reading:
     patterns: list[FraudPattern] = field(default_factory=list)
     rejections: list[tuple[Reason, str]] = field(default_factory=list)
     legible: bool = False
-    """Whether it holds a list of patterns at all, usable ones or not."""
+    """Whether it holds a whole pattern at all, usable or not."""
 
 
 def read_answer(answer: Answer) -> Reading:
@@ -101,8 +101,11 @@ def _read_text(answer: Answer, reading: Reading) -> None:
         if not cut:
             reading.rejections.append(("outside the schema", "the answer is no object with a list of patterns"))
         return
-    reading.legible = True
-    for item in items if document.complete else items[:-1]:
+    whole = items if document.complete else items[:-1]
+    reading.legible = bool(whole)
+    if not items and not cut:
+        reading.rejections.append(("empty", "the list of patterns is empty"))
+    for item in whole:
         _read_item(item, reading)
 
 

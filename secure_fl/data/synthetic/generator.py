@@ -42,7 +42,7 @@ class GeneratorSettings:
     temperature: float | None = None
     """Of the sampling; None: the endpoint's own."""
     unread: int = 2
-    """Answers in a row that hold no list of patterns, after which the run ends: each is paid for."""
+    """Answers in a row that hold no whole pattern, after which the run ends: each is paid for."""
     fruitless: int = 10
     """Answers in a row without a new pattern, after which the run ends."""
     limits: Limits = field(default_factory=Limits)

@@ -108,14 +108,14 @@ def test_patterns_are_alike_up_to_a_tenth_and_whatever_their_words(factor: float
         ("[]", "length", ["truncated"]),
         ('{"patterns": [Infinity]}', "stop", ["not JSON"]),
         ("``````", "stop", ["not JSON"]),
-        ('```json {"patterns": []}```', "stop", []),
-        ('```\n{"patterns": []}', "stop", []),
+        ('```json {"patterns": []}```', "stop", ["empty"]),
+        ('```\n{"patterns": []}', "stop", ["empty"]),
         ('<think>{"patterns": []}</think>', "stop", ["not JSON"]),
         ('<think>{"patterns": [7]}', "length", ["truncated"]),
         ('<think>{"patterns": [7]}', "stop", ["outside the schema"]),
         ('{"patterns": [7]}\nThat was', "length", ["truncated", "outside the schema"]),
         ('{"patterns": [7, 8', "length", ["truncated", "outside the schema"]),
-        ('A set {of} "{names}": {"patterns": [{"a": NaN}]} is no JSON; {"patterns": []}', "stop", []),
+        ('A set {of} "{names}": {"patterns": [{"a": NaN}]} is no JSON; {"patterns": []}', "stop", ["empty"]),
         ('{"patterns": [{"a": NaN}, {}]}', "stop", ["not JSON"]),
         ('{"patterns": [{}, {}', "stop", ["not JSON"]),
         ('Here: {"note": "{", "more": "\\"}", "patterns": [7]}!', "stop", ["outside the schema"]),
@@ -123,7 +123,8 @@ def test_patterns_are_alike_up_to_a_tenth_and_whatever_their_words(factor: float
         ('{"patterns": []} {"patterns": [', "length", ["truncated", "several answers"]),
         ('{"patterns": []} {"patterns": [7, 8', "length", ["truncated", "several answers"]),
         ('```\n{"patterns": [7]}\n```', "stop", ["outside the schema"]),
-        ('{"patterns": []}', "stop", []),
+        ('{"patterns": []}', "stop", ["empty"]),
+        ('{"patterns": []}', "length", ["truncated"]),
     ],
 )
 def test_every_answer_without_a_pattern_has_its_reason(text: str, finish: str, reasons: list[str]) -> None:
@@ -183,7 +184,7 @@ def test_a_refusal_is_one_whatever_else_is_said() -> None:
 
 def test_no_more_than_the_longest_text_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     text = '{"patterns": []}'
-    for longest, reasons in ((len(text), []), (len(text) - 1, ["not JSON"])):
+    for longest, reasons in ((len(text), ["empty"]), (len(text) - 1, ["not JSON"])):
         monkeypatch.setattr(answers, "MAX_TEXT", longest)
         assert [reason for reason, _ in read_answer(answer(text)).rejections] == reasons
 

@@ -308,6 +308,7 @@ def test_a_model_that_never_writes_a_pattern_is_given_up(script: Script, tmp_pat
         (completion("<think>a while"), "not JSON"),
         (completion('{"patterns": []} or {"patterns": [1]}'), "several answers"),
         (completion("[]"), "outside the schema"),
+        (completion('{"patterns": []}'), "empty"),
     ],
 )
 def test_two_answers_that_cannot_be_read_are_enough(
@@ -326,8 +327,9 @@ def test_answers_that_are_read_and_rejected_are_asked_again_more_often(script: S
     assert len(script.bodies) == 10
 
 
-def test_a_model_that_thinks_too_long_gets_room_until_there_is_no_more(script: Script, tmp_path: Path) -> None:
-    script.replies = [completion("<think>on and on", "length")] * 50
+@pytest.mark.parametrize("text", ["<think>on and on", '{"patterns": [{"name": "A long'])
+def test_answers_that_are_cut_get_room_until_there_is_no_more(script: Script, tmp_path: Path, text: str) -> None:
+    script.replies = [completion(text, "length")] * 50
     with pytest.raises(SyntheticError, match=r"2 answers in a row could not be read \(truncated\)"):
         script.run(4, tmp_path / "p.json", batch=4)
     limits = [body["max_completion_tokens"] for body in script.bodies]
