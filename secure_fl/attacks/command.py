@@ -20,7 +20,7 @@ from secure_fl.attacks.table import print_attack
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.errors import ConfigurationError
 from secure_fl.files import STDOUT, output_files
-from secure_fl.progress import Progress, ShowProgress
+from secure_fl.progress import Progress, ShowProgress, unseen
 from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import BUILT_IN, Experiment
@@ -69,6 +69,17 @@ class AttackSettings:
             raise ConfigurationError("a batch below 1 has no row to rebuild; use whole numbers from 1, such as 1,2,4")
         if any(not epsilon > 0 for epsilon in (*self.epsilons, self.epsilon)) or not 0 < self.delta < 1:
             raise ConfigurationError("epsilon or delta is out of range; use an epsilon above 0 and a delta in (0, 1)")
+
+
+def attack(name: str, scheme: str = "plaintext", progress: Progress = unseen, **settings: Any) -> AttackReport:
+    """What `secure-fl attack NAME --scheme SCHEME` finds, without printing or writing it.
+
+    settings: those of `AttackSettings`, such as dataset="simulated", batches=(1, 4), trials=5. `results` of the report
+    holds the figures, `shown` true rows of the first trial beside rebuilt ones (inversion).
+    Raises `ConfigurationError`.
+    """
+    chosen = AttackSettings(**settings)
+    return run_attack(name, attacked_experiment(name, scheme, chosen), chosen, progress)
 
 
 def run_command(

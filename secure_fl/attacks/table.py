@@ -9,19 +9,20 @@ from rich.console import Console
 from rich.table import Table
 
 from secure_fl.attacks.report import AttackReport
+from secure_fl.progress import plain_console
 
 
 def print_attack(report: AttackReport, console: Console | None = None) -> None:
     """One line for each row of results."""
-    console = console or Console()
+    console = console or plain_console()
     columns = _COLUMNS[report.attack]
     _print_lines(console, f"{report.attack} against {report.scheme}", [columns(row) for row in report.results])
     if report.attack == "inversion":
         largest = report.results[-1]
         title = f"what else an aggregator can try, batch of {largest['batch']}"
         _print_lines(console, title, [_view(row) for row in largest["views"]])
-        console.print(f"Uniform bytes in uploads: p = {largest['uniformity']['p_value']:.2g}.", highlight=False)
-    console.print(_NOTES[report.attack], highlight=False)
+        console.print(f"Uniform bytes in uploads: p = {largest['uniformity']['p_value']:.2g}.")
+    console.print(_NOTES[report.attack])
 
 
 def _print_lines(console: Console, title: str, lines: Sequence[Mapping[str, str]]) -> None:

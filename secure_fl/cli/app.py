@@ -28,11 +28,12 @@ from secure_fl.cli.interrupts import forget_interrupts, heed_signals, was_interr
 from secure_fl.cli.ledger import ledger_app
 from secure_fl.cli.plan import plan
 from secure_fl.cli.review import review_app
+from secure_fl.cli.run import EXAMPLE as RUN
 from secure_fl.cli.run import run
 from secure_fl.cli.score import score
 from secure_fl.cli.streams import until_closed
 from secure_fl.cli.synthesize import synthesize
-from secure_fl.cli.words import plain
+from secure_fl.cli.words import example, plain
 from secure_fl.errors import DamageWarning, SecureFLError
 from secure_fl.files import disk_failed, reason
 
@@ -51,7 +52,8 @@ app = typer.Typer(
     cls=Commands,
     name="secure-fl",
     help="Run, measure and learn secure aggregation for federated fraud detection.",
-    epilog="Any command takes --debug, to see where an error comes from, and --quiet, to hear of no progress.",
+    epilog="Any command takes --debug, to see where an error comes from, and --quiet, to hear of no progress.\n\n\n\n"
+    + example(RUN),
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
 )
@@ -77,8 +79,14 @@ def _listed() -> None:
     """Stands for `run` in the list of commands."""
 
 
-for command in (compare, plan, attack, synthesize, score):
-    app.command()(command)
+for command, line in (
+    (compare, "secure-fl compare runs/masked runs/ckks --html compared.html"),
+    (plan, "secure-fl plan --scheme bfv --banks 10 --bits 16"),
+    (attack, "secure-fl attack inversion --dataset simulated --quick"),
+    (synthesize, "secure-fl synthesize --count 16 --built-in"),
+    (score, "secure-fl score runs/ckks/model.safetensors new.csv --out scores.csv"),
+):
+    app.command(epilog=example(line))(command)
 for name, group in (("bench", bench_app), ("data", data_app), ("review", review_app), ("ledger", ledger_app)):
     app.add_typer(group, name=name)
 
@@ -87,7 +95,7 @@ def _run_with_options() -> click.Command:
     from secure_fl.cli.options import with_settings
 
     alone = typer.Typer(add_completion=False)
-    alone.command("run")(with_settings(run))
+    alone.command("run", epilog=example(RUN))(with_settings(run))
     return _as_declared(typer.main.get_command(alone))
 
 
@@ -101,6 +109,7 @@ def _as_declared(command: click.Command) -> click.Command:
             (mark,) = declared[parameter.name].annotation.__metadata__
             vars(parameter)["help"] = plain(mark.help or "")
     command.help = plain(command.help) if command.help else None
+    command.epilog = plain(command.epilog) if command.epilog else None
     return command
 
 

@@ -8,10 +8,12 @@ from typing import Annotated
 import click
 import typer
 
-from secure_fl.cli.words import Force, Json
+from secure_fl.cli.words import Force, Json, example
 from secure_fl.errors import ConfigurationError
 
-bench_app = typer.Typer(invoke_without_command=True)
+bench_app = typer.Typer(
+    invoke_without_command=True, epilog=example("secure-fl bench --schemes masked,ckks --banks 3 --repeat 1")
+)
 
 
 @bench_app.callback()
@@ -55,7 +57,7 @@ def bench(
     )
 
 
-@bench_app.command()
+@bench_app.command(epilog=example("secure-fl bench claims --quick"))
 def claims(
     seeds: Annotated[int, typer.Option(help="Seeds 1 to N.")] = 20,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes, to try it.")] = False,

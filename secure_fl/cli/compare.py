@@ -21,11 +21,10 @@ def compare(
     if len(runs) < 2:
         raise ConfigurationError("one run has nothing to be compared with; name two or more folders")
 
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from secure_fl.files import STDOUT, output_files
+    from secure_fl.progress import plain_console
     from secure_fl.report import comparison
     from secure_fl.report.wording import bytes_text
 
@@ -43,5 +42,5 @@ def compare(
     for run in compared:
         cells = (run.name, run.scheme, run.bits, run.banks, run.rounds, run.privacy, f"{run.auprc:.3f}")
         alarms = f"{run.false_positives_at_80_recall:,}"
-        table.add_row(*(Text(str(cell)) for cell in (*cells, alarms, bytes_text(run.upload_bytes))))
-    Console().print(table)
+        table.add_row(*(str(cell) for cell in (*cells, alarms, bytes_text(run.upload_bytes))))
+    plain_console().print(table)

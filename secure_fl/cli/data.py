@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from secure_fl.cli.words import Force
+from secure_fl.cli.words import Force, example
 from secure_fl.errors import ConfigurationError
 
-data_app = typer.Typer(help="Fetch or simulate transactions.", no_args_is_help=True)
+_SIMULATE = example("secure-fl data simulate --transactions 20000 --out payments.csv")
+data_app = typer.Typer(help="Fetch or simulate transactions.", epilog=_SIMULATE, no_args_is_help=True)
 
 
-@data_app.command()
+@data_app.command(epilog=example("secure-fl data fetch ulb"))
 def fetch(dataset: Annotated[str, typer.Argument(help="ulb: real card transactions, 2013.")]) -> None:
     """Download a real data set into the per-user cache, and verify it."""
     from secure_fl.data import ulb
@@ -24,7 +25,7 @@ def fetch(dataset: Annotated[str, typer.Argument(help="ulb: real card transactio
     typer.echo(f"{path}\n{ulb.CITATION}")
 
 
-@data_app.command()
+@data_app.command(epilog=_SIMULATE)
 def simulate(
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
     transactions: Annotated[int, typer.Option(help="How many.")] = 200_000,

@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from secure_fl.cli.words import example
+
 ledger_app = typer.Typer(
-    help="What every bank has spent of its privacy in all runs, and what is left.", invoke_without_command=True
+    help="What every bank has spent of its privacy in all runs, and what is left.",
+    epilog=example("secure-fl ledger --lifetime-epsilon 8"),
+    invoke_without_command=True,
 )
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Delta = Annotated[
@@ -31,7 +35,7 @@ def ledger(
         show(as_json, delta, limit, noted)
 
 
-@ledger_app.command()
+@ledger_app.command(epilog=example("secure-fl ledger show --json"))
 def show(as_json: _Json = False, delta: _Delta = None, limit: _Limit = None, noted: _Noted = None) -> None:
     """Show what was spent, by bank and set of rows."""
     from secure_fl.privacy.lifetime.statement import print_statement

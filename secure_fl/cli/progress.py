@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from secure_fl.progress import Progress as Advance
-from secure_fl.progress import unseen
+from secure_fl.progress import plain_console, unseen
 
 quiet = False
 """Whether nobody wants to see any, as `--quiet` asks for."""
@@ -20,13 +20,18 @@ SECONDS_BETWEEN_LINES = 2.0
 @contextmanager
 def show_progress() -> Iterator[Advance]:
     """A callback for long work, whose progress is seen until the block ends."""
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     if quiet:
         yield unseen
     elif not console.is_terminal:
         yield lines(console)
     else:
-        columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description:<14}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=console) as bars:
             yield _bars(bars)
 
@@ -38,7 +43,7 @@ def lines(console: Console, clock: Callable[[], float] = time.monotonic) -> Adva
     def say(what: str, done: int, total: int) -> None:
         if what not in said or done == total or clock() - said[what] >= SECONDS_BETWEEN_LINES:
             said[what] = clock()
-            console.print(f"{what} {done}/{total}", highlight=False, markup=False)
+            console.print(f"{what} {done}/{total}")
 
     return say
 

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secure_fl.cli.words import Force
+from secure_fl.cli.words import Force, example
 
 if TYPE_CHECKING:
     from secure_fl.data.synthetic.store import PatternStore
 
-review_app = typer.Typer(help="Look at proposed fraud patterns and decide which are trained on.", no_args_is_help=True)
+review_app = typer.Typer(
+    help="Look at proposed fraud patterns and decide which are trained on.",
+    epilog=example("secure-fl review list"),
+    no_args_is_help=True,
+)
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The first characters of a pattern's digest.")]
 _Store = Annotated[Path | None, typer.Option("--store", help="Folder of the patterns and their log.")]
 _Name = Annotated[str, typer.Option(help="Who decides: the name of your key.")]
@@ -26,7 +30,7 @@ def _open_store(folder: Path | None) -> PatternStore:
     return PatternStore.of_user(folder)
 
 
-@review_app.command("list")
+@review_app.command("list", epilog=example("secure-fl review list --all"))
 def review_list(
     every: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
     as_json: _Json = False,
@@ -41,7 +45,7 @@ def review_list(
         print_list(_open_store(store), every)
 
 
-@review_app.command()
+@review_app.command(epilog=example("secure-fl review show 3f9a"))
 def show(
     pattern: _Id, json: Annotated[bool, typer.Option("--json", help="As JSON, to edit.")] = False, store: _Store = None
 ) -> None:
@@ -55,21 +59,21 @@ def show(
         print_pattern(_open_store(store), pattern, RealRows.simulated().training)
 
 
-@review_app.command()
+@review_app.command(epilog=example('secure-fl review approve 3f9a --name Ann --reason "seen in May"'))
 def approve(pattern: _Id, name: _Name, reason: _Reason, store: _Store = None) -> None:
     """Let a pattern enter training, signed with your key, which is created on first use."""
     entry = _open_store(store).approve(pattern, name, reason)
     typer.echo(f"approved {entry.pattern[:12]}")
 
 
-@review_app.command()
+@review_app.command(epilog=example('secure-fl review reject 3f9a --name Ann --reason "amounts too high"'))
 def reject(pattern: _Id, name: _Name, reason: _Reason, store: _Store = None) -> None:
     """Keep a pattern out of training, or take every approval of it back."""
     entry = _open_store(store).reject(pattern, name, reason)
     typer.echo(f"rejected {entry.pattern[:12]}")
 
 
-@review_app.command()
+@review_app.command(epilog=example('secure-fl review edit 3f9a new.json --name Ann --reason "less money"'))
 def edit(
     pattern: _Id,
     file: Annotated[Path, typer.Argument(help="JSON, as show --json writes it.")],
@@ -89,7 +93,7 @@ def edit(
     typer.echo(f"{entry.pattern[:12]}: {verdict.reason}")
 
 
-@review_app.command()
+@review_app.command(epilog=example("secure-fl review page --out pending.html"))
 def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store = None, force: Force = False) -> None:
     """Write all pending patterns, with plots and samples, as one self-contained page."""
     from secure_fl.data.synthetic.fidelity import fidelity, public_table
@@ -107,7 +111,7 @@ def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store
     typer.echo(str(out))
 
 
-@review_app.command()
+@review_app.command(epilog=example("secure-fl review log"))
 def log(
     head: Annotated[str | None, typer.Option(help="Hash of the last line as it was noted earlier.")] = None,
     as_json: _Json = False,
@@ -125,7 +129,7 @@ def log(
         print_log(_open_store(store), head)
 
 
-@review_app.command()
+@review_app.command(epilog=example("secure-fl review key --name Ann"))
 def key(
     name: Annotated[str, typer.Option(help="Who signs with it; always the same name.")],
 ) -> None:
@@ -138,7 +142,7 @@ def key(
     typer.echo(f"{public}  {name}  (fingerprint {fingerprint(public)}; private key in {own.key})")
 
 
-@review_app.command()
+@review_app.command(epilog=example("secure-fl review trust Ben KEY"))
 def trust(
     name: Annotated[str | None, typer.Argument(help="The name that this reviewer signs with.")] = None,
     public_key: Annotated[str | None, typer.Argument(metavar="KEY", help="As review key prints it.")] = None,
@@ -160,7 +164,7 @@ def trust(
         typer.echo(f"{public}  {known}  (fingerprint {fingerprint(public)})")
 
 
-@review_app.command()
+@review_app.command(epilog=example("secure-fl review distrust Ben"))
 def distrust(name: Annotated[str, typer.Argument(help="A name of the list that trust prints.")]) -> None:
     """Count nothing that a reviewer approved any more, not even what is in the log already."""
     from secure_fl.data.synthetic.reviewers import ReviewerFiles

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from secure_fl.federation.checkpoint import Checkpoint
     from secure_fl.settings import Experiment
 
+EXAMPLE = "secure-fl run --dataset simulated --scheme masked --rounds 3"
+
 
 @dataclass(frozen=True)
 class Figures:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 
 from secure_fl.data.metrics import Scores
 from secure_fl.federation.results import Result
+from secure_fl.progress import plain_console
 from secure_fl.report import wording
 from secure_fl.secagg.budget import Plan
 from secure_fl.settings import BUILT_IN
@@ -17,7 +17,7 @@ from secure_fl.settings import BUILT_IN
 
 def print_summary(result: Result, directory: Path) -> None:
     """Models side by side, what a round cost, who could read what, and where the report is."""
-    console = Console()
+    console = plain_console()
     console.print(_scores(result))
     last = result.rounds[-1]
     up = median(n for record in result.rounds for n in record.upload_bytes.values())
@@ -65,7 +65,7 @@ def print_plan(plan: Plan) -> None:
     for name, value in plan.derived().items():
         said = _SAID.get(name, name.replace("_", " "))
         table.add_row(said, f"{value:,}" if isinstance(value, int) else _NOBODY if value is None else str(value))
-    Console().print(table)
+    plain_console().print(table)
 
 
 _SAID = {

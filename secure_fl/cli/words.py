@@ -39,3 +39,8 @@ def numbers(text: str | None, option: str, kind: type[Any] = int) -> tuple[Any, 
 def plain(text: str) -> str:
     """Help with brackets in it, which would be read as markup."""
     return text.replace("[", r"\[")
+
+
+def example(line: str) -> str:
+    """The end of a command's help: a line that can be copied; short enough to stay one at 80 columns."""
+    return f"Example: {line}"

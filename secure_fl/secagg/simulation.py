@@ -32,6 +32,11 @@ class Simulation:
     plan: Plan
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The banks in the sum, as the transcript calls them: row 0 is that of bank-1."""
+        return tuple(map(_name, sorted(self.contributors)))
+
+    @property
     def upload_bytes(self) -> dict[int, int]:
         """Bytes that each bank sent, by its row number, in all stages and attempts."""
         uploads = Transcript(list(self.transcript)).uploads(_ROUND)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from secure_fl.attacks import attack
 from secure_fl.attacks.command import run_command
 from secure_fl.cli.progress import show_progress
 from secure_fl.errors import ConfigurationError, RequestError
@@ -36,6 +37,21 @@ def test_table_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert page.startswith("<!DOCTYPE html>")
     assert command in page
     assert page.count(">rebuilt</th>") == 3  # one row of the batch of one, two of the batch of two
+
+
+@pytest.mark.slow
+def test_in_python_it_finds_what_the_command_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("inversion", "plaintext", tmp_path / "a.json", None, show_progress, **SMALL)
+    capsys.readouterr()
+    seen: list[int] = []
+    report = attack("inversion", progress=lambda _what, done, _total: seen.append(done), **SMALL)
+    assert report.to_json() + "\n" == (tmp_path / "a.json").read_text()
+    assert [row.batch for row in report.shown] == [1, 2, 2]
+    assert seen
+    assert capsys.readouterr() == ("", "")
+    for name, scheme, dataset in (("inversio", "ckks", "ulb"), ("inversion", "x", "ulb"), ("inversion", "ckks", "x")):
+        with pytest.raises(ConfigurationError):
+            attack(name, scheme, dataset=dataset)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,45 @@ def test_help_holds_the_text_of_every_argument_and_option(words: tuple[str, ...]
         declared = (getattr(parameter, "help", None) or "").replace(r"\[", "[")
         assert declared, f"{words}: {parameter.name} has no text"
         assert " ".join(declared.split()) in shown, f"{words}: the text of {parameter.name} is lost"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "secure-fl")
+def test_help_ends_with_an_example_that_fits_and_can_be_parsed(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(COMMANDS[words], ["--help"], env={"COLUMNS": "80"}).output
+    last = shown.rstrip().splitlines()[-1]
+    assert max(map(len, shown.splitlines())) <= 80
+    assert last.startswith(" Example: secure-fl "), "it is one line, and the last"
+    path, values = parsed(shlex.split(last)[2:])
+    assert path[: len(words)] == words, "it shows this command, or one of this group"
+    assert path == words or vars(COMMANDS[words]).get("commands")
+    if path == ("run",):
+        Experiment(**{name: value for name, value in values.items() if name in Experiment.model_fields and value})
+    if path == ("attack",):
+        require_options(values["name"], [name for name in OPTIONS if values[name] is not None])
+
+
+def parsed(arguments: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Which command they call, and with what; nothing is run. Raises click's UsageError."""
+    command: click.Command = COMMANDS[()]
+    words: tuple[str, ...] = ()
+    while True:
+        context = command.make_context(" ".join(words), arguments)
+        rest = [*context._protected_args, *context.args]
+        if not rest:
+            return words, context.params
+        name, command, arguments = command.resolve_command(context, rest)  # type: ignore[attr-defined]
+        words = (*words, name)
+
+
+def test_what_an_example_may_not_be_is_noticed() -> None:
+    for wrong in (
+        "plan --bank 3",
+        "score model.safetensors",
+        "review aprove 3f9a",
+        "data simulate --out a.csv --days x",
+    ):
+        with pytest.raises(click.UsageError):
+            parsed(shlex.split(wrong))
 
 
 def test_every_setting_but_those_that_a_run_fills_in_is_an_option_of_run() -> None:

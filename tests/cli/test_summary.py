@@ -154,7 +154,7 @@ def test_a_terminal_gets_a_bar_for_each_kind_of_work(monkeypatch: pytest.MonkeyP
             super().__init__(*columns, **options)
             made.append(self)
 
-    monkeypatch.setattr(progress, "Console", terminal)
+    monkeypatch.setattr(progress, "plain_console", terminal)
     monkeypatch.setattr(progress, "Progress", Bars)
     with progress.show_progress() as show:
         for step in (("rows", 1, 6), ("rows", 3, 6), ("dropouts", 2, 4)):

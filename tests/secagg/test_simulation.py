@@ -28,6 +28,8 @@ def test_every_scheme_returns_the_identical_sum(
     result = simulate(scheme, updates, bits=bits, drop={2: SCHEMES[scheme].input_stage})
     assert result.total.dtype == np.int64
     assert result.total.tolist() == (updates.sum(axis=0) - updates[2]).tolist()
+    assert result.names == ("bank-1", "bank-2", "bank-4", "bank-5")
+    assert {message.sender for message in result.transcript} >= set(result.names)
     assert result.contributors == {0, 1, 3, 4}
     assert (result.plan.scheme, result.plan.threshold) == (scheme, 3)
 

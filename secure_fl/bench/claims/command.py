@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from secure_fl.bench.claims.intervals import Reduction
 from secure_fl.bench.claims.measuring import CLAIMED_DETECTION, CLAIMED_POSITIVES, COMPARISONS, SEEDS, Claims
 from secure_fl.bench.claims.page import percent, way_text
 from secure_fl.bench.claims.run import run_claims
-from secure_fl.progress import ShowProgress
+from secure_fl.progress import ShowProgress, plain_console
 
 
 def run_command(
@@ -52,9 +51,9 @@ def print_claims(claims: Claims, console: Console | None = None) -> None:
     for way, other in COMPARISONS:
         found = claims.faster(way, other).all_banks
         _add(table, "days to detection", f"{way_text(way)} against {way_text(other)}", found, CLAIMED_DETECTION)
-    (console or Console()).print(table)
+    (console or plain_console()).print(table)
 
 
 def _add(table: Table, what: str, which: str, found: Reduction, claimed: float | None) -> None:
     article = "" if claimed is None else f"{100 * claimed:.0f} %: the interval is {found.beside(claimed)}"
-    table.add_row(what, which, escape(percent(found)), article)
+    table.add_row(what, which, percent(found), article)

@@ -12,6 +12,7 @@ from secure_fl.bench.schemes.dropouts import Dropout
 from secure_fl.bench.schemes.links import LATENCY
 from secure_fl.bench.schemes.rows import Row
 from secure_fl.bench.schemes.scaling import Fit
+from secure_fl.progress import plain_console
 from secure_fl.report.wording import bytes_text, count_text, plural, seconds_text, small_text
 
 WIDE = 110
@@ -21,13 +22,13 @@ SIZES_FOR_A_FIT = 3
 
 def print_benchmark(benchmark: Benchmark, console: Console | None = None) -> None:
     """Rows by size, then what could not be measured, exponents and dropouts."""
-    console = console or Console()
+    console = console or plain_console()
     for size in dict.fromkeys(row.size for row in benchmark.rows):
         rows = [row for row in benchmark.rows if row.size == size]
         console.print(_size_table(rows, wide=console.width >= WIDE))
         for row in rows:
             if not row.measured:
-                console.print(f"{row.title}: {row.status}: {_without(row.status, row.note)}", highlight=False)
+                console.print(f"{row.title}: {row.status}: {_without(row.status, row.note)}")
         console.print()
     fits = [fit for fit in benchmark.fits if len(set(fit.sizes)) >= SIZES_FOR_A_FIT]
     if fits:
@@ -38,7 +39,6 @@ def print_benchmark(benchmark: Benchmark, console: Console | None = None) -> Non
         f"client: one bank, from float64 to bytes, all stages. server: all banks. round: at 100 Mbit/s and "
         f"{LATENCY * 1000:.0f} ms one way, all banks in parallel. {benchmark.machine['processor']}, "
         f"{benchmark.machine['cores']} cores",
-        highlight=False,
     )
 
 

@@ -1,8 +1,8 @@
 """From the text that a model answered to patterns, or to the named reason why it is not used.
 
-Rules: an answer is data. It is parsed as JSON and checked against the schema, nothing in it is executed, followed or
-shown unescaped, and what fails is dropped whole, never repaired; only from an answer that was cut off at its end, the
-patterns before the cut are used. Reasons name fields, never what the model wrote into them.
+Rules: an answer is data. The one JSON object in it is parsed and checked against the schema, nothing in it is executed,
+followed or shown unescaped, and what fails is dropped whole, never repaired; only from an answer that was cut off at
+its end, the patterns before the cut are used. Reasons name fields, never what the model wrote into them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from secure_fl.data.synthetic.documents import NoDocumentError, SeveralDocumentsError, find_document
 from secure_fl.data.synthetic.draft import PatternDraft
 from secure_fl.data.synthetic.patterns import FraudPattern, faults
 from secure_fl.data.synthetic.prompts import Format
 
 Reason = Literal[
-    "refusal", "content filter", "truncated", "empty", "not JSON", "outside the schema", "duplicate", "implausible"
+    "refusal",
+    "content filter",
+    "truncated",
+    "empty",
+    "not JSON",
+    "several answers",
+    "outside the schema",
+    "duplicate",
+    "implausible",
 ]
 MAX_TEXT = 1_000_000
 """Longest answer, in characters, that is parsed."""
@@ -54,6 +63,8 @@ class Reading:
 
     patterns: list[FraudPattern] = field(default_factory=list)
     rejections: list[tuple[Reason, str]] = field(default_factory=list)
+    legible: bool = False
+    """Whether it holds a whole pattern at all, usable or not."""
 
 
 def read_answer(answer: Answer) -> Reading:
@@ -76,19 +87,25 @@ def _read_text(answer: Answer, reading: Reading) -> None:
     if cut:
         reading.rejections.append(("truncated", "the answer ends before it is complete"))
     try:
-        document = from_json(
-            _unfenced(answer.text[:MAX_TEXT]), allow_inf_nan=False, allow_partial="off" if not cut else "on"
-        )
-    except ValueError:
+        document = find_document(answer.text[:MAX_TEXT], cut)
+    except NoDocumentError:
         if not cut:
-            reading.rejections.append(("not JSON", "the answer is no JSON document"))
+            reading.rejections.append(("not JSON", "the answer holds no JSON object"))
         return
-    items = document.get("patterns") if isinstance(document, dict) else None
+    except SeveralDocumentsError:
+        reading.rejections.append(("several answers", "the answer holds different JSON objects"))
+        return
+    content = document.content
+    items = content.get("patterns") if isinstance(content, dict) else None
     if not isinstance(items, list):
         if not cut:
             reading.rejections.append(("outside the schema", "the answer is no object with a list of patterns"))
         return
-    for item in items[:-1] if cut else items:
+    whole = items if document.complete else items[:-1]
+    reading.legible = bool(whole)
+    if not items and not cut:
+        reading.rejections.append(("empty", "the list of patterns is empty"))
+    for item in whole:
         _read_item(item, reading)
 
 
@@ -97,11 +114,3 @@ def _read_item(item: Any, reading: Reading) -> None:
         reading.patterns.append(PatternDraft.model_validate_json(to_json(item)).to_pattern())
     except ValidationError as error:
         reading.rejections.append(("outside the schema", faults(error)))
-
-
-def _unfenced(text: str) -> str:
-    """The text without the Markdown fence that models put around JSON when nobody enforces its form."""
-    text = text.strip()
-    if text.startswith("```") and text.endswith("```") and "\n" in text:
-        return text[text.index("\n") : -3].strip()
-    return text

@@ -3,7 +3,9 @@
 Rules:
 - Nothing is sent before the budget has room for the largest that it can become.
 - Busy endpoints (429, 503, unreachable) are asked again after the time that they name, or after waits that double,
-  with jitter. A time-out counts as spent, because the answer may have been made.
+  with jitter.
+- A time-out, and an answer under status 200 that is none, count as spent, because they may be charged for: after two
+  of them for one prompt it is given up. The second try after an unreadable answer is in the next form.
 - Forms go down json_schema, json_object, plain. A refusal of a form (400) is believed at once. A failure (500) may be
   a passing fault, or a server that means 400: lower forms are tried for this one request, and the form is given up
   only when it has failed, where a lower one worked, for a second request.
@@ -25,6 +27,7 @@ from secure_fl.data.synthetic.endpoint import (
     Line,
     SilentError,
     TokenLimit,
+    UnreadableError,
     UnsupportedError,
 )
 from secure_fl.data.synthetic.prompts import FORMATS, Format, Prompt
@@ -39,6 +42,8 @@ class Patience:
 
     attempts: int = 5
     """Most requests for one answer in one form."""
+    paid_attempts: int = 2
+    """Most requests for one answer, in all forms, that may have been charged for without giving it."""
     broken_attempts: int = 2
     """Most requests in one form that fail with 500 before the next form is tried."""
     first_wait: float = 1.0
@@ -70,7 +75,7 @@ class Asker:
     ) -> None:
         self._line, self._budget, self._cache = line, budget, cache
         self._patience, self._sleep = patience, sleep
-        self._rung, self._doubts = 0, 0
+        self._rung, self._doubts, self._paid = 0, 0, 0
         self._limit: TokenLimit = "max_completion_tokens"
 
     def ask(self, prompt: Prompt, max_tokens: int) -> Asked:
@@ -85,22 +90,35 @@ class Asker:
 
     def _ask_down_the_ladder(self, prompt: Prompt, max_tokens: int) -> Answer:
         failure: SyntheticError | None = None
-        certain = True
-        for rung in range(self._rung, len(FORMATS)):
+        certain, rung, self._paid = True, self._rung, 0
+        while rung < len(FORMATS):
             try:
                 answer = self._ask_patiently(prompt, FORMATS[rung], max_tokens)
             except UnsupportedError as error:
                 failure = error
             except BrokenError as error:
                 failure, certain = error, False
+            except UnreadableError as error:
+                self._require_another_try(error)
+                self._sleep(self._patience.wait(0, None))
+                certain = False
+                if FORMATS[rung] == FORMATS[-1]:
+                    continue
             else:
                 if rung > self._rung:
                     self._doubts += 1
                     if certain or self._doubts >= _DOUBTS:
                         self._rung, self._doubts = rung, 0
                 return answer
+            rung += 1
         assert failure is not None
         raise failure
+
+    def _require_another_try(self, error: SyntheticError) -> None:
+        """Raise the error if as much was paid for nothing as is allowed."""
+        self._paid += 1
+        if self._paid >= self._patience.paid_attempts:
+            raise error
 
     def _ask_patiently(self, prompt: Prompt, form: Format, max_tokens: int) -> Answer:
         attempt, broken = 0, 0
@@ -118,10 +136,12 @@ class Asker:
                 last = form == FORMATS[-1]
                 if broken >= (self._patience.attempts if last else self._patience.broken_attempts):
                     raise
-            except (BusyError, SilentError) as error:
+            except SilentError as error:
+                self._require_another_try(error)
+            except BusyError as error:
                 if attempt + 1 >= self._patience.attempts:
                     raise
-                wait = error.retry_after if isinstance(error, BusyError) else None
+                wait = error.retry_after
             if wait is not None and wait > self._patience.longest_wait:
                 raise SyntheticError(f"the endpoint asks to wait for {wait:.0f} s; repeat after that")
             self._sleep(self._patience.wait(attempt, wait))
@@ -132,7 +152,7 @@ class Asker:
         reserved = self._budget.reserve(size, max_tokens)
         try:
             answer = self._line.send(prompt, form, max_tokens, self._limit)
-        except SilentError:
+        except (SilentError, UnreadableError):
             self._budget.settle(reserved, size, (None, None))
             raise
         self._budget.settle(reserved, size, (answer.prompt_tokens, answer.completion_tokens))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -54,6 +55,10 @@ class BrokenError(SyntheticError):
 
 class SilentError(SyntheticError):
     """No complete answer in time: it may have been produced, and charged for, all the same."""
+
+
+class UnreadableError(SyntheticError):
+    """The endpoint said that all went well (200), and sent an error or no chat completion: it may charge for it."""
 
 
 class UnsupportedError(SyntheticError):
@@ -117,10 +122,33 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    type: str
+    text: str | None = None
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    content: str | None = None
+    content: str | list[str | _Part] | None = None
+    """Some servers send parts; those that are thoughts have another type than text."""
     refusal: str | None = None
+
+    @property
+    def text(self) -> str:
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
+        parts = (part if isinstance(part, str) else part.text for part in self.content if _is_text(part))
+        return "".join(part or "" for part in parts)
+
+    @property
+    def declined(self) -> bool:
+        parts = self.content if isinstance(self.content, list) else []
+        return bool(self.refusal) or any(isinstance(part, _Part) and part.type == "refusal" for part in parts)
+
+
+def _is_text(part: str | _Part) -> bool:
+    return isinstance(part, str) or part.type in ("text", "output_text")
 
 
 class _Choice(BaseModel):
@@ -133,6 +161,18 @@ class _Usage(BaseModel):
     model_config = ConfigDict(extra="ignore")
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+
+
+class _Failure(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    code: Any = None
+
+
+class _ErrorBody(BaseModel):
+    """What some servers and most gateways send with status 200, although they mean another one."""
+
+    model_config = ConfigDict(extra="ignore")
+    error: str | _Failure
 
 
 class _Completion(BaseModel):
@@ -166,8 +206,8 @@ class Line:
     def send(self, prompt: Prompt, form: Format, max_tokens: int, limit: TokenLimit) -> Answer:
         """Ask once.
 
-        Raises BusyError, BrokenError, SilentError or UnsupportedError, or a plain SyntheticError where asking again is
-        useless.
+        Raises BusyError, BrokenError, SilentError, UnreadableError or UnsupportedError, or a plain SyntheticError where
+        asking again is useless.
         """
         body: dict[str, Any] = {"model": self.endpoint.model, "messages": prompt.messages(form), limit: max_tokens}
         if self._temperature is not None:
@@ -206,22 +246,34 @@ class Line:
 
 
 def _understood(body: bytes, form: Format) -> Answer:
-    try:
+    with suppress(ValidationError, IndexError):
         completion = _Completion.model_validate_json(body)
         choice, usage = completion.choices[0], completion.usage or _Usage()
         return Answer(
-            text=choice.message.content or "",
+            text=choice.message.text,
             finish_reason=choice.finish_reason or "",
-            refused=bool(choice.message.refusal),
+            refused=choice.message.declined,
             form=form,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
         )
-    except (ValidationError, IndexError):
-        pass
-    raise BrokenError(
+    with suppress(ValidationError):
+        raise _meant(_ErrorBody.model_validate_json(body).error, body)
+    raise UnreadableError(
         f"the endpoint's answer is no chat completion; check that {ADDRESS} ends where the API begins (/v1)"
     )
+
+
+def _meant(said: str | _Failure, body: bytes) -> SyntheticError:
+    """What an error that came with status 200 means: as its own status says, or else that it may be charged for."""
+    code = "" if isinstance(said, str) else str(said.code)
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else None
+    if status is not None:
+        meaning = _meaning(status, {}, body.decode("utf-8", "replace"))
+        if not isinstance(meaning, BusyError | BrokenError):
+            return meaning
+    number = "" if status is None else f" ({status})"
+    return UnreadableError(f"the endpoint answered with an error{number} under status 200; check {MODEL}, or try later")
 
 
 def _meaning(status: int, headers: Mapping[str, str], body: object) -> SyntheticError:

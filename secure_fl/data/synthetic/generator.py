@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from secure_fl.data.synthetic.answers import Answer, Reason, Rejection, read_answer
+from secure_fl.data.synthetic.answers import Answer, Reading, Reason, Rejection, read_answer
 from secure_fl.data.synthetic.asking import Asker, Patience
 from secure_fl.data.synthetic.budget import Budget, Limits
 from secure_fl.data.synthetic.cache import AnswerCache
@@ -41,8 +41,10 @@ class GeneratorSettings:
     """Seconds for one request."""
     temperature: float | None = None
     """Of the sampling; None: the endpoint's own."""
+    unread: int = 2
+    """Answers in a row that hold no whole pattern, after which the run ends: each is paid for."""
     fruitless: int = 10
-    """Requests in a row without a new pattern after which the run ends."""
+    """Answers in a row without a new pattern, after which the run ends."""
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
 
@@ -52,6 +54,7 @@ class GeneratorSettings:
             ("tokens_per_pattern", self.tokens_per_pattern, 100, 20_000),
             ("timeout", self.timeout, 0.01, 3600),
             ("temperature", 0.0 if self.temperature is None else self.temperature, 0.0, 2.0),
+            ("unread", self.unread, 1, 1000),
             ("fruitless", self.fruitless, 1, 1000),
         ):
             if not low <= value <= high:
@@ -113,30 +116,43 @@ def _fill(
     progress: Progress,
     check: Check,
 ) -> None:
-    number = fruitless = 0
-    batch, room = settings.batch, settings.tokens_per_pattern
+    number = fruitless = unread = 0
+    batch, room, most = settings.batch, settings.tokens_per_pattern, _GROWTH * settings.tokens_per_pattern
     progress("patterns", 0, count)
     while (had := len(generation.proposals)) < count:
         request = prompt(number, min(batch, count - had))
         asked = asker.ask(request, request.patterns * room)
         generation.requests += not asked.cached
         generation.cached += asked.cached
-        _take(asked.answer, request, model, count, generation, check)
+        reading = _take(asked.answer, request, model, count, generation, check)
         progress("patterns", len(generation.proposals), count)
-        fruitless = 0 if len(generation.proposals) > had or asked.cached else fruitless + 1
-        if fruitless >= settings.fruitless:
-            reasons = sorted({rejection.reason for rejection in generation.rejections})
-            raise SyntheticError(
-                f"{fruitless} answers in a row held no usable pattern ({', '.join(reasons)}); use another "
-                "model, or repeat: what was asked already costs nothing"
-            )
-        if asked.answer.finish_reason == "length":
-            batch, room = max(1, batch // 2), min(2 * room, _GROWTH * settings.tokens_per_pattern)
+        grows = asked.answer.finish_reason == "length" and (batch > 1 or room < most)
+        if len(generation.proposals) > had or asked.cached:
+            fruitless = unread = 0
+        else:
+            fruitless += 1
+            unread = 0 if reading.legible or grows else unread + 1
+        if unread >= settings.unread or fruitless >= settings.fruitless:
+            raise _hopeless(fruitless, unread, settings, generation)
+        if grows:
+            batch, room = max(1, batch // 2), min(2 * room, most)
         number += 1
 
 
-def _take(answer: Answer, request: Prompt, model: str, count: int, generation: Generation, check: Check) -> None:
-    """Sort what one answer holds into proposals and rejections."""
+def _hopeless(fruitless: int, unread: int, settings: GeneratorSettings, generation: Generation) -> SyntheticError:
+    illegible = unread >= settings.unread
+    last = generation.rejections[-unread:] if illegible else generation.rejections
+    reasons = ", ".join(sorted({rejection.reason for rejection in last}))
+    said = (
+        f"{unread} answers in a row could not be read"
+        if illegible
+        else f"{fruitless} answers in a row held no usable pattern"
+    )
+    return SyntheticError(f"{said} ({reasons}); use another model, or repeat: what was asked already costs nothing")
+
+
+def _take(answer: Answer, request: Prompt, model: str, count: int, generation: Generation, check: Check) -> Reading:
+    """Sort what one answer holds into proposals and rejections; what it held."""
     digest = request.digest(answer.form)
     reading = read_answer(answer)
     refused: list[tuple[Reason, str]] = list(reading.rejections)
@@ -152,6 +168,7 @@ def _take(answer: Answer, request: Prompt, model: str, count: int, generation: G
     generation.rejections += [
         Rejection(reason=reason, detail=detail, prompt_digest=digest) for reason, detail in refused
     ]
+    return reading
 
 
 def _silence(_what: str, _done: int, _total: int) -> None:

@@ -27,6 +27,7 @@ from secure_fl.data.synthetic.store import Holdings, Kept, PatternStore
 from secure_fl.data.synthetic.validation import Verdict, validate
 from secure_fl.data.transactions import Transactions
 from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.progress import plain_console
 
 ID_LENGTH = 12
 """Characters of a digest that stand for it on the terminal."""
@@ -104,7 +105,7 @@ def list_json(store: PatternStore, every: bool = False) -> str:
 
 def print_list(store: PatternStore, every: bool = False, console: Console | None = None) -> None:
     """Patterns that wait for a decision, or all of them, with their states; readable at 80 columns."""
-    console = console or Console()
+    console = console or plain_console()
     holdings = store.read()
     chosen = _listed(holdings, every)
     if chosen:
@@ -114,7 +115,7 @@ def print_list(store: PatternStore, every: bool = False, console: Console | None
         for kept in chosen:
             table.add_row(kept.digest[:ID_LENGTH], kept.state, Text(kept.proposal.pattern.name), Text(kept.label))
         console.print(table)
-    console.print(_counts(holdings), highlight=False)
+    console.print(_counts(holdings))
 
 
 def print_pattern(store: PatternStore, identifier: str, host: Transactions, console: Console | None = None) -> None:
@@ -122,7 +123,7 @@ def print_pattern(store: PatternStore, identifier: str, host: Transactions, cons
 
     host: a table of the simulator whose customers and terminals the rows are drawn for.
     """
-    console = console or Console()
+    console = console or plain_console()
     holdings = store.read()
     kept = holdings.find(identifier)
     pattern = kept.proposal.pattern
@@ -153,7 +154,7 @@ def print_log(store: PatternStore, head: str | None = None, console: Console | N
 
     head: that hash as it was noted earlier. Raises SyntheticError if the log does not hold, or no longer has that line.
     """
-    console = console or Console()
+    console = console or plain_console()
     holdings = store.read()
     place = _place_of_noted(head, holdings)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
@@ -167,10 +168,8 @@ def print_log(store: PatternStore, head: str | None = None, console: Console | N
         table.add_row(str(entry.seq + 1), when, Text(holdings.signer_of(entry)), Text(f"{what}: {entry.reason}"))
     console.print(table)
     if place is not None:
-        console.print(_standing_of_head(place, len(holdings.entries)), highlight=False)
-    console.print(
-        f"the chain and all signatures hold; hash of the last line: {holdings.head}", highlight=False, soft_wrap=True
-    )
+        console.print(_standing_of_head(place, len(holdings.entries)))
+    console.print(f"the chain and all signatures hold; hash of the last line: {holdings.head}", soft_wrap=True)
 
 
 def log_json(store: PatternStore, head: str | None = None) -> str:

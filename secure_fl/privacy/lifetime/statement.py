@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.privacy.lifetime.log import Note
 from secure_fl.privacy.lifetime.spending import Unit
 from secure_fl.privacy.lifetime.store import Account, LedgerStore
+from secure_fl.progress import plain_console
 from secure_fl.settings.privacy import require_delta
 
 
@@ -58,14 +58,13 @@ def print_statement(*, as_json: bool, delta: float | None, limit: float | None, 
     rows = list(spending(store, delta, limit))
     if as_json:
         print_json = {"schema": 1, "store": str(store.folder), "ledger": asdict(store.end)}
-        Console().print_json(json.dumps(print_json | {"banks": [_plain(row) for row in rows]}))
+        plain_console().print_json(json.dumps(print_json | {"banks": [_plain(row) for row in rows]}))
         return
-    console = Console()
+    console = plain_console()
     if rows:
         console.print(_table(rows))
     console.print(
         f"{store.folder}: {store.end.lines} releases; epsilon adds up all runs that share rows, at their delta",
-        highlight=False,
         soft_wrap=True,
     )
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from secure_fl.data.synthetic import answers
 from secure_fl.data.synthetic.answers import Answer, read_answer
-from secure_fl.data.synthetic.draft import response_schema
+from secure_fl.data.synthetic.draft import PatternDraft, response_schema
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.patterns import FraudPattern
 from secure_fl.data.synthetic.prompts import FORMATS, prompt
 from secure_fl.data.synthetic.similarity import resembles_any
+from tests.data.synthetic.drafts import draft
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -106,14 +108,73 @@ def test_patterns_are_alike_up_to_a_tenth_and_whatever_their_words(factor: float
         ("[]", "length", ["truncated"]),
         ('{"patterns": [Infinity]}', "stop", ["not JSON"]),
         ("``````", "stop", ["not JSON"]),
-        ('```json {"patterns": []}```', "stop", ["not JSON"]),
-        ('```\n{"patterns": []}', "stop", ["not JSON"]),
+        ('```json {"patterns": []}```', "stop", ["empty"]),
+        ('```\n{"patterns": []}', "stop", ["empty"]),
+        ('<think>{"patterns": []}</think>', "stop", ["not JSON"]),
+        ('<think>{"patterns": [7]}', "length", ["truncated"]),
+        ('<think>{"patterns": [7]}', "stop", ["outside the schema"]),
+        ('{"patterns": [7]}\nThat was', "length", ["truncated", "outside the schema"]),
+        ('{"patterns": [7, 8', "length", ["truncated", "outside the schema"]),
+        ('A set {of} "{names}": {"patterns": [{"a": NaN}]} is no JSON; {"patterns": []}', "stop", ["empty"]),
+        ('{"patterns": [{"a": NaN}, {}]}', "stop", ["not JSON"]),
+        ('{"patterns": [{}, {}', "stop", ["not JSON"]),
+        ('Here: {"note": "{", "more": "\\"}", "patterns": [7]}!', "stop", ["outside the schema"]),
+        ('{} {"patterns": []}', "stop", ["several answers"]),
+        ('{"patterns": []} {"patterns": [', "length", ["truncated", "several answers"]),
+        ('{"patterns": []} {"patterns": [7, 8', "length", ["truncated", "several answers"]),
         ('```\n{"patterns": [7]}\n```', "stop", ["outside the schema"]),
-        ('{"patterns": []}', "stop", []),
+        ('{"patterns": []}', "stop", ["empty"]),
+        ('{"patterns": []}', "length", ["truncated"]),
     ],
 )
 def test_every_answer_without_a_pattern_has_its_reason(text: str, finish: str, reasons: list[str]) -> None:
     assert [reason for reason, _ in read_answer(answer(text, finish)).rejections] == reasons
+
+
+PROPOSED = draft(1)
+FOUND = [PatternDraft.model_validate_json(json.dumps(PROPOSED)).to_pattern()]
+# Prose of any letters, quotes and brackets; a brace in it begins no object, and it ends no thought.
+PROSE = st.text(max_size=60).filter(lambda text: not re.search(r'\{\s*["}]|/think', text, re.IGNORECASE)).map(
+    lambda text: re.sub(r"\{(?=\s*\Z)", "(", text)
+)  # fmt: skip
+THOUGHT = st.sampled_from(["", "<think>{}</think>", "<think>\n{}\n</think>\n", "<thinking>{}</THINKING>", "{}</think>"])
+THOUGHT |= st.sampled_from(["[THINK]{}[/THINK]", "<think>a {} b</think><think>again</think>"])
+FENCE = st.sampled_from(
+    ["{}", "```json\n{}\n```", "```\n{}```", "```JSON {}```", "~~~\n{}\n~~~", "```json\n{}", "`{}`"]
+)
+
+
+@given(before=PROSE, after=PROSE, thought=THOUGHT, draft_of=PROSE | st.just('{"patterns": [7]}'), fence=FENCE,
+       indent=st.sampled_from([None, 1]), unclosed=st.booleans(), repeated=st.booleans())  # fmt: skip
+def test_whatever_surrounds_one_object_the_same_patterns_come_out(
+    before: str, after: str, thought: str, draft_of: str, fence: str, indent: int | None, unclosed: bool, repeated: bool
+) -> None:
+    document = json.dumps({"patterns": [PROPOSED]}, indent=indent)
+    text = thought.replace("{}", draft_of) + "<think>" * unclosed + before + fence.replace("{}", document) + after
+    reading = read_answer(answer(text + f"\nOnce more: {document}" * repeated))
+    assert (reading.patterns, reading.rejections) == (FOUND, [])
+
+
+@given(before=PROSE, between=PROSE, after=PROSE, fence=FENCE, others=JSON.filter(lambda value: isinstance(value, dict)),
+       turned=st.booleans())  # fmt: skip
+@example("", "", "", "{}", {"patterns": []}, False)
+@example("", "", "", "{}", {"patterns": [PROPOSED, PROPOSED]}, True)
+def test_a_text_with_two_different_objects_is_refused(
+    before: str, between: str, after: str, fence: str, others: dict[str, Any], turned: bool
+) -> None:
+    other = json.dumps(others)
+    assume("NaN" not in other and "Infinity" not in other)
+    objects = [fence.replace("{}", json.dumps({"patterns": [PROPOSED]})), other][:: -1 if turned else 1]
+    reading = read_answer(answer(before + objects[0] + between + objects[1] + after))
+    assert (reading.patterns, [reason for reason, _ in reading.rejections]) == ([], ["several answers"])
+
+
+@pytest.mark.parametrize(
+    "unit", ['{"', '{"\\"', '{"a":', "{ ", '{"a"}', "<think>", '{"a":1}', '{"a": [{}, ', "[", '"{']
+)
+def test_no_long_text_takes_long(unit: str) -> None:
+    """In time proportional to its length; hours otherwise."""
+    assert read_answer(answer(unit * (400_000 // len(unit)))).patterns == []
 
 
 def test_a_refusal_is_one_whatever_else_is_said() -> None:
@@ -123,7 +184,7 @@ def test_a_refusal_is_one_whatever_else_is_said() -> None:
 
 def test_no_more_than_the_longest_text_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     text = '{"patterns": []}'
-    for longest, reasons in ((len(text), []), (len(text) - 1, ["not JSON"])):
+    for longest, reasons in ((len(text), ["empty"]), (len(text) - 1, ["not JSON"])):
         monkeypatch.setattr(answers, "MAX_TEXT", longest)
         assert [reason for reason, _ in read_answer(answer(text)).rejections] == reasons
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from secure_fl.data.synthetic.endpoint import (
     Line,
     SilentError,
     TokenLimit,
+    UnreadableError,
     UnsupportedError,
     _meaning,
     _retry_after,
@@ -99,6 +101,7 @@ def test_plain_http_is_for_this_machine_or_for_no_key(changes: dict[str, str]) -
         {"timeout": math.nan},
         {"temperature": 3.0},
         {"fruitless": 0},
+        {"unread": 0},
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
@@ -209,6 +212,7 @@ BOUNDS: list[tuple[str, tuple[float, float], tuple[float, float]]] = [
     ("timeout", (0.01, 3600.0), (0.009, 3600.1)),
     ("temperature", (0.0, 2.0), (-0.1, 2.1)),
     ("fruitless", (1, 1000), (0, 1001)),
+    ("unread", (1, 1000), (0, 1001)),
 ]
 
 
@@ -322,6 +326,7 @@ def asking(folder: Path, *replies: SyntheticError | tuple[int | None, int | None
 
 
 REFUSED, BROKEN, SILENT = UnsupportedError("no", False), BrokenError("broken"), SilentError("silent")
+UNREADABLE = UnreadableError("unreadable")
 
 
 def test_what_the_endpoint_reports_is_booked_by_its_kind(tmp_path: Path) -> None:
@@ -333,8 +338,9 @@ def test_what_the_endpoint_reports_is_booked_by_its_kind(tmp_path: Path) -> None
     assert asked.budget.tokens == 10
 
 
-def test_silence_costs_all_that_was_reserved(tmp_path: Path) -> None:
-    asked = asking(tmp_path, SILENT, (7, 3))
+@pytest.mark.parametrize("paid", [SILENT, UNREADABLE], ids=["silent", "unreadable"])
+def test_no_answer_costs_all_that_was_reserved(tmp_path: Path, paid: SyntheticError) -> None:
+    asked = asking(tmp_path, paid, (7, 3))
     asked.ask(0)
     request = prompt(0, 1)
     size = len(json.dumps([request.messages("json_schema"), request.schema]).encode())
@@ -344,16 +350,39 @@ def test_silence_costs_all_that_was_reserved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_an_endpoint_is_asked_as_often_as_said(tmp_path: Path, attempts: int) -> None:
-    for number, error in enumerate((BusyError("busy"), SILENT)):
-        asked = asking(tmp_path, *[error] * 9, attempts=attempts)
-        with pytest.raises(type(error)):
-            asked.ask(number)
+    busy = asking(tmp_path, *[BusyError("busy")] * 9, attempts=attempts, paid_attempts=7)
+    silent = asking(tmp_path, *[SILENT] * 9, attempts=7, paid_attempts=attempts)
+    for asked in (busy, silent):
+        with pytest.raises((BusyError, SilentError)):
+            asked.ask(0)
         assert len(asked.line.asked) == attempts
         assert len(asked.waits) == attempts - 1
     broken = asking(tmp_path, *[BROKEN] * 20, attempts=attempts, broken_attempts=2)
     with pytest.raises(BrokenError):
         broken.ask(9)
     assert broken.forms() == ["json_schema"] * 2 + ["json_object"] * 2 + ["plain"] * attempts
+
+
+def test_what_may_be_charged_for_is_tried_twice_for_a_prompt_whatever_it_is(tmp_path: Path) -> None:
+    for number, (first, second) in enumerate(itertools.product((SILENT, UNREADABLE), repeat=2)):
+        asked = asking(tmp_path / str(number), first, BusyError("busy"), second)
+        with pytest.raises(type(second)):
+            asked.ask(0)
+        assert len(asked.line.asked) == 3
+        asked.line.replies = [second]
+        assert not asked.ask(1), "another prompt has tries of its own"
+
+
+def test_the_second_try_after_an_unreadable_answer_is_in_the_next_form_where_there_is_one(tmp_path: Path) -> None:
+    asked = asking(tmp_path, UNREADABLE, (1, 1), UNREADABLE, (1, 1), (1, 1))
+    for number in range(3):
+        asked.ask(number)
+    assert asked.forms() == ["json_schema", "json_object", "json_schema", "json_object", "json_object"]
+    last = asking(tmp_path, REFUSED, REFUSED, UNREADABLE, UNREADABLE)
+    with pytest.raises(UnreadableError):
+        last.ask(3)
+    assert last.forms() == ["json_schema", "json_object", "plain", "plain"]
+    assert len(last.waits) == 1
 
 
 def test_an_endpoint_may_ask_for_the_longest_wait_and_no_more(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from secure_fl.data import Simulation, simulate
 from secure_fl.data.synthetic.command import Spending, Synthesis, synthesize
 from secure_fl.data.synthetic.proposals import read_proposals
 from secure_fl.errors import ConfigurationError, DataError, SyntheticError
+from tests.data.synthetic.drafts import draft
 
 pytestmark = pytest.mark.slow
 
@@ -26,43 +27,7 @@ KEY = "sk-canary-4f1d9a77c2"
 Reply = tuple[int, dict[str, str], str] | Callable[[dict[str, Any]], tuple[int, dict[str, str], str]]
 
 
-def draft(number: int, **changes: Any) -> dict[str, Any]:
-    """One pattern as a model writes it; every number up to 959 gives another one."""
-    shapes = ("uniform", "mostly low", "mostly high", "log-uniform")
-    rest, channel = divmod(number, 5)
-    rest, amount_shape = divmod(rest, 4)
-    rest, course = divmod(rest, 3)
-    rest, gap_shape = divmod(rest, 4)
-    return {
-        "name": f"Pattern number {number}",
-        "description": "Cards are used at night for goods that resell.",
-        "channel": ("card present", "contactless", "cash machine", "online", "telephone")[channel],
-        "categories": ["online", "online", "electronics"],
-        "amount_basis": "cents",
-        "amount_low": 400,
-        "amount_spread": 5_000,
-        "amount_shape": shapes[amount_shape],
-        "amount_course": ("independent", "rising", "falling")[course],
-        "payments_low": 2,
-        "payments_spread": 3,
-        "gap_low_seconds": 60,
-        "gap_spread_seconds": 600,
-        "gap_shape": shapes[gap_shape],
-        "first_hour": 22,
-        "hours": 6,
-        "payments_per_day": 10,
-        "accounts_low": 1,
-        "accounts_spread": 2,
-        "account_origin": ("existing", "fresh")[rest % 2],
-        "terminals_low": 1,
-        "terminals_spread": 1,
-        "terminal_origin": ("existing", "fresh")[rest // 2],
-        "start_spread_hours": 24,
-        "countries": ["BE", "NL"],
-    } | changes
-
-
-def completion(text: str | None, finish: str = "stop", **message: Any) -> tuple[int, dict[str, str], str]:
+def completion(text: str | list[Any] | None, finish: str = "stop", **message: Any) -> tuple[int, dict[str, str], str]:
     """A 200 answer as OpenAI's servers send it."""
     body = {
         "id": "x",
@@ -226,11 +191,11 @@ def test_an_older_server_gets_the_older_name_of_the_limit(script: Script, tmp_pa
 
 def test_a_slow_endpoint_times_out_and_counts_as_spent(script: Script, tmp_path: Path) -> None:
     def slow(body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
-        time.sleep(0.6)
+        time.sleep(0.9)
         return script.good(body)
 
     script.replies = [slow]
-    result = script.run(4, tmp_path / "p.json", timeout=0.3)
+    result = script.run(4, tmp_path / "p.json", timeout=0.7)
     assert len(result.proposals) == 4
     assert result.tokens > 700 + 4 * 600
 
@@ -250,7 +215,7 @@ def test_an_endless_answer_ends_at_the_time_out(script: Script, httpserver: HTTP
     with pytest.raises(SyntheticError, match=r"did not answer within 0\.3 s"):
         script.run(4, tmp_path / "p.json", timeout=0.3)
     assert time.monotonic() - started < 20
-    assert len(script.waits) == 4
+    assert len(script.waits) == 1, "each may have been charged for"
 
 
 def test_an_unreachable_endpoint_is_named_by_its_variable(script: Script, tmp_path: Path, monkeypatch: Any) -> None:
@@ -326,12 +291,117 @@ def test_a_further_check_can_reject(script: Script, tmp_path: Path) -> None:
 
 def test_a_model_that_never_writes_a_pattern_is_given_up(script: Script, tmp_path: Path) -> None:
     script.replies = [completion("no")] * 50
-    with pytest.raises(SyntheticError, match=r"10 answers in a row held no usable pattern \(not JSON\)"):
+    with pytest.raises(SyntheticError, match=r"2 answers in a row could not be read \(not JSON\); use another model"):
         script.run(4, tmp_path / "p.json")
-    assert len(script.bodies) == 10
+    assert len(script.bodies) == 2
     script.replies = []
     result = script.run(4, tmp_path / "p.json")
-    assert (result.cached, len(result.proposals)) == (10, 4)
+    assert (result.cached, len(result.proposals)) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "reason"),
+    [
+        (completion(None, refusal="no"), "refusal"),
+        (completion([{"type": "refusal", "refusal": "no"}]), "refusal"),
+        (completion([{"type": "thinking", "thinking": "hm"}]), "empty"),
+        (completion("<think>a while"), "not JSON"),
+        (completion('{"patterns": []} or {"patterns": [1]}'), "several answers"),
+        (completion("[]"), "outside the schema"),
+        (completion('{"patterns": []}'), "empty"),
+    ],
+)
+def test_two_answers_that_cannot_be_read_are_enough(
+    script: Script, tmp_path: Path, unreadable: Reply, reason: str
+) -> None:
+    script.replies = [unreadable, lambda body: script.good(body), unreadable, unreadable, unreadable]
+    with pytest.raises(SyntheticError, match=rf"2 answers in a row could not be read \({reason}\): 4 of 8 patterns"):
+        script.run(8, tmp_path / "p.json")
+    assert len(script.bodies) == 4
+
+
+def test_answers_that_are_read_and_rejected_are_asked_again_more_often(script: Script, tmp_path: Path) -> None:
+    script.replies = [written(hours=0)] * 50
+    with pytest.raises(SyntheticError, match=r"10 answers in a row held no usable pattern \(outside the schema\)"):
+        script.run(4, tmp_path / "p.json")
+    assert len(script.bodies) == 10
+
+
+@pytest.mark.parametrize("text", ["<think>on and on", '{"patterns": [{"name": "A long'])
+def test_answers_that_are_cut_get_room_until_there_is_no_more(script: Script, tmp_path: Path, text: str) -> None:
+    script.replies = [completion(text, "length")] * 50
+    with pytest.raises(SyntheticError, match=r"2 answers in a row could not be read \(truncated\)"):
+        script.run(4, tmp_path / "p.json", batch=4)
+    limits = [body["max_completion_tokens"] for body in script.bodies]
+    assert limits == [2400, 2400, 2400, 4800, 4800]
+
+
+PATTERN = json.dumps({"patterns": [draft(40)]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"Here it is:\n{PATTERN}",
+        f"<think>Perhaps {json.dumps({'patterns': [draft(41)]})}?</think>\n{PATTERN}",
+        f"<think>Easy.\n{PATTERN}",
+        f"Easy.</think>{PATTERN}",
+        f"Sure!\n```json\n{PATTERN}\n```\nTell me if you need more.",
+        [{"type": "text", "text": PATTERN}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "{}"}]}, {"type": "text", "text": PATTERN}],
+        [{"type": "output_text", "text": PATTERN[:50], "annotations": []}, PATTERN[50:]],
+    ],
+)
+def test_an_answer_is_read_in_whatever_it_is_wrapped(script: Script, tmp_path: Path, content: Any) -> None:
+    script.replies = [completion(content)]
+    result = script.run(1, tmp_path / "p.json")
+    assert [proposal.pattern.name for proposal in result.proposals] == ["Pattern number 40"]
+    assert (len(script.bodies), result.rejected) == (1, {})
+
+
+def under_200(error: object, **more: object) -> tuple[int, dict[str, str], str]:
+    return 200, {}, json.dumps({"error": error} | more)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (under_200("overloaded"), r"answered with an error under status 200; check OPENAI_MODEL"),
+        (under_200({"message": KEY, "code": 502}), r"answered with an error \(502\) under status 200"),
+        (under_200({"message": KEY, "code": "429"}, choices=[]), r"answered with an error \(429\) under status 200"),
+        (under_200({"code": "rate_limit"}, choices=None), "answered with an error under status 200"),
+        ((200, {}, f"<html>{KEY}</html>"), "is no chat completion; check that OPENAI_BASE_URL"),
+        ((200, {}, '{"choices": []}'), "is no chat completion"),
+        ((200, {}, '{"detail": "no"}'), "is no chat completion"),
+        ((200, {}, ""), "is no chat completion"),
+        (completion({"text": "x"}), "is no chat completion"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_error_under_status_200_is_paid_for_twice_at_most(
+    script: Script, tmp_path: Path, reply: Reply, words: str
+) -> None:
+    script.replies = [reply] * 50
+    with pytest.raises(SyntheticError, match=words) as caught:
+        script.run(4, tmp_path / "p.json")
+    assert KEY not in str(caught.value)
+    assert [body["response_format"]["type"] for body in script.bodies] == ["json_schema", "json_object"]
+    script.replies = [reply]
+    script.bodies.clear()
+    result = script.run(8, tmp_path / "p.json")
+    assert len(result.proposals) == 8
+    assert result.tokens > 1400 + 2400, "what may have been charged for counts as spent"
+    assert [body["response_format"]["type"] for body in script.bodies] == ["json_schema", "json_object", "json_schema"]
+
+
+def test_an_error_under_status_200_means_what_its_own_status_means(script: Script, tmp_path: Path) -> None:
+    for code, words in ((401, "does not accept the key"), (402, "no credit"), ("404", "check OPENAI_MODEL")):
+        script.replies, script.bodies = [under_200({"code": code})], []
+        with pytest.raises(SyntheticError, match=words):
+            script.run(4, tmp_path / "p.json")
+        assert len(script.bodies) == 1
+    script.replies, script.bodies = [under_200({"code": 400, "message": "no response_format"})], []
+    assert len(script.run(4, tmp_path / "p.json").proposals) == 4
+    assert [body["response_format"]["type"] for body in script.bodies] == ["json_schema", "json_object"]
 
 
 def test_the_budget_ends_the_run_before_it_is_exceeded_and_nothing_is_lost(script: Script, tmp_path: Path) -> None:
