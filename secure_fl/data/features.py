@@ -257,7 +257,7 @@ def transform(
 
 def _cycles(schema: Schema) -> dict[str, float]:
     """Cycles of the time, in seconds: the day, and the week where time counts from a midnight over weeks."""
-    if schema.time is None:
+    if schema.time is None or schema.time_unit == "months":  # of whole months no hour is known
         return {}
     return {"hour": DAY, "weekday": 7 * DAY} if schema.calendar else {"hour": DAY}
 
