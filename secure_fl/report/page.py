@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from secure_fl.federation.results import Baseline, Result, RoundRecord
+from secure_fl.data.metrics import ALERTS_A_DAY
+from secure_fl.federation.results import Alerts, Baseline, Result, RoundRecord
 from secure_fl.privacy.spent import Privacy
 from secure_fl.report import frame, promise, wording
 
@@ -80,6 +81,8 @@ def render(result: Result) -> str:
         "unprotected": promise.UNPROTECTED,
         "budgeted": promise.target(result) is not None,
         "noisy_sum": _noisy_sum(result),
+        "alerts": wording.worth_of_alerts(result),
+        "worse_than_guessing": wording.worse_than_guessing(result),
         "served": wording.served(result),
         "bank_results": bank_results(result),
         "curve": result.on_test.curve,
@@ -118,6 +121,7 @@ def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
             f"{without}{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
         ),
     ]
+    figures.append(_alerts_figure(result.on_test.alerts))
     if result.privacy is not None:
         figures.append(_privacy_figure(result.privacy, promise.target(result)))
     uploads = [size for record in result.rounds for size in record.upload_bytes.values()]
@@ -182,6 +186,14 @@ def _local_false_alarms(result: Result) -> str:
         return ""
     alarms = sorted(baseline.final.false_positives_at_80_recall for baseline in result.local)
     return f"banks alone {wording.range_text(wording.count_text(alarms[0]), wording.count_text(alarms[-1]))}; "
+
+
+def _alerts_figure(alerts: Alerts) -> KeyFigure:
+    beside = f"a perfect ranking: {wording.share_text(alerts.best_precision_at_100)}"
+    if alerts.alert_days > 1:
+        beside += f"; mean of {wording.count_text(alerts.alert_days)} days"
+    name = f"Fraud among {ALERTS_A_DAY} alerts{' a day' if alerts.alert_days > 1 else ''}"
+    return KeyFigure(name, wording.share_text(alerts.precision_at_100), beside)
 
 
 def _privacy_figure(privacy: Privacy, allowed: float | None) -> KeyFigure:

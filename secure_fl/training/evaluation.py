@@ -31,4 +31,4 @@ def evaluate(weights: FlatWeights, test: Examples) -> Scores:
 
 def examine(weights: FlatWeights, test: Examples, rows: Mapping[str, int]) -> OnTest:
     """What a model does on a test set beyond its scores; `rows`: of each bank, one bank after the other."""
-    return look_closer(test.fraud, predict(weights, test.features), rows)
+    return look_closer(test.fraud, predict(weights, test.features), rows, test.day, test.amount)

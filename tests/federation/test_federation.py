@@ -17,7 +17,7 @@ from secure_fl import Experiment, Result, run_federation
 from secure_fl.codec.quantization import MeanUpdate
 from secure_fl.data import Examples, FeatureSchema, encode
 from secure_fl.data.datasets import Dataset, open_dataset
-from secure_fl.data.metrics import Scores, precision_recall
+from secure_fl.data.metrics import Scores, judge_alerts, precision_recall
 from secure_fl.errors import ConfigurationError, DataError, DropoutError, PlanError, TrainingError
 from secure_fl.federation import opening, run
 from secure_fl.federation.aggregation import SecureAggregation
@@ -114,7 +114,11 @@ def test_the_model_of_a_result_is_the_one_that_was_scored(run_small: Run, small:
     schema = FeatureSchema.from_dict(result.model.feature_schema)
     test = Examples.pooled([encode(bank.test, schema) for bank in open_dataset(small()).banks])
     assert evaluate(result.model.weights, test) == result.final
-    assert result.on_test.curve == precision_recall(test.fraud, predict(result.model.weights, test.features))
+    answers = predict(result.model.weights, test.features)
+    assert result.on_test.curve == precision_recall(test.fraud, answers)
+    assert result.on_test.alerts == judge_alerts(test.fraud, answers, test.day, test.amount)
+    assert result.on_test.alerts.alert_days > 50  # 30 % of 183
+    assert 0 < (result.on_test.alerts.amount_saved or 0) < (result.on_test.alerts.amount_of_fraud or 0)
     for bank in open_dataset(small()).banks:
         own = encode(bank.test, schema)
         found = result.on_test.auprc_by_bank[bank.name]
@@ -337,7 +341,8 @@ def test_metrics_have_the_content_that_scripts_rely_on(run_small: Run) -> None:
     assert {"schema", "experiment", "rounds", "final", "baselines", "privacy", "custody"} <= set(metrics)
     assert metrics["schema"] == 1
     assert metrics["privacy"] is None
-    scores = {"auprc": float, "roc_auc": float, "false_positives_at_80_recall": int}
+    scores = {"auprc": float, "roc_auc": float, "false_positives_at_80_recall": int, "alert_days": int}
+    scores |= dict.fromkeys(("precision_at_100", "best_precision_at_100", "alert_rate", "amount_saved"), float)
 
     def has_scores(entry: dict[str, Any]) -> bool:
         return all(type(entry[name]) is kind for name, kind in scores.items())
