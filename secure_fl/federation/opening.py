@@ -6,6 +6,7 @@ Whatever cannot work is refused here, before anything is trained, sent, or charg
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from secure_fl.codec.quantization import CLIP_RANGE, make_codec
 from secure_fl.data import Examples, FeatureSchema, encode
 from secure_fl.data.datasets import Dataset, open_dataset
 from secure_fl.data.metrics import require_both_classes
+from secure_fl.errors import DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
@@ -52,6 +54,8 @@ class Federation:
         weights = initial_weights(experiment.seed)
         aggregation = prepare(experiment, len(weights))
         dataset = open_dataset(experiment, tables=experiment.private)
+        for line in dataset.warnings:
+            warnings.warn(DataWarning(line), stacklevel=3)  # now, and not when all is trained
         require_both_classes(np.concatenate([bank.test.fraud for bank in dataset.banks]))
         before = _state_before(dataset.resolved(experiment), checkpoint)
         privacy = _open_privacy(experiment, aggregation, dataset, checkpoint)

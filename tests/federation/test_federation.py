@@ -18,7 +18,7 @@ from secure_fl.codec.quantization import MeanUpdate
 from secure_fl.data import Examples, FeatureSchema, encode
 from secure_fl.data.datasets import Dataset, open_dataset
 from secure_fl.data.metrics import Scores, judge_alerts, precision_recall
-from secure_fl.errors import ConfigurationError, DataError, DropoutError, PlanError, TrainingError
+from secure_fl.errors import ConfigurationError, DataError, DataWarning, DropoutError, PlanError, TrainingError
 from secure_fl.federation import opening, run
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
@@ -696,3 +696,17 @@ def test_on_ulb_encryption_changes_the_model_no_more_than_noise_of_one_step(
     assert encrypted.mean() <= 2 * max(d.mean() for d in noise), figures
     assert encrypted.max() <= 3 * max(d.max() for d in noise), figures
     assert abs(ulb_ckks.final.auprc - exact.final.auprc) < 0.01, figures
+
+
+def test_what_is_odd_about_the_data_is_told_before_anything_is_trained(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_dataset(small())
+    odd = replace(opened, origin=replace(opened.origin, warnings=("the first", "the second")))
+    monkeypatch.setattr("secure_fl.federation.opening.open_dataset", lambda *_, **__: odd)
+    steps: list[str] = []
+    with pytest.warns(DataWarning) as told:
+        run_federation(small(rounds=1), lambda what, *_: steps.append(f"{what}, {len(told)} told"))
+    assert [str(each.message) for each in told] == ["the first", "the second"]
+    assert steps[0] == "transactions, 0 told"
+    assert steps[1:3] == ["transactions, 2 told", "rounds, 2 told"]
