@@ -14,6 +14,7 @@ from secure_fl.data.metrics import ALERTS_A_DAY
 from secure_fl.federation.results import Alerts, Baseline, Result, RoundRecord
 from secure_fl.privacy.spent import Privacy
 from secure_fl.report import frame, promise, wording
+from secure_fl.settings.catalogue import declared, help_text, title
 
 SECTIONS = {
     "learning": "Learning curves",
@@ -94,7 +95,7 @@ def render(result: Result) -> str:
         "strongest": strongest,
         "dump": exhibit.hex_dump(result.exhibit.message),
         "reading_error": _reading_error(result),
-        "settings": list(flatten(result.experiment)),
+        "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
@@ -166,6 +167,18 @@ def _bank_cells(result: Result, alone: Baseline, share: Mapping[str, int]) -> It
     bank = alone.trained_on
     for auprc in (result.alone_on_own_rows(bank), result.on_test.auprc_by_bank.get(bank)):
         yield None if auprc is None else wording.score_text(auprc)
+
+
+def settings_by_section(experiment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Title of each section, and name, value and meaning of its settings; last those that are not declared any more."""
+    rest = dict(experiment)
+    sections: dict[str, list[tuple[str, str, str]]] = {}
+    for section, name, field in declared():
+        if name in rest:
+            row = (name, _setting_text(rest.pop(name)), help_text(field))
+            sections.setdefault(title(section), []).append(row)
+    others = [(name, value, "") for name, value in flatten(rest)]
+    return [*sections.items(), *([("Others", others)] if others else [])]
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
