@@ -83,7 +83,8 @@ class OnTest:
     curve: PrecisionRecall
     auprc_by_bank: Mapping[str, float | None]
     """On the test rows of each bank alone; None where these are of one class."""
-    alerts: Alerts
+    alerts: Alerts | None
+    """None where nobody looked, as for models that tell more than fraud from other rows."""
 
 
 def measure(fraud: NDArray[np.bool_], score: NDArray[np.float64]) -> Scores:
@@ -120,10 +121,9 @@ def look_closer(
     fraud: NDArray[np.bool_],
     score: NDArray[np.float64],
     rows: Mapping[str, int],
-    day: NDArray[np.int64] | None = None,
-    amount: NDArray[np.float64] | None = None,
+    alerts: Alerts | None = None,
 ) -> OnTest:
-    """The curve, AUPRC by bank, and what alerts are worth; all arrays [n].
+    """The curve, and AUPRC by bank, beside `alerts`; both arrays [n].
 
     `rows`: how many of the rows are each bank's, one bank after the other.
     """
@@ -138,7 +138,7 @@ def look_closer(
             for bank, part in zip(rows, parts, strict=True)
             if part.start < part.stop
         },
-        judge_alerts(fraud, score, day, amount),
+        alerts,
     )
 
 

@@ -194,7 +194,7 @@ class Result:
 
 
 def _figures(scores: Scores, on_test: OnTest | None) -> dict[str, Any]:
-    return {**asdict(scores), **({} if on_test is None else asdict(on_test.alerts))}
+    return {**asdict(scores), **({} if on_test is None or on_test.alerts is None else asdict(on_test.alerts))}
 
 
 def _points(curve: PrecisionRecall) -> dict[str, list[float]]:

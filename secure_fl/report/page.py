@@ -122,7 +122,8 @@ def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
             f"{without}{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
         ),
     ]
-    figures.append(_alerts_figure(result.on_test.alerts))
+    if result.on_test.alerts is not None:
+        figures.append(_alerts_figure(result.on_test.alerts))
     if result.privacy is not None:
         figures.append(_privacy_figure(result.privacy, promise.target(result)))
     uploads = [size for record in result.rounds for size in record.upload_bytes.values()]

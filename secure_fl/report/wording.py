@@ -146,6 +146,8 @@ def served(result: Result) -> str:
 def worth_of_alerts(result: Result) -> list[str]:
     """What the federated model's alerts are worth to those who look into them; a sentence each."""
     alerts, honest = result.on_test.alerts, result.on_test.curve.honest
+    if alerts is None:
+        return []
     a_day, mean = (
         (" of a day", f", the mean of {count_text(alerts.alert_days)} days") if alerts.alert_days > 1 else ("", "")
     )

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from secure_fl.data.features import Examples
-from secure_fl.data.metrics import OnTest, Scores, look_closer, measure
+from secure_fl.data.metrics import OnTest, Scores, judge_alerts, look_closer, measure
 from secure_fl.training.model import FlatWeights, restore
 
 _CHUNK = 1 << 16
@@ -31,4 +31,5 @@ def evaluate(weights: FlatWeights, test: Examples) -> Scores:
 
 def examine(weights: FlatWeights, test: Examples, rows: Mapping[str, int]) -> OnTest:
     """What a model does on a test set beyond its scores; `rows`: of each bank, one bank after the other."""
-    return look_closer(test.fraud, predict(weights, test.features), rows, test.day, test.amount)
+    score = predict(weights, test.features)
+    return look_closer(test.fraud, score, rows, judge_alerts(test.fraud, score, test.day, test.amount))

@@ -145,7 +145,8 @@ def test_alerts_of_two_days() -> None:
 def test_without_days_and_amounts_all_rows_are_one_day() -> None:
     rng = np.random.default_rng(4)
     fraud, score = rng.random(500) < 0.1, rng.random(500)
-    found = look_closer(fraud, score, {"a": 500}).alerts
+    found = judge_alerts(fraud, score, None, None)
+    assert look_closer(fraud, score, {"a": 500}, found).alerts is found
     assert (found.alert_days, found.amount_saved, found.amount_of_fraud) == (1, None, None)
     assert found.precision_at_100 == pytest.approx(fraud[np.argsort(-score)[:100]].mean())
     assert found.best_precision_at_100 == pytest.approx(min(1.0, fraud.sum() / 100))

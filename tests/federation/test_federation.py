@@ -117,6 +117,7 @@ def test_the_model_of_a_result_is_the_one_that_was_scored(run_small: Run, small:
     answers = predict(result.model.weights, test.features)
     assert result.on_test.curve == precision_recall(test.fraud, answers)
     assert result.on_test.alerts == judge_alerts(test.fraud, answers, test.day, test.amount)
+    assert result.on_test.alerts is not None
     assert result.on_test.alerts.alert_days > 50  # 30 % of 183
     assert 0 < (result.on_test.alerts.amount_saved or 0) < (result.on_test.alerts.amount_of_fraud or 0)
     for bank in open_dataset(small()).banks:

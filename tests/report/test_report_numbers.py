@@ -110,6 +110,7 @@ def test_what_alerts_are_worth_is_said_with_what_it_is_out_of(result: Result, wo
     ]
     assert wording.worth_of_alerts(result) == sentences
     assert " ".join(sentences) in text_of(words(result))
+    assert result.on_test.alerts is not None
     alerts = replace(result.on_test.alerts, alert_days=1, amount_saved=None, amount_of_fraud=None)
     one_day = replace(result, on_test=replace(result.on_test, alerts=alerts))
     said = wording.worth_of_alerts(one_day)
@@ -118,6 +119,11 @@ def test_what_alerts_are_worth_is_said_with_what_it_is_out_of(result: Result, wo
     shown = {figure.name: figure.beside for figure in key_figures(one_day, 1)}
     assert shown["Fraud among 100 alerts"] == "a perfect ranking: 36 %"
     assert "all test transactions count as one day" in text_of(words(one_day))
+    unknown = replace(result, on_test=replace(result.on_test, alerts=None))
+    assert wording.worth_of_alerts(unknown) == []
+    assert not any("alerts" in figure.name for figure in key_figures(unknown, 1))
+    assert "100 alerts" not in text_of(words(unknown))
+    assert "alert_rate" not in unknown.metrics()["final"]
 
 
 def test_a_model_that_is_worse_than_guessing_is_named(result: Result, words: Words) -> None:
