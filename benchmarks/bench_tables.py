@@ -1,7 +1,7 @@
 """The benchmark's tables in README.md and docs/scale.md, from the files that the benchmark stored.
 
-    secure-fl bench --banks 3,10 --parameters 10369,1000000 --peers --json docs/figures/bench.json
-    secure-fl bench --scale --json docs/figures/scale.json
+    secure-fl bench --banks 3,10 --parameters 10369,1000000 --peers --json docs/figures/bench.json --force
+    secure-fl bench --scale --json docs/figures/scale.json --force
     .venv/bin/python -m benchmarks.bench_tables
 
 Timings need a quiet machine, and both tables of README one run. This measures nothing.

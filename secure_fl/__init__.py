@@ -3,6 +3,7 @@
 from secure_fl import Experiment, run_federation, secure_mean
 mean = secure_mean([model_a.state_dict(), model_b.state_dict(), model_c.state_dict()], scheme="ckks")
 result = run_federation(Experiment(dataset="simulated", scheme="ckks", banks=3, rounds=5))
+result = run_federation(Experiment(), model=make_module, banks={"north": (X, y), ...}, test=(X, y))
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from secure_fl.averaging import SecureMean, SecureTotal, secure_mean, secure_sum
+    from secure_fl.federation.estimator import FederatedFraudClassifier
     from secure_fl.federation.results import Result
     from secure_fl.federation.run import run_federation
     from secure_fl.settings import Experiment
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Experiment",
+    "FederatedFraudClassifier",
     "Result",
     "SecureMean",
     "SecureTotal",
@@ -29,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "Experiment": "secure_fl.settings.experiment",
+    "FederatedFraudClassifier": "secure_fl.federation.estimator",
     "Result": "secure_fl.federation.results",
     "SecureMean": "secure_fl.averaging",
     "SecureTotal": "secure_fl.averaging",

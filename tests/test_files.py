@@ -6,8 +6,10 @@ import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from socket import AF_UNIX, socket
 from time import sleep
 from typing import Any
 
@@ -15,11 +17,15 @@ import pytest
 
 from secure_fl.errors import ConfigurationError, StorageError
 from secure_fl.files import (
+    STDOUT,
     new_run_directory,
     only_one_in,
+    output_file,
+    output_files,
     sealed,
     staged_directory,
     staged_file,
+    unfinished,
     unsealed,
     write_durably,
 )
@@ -86,10 +92,236 @@ def test_a_file_replaces_the_old_one_only_when_it_is_whole(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_outputs_of_one_command_are_files_of_their_own(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    with output_files(one, None, two) as (first, absent, second):
+        assert absent is None
+        for staging in (first, second):
+            assert staging is not None
+            staging.write_text(staging.name)
+    assert (one.read_text(), two.read_text()) == ("one", "two")
+    (tmp_path / "link").symlink_to(one)
+    for others in ((one, None, one), (one, tmp_path / "link"), (tmp_path / "x", tmp_path / "." / "x")):
+        with pytest.raises(ConfigurationError, match="used by this command"), output_files(*others, force=True):
+            pytest.fail("the block must not run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "one", "two"]
+
+
+def test_what_goes_to_standard_output_is_printed_when_all_went_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(*, fail: bool) -> None:
+        with output_files(STDOUT, tmp_path / "page") as (printed, page):
+            assert printed is not None
+            assert page is not None
+            printed.write_text("é\n", encoding="utf-8")
+            page.write_text("a page")
+            if fail:
+                raise ValueError("broken")
+            assert capsys.readouterr().out == ""
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="broken"):
+        write(fail=True)
+    assert (capsys.readouterr().out, list(tmp_path.iterdir())) == ("", [])
+    write(fail=False)
+    assert (capsys.readouterr().out, list(tmp_path.iterdir())) == ("é\n", [tmp_path / "page"])
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_a_disk_without_hard_links_takes_outputs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def write() -> None:
+        with output_file(target) as staging:
+            staging.write_text("new")
+            if theirs:
+                target.write_text("theirs")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    target = tmp_path / "scores.csv"
+    if theirs:
+        with pytest.raises(ConfigurationError, match="exists already"):
+            write()
+    else:
+        write()
+    assert target.read_text() == ("theirs" if theirs else "new")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_to_a_device_is_no_place_for_an_output(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(os.devnull)
+    with pytest.raises(ConfigurationError, match="not a regular file"):
+        written(tmp_path / "link", force=True)
+
+
 def test_run_directories_do_not_collide(tmp_path: Path) -> None:
-    first = new_run_directory(tmp_path)
-    first.mkdir()
-    assert new_run_directory(tmp_path) != first
+    with new_run_directory(tmp_path) as first, new_run_directory(tmp_path) as second:
+        assert first != second  # taken already while nothing has been written
+        first.mkdir()
+    with new_run_directory(tmp_path) as third:
+        assert not third.exists()
+        assert third != first
+
+
+def test_a_name_that_was_taken_for_nothing_is_given_back(tmp_path: Path) -> None:
+    with new_run_directory(tmp_path / "runs" / "mine") as taken:
+        assert unfinished(taken).is_dir()
+    assert list(tmp_path.iterdir()) == []
+    with new_run_directory(tmp_path / "runs") as taken:
+        (unfinished(taken) / "state").write_text("a round")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [unfinished(taken).name]
+
+
+def test_many_takers_take_different_names_in_one_second(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool, ExitStack() as taken:
+        names = list(pool.map(lambda _: taken.enter_context(new_run_directory(tmp_path)), range(24)))
+        assert len(set(names)) == 24
+
+
+@pytest.mark.parametrize("how", [".", "link", "folder"])
+def test_an_empty_folder_stays_the_folder_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """It may be a mount point, a link or where the shell is: it receives the files, and no other takes its place."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder if how == "." else tmp_path)
+    before = folder.stat().st_ino
+    with staged_directory(Path(how)) as staging:
+        (staging / "a.txt").write_text("a")
+        (staging / "ledgers").mkdir()
+        (staging / "ledgers" / "b.txt").write_text("b")
+    assert folder.stat().st_ino == before
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "ledgers"]
+    assert (folder / "ledgers" / "b.txt").read_text() == "b"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_folder_that_is_filled_meanwhile_keeps_what_it_has(tmp_path: Path) -> None:
+
+    def fill() -> None:
+        with staged_directory(tmp_path) as staging:
+            (staging / "a.txt").write_text("mine")
+            (tmp_path / "a.txt").write_text("theirs")
+
+    with pytest.raises(ConfigurationError, match="no longer empty"):
+        fill()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "theirs"
+
+
+def test_what_a_killed_run_left_in_an_empty_folder_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / ".secure-fl-1").mkdir()
+    with staged_directory(tmp_path) as staging:
+        (staging / "a.txt").write_text("a")
+    assert (tmp_path / "a.txt").exists()
+
+
+def test_a_link_to_nothing_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    with pytest.raises(ConfigurationError, match="a link to nothing"), staged_directory(tmp_path / "link"):
+        pytest.fail("the block must not run")
+
+
+def test_the_state_of_a_run_lies_beside_its_folder_however_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one" / "two").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "one" / "two")
+    assert unfinished(Path()) == tmp_path / "one" / "two.unfinished"
+    assert unfinished(Path("..")) == tmp_path / "one.unfinished"
+    assert unfinished(Path("x")) == Path("x.unfinished")
+
+
+def written(target: Path, **options: Any) -> None:
+    with output_file(target, **options) as staging:
+        staging.write_text("new")
+
+
+def test_an_output_replaces_a_file_only_when_that_is_said(tmp_path: Path) -> None:
+    target = tmp_path / "scores.csv"
+    written(target)
+    target.write_text("old")
+    kept = r"exists already and is kept as it is; name another file, or add --force$"
+    with pytest.raises(ConfigurationError, match=kept), output_file(target):
+        pytest.fail("the block must not run")
+    assert target.read_text() == "old"
+    written(target, force=True)
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "scores.csv"
+
+    def write() -> None:
+        with output_file(target) as staging:
+            staging.write_text("new")
+            target.write_text("theirs")
+
+    with pytest.raises(ConfigurationError, match="exists already"):
+        write()
+    assert target.read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "far" / "scores.csv")
+    written(link)
+    assert link.is_symlink()
+    assert (tmp_path / "far" / "scores.csv").read_text() == "new"
+    with pytest.raises(ConfigurationError, match="exists already"):
+        written(link)
+    (tmp_path / "far" / "scores.csv").write_text("old")
+    written(link, force=True)
+    assert link.is_symlink()
+    assert (tmp_path / "far" / "scores.csv").read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "socket", "link to a fifo", "circle"])
+def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "out"
+    with socket(AF_UNIX) as listening:
+        if kind == "folder":
+            target.mkdir()
+        elif kind == "socket":
+            listening.bind(str(target))
+        elif kind == "circle":
+            target.symlink_to(target)
+        else:
+            place = target if kind == "fifo" else tmp_path / "pipe"
+            os.mkfifo(place)
+            if kind != "fifo":
+                target.symlink_to(place)
+        before = target.lstat()
+        with pytest.raises(ConfigurationError, match="not a regular file"):
+            written(target, force=True)
+        assert target.lstat() == before
+
+
+@pytest.mark.parametrize("way", ["name", "link", "hard link", "in a folder", "not there yet"])
+def test_an_output_is_never_a_file_that_is_used_otherwise(tmp_path: Path, way: str) -> None:
+    used = tmp_path / "rows.csv"
+    target = tmp_path / "out.csv"
+    if way != "not there yet":
+        used.write_text("rows")
+    if way == "link":
+        target.symlink_to(used)
+    elif way == "hard link":
+        target.hardlink_to(used)
+    elif way == "in a folder":
+        target, used = used, tmp_path
+    else:
+        target = tmp_path / ".." / tmp_path.name / "rows.csv"
+    with pytest.raises(ConfigurationError, match="used by this command otherwise"):
+        written(target, force=True, inputs=[None, used])
+    if way != "not there yet":
+        assert target.read_text() == "rows"
 
 
 def test_a_run_directory_is_named_by_the_second_and_then_by_number(
@@ -105,7 +337,8 @@ def test_a_run_directory_is_named_by_the_second_and_then_by_number(
 
     monkeypatch.setattr("secure_fl.files.datetime", Clock)
     for name in ("20260304-150607", "20260304-150607-2", "20260304-150607-3"):
-        assert new_run_directory(tmp_path) == tmp_path / name
+        with new_run_directory(tmp_path) as taken:
+            assert taken == tmp_path / name
         (tmp_path / name).write_text("a file takes the name too")
 
 
@@ -184,7 +417,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 @pytest.mark.parametrize("number", FULL)
 @pytest.mark.parametrize("where", ["in the block", "at the sync"])
-@pytest.mark.parametrize("staged", [staged_file, staged_directory])
+@pytest.mark.parametrize("staged", [staged_file, output_file, staged_directory])
 def test_a_full_disk_is_a_failure_that_names_the_file_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, where: str, staged: Any
 ) -> None:
@@ -198,7 +431,9 @@ def test_a_full_disk_is_a_failure_that_names_the_file_and_leaves_nothing(
                 full()
             monkeypatch.setattr(os, "fsync", full)
 
-    with pytest.raises(StorageError, match=r"result could not be written \(.*\); make room, or choose") as caught:
+    with pytest.raises(
+        StorageError, match=r"result could not be written \(.*\); make room, or (choose|name)"
+    ) as caught:
         write()
     assert caught.value.exit_code == 1
     assert os.strerror(number) in str(caught.value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from secure_fl.attacks.split_view import run_split_view
 from secure_fl.attacks.table import print_attack
 from secure_fl.attacks.victim import LocalStep
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import STDOUT, output_files
 from secure_fl.progress import Progress, ShowProgress
 from secure_fl.report.attack_page import ShownRow
 from secure_fl.secagg.schemes import SCHEMES
@@ -78,21 +77,22 @@ def run_command(
     json_file: Path | None,
     html_file: Path | None,
     show_progress: ShowProgress,
+    *,
+    force: bool = False,
     **settings: Any,
 ) -> None:
     """Attack, print the table, write the files. They are opened first, so that a wrong name costs no time."""
     chosen = AttackSettings(**{name: value for name, value in settings.items() if value is not None})
     experiment = attacked_experiment(attack, scheme, chosen)
-    with ExitStack() as files:
-        json_target = files.enter_context(staged_file(json_file)) if json_file else None
-        html_target = files.enter_context(staged_file(html_file)) if html_file else None
+    with output_files(json_file, html_file, force=force) as (json_target, html_target):
         with show_progress() as progress:
             report = run_attack(attack, experiment, chosen, progress)
         if json_target:
             json_target.write_text(report.to_json() + "\n", encoding="utf-8")
         if html_target:
             html_target.write_text(report.to_html(), encoding="utf-8")
-    print_attack(report)  # whatever becomes of the terminal, the files are there
+    if json_file != STDOUT:
+        print_attack(report)  # whatever becomes of the terminal, the files are there
 
 
 def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> Experiment:

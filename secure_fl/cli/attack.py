@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from secure_fl.cli.progress import say_start, show_progress
-from secure_fl.cli.words import SCHEMES, number, numbers
+from secure_fl.cli.words import SCHEMES, Force, Json, number, numbers
 from secure_fl.errors import ConfigurationError
 
 _REBUILDING = frozenset({"inversion", "split-view"})
@@ -59,8 +59,9 @@ def attack(
     runs: Annotated[int | None, typer.Option(help="Audit: trainings on canaries.  [default: 12]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="In seconds, with figures that say little.")] = False,
     seed: Annotated[int | None, typer.Option(help="Repeats the choice of victims.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    json_file: Json = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page, with rebuilt rows.")] = None,
+    force: Force = False,
 ) -> None:
     """See what a curious aggregator reads from a scheme, or a stranger from the final model."""
     settings = {
@@ -85,7 +86,7 @@ def attack(
     from secure_fl.attacks.command import run_command
 
     quickly: dict[str, Any] = dict(QUICK[name]) if quick else {}
-    run_command(name, scheme, json_file, html, show_progress, **(quickly | given))
+    run_command(name, scheme, json_file, html, show_progress, force=force, **(quickly | given))
 
 
 def require_options(attack: str, given: Collection[str]) -> None:

@@ -9,6 +9,7 @@ import click
 import typer
 
 from secure_fl.cli.progress import say_start, show_progress
+from secure_fl.cli.words import Force, Json
 from secure_fl.errors import ConfigurationError
 
 bench_app = typer.Typer(invoke_without_command=True)
@@ -23,8 +24,9 @@ def bench(
     bits: Annotated[str, typer.Option(help="4 to 24, or float32 (plaintext only).")] = "8",
     repeat: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 5,
     peers: Annotated[bool, typer.Option("--peers", help="Measure TenSEAL, NVFlare and Flower too.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    json_file: Json = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page.")] = None,
+    force: Force = False,
     drop_sweep: Annotated[bool, typer.Option("--drop-sweep", help="Let more and more banks vanish.")] = False,
     scale: Annotated[
         bool, typer.Option("--scale", help="3 to 1,000 banks and 10^4 to 10^7 parameters, once each.")
@@ -47,6 +49,7 @@ def bench(
         peers=peers,
         json_file=json_file,
         html_file=html,
+        force=force,
         drop_sweep=drop_sweep,
         scale=scale,
         show_progress=show_progress,
@@ -57,9 +60,12 @@ def bench(
 def claims(
     seeds: Annotated[int, typer.Option(help="Seeds 1 to N.")] = 20,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes, to try it.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="A file for all figures; its seeds are not measured again.")
+    ] = None,
     markdown: Annotated[Path | None, typer.Option(help="A file for the page.")] = None,
     svg: Annotated[Path | None, typer.Option(help="A file for the drawing.")] = None,
+    force: Force = False,
 ) -> None:
     """Measure two claims that are made for federated fraud detection: fewer false positives, faster detection."""
     from importlib.util import find_spec
@@ -75,5 +81,6 @@ def claims(
         json_file=json_file,
         markdown_file=markdown,
         svg_file=svg,
+        force=force,
         show_progress=show_progress,
     )

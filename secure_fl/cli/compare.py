@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from secure_fl.cli.words import Force, Json
 from secure_fl.errors import ConfigurationError
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that secure-fl run wrote.")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="A file for all figures.")] = None,
+    json_file: Json = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page with the curves.")] = None,
+    force: Force = False,
 ) -> None:
     """Put finished runs side by side: what each was, found and cost."""
     if len(runs) < 2:
@@ -24,19 +25,19 @@ def compare(
     from rich.table import Table
     from rich.text import Text
 
-    from secure_fl.files import staged_file
+    from secure_fl.files import STDOUT, output_files
     from secure_fl.report import comparison
     from secure_fl.report.wording import bytes_text
 
-    compared = comparison.compare(runs)
-    with ExitStack() as files:
-        if json_file is not None:
-            files.enter_context(staged_file(json_file)).write_text(
-                comparison.to_json(compared) + "\n", encoding="utf-8"
-            )
-        if html is not None:
-            page = comparison.render_comparison(compared)
-            files.enter_context(staged_file(html)).write_text(page, encoding="utf-8")
+    read = [run / "metrics.json" for run in runs]
+    with output_files(json_file, html, force=force, inputs=read) as (json_target, html_target):
+        compared = comparison.compare(runs)
+        if json_target:
+            json_target.write_text(comparison.to_json(compared) + "\n", encoding="utf-8")
+        if html_target:
+            html_target.write_text(comparison.render_comparison(compared), encoding="utf-8")
+    if json_file == STDOUT:
+        return
     heads = (
         "run",
         "scheme",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from secure_fl.cli.words import Force
 from secure_fl.errors import ConfigurationError
 
 data_app = typer.Typer(help="Fetch or simulate transactions.", no_args_is_help=True)
@@ -30,11 +31,14 @@ def simulate(
     fraud_share: Annotated[float, typer.Option(help="Share of fraud, from 0.001.")] = 0.005,
     days: Annotated[int, typer.Option(help="Length of the period.")] = 183,
     seed: Annotated[int, typer.Option(help="Repeats the simulation.")] = 1,
+    force: Force = False,
 ) -> None:
     """Simulate customers, terminals and three kinds of fraud (Fraud Detection Handbook)."""
     from secure_fl.data import Simulation, write_simulated
     from secure_fl.data import simulate as simulate_transactions
+    from secure_fl.files import place_of_output
 
+    place_of_output(out, force=force)  # before anything is simulated
     rows = simulate_transactions(Simulation(transactions=transactions, fraud_share=fraud_share, days=days, seed=seed))
-    write_simulated(rows, out)
+    write_simulated(rows, out, force=force)
     typer.echo(f"{out}: {len(rows)} transactions, {int(rows.fraud.sum())} of them fraud")

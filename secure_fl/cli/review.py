@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secure_fl.cli.words import Force
+
 if TYPE_CHECKING:
     from secure_fl.data.synthetic.store import PatternStore
 
@@ -14,6 +16,7 @@ review_app = typer.Typer(help="Look at proposed fraud patterns and decide which 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The first characters of a pattern's digest.")]
 _Store = Annotated[Path | None, typer.Option("--store", help="Folder of the patterns and their log.")]
 _Name = Annotated[str, typer.Option(help="Who decides: the name of your key.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Reason = Annotated[str, typer.Option(help="Why, on one line.")]
 
 
@@ -25,12 +28,17 @@ def _open_store(folder: Path | None) -> PatternStore:
 
 @review_app.command("list")
 def review_list(
-    every: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False, store: _Store = None
+    every: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+    as_json: _Json = False,
+    store: _Store = None,
 ) -> None:
     """List the patterns that wait for a decision."""
-    from secure_fl.data.synthetic.review import print_list
+    from secure_fl.data.synthetic.review import list_json, print_list
 
-    print_list(_open_store(store), every)
+    if as_json:
+        typer.echo(list_json(_open_store(store), every), nl=False)
+    else:
+        print_list(_open_store(store), every)
 
 
 @review_app.command()
@@ -82,18 +90,19 @@ def edit(
 
 
 @review_app.command()
-def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store = None) -> None:
+def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store = None, force: Force = False) -> None:
     """Write all pending patterns, with plots and samples, as one self-contained page."""
     from secure_fl.data.synthetic.fidelity import fidelity, public_table
     from secure_fl.data.synthetic.leakage import RealRows
-    from secure_fl.files import staged_file
+    from secure_fl.files import output_file
     from secure_fl.report.review_page import render_review
 
-    holdings = _open_store(store).read()
-    proposals = holdings.unreviewed()
-    scores = fidelity(proposals, public_table(), seed=1) if proposals else None
-    text = render_review(holdings, RealRows.simulated().training, scores, "simulated transactions")
-    with staged_file(out) as staging:
+    opened = _open_store(store)
+    with output_file(out, force=force, inputs=[opened.log.path, *opened.folder.glob("*.json")]) as staging:
+        holdings = opened.read()
+        proposals = holdings.unreviewed()
+        scores = fidelity(proposals, public_table(), seed=1) if proposals else None
+        text = render_review(holdings, RealRows.simulated().training, scores, "simulated transactions")
         staging.write_text(text, encoding="utf-8")
     typer.echo(str(out))
 
@@ -101,15 +110,19 @@ def page(out: Annotated[Path, typer.Option(help="An HTML file.")], store: _Store
 @review_app.command()
 def log(
     head: Annotated[str | None, typer.Option(help="Hash of the last line as it was noted earlier.")] = None,
+    as_json: _Json = False,
     store: _Store = None,
 ) -> None:
     """Verify the log, its signatures and the patterns, and print every decision.
 
     With --head: fail unless the log still has the line with that hash, and say whether it is the last one.
     """
-    from secure_fl.data.synthetic.review import print_log
+    from secure_fl.data.synthetic.review import log_json, print_log
 
-    print_log(_open_store(store), head)
+    if as_json:
+        typer.echo(log_json(_open_store(store), head), nl=False)
+    else:
+        print_log(_open_store(store), head)
 
 
 @review_app.command()

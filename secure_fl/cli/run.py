@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from secure_fl.settings import Experiment
 
 
+@dataclass(frozen=True)
+class Figures:
+    """Where the content of metrics.json is to go besides."""
+
+    file: Path | None
+    force: bool
+    experiment: Path | None = None
+    """The file of settings, which is not to be replaced."""
+
+    @property
+    def options(self) -> list[str]:
+        """As they are typed."""
+        return [] if self.file is None else ["--json", str(self.file), *["--force"] * self.force]
+
+
 def run(
     experiment: Annotated[Path | None, typer.Argument(help="Settings to start from; options change them.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results; runs/TIMESTAMP if not given.")] = None,
@@ -27,6 +43,11 @@ def run(
     unreviewed: Annotated[
         bool, typer.Option("--unreviewed", help="With --synthetic approved: pending patterns too.")
     ] = False,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="A file for what metrics.json holds; - prints it in place of the table."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file of --json that exists.")] = False,
     **settings: Any,
 ) -> None:
     """Train one model across banks with a secure sum in every round, and write a report.
@@ -35,7 +56,8 @@ def run(
     """
     if resume is not None:
         others = {"experiment": experiment, "unreviewed": unreviewed or None} | settings
-        _resume(resume, out or resume, [name for name, value in others.items() if value is not None])
+        figures = Figures(json_file, force)
+        _resume(resume, out or resume, [name for name, value in others.items() if value is not None], figures)
         return
     if unreviewed:
         if settings.get("synthetic") != "approved":
@@ -47,11 +69,13 @@ def run(
     from secure_fl.settings import Experiment
 
     chosen = Experiment(**settings) if experiment is None else Experiment.from_toml(experiment, **settings)
-    target = out or new_run_directory()
-    _finish_run(chosen, target, Checkpoint.of_results(target), ["--resume", str(target)])
+    with ExitStack() as taken:
+        target = out or taken.enter_context(new_run_directory())
+        figures = Figures(json_file, force, experiment)
+        _finish_run(chosen, target, Checkpoint.of_results(target), ["--resume", str(target)], figures)
 
 
-def _resume(started: Path, target: Path, others: list[str]) -> None:
+def _resume(started: Path, target: Path, others: list[str], figures: Figures) -> None:
     """Go on with the run that was to write `started`; its results go to `target`."""
     from secure_fl.federation.checkpoint import Checkpoint
 
@@ -65,23 +89,31 @@ def _resume(started: Path, target: Path, others: list[str]) -> None:
     if target != started:
         Checkpoint.of_results(target)  # refused where another run is to write it
         again += ["--out", str(target)]
-    _finish_run(checkpoint.settings(), target, checkpoint, again)
+    _finish_run(checkpoint.settings(), target, checkpoint, again, figures)
 
 
-def _finish_run(settings: Experiment, target: Path, checkpoint: Checkpoint, again: list[str]) -> None:
+def _finish_run(settings: Experiment, target: Path, checkpoint: Checkpoint, again: list[str], figures: Figures) -> None:
     """`again`: the options that go on with this run."""
     from secure_fl.cli.progress import show_progress
     from secure_fl.cli.summary import print_summary
+    from secure_fl.data import default_key_path
     from secure_fl.federation.run import run_federation
-    from secure_fl.files import staged_directory
-    from secure_fl.report.outputs import write_run
+    from secure_fl.files import STDOUT, output_files, staged_directory
+    from secure_fl.report.outputs import metrics_json, write_run
+    from secure_fl.settings import BUILT_IN
 
-    with staged_directory(target) as staging, _unfinished(checkpoint, again):
-        with show_progress() as progress:
-            result = run_federation(settings, heeding_interrupts(progress), checkpoint)
-        write_run(result, staging, checkpoint)
-    checkpoint.remove()
-    print_summary(result, target)
+    rows = None if settings.dataset in BUILT_IN else Path(settings.dataset)
+    used = (figures.experiment, rows, default_key_path(), target, checkpoint.folder)
+    with output_files(figures.file, force=figures.force, inputs=used) as (json_target,):
+        with staged_directory(target) as staging, _unfinished(checkpoint, [*again, *figures.options]):
+            with show_progress() as progress:
+                result = run_federation(settings, heeding_interrupts(progress), checkpoint)
+            write_run(result, staging, checkpoint)
+        checkpoint.remove()
+        if json_target:
+            json_target.write_text(metrics_json(result), encoding="utf-8")
+    if figures.file != STDOUT:
+        print_summary(result, target)
 
 
 @contextmanager

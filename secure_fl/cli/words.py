@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from secure_fl.errors import ConfigurationError
 
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="A file for all figures; - prints them in place of the table.")
+]
 SCHEMES = "plaintext, additive, masked, ckks or bfv."
 
 

@@ -4,6 +4,7 @@
     simulator      simulated transactions (Fraud Detection Handbook); export writes them to a file
     ulb            real transactions, fetched and verified
     sources, columns, tables  any CSV or Parquet file with declared columns; plausibility warns of odd ones
+    given          rows that Python hands over: data frames, arrays, tensors
     split          dealing one table to several banks
     pseudonyms     the federation key, and keyed pseudonyms of identifiers
     behaviour, features, standardization   128 features per row, the same in every bank
@@ -20,6 +21,7 @@ from secure_fl.data.features import (
     FeatureSchema,
     RawFeatures,
     describe,
+    dimension,
     encode,
     extract,
     numeric_features,
@@ -65,6 +67,7 @@ __all__ = [
     "concatenate",
     "default_key_path",
     "describe",
+    "dimension",
     "encode",
     "extract",
     "from_histogram",

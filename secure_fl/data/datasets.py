@@ -16,6 +16,7 @@ from secure_fl.data import (
     RawFeatures,
     Simulation,
     Transactions,
+    concatenate,
     extract,
     read_table,
     require_fraud,
@@ -26,11 +27,12 @@ from secure_fl.data import (
     ulb,
     uses,
 )
+from secure_fl.data.given import Given
 from secure_fl.data.synthetic.mixing import REAL, Mix, mixed_features, with_synthetic
 from secure_fl.data.synthetic.patterns import Proposal
 from secure_fl.data.synthetic.store import PatternStore
-from secure_fl.errors import ConfigurationError
-from secure_fl.settings import BUILT_IN, Experiment, Holdings
+from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.settings import BUILT_IN, IN_MEMORY, Experiment, Holdings
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,11 +105,23 @@ class Dataset:
     """Check value of the key, where it is a secret one."""
     origin: Origin
     synthetic: SyntheticFraud | None = None
+    common_test: RawFeatures | None = None
+    """Test rows that are no bank's own; the banks have none then."""
 
     @property
     def source(self) -> str:
         """Whose transactions they are."""
         return self.origin.source
+
+    @property
+    def tests(self) -> tuple[RawFeatures, ...]:
+        """The test rows, which only the sandbox pools."""
+        return tuple(bank.test for bank in self.banks) if self.common_test is None else (self.common_test,)
+
+    @property
+    def test_rows(self) -> dict[str, int]:
+        """How many of them are each bank's own, in their order; of no bank where all have one test."""
+        return {bank.name: len(bank.test) for bank in self.banks} if self.common_test is None else {}
 
     def resolved(self, experiment: Experiment) -> Experiment:
         """The settings that lead to the very same rows again."""
@@ -126,8 +140,8 @@ class Dataset:
             "source": self.source,
             "columns": {"used": dict(self.origin.used), "ignored": list(self.origin.ignored)},
             "warnings": self.warnings,
-            "rows": sum(len(bank.train) + len(bank.test) for bank in self.banks),
-            "frauds": sum(int(bank.train.fraud.sum() + bank.test.fraud.sum()) for bank in self.banks),
+            "rows": sum(map(len, (*(bank.train for bank in self.banks), *self.tests))),
+            "frauds": sum(int(part.fraud.sum()) for part in (*(bank.train for bank in self.banks), *self.tests)),
             "banks": {
                 bank.name: {
                     "train_rows": len(bank.train),
@@ -163,6 +177,31 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
     require_fraud([bank.train.fraud for bank in banks])
     secret = settings.dataset not in BUILT_IN and bool(transactions.schema.texts)
     return Dataset(tuple(banks), key, key.check_value() if secret else None, origin, synthetic)
+
+
+def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dataset:
+    """The banks' data where Python handed it over; otherwise as `open_dataset`."""
+    schema = given.schema
+    key = _key(settings) if schema.texts else FederationKey.generate()
+    shared = None if schema.time is None else time_cut(concatenate([*given.banks.values()]), settings.test_fraction)
+    banks = []
+    for name, table in given.banks.items():
+        if given.test is None:
+            cut = time_cut(table, settings.test_fraction) if shared is None else shared
+            features, rows = extract(table, key), table.before(cut)
+            train, test = features.before(cut), features.since(cut)
+        else:
+            own = given.test[name] if isinstance(given.test, Mapping) else table.take(slice(0, 0))
+            features, rows = extract(concatenate([table, own]), key), table
+            train, test = features.take(slice(0, len(table))), features.take(slice(len(table), None))
+        if len(train) == 0:
+            raise DataError(f"{name} has no row to train on; give it more rows, or a smaller test fraction")
+        banks.append(BankData(name, train, test, table=rows if tables else None))
+    require_fraud([bank.train.fraud for bank in banks])
+    common = extract(given.test, key) if isinstance(given.test, Transactions) else None
+    check = key.check_value() if schema.texts else None
+    origin = Origin("Rows that were handed over in Python.", given.used, given.ignored, given.warnings)
+    return Dataset(tuple(banks), key, check, origin, common_test=common)
 
 
 def _synthetic(settings: Holdings) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:
@@ -209,31 +248,27 @@ def _open(settings: Holdings) -> tuple[Transactions, FederationKey, Origin]:
     if settings.dataset == "ulb":
         table = ulb.load()  # has no identifiers
         return table, FederationKey.for_simulation(settings.seed), Origin(ulb.CITATION, uses(table.schema))
+    if settings.dataset == IN_MEMORY:
+        raise ConfigurationError(
+            "the rows of this experiment were handed over in Python; hand them over again (run_federation(..., "
+            "banks=...)), or name a file with --dataset"
+        )
     path = Path(settings.dataset)
-    read = read_table(
-        path,
-        Declaration(
-            label=settings.label,
-            time=settings.time,
-            amount=settings.amount,
-            identifiers=settings.identifiers,
-            categorical=settings.categorical,
-            numeric=settings.numeric,
-            time_unit=settings.time_unit,
-            time_format=settings.time_format,
-            positive_label=settings.positive_label,
-            impute=settings.impute,
-        ),
-    )
+    read = read_table(path, Declaration(**settings.declaration()))
     table, origin = read.transactions, Origin(path.name, read.used, read.ignored, read.warnings)
     if not table.schema.texts:
         return table, FederationKey.generate(), origin  # nothing to pseudonymize
+    return table, _key(settings), origin
+
+
+def _key(settings: Holdings) -> FederationKey:
+    """The key of this machine's user. Raises `ConfigurationError` where the settings were run with another one."""
     key = FederationKey.load_or_create()
     if settings.key_check not in (None, key.check_value()):
         raise ConfigurationError(
             "the federation key is not the one that the experiment was run with; set SECURE_FL_KEY to that key's file"
         )
-    return table, key, origin
+    return key
 
 
 _SIMULATED = (

@@ -16,14 +16,14 @@ from secure_fl.data.simulator import SCHEMA
 from secure_fl.data.tables import PATTERN_COLUMN
 from secure_fl.data.transactions import Transactions
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 
 
-def write_simulated(transactions: Transactions, path: Path) -> None:
+def write_simulated(transactions: Transactions, path: Path, *, force: bool = False) -> None:
     """Write rows of the simulator to a .csv or .parquet file, with a column `fraud_pattern`; all of it or nothing.
 
-    Raises ConfigurationError on another suffix, on rows that were not simulated, or if the folder is not writable, and
-    StorageError where the disk is full.
+    force: replace a file that exists. Raises ConfigurationError on another suffix, on rows that were not simulated, or
+    if the file exists or cannot be written, and StorageError where the disk is full.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -32,7 +32,7 @@ def write_simulated(transactions: Transactions, path: Path) -> None:
     if transactions.schema != SCHEMA:
         raise ConfigurationError("only simulated transactions are written to a file; keep real ones where they are")
     table = _table(transactions)
-    with staged_file(path, "choose a folder that you can write to") as staging:
+    with output_file(path, force=force) as staging:
         pacsv.write_csv(table, staging) if suffix == ".csv" else pq.write_table(table, staging)
 
 

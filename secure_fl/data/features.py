@@ -30,7 +30,7 @@ from secure_fl.data.transactions import UNITS, Schema, Transactions, codes_of, c
 from secure_fl.errors import ConfigurationError, DataError
 
 DIMENSION = 128
-"""Number of features of every model."""
+"""Number of features of transactions."""
 MIN_HASHED_POSITIONS = 32
 """Fewer positions than this would make the values of text columns collide too often."""
 VERSION = 1
@@ -38,8 +38,15 @@ _SIGN_BIT = np.uint64(1 << 63)
 Number = TypeVar("Number", np.int64, np.float64)
 
 
+def dimension(schema: Schema) -> int:
+    """Number of features of a row: 128, or as many as a plain table has columns."""
+    return len(schema.numeric) if schema.plain else DIMENSION
+
+
 def describe(schema: Schema) -> tuple[str, ...]:
     """Names of the M numeric features, in order. Raises ConfigurationError if they do not fit into 128 positions."""
+    if schema.plain:
+        return schema.numeric
     names = [f"{schema.time}: {cycle} {wave}" for cycle in _cycles(schema) for wave in ("sin", "cos")]
     names += [f"{schema.amount}: log", f"{schema.amount}: linear"] if schema.amount is not None else []
     names += schema.numeric
@@ -92,7 +99,7 @@ class FeatureSchema:
         """The schema as plain JSON values."""
         return {
             "version": VERSION,
-            "dimension": DIMENSION,
+            "dimension": dimension(self.source),
             "source": self.source.to_dict(),
             "numeric": list(self.numeric),
             "hashed": list(self.hashed),
@@ -105,8 +112,8 @@ class FeatureSchema:
     def from_dict(cls, document: Mapping[str, Any]) -> FeatureSchema:
         """Inverse of `to_dict`. Raises DataError if the document is malformed or from another version."""
         advice = "use a model file that this version of secure-fl wrote"
-        if document.get("version") != VERSION or document.get("dimension") != DIMENSION:
-            raise DataError(f"the schema of the features has another version or dimension; {advice}")
+        if document.get("version") != VERSION:
+            raise DataError(f"the schema of the features has another version; {advice}")
         mean, std = _finite(document.get("mean")), _finite(document.get("std"))
         source, key_check = document.get("source"), document.get("key_check")
         if (
@@ -118,7 +125,8 @@ class FeatureSchema:
         ):
             raise DataError(f"the schema of the features is malformed; {advice}")
         schema = cls(Schema.from_dict(source), Standardization(mean, std), key_check)
-        if document.get("numeric") != list(schema.numeric) or document.get("hashed") != list(schema.hashed):
+        said = (document.get("numeric"), document.get("hashed"), document.get("dimension"))
+        if said != (list(schema.numeric), list(schema.hashed), dimension(schema.source)):
             raise DataError(f"the schema of the features contradicts its columns; {advice}")
         return schema
 
@@ -181,7 +189,7 @@ class Examples:
     """What a model is trained or tested on."""
 
     features: NDArray[np.float32]
-    """float32 [n, 128]."""
+    """float32 [n, 128], or [n, M] of a plain table."""
     fraud: NDArray[np.bool_]
     """bool [n]."""
     pattern: NDArray[np.int8]
@@ -244,7 +252,7 @@ def extract(transactions: Transactions, key: FederationKey) -> RawFeatures:
 
 
 def encode(raw: RawFeatures, schema: FeatureSchema) -> Examples:
-    """The 128 features of each row.
+    """The features of each row.
 
     Raises DataError if the rows have other columns than the schema, or pseudonyms made with another key.
     """
@@ -253,7 +261,7 @@ def encode(raw: RawFeatures, schema: FeatureSchema) -> Examples:
     if schema.hashed and raw.key_check != schema.key_check:
         raise DataError("the model was trained with another federation key; use the key file of its federation")
     numeric = len(schema.numeric)
-    features = np.zeros((len(raw), DIMENSION), dtype=np.float32)
+    features = np.zeros((len(raw), dimension(raw.schema)), dtype=np.float32)
     features[:, :numeric] = standardize(raw.numeric, schema.standardization)
     rows = np.arange(len(raw))
     for pseudonyms in raw.hashed.T:
@@ -266,7 +274,7 @@ def encode(raw: RawFeatures, schema: FeatureSchema) -> Examples:
 def transform(
     transactions: Transactions, schema: FeatureSchema, key: FederationKey, history: Transactions | None = None
 ) -> NDArray[np.float32]:
-    """float32 [n, 128]: the features of new rows, for scoring.
+    """float32 [n, features]: the features of new rows, for scoring.
 
     `history`: the bank's earlier, labelled rows. Without it the new rows are compared with each other only, and
     no fraud is known in their past. Raises as `encode` and `concatenate` do.

@@ -30,7 +30,8 @@ from secure_fl.errors import DataError
 class Source:
     """An opened table. `repr` and errors show counts and places only."""
 
-    path: Path
+    path: Path | str
+    """Its file; or what it is called, where it is in memory."""
     table: pa.Table
     parts: tuple[tuple[str, int], ...] = ()
     """Name and number of rows of each part, where it is a folder of them."""
@@ -61,7 +62,7 @@ class Source:
             if row < rows:
                 return f"row {row + 1} of {part}"
             row -= rows
-        if not _is_csv(self.path):
+        if isinstance(self.path, str) or not _is_csv(self.path):
             return f"row {row + 1}"
         for number, (line, _) in enumerate(_records(self.path)):
             if number == row + 1:

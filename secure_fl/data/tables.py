@@ -84,8 +84,8 @@ def read_table(path: Path, declared: Declaration) -> ReadTable:
     named |= {*declared.identifiers, *declared.categorical, *declared.numeric}
     if pattern is None and PATTERN_COLUMN in source.names and PATTERN_COLUMN not in named:
         pattern = PATTERN_COLUMN
-    schema = _infer(source, replace(declared, pattern=pattern))
-    transactions = _build(source, schema, labelled=declared.label is not None, pattern=pattern)
+    schema = infer(source, replace(declared, pattern=pattern))
+    transactions = build(source, schema, labelled=declared.label is not None, pattern=pattern)
     used = uses(schema, labelled=declared.label is not None) | (
         {pattern: "kind of fraud, no feature"} if pattern else {}
     )
@@ -133,10 +133,10 @@ def load_table_as(path: Path, schema: Schema, *, labelled: bool = True) -> Trans
     source = read_source(path)
     pattern = PATTERN_COLUMN if labelled and PATTERN_COLUMN in source.names else None
     _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
-    return _build(source, schema, labelled=labelled, pattern=pattern)
+    return build(source, schema, labelled=labelled, pattern=pattern)
 
 
-def _infer(source: Source, declared: Declaration) -> Schema:
+def infer(source: Source, declared: Declaration) -> Schema:
     """The schema: what was declared, and the columns that are left if no feature columns were declared."""
     single = [name for name in (declared.label, declared.time, declared.amount) if name is not None]
     features = (*declared.identifiers, *declared.categorical, *declared.numeric)
@@ -180,7 +180,8 @@ def _require(source: Source, names: Sequence[str]) -> None:
         )
 
 
-def _build(source: Source, schema: Schema, *, labelled: bool, pattern: str | None) -> Transactions:
+def build(source: Source, schema: Schema, *, labelled: bool, pattern: str | None) -> Transactions:
+    """The rows of a source with the columns of `schema`. Raises DataError where one does not fit."""
     rows = source.rows
     numeric = {
         name: columns.numbers(source, name, impute=schema.impute and name in schema.numeric)

@@ -61,6 +61,8 @@ class Schema:
     """What stands for fraud in the file; None: 1 or true."""
     impute: bool = False
     """Whether further numeric columns may have gaps, NaN in `Transactions.numeric`; features have their mean there."""
+    plain: bool = False
+    """Whether the numeric columns are the features, as many as there are; there are no other columns then."""
 
     def __post_init__(self) -> None:
         names = [self.label, *self.numbers, *self.texts]
@@ -69,6 +71,8 @@ class Schema:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ConfigurationError(f"column {quoted(twice)} is declared twice; give each column one meaning")
+        if self.plain and (self.time or self.amount or self.texts):
+            raise ConfigurationError("a plain table has numeric columns only; leave out plain, or the other columns")
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ class Schema:
             set(document) - set(_READING) != {"label", "time", "amount", "calendar", *lists}
             or reading["time_unit"] not in get_args(TimeUnit)
             or not all(isinstance(reading[name], str | None) for name in ("time_format", "positive_label"))
-            or not isinstance(reading["impute"], bool)
+            or not all(isinstance(reading[name], bool) for name in ("impute", "plain"))
             or not isinstance(document["label"], str)
             or not all(isinstance(document[name], str | None) for name in ("time", "amount"))
             or not all(isinstance(document[name], list | tuple) for name in lists)
@@ -113,8 +117,14 @@ class Schema:
         return cls(**{**document, **{name: tuple(document[name]) for name in lists}})
 
 
-_READING: dict[str, Any] = {"time_unit": "seconds", "time_format": None, "positive_label": None, "impute": False}
-"""How a file is read, where it is the usual way; left out of documents then, which older ones did not have."""
+_READING: dict[str, Any] = {
+    "time_unit": "seconds",
+    "time_format": None,
+    "positive_label": None,
+    "impute": False,
+    "plain": False,
+}
+"""How a table is read, where it is the usual way; left out of documents then, which older ones did not have."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)

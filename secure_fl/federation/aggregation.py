@@ -18,23 +18,28 @@ from secure_fl.settings import Summing
 class SecureAggregation:
     """The scheme of an experiment with its keys made: any number of secure sums, one transcript."""
 
-    def __init__(self, settings: Summing, longest: int, noise_multiplier: float | None = None) -> None:
-        """`longest`: length of the longest vector to be summed; `noise_multiplier`: of the noise that banks share.
+    def __init__(
+        self, settings: Summing, longest: int, noise_multiplier: float | None = None, noisy: int | None = None
+    ) -> None:
+        """`longest`: length of the longest vector to be summed; `noise_multiplier`: of the noise that banks share in
+        sums of length `noisy` (None: of the longest).
 
         Raises `PlanError` where that cannot work.
         """
         self.settings = settings
         self.scheme = SCHEMES[settings.scheme]
         self.noise: NoisePlan | None = None
-        shape = (settings.scheme, settings.banks, longest)
+        scheme, banks, bits, threshold = settings.scheme, settings.banks, settings.bits, settings.threshold
         if noise_multiplier is None:
-            self.plan = plan(*shape, bits=settings.bits, threshold=settings.threshold)
+            self.plan = plan(scheme, banks, longest, bits, threshold)
         else:
-            self.plan, self.noise = plan_with_noise(*shape, noise_multiplier, settings.bits, settings.threshold)
+            self.plan, self.noise = plan_with_noise(
+                scheme, banks, noisy or longest, noise_multiplier, bits, threshold, longest
+            )
         self.transcript = Transcript()
         self._session = new_session()
         self._deployed = self.scheme.deploy(self.plan)
-        self._deployed.setup(self.cohort(0, longest), self.transcript)
+        self._deployed.setup(self.cohort(0, self.plan.parameters), self.transcript)
 
     def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
         """All banks, for one sum of vectors of some length; `context` is bound into every message."""

@@ -19,7 +19,7 @@ from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.settings import Experiment
-from secure_fl.training import train
+from secure_fl.training import Learner, fraud_learner, train
 
 
 class Bank:
@@ -32,8 +32,12 @@ class Bank:
         experiment: Experiment,
         rows: RowPrivacy | None = None,
         noise: NoisePlan | None = None,
+        learner: Learner | None = None,
     ) -> None:
-        """`rows`: how it protects its rows, if it does; `noise`: whose share it adds to its update, if any."""
+        """`rows`: how it protects its rows, if it does; `noise`: whose share it adds to its update, if any.
+
+        `learner`: what it trains; None for the fraud model.
+        """
         self.name = data.name
         self._data = data
         self._number = number
@@ -41,14 +45,10 @@ class Bank:
         self._examples: Examples | None = None
         self._rows = rows
         self._noise = noise
+        self._learner = learner or fraud_learner(experiment.dropout)
         self._model: GlobalModel | None = None
         self.residual: FloatVector | None = None
         """What quantization took from its last update; with error feedback only."""
-
-    @property
-    def test_rows(self) -> int:
-        """How many rows of the common test set are its own."""
-        return len(self._data.test)
 
     def statistics(self) -> FloatVector:
         """Number of rows, sums and sums of squares of the numeric features: for the secure sum of round 0."""
@@ -82,7 +82,7 @@ class Bank:
         """Train locally from the global model; the update is new minus old weights."""
         old = self.model.weights
         if self._rows is not None:
-            trained = self._rows.train(old, self.examples, round_, self.model.digest)
+            trained = self._rows.train(old, self.examples, round_, self.model.digest, self._learner)
         else:
             *_, trained = train(
                 old,
@@ -90,6 +90,7 @@ class Bank:
                 self._experiment,
                 epochs=self._experiment.local_epochs,
                 seed=self._seed(round_, "training"),
+                learner=self._learner,
             )
         update = trained.astype(np.float64) - old
         if self.residual is not None:

@@ -16,32 +16,48 @@ from secure_fl.data import Examples
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.results import Baseline
 from secure_fl.settings import Training
-from secure_fl.training import evaluate, examine, initial_weights, train
+from secure_fl.training import FlatWeights, Learner, evaluate, examine, train
 
 POOLED = "all banks pooled"
 
 
 def train_baselines(
-    training: Training, banks: tuple[Bank, ...], test: Examples, advance: Callable[[int], None]
+    training: Training,
+    learner: Learner,
+    banks: tuple[Bank, ...],
+    test: Examples,
+    test_rows: Mapping[str, int],
+    advance: Callable[[int], None],
 ) -> tuple[tuple[Baseline, ...], Baseline]:
-    """The baselines of the single banks, and the central one; `training` without differential privacy."""
-    rows = {bank.name: bank.test_rows for bank in banks}
+    """The baselines of the single banks, and the central one; `training` without differential privacy.
+
+    `test_rows`: how many of the test rows are each bank's, as far as they are anybody's.
+    """
+
+    def baseline(trained_on: str, examples: Examples) -> Baseline:
+        after_round = _weights_by_round(training, learner, examples)
+        scores = [evaluate(weights, test, learner) for weights in after_round]
+        closer = examine(after_round[-1], test, test_rows, learner)
+        return Baseline(trained_on, scores[-1], tuple(s.auprc for s in scores), closer)
+
     local = []
     for done, bank in enumerate(banks):
         advance(done)
-        local.append(_baseline(bank.name, training, bank.examples, test, rows))
+        local.append(baseline(bank.name, bank.examples))
     advance(len(banks))
-    central = _baseline(POOLED, training, Examples.pooled([bank.examples for bank in banks]), test, rows)
+    central = baseline(POOLED, Examples.pooled([bank.examples for bank in banks]))
     advance(len(banks) + 1)
     return tuple(local), central
 
 
-def _baseline(
-    trained_on: str, training: Training, examples: Examples, test: Examples, rows: Mapping[str, int]
-) -> Baseline:
-    epochs = training.rounds * training.local_epochs
-    start = initial_weights(training.seed)
-    trained = train(start, examples, training, epochs=epochs, seed=training.seed)
-    after_round = [w for epoch, w in enumerate(trained, start=1) if epoch % training.local_epochs == 0]
-    scores = [evaluate(weights, test) for weights in after_round]
-    return Baseline(trained_on, scores[-1], tuple(s.auprc for s in scores), examine(after_round[-1], test, rows))
+def _weights_by_round(training: Training, learner: Learner, examples: Examples) -> list[FlatWeights]:
+    """Without a federation's rounds the optimizer keeps its state, unless the training is somebody's own."""
+    weights, seed, epochs = learner.initial(training.seed), training.seed, training.local_epochs
+    if learner.fit is None:
+        every = train(weights, examples, training, epochs=training.rounds * epochs, seed=seed, learner=learner)
+        return [weights for epoch, weights in enumerate(every, start=1) if epoch % epochs == 0]
+    after_round = []
+    for number in range(training.rounds):
+        *_, weights = train(weights, examples, training, epochs=epochs, seed=seed + number, learner=learner)
+        after_round.append(weights)
+    return after_round

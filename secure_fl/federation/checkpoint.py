@@ -36,7 +36,7 @@ from secure_fl.errors import ConfigurationError, DamageWarning, DataError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
-from secure_fl.files import sealed, unsealed, unwritten, write_durably
+from secure_fl.files import sealed, unfinished, unsealed, unwritten, write_durably
 from secure_fl.privacy.ledger import LEDGER
 from secure_fl.secagg.protocol import Delivery
 from secure_fl.settings import Experiment
@@ -139,8 +139,7 @@ class Checkpoint:
     @classmethod
     def of_results(cls, results: Path, resume: bool = False) -> Checkpoint:
         """The one beside a folder of results. Raises `ConfigurationError` where there is none, or one already."""
-        results = results if results.name else results.absolute()
-        folder = results.with_name(f"{results.name}.unfinished")
+        folder = unfinished(results)
         there = any(any(folder.glob(name)) for name in (RUN, f"{STATE}*"))
         if resume and not there:
             raise ConfigurationError(f"there is no unfinished run of {results}; start one with --out {results}")

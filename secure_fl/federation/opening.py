@@ -14,8 +14,9 @@ from functools import partial
 import numpy as np
 
 from secure_fl.codec.quantization import CLIP_RANGE, make_codec
-from secure_fl.data import Examples, FeatureSchema, encode
-from secure_fl.data.datasets import Dataset, open_dataset
+from secure_fl.data import DIMENSION, Examples, FeatureSchema, dimension, encode
+from secure_fl.data.datasets import Dataset, given_dataset, open_dataset
+from secure_fl.data.given import Given
 from secure_fl.data.metrics import require_both_classes
 from secure_fl.errors import DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
@@ -23,13 +24,13 @@ from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
-from secure_fl.federation.round_zero import agree_on_statistics, private_length
+from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
 from secure_fl.privacy.sums import distributed_noise_multiplier
 from secure_fl.settings import Experiment
-from secure_fl.training import FlatWeights, initial_weights, usable_device
+from secure_fl.training import FlatWeights, Learner, fraud_learner, require_rows_apart, usable_device
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,36 @@ class Federation:
     """All banks' later transactions, which only the sandbox pools, to measure every model on the same rows."""
     start: History
     checkpoint: Checkpoint | None
+    learner: Learner
 
     @classmethod
-    def open(cls, experiment: Experiment, checkpoint: Checkpoint | None) -> Federation:
-        """Raises the error of whatever cannot work."""
+    def open(
+        cls,
+        experiment: Experiment,
+        checkpoint: Checkpoint | None,
+        given: Given | None = None,
+        learner: Learner | None = None,
+    ) -> Federation:
+        """`given`: rows that were handed over; `learner`: None for the fraud model.
+
+        Raises the error of whatever cannot work.
+        """
         usable_device(experiment.device)
-        weights = initial_weights(experiment.seed)
-        aggregation = prepare(experiment, len(weights))
-        dataset = open_dataset(experiment, tables=experiment.private)
+        learner = learner or fraud_learner(experiment.dropout)
+        if experiment.private_rows:
+            require_rows_apart(learner)
+        weights = learner.initial(experiment.seed)
+        features = DIMENSION if given is None else dimension(given.schema)
+        aggregation = prepare(experiment, len(weights), features)
+        tables = experiment.private
+        dataset = open_dataset(experiment, tables) if given is None else given_dataset(experiment, given, tables)
         for line in dataset.warnings:
             warnings.warn(DataWarning(line), stacklevel=3)  # now, and not when all is trained
-        require_both_classes(np.concatenate([bank.test.fraud for bank in dataset.banks]))
+        require_both_classes(np.concatenate([part.fraud for part in dataset.tests]))
         before = _state_before(dataset.resolved(experiment), checkpoint)
         privacy = _open_privacy(experiment, aggregation, dataset, checkpoint)
         banks = tuple(
-            Bank(data, number, experiment, privacy.rows.get(data.name), aggregation.noise)
+            Bank(data, number, experiment, privacy.rows.get(data.name), aggregation.noise, learner)
             for number, data in enumerate(dataset.banks, start=1)
         )
         start = (
@@ -71,8 +87,8 @@ class Federation:
         schema = FeatureSchema.create(dataset.banks[0].train.schema, start.standardization, dataset.key)
         for bank in banks:
             bank.adopt(schema)
-        test = Examples.pooled([encode(bank.test, schema) for bank in dataset.banks])
-        return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint)
+        test = Examples.pooled([encode(part, schema) for part in dataset.tests])
+        return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner)
 
     def charge(self, round_: int, model: GlobalModel) -> Callable[[], None]:
         """What is called before each attempt at a sum whose noise, if it has any, is drawn anew."""
@@ -91,16 +107,15 @@ class Federation:
             self.privacy.close()
 
 
-def prepare(experiment: Experiment, parameters: int) -> SecureAggregation:
+def prepare(experiment: Experiment, parameters: int, features: int = DIMENSION) -> SecureAggregation:
     """The secure sums of a run. Raises `PlanError`, or `ConfigurationError`, for what cannot work."""
+    bits = experiment.bits if isinstance(experiment.bits, int) else None
+    statistics = statistics_length(features, bits, privately=experiment.private_rows)
     if experiment.private_sums:
         noise = distributed_noise_multiplier(experiment, parameters, experiment.banks)
-        return SecureAggregation(experiment, parameters, noise)
-    bits = experiment.bits if isinstance(experiment.bits, int) else None
-    longest = make_codec(parameters, bits, clip=1.0, mean_examples=1.0).length
-    if experiment.private_rows:
-        longest = max(longest, private_length(bits))
-    return SecureAggregation(experiment, longest)
+        return SecureAggregation(experiment, statistics, noise, noisy=parameters)
+    updates = make_codec(parameters, bits, clip=1.0, mean_examples=1.0).length
+    return SecureAggregation(experiment, max(updates, statistics))
 
 
 def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapshot | None:

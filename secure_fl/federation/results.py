@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.privacy.spent import Privacy
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.protocol import Delivery
+
+if TYPE_CHECKING:
+    from secure_fl.training import Learner  # imports torch
 
 __all__ = [
     "Alerts",
@@ -115,6 +118,15 @@ class Model:
     """Shape [parameters]."""
     feature_schema: Mapping[str, Any]
     """`FeatureSchema.to_dict()`."""
+    learner: Learner
+    """The module that the weights are of."""
+
+    def __repr__(self) -> str:
+        return f"Model({len(self.weights)} weights, {len(self.feature_schema['numeric'])} numeric features)"
+
+    def to_torch(self) -> Any:
+        """A new torch module with these weights, ready to predict; its answers are logits."""
+        return self.learner.restore(self.weights).eval()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.codec.digits import FixedPointCodec, IntegerCodec
-from secure_fl.data import BINS, DIMENSION, Moments, Standardization, from_histogram
+from secure_fl.data import BINS, Moments, Standardization, from_histogram
 from secure_fl.errors import TrainingError
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
@@ -34,9 +34,11 @@ def agree_on_statistics(
     return standardization, mean_examples
 
 
-def private_length(bits: int | None) -> int:
-    """Length of the longest vector that private statistics may need."""
-    return IntegerCodec(1 + DIMENSION * BINS, bits or _DIGIT_BITS).length
+def statistics_length(features: int, bits: int | None, *, privately: bool) -> int:
+    """Length of the longest vector that the statistics of so many numeric features may need."""
+    if privately:
+        return IntegerCodec(1 + features * BINS, bits or _DIGIT_BITS).length
+    return FixedPointCodec(1 + 2 * features, bits or _DIGIT_BITS).length
 
 
 def _agree_exactly(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:

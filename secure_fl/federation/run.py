@@ -14,6 +14,11 @@ Decentralized Data", AISTATS 2017. Here every bank takes part in every round, un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from secure_fl.data.given import read_given
+from secure_fl.errors import ConfigurationError
 from secure_fl.federation.baselines import train_baselines
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.federation.history import History, make_record, next_model, withheld
@@ -22,23 +27,48 @@ from secure_fl.federation.results import Baseline, Model, Result
 from secure_fl.federation.rounds import run_round
 from secure_fl.progress import Progress, unseen
 from secure_fl.settings import Experiment
-from secure_fl.training import evaluate, examine
+from secure_fl.training import Fit, MakeModule, evaluate, examine, make_learner
 
 
 def run_federation(
     experiment: Experiment,
     progress: Progress = unseen,
     checkpoint: Checkpoint | None = None,
+    *,
+    model: MakeModule | None = None,
+    banks: Mapping[str, Any] | None = None,
+    test: Any = None,
+    train: Fit | None = None,
 ) -> Result:
     """Train one model across the banks of an experiment, and the baselines beside it.
 
-    `checkpoint`: where the state is kept after every round, so that the run can go on after it was stopped.
+    `model`: a function without arguments that makes a torch module (`training.learner` says which will do); without
+    it, the fraud model. `train(module, rows, classes, epochs)`: trains it in place, instead of Adam as settings say.
+    `banks`: the rows of each bank, name -> (X, y); `test`: (X, y), or these of each bank; without it, the latest rows
+    are cut off. X is a data frame, an array or a tensor (`data.given`). `checkpoint`: where the state is kept after
+    every round, so that the run can go on after it was stopped. Raises errors of `secure_fl.errors`.
     """
     progress("transactions", 0, 1)
-    federation = Federation.open(experiment, checkpoint)
+    federation = _open(experiment, checkpoint, model, banks, test, train)
     progress("transactions", 1, 1)
 
-    aggregation, history = federation.aggregation, federation.start
+    history = train_rounds(federation, progress)
+    federation.finish()
+    steps = len(federation.banks) + 1
+    local, central = train_baselines(
+        federation.experiment.without_privacy(),
+        federation.learner,
+        federation.banks,
+        federation.test,
+        federation.dataset.test_rows,
+        lambda done: progress("baselines", done, steps),
+    )
+    return _result(federation, history, local, central)
+
+
+def train_rounds(federation: Federation, progress: Progress = unseen) -> History:
+    """All rounds that are left of a federation."""
+    experiment, aggregation, history = federation.experiment, federation.aggregation, federation.start
     broadcast = history.model.to_bytes()
     for number in range(history.next_round, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
@@ -46,20 +76,31 @@ def run_federation(
         done = run_round(aggregation, federation.banks, history.model, broadcast, number, charge)
         done = withheld(done) if experiment.private_sums else done
         model = next_model(history.model, done)
-        scores = evaluate(model.weights, federation.test)
+        scores = evaluate(model.weights, federation.test, federation.learner)
         record = make_record(done, scores, aggregation.transcript, federation.privacy.epsilon)
         history = history.after(done, model, scores, record)
         federation.keep(history)
         sums_travel = experiment.downlink == "sum"
         broadcast = done.last_sum.to_bytes(aggregation.plan, model) if sums_travel else model.to_bytes()
     progress("rounds", experiment.rounds, experiment.rounds)
+    return history
 
-    federation.finish()
-    steps = len(federation.banks) + 1
-    local, central = train_baselines(
-        experiment.without_privacy(), federation.banks, federation.test, lambda done: progress("baselines", done, steps)
-    )
-    return _result(federation, history, local, central)
+
+def _open(
+    experiment: Experiment,
+    checkpoint: Checkpoint | None,
+    model: MakeModule | None,
+    banks: Mapping[str, Any] | None,
+    test: Any,
+    fit: Fit | None,
+) -> Federation:
+    if banks is None:
+        if test is not None:
+            raise ConfigurationError("test rows are handed over beside those of the banks; add banks=, or leave it out")
+        return Federation.open(experiment, checkpoint, learner=make_learner(model, fit, dropout=experiment.dropout))
+    given = read_given(experiment, banks, test)
+    learner = make_learner(model, fit, given.inputs, given.classes, experiment.dropout)
+    return Federation.open(experiment.with_banks(tuple(given.banks)), checkpoint, given, learner)
 
 
 def _result(federation: Federation, history: History, local: tuple[Baseline, ...], central: Baseline) -> Result:
@@ -70,7 +111,7 @@ def _result(federation: Federation, history: History, local: tuple[Baseline, ...
         experiment=dataset.resolved(federation.experiment).model_dump(mode="json", exclude_none=True),
         rounds=history.rounds,
         final=history.scores,
-        on_test=examine(model.weights, federation.test, {bank.name: bank.test_rows for bank in federation.banks}),
+        on_test=examine(model.weights, federation.test, dataset.test_rows, federation.learner),
         local=local,
         central=central,
         custody=scheme.custody,
@@ -79,6 +120,6 @@ def _result(federation: Federation, history: History, local: tuple[Baseline, ...
         synthetic=dataset.synthetic.summary(dataset.banks) if dataset.synthetic is not None else None,
         parameters=len(model.weights),
         privacy=federation.privacy.report(federation.experiment.scheme),
-        model=Model(model.weights, federation.schema.to_dict()),
+        model=Model(model.weights, federation.schema.to_dict(), federation.learner),
         transcript=tuple(federation.aggregation.transcript.deliveries),
     )

@@ -24,7 +24,15 @@ from secure_fl.privacy.ledger import Ledger
 from secure_fl.privacy.lifetime import Account
 from secure_fl.privacy.spent import NOT_COVERED, BankPrivacy, Privacy
 from secure_fl.settings import Steps
-from secure_fl.training import FlatWeights, NoiseSettings, arithmetic, sample_rate, train_privately
+from secure_fl.training import (
+    FlatWeights,
+    Learner,
+    NoiseSettings,
+    arithmetic,
+    fraud_learner,
+    sample_rate,
+    train_privately,
+)
 
 STATISTICS_NOISE = 20.0
 """Noise multiplier of round 0's histograms: about 0.16 of epsilon at delta 1e-5 by itself, and beside a budget of 3
@@ -102,13 +110,23 @@ class RowPrivacy:
             lambda: counts + discrete_gaussian(deviation, len(counts)),
         )
 
-    def train(self, weights: FlatWeights, examples: Examples, round_: int, model_digest: bytes) -> FlatWeights:
+    def train(
+        self,
+        weights: FlatWeights,
+        examples: Examples,
+        round_: int,
+        model_digest: bytes,
+        learner: Learner | None = None,
+    ) -> FlatWeights:
         """The bank's weights after one round from `weights`, entered into its ledger first."""
+        learner = learner or fraud_learner(self.settings.dropout)
         event = SampledGaussian(self.noise.noise_multiplier, self.sample_rate, self.steps)
         settings = repr((self.settings, self.noise, arithmetic())).encode()
-        context = model_digest + settings + examples.features.tobytes() + examples.fraud.tobytes()
+        if learner.own:
+            settings += learner.description.encode()
+        context = model_digest + settings + examples.features.tobytes() + learner.labels(examples)
         key = self.ledger.charge(f"round {round_}", context, event)
-        return train_privately(weights, examples, self.settings, self.noise, steps=self.steps, key=key)
+        return train_privately(weights, examples, self.settings, self.noise, steps=self.steps, key=key, learner=learner)
 
     def report(self) -> BankPrivacy:
         return BankPrivacy(

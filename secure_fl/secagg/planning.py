@@ -54,11 +54,13 @@ def plan_with_noise(
     noise_multiplier: float,
     bits: float | str = 8,
     threshold: int | None = None,
+    longest: int = 1,
 ) -> tuple[Plan, NoisePlan]:
     """The plan for a secure sum of noisy values, and the plan of their noise.
 
-    `bits` are the signal's, before noise; the first plan's `bits` are the second one's `value_bits`. Raises `PlanError`
-    also where the noise would overflow what the scheme can sum, or where it is too fine for its accounting.
+    `bits` are the signal's, before noise; the first plan's `bits` are the second one's `value_bits`. `longest`: length
+    of the longest sum without noise that the same keys are for, where that is longer. Raises `PlanError` also where the
+    noise would overflow what the scheme can sum, or where it is too fine for its accounting.
     """
     if not 0 < noise_multiplier < math.inf:
         raise PlanError(f"a noise multiplier of {noise_multiplier} is refused; use a positive, finite number")
@@ -72,18 +74,18 @@ def plan_with_noise(
         bits=quiet.bits,
         noise_multiplier=float(noise_multiplier),
     )
-    planned = _widened(scheme, noise)
+    planned = _widened(scheme, noise, longest)
     if planned is None:
         raise PlanError(_noise_problem(scheme, noise))
     return planned, noise
 
 
-def _widened(scheme: str, noise: NoisePlan) -> Plan | None:
-    """The plan for values with that noise; None where there is none."""
+def _widened(scheme: str, noise: NoisePlan, longest: int = 1) -> Plan | None:
+    """The plan for values with that noise, and for sums of as many as `longest`; None where there is none."""
     if not noise.fits or noise.deviation < MIN_DEVIATION:
         return None
     try:
-        return plan(scheme, noise.banks, noise.parameters, noise.value_bits, noise.threshold)
+        return plan(scheme, noise.banks, max(noise.parameters, longest), noise.value_bits, noise.threshold)
     except PlanError:
         return None
 

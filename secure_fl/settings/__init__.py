@@ -7,7 +7,7 @@ experiment  all of them together, and what only several of them can contradict; 
 """
 
 from secure_fl.settings.banks import Banks, Drop
-from secure_fl.settings.data import BUILT_IN, Data
+from secure_fl.settings.data import BUILT_IN, IN_MEMORY, Data
 from secure_fl.settings.experiment import Experiment, Holdings
 from secure_fl.settings.privacy import PRIVATE_TRAINING, Privacy
 from secure_fl.settings.section import FilledIn, Section
@@ -17,6 +17,7 @@ from secure_fl.settings.training import PositiveWeight, Steps, Training
 
 __all__ = [
     "BUILT_IN",
+    "IN_MEMORY",
     "PRIVATE_TRAINING",
     "Banks",
     "Data",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,8 @@ from secure_fl.settings.section import FilledIn, Repeatable
 
 BUILT_IN = ("simulated", "ulb")
 """Datasets that need no file."""
+IN_MEMORY = "in-memory"
+"""The rows are handed over in Python, bank by bank."""
 
 
 _OF_A_FILE = (
@@ -24,7 +26,7 @@ class Data(Repeatable):
     """Transactions."""
 
     dataset: str = "simulated"
-    """simulated, ulb, or the path of a CSV or Parquet file."""
+    """simulated, ulb, or the path of a CSV or Parquet file; in-memory where Python hands over the rows."""
     transactions: Annotated[int, Field(ge=1_000, le=20_000_000)] = 200_000
     """Simulated: how many."""
     fraud_share: Annotated[float, Field(ge=0.001, le=0.2)] = 0.005
@@ -57,7 +59,11 @@ class Data(Repeatable):
     @field_validator("dataset")
     @classmethod
     def _whole_path(cls, dataset: str) -> str:
-        return dataset if dataset in BUILT_IN else str(Path(dataset).resolve())
+        return dataset if dataset in (*BUILT_IN, IN_MEMORY) else str(Path(dataset).resolve())
+
+    def declaration(self) -> dict[str, Any]:
+        """What was said of the columns, and how to read them."""
+        return {name: getattr(self, name) for name in _OF_A_FILE if name != "key_check"}
 
     def check_columns(self) -> None:
         """Raises `ConfigurationError` where columns are missing, or declared twice."""
@@ -66,7 +72,7 @@ class Data(Repeatable):
             if named:
                 raise ConfigurationError(f"{self.dataset} has columns of its own; leave out {', '.join(named)}")
             return
-        if not self.label:
+        if not self.label and self.dataset != IN_MEMORY:
             raise ConfigurationError(
                 f"the label column of {self.dataset!r} is not declared; add --label COLUMN, or use simulated or ulb"
             )

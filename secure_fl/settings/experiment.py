@@ -16,7 +16,7 @@ from pydantic import ModelWrapValidatorHandler, ValidationError, field_validator
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.settings.banks import Banks
-from secure_fl.settings.data import Data
+from secure_fl.settings.data import IN_MEMORY, Data
 from secure_fl.settings.privacy import PRIVATE_TRAINING, Privacy
 from secure_fl.settings.summing import Summing
 from secure_fl.settings.synthetic import Synthetic
@@ -29,7 +29,7 @@ class Holdings(Banks, Synthetic, Data):
 class Experiment(Summing, Privacy, Holdings):
     """Every setting of a run. Raises `ConfigurationError` where one is unknown, out of range or contradictory."""
 
-    @field_validator("numeric", "categorical", "identifiers", "drop", "synthetic_patterns", mode="before")
+    @field_validator("numeric", "categorical", "identifiers", "names", "drop", "synthetic_patterns", mode="before")
     @classmethod
     def _tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value  # TOML and the command line have lists
@@ -50,6 +50,7 @@ class Experiment(Summing, Privacy, Holdings):
         return experiment
 
     def _check(self) -> None:
+        self.check_names()
         self.check_sums(self.rounds)
         self.check_columns()
         self.check_privacy()
@@ -64,6 +65,8 @@ class Experiment(Summing, Privacy, Holdings):
                 "V1 to V28 of ulb are principal components, which no fraud pattern can describe; use the simulated "
                 "dataset, or --synthetic none"
             )
+        if self.dataset == IN_MEMORY:
+            raise ConfigurationError("synthetic rows are added to transactions from files only; leave out synthetic")
         if self.private_rows:
             raise ConfigurationError(
                 "synthetic rows follow real customers, so that a real row would influence more than its own gradient, "
@@ -74,6 +77,14 @@ class Experiment(Summing, Privacy, Holdings):
         """The same experiment with some settings changed, checked anew; None: as if it had not been said."""
         said = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{name: value for name, value in (said | changes).items() if value is not None})
+
+    def with_banks(self, names: tuple[str, ...]) -> Self:
+        """The same experiment on rows that are handed over, of banks with these names. Raises `ConfigurationError`."""
+        if "banks" in self.model_fields_set and self.banks != len(names):
+            raise ConfigurationError(
+                f"rows of {len(names)} banks were handed over, and the experiment has {self.banks}; leave out banks"
+            )
+        return self.with_(dataset=IN_MEMORY, banks=len(names), names=names)
 
     def without_privacy(self) -> Self:
         """What somebody would train with who need not protect rows: DP-SGD's own defaults are the usual ones again."""

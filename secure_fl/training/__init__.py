@@ -1,23 +1,33 @@
-"""The fraud model and its training at one bank. The only part of the package that knows torch."""
+"""The model and its training at one bank: the fraud model, or a module that somebody brings.
+
+The only part of the package that knows torch.
+"""
 
 from secure_fl.training.evaluation import evaluate, examine, predict
+from secure_fl.training.learner import Fit, Learner, MakeModule, fraud_learner, make_learner
 from secure_fl.training.local import train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
-from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
+from secure_fl.training.private import NoiseSettings, arithmetic, require_rows_apart, sample_rate, train_privately
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [
+    "Fit",
     "FlatWeights",
     "FraudModel",
+    "Learner",
+    "MakeModule",
     "NoiseSettings",
     "arithmetic",
     "evaluate",
     "examine",
     "flatten",
+    "fraud_learner",
     "initial_weights",
     "load_model",
+    "make_learner",
     "model_bytes",
     "predict",
+    "require_rows_apart",
     "sample_rate",
     "train",
     "train_privately",

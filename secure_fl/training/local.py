@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
 
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.settings import PositiveWeight, Steps
-from secure_fl.training.model import FlatWeights, flatten, restore
+from secure_fl.training.learner import Learner, fraud_learner
+from secure_fl.training.model import FlatWeights, flatten
 
 ADAM_EPS = 1e-3
 """Larger than torch's 1e-8: weights whose gradient is almost zero then hardly move, instead of taking full steps in
@@ -25,29 +25,47 @@ together: with 1e-5 their weights end thirty times further apart."""
 
 
 def train(
-    weights: FlatWeights, examples: Examples, settings: Steps, *, epochs: int, seed: int
+    weights: FlatWeights,
+    examples: Examples,
+    settings: Steps,
+    *,
+    epochs: int,
+    seed: int,
+    learner: Learner | None = None,
 ) -> Iterator[FlatWeights]:
-    """Train from `weights` and yield the weights after each epoch.
+    """Train from `weights` and yield the weights after each epoch; `learner`: None for the fraud model.
 
-    Raises `TrainingError` when weights are no longer finite.
+    A learner with a training of its own yields once, after all epochs. Raises `TrainingError` when weights are no
+    longer finite.
     """
+    learner = learner or fraud_learner(settings.dropout)
     device = usable_device(settings.device)
-    features = torch.tensor(examples.features, device=device)
-    labels = torch.from_numpy(examples.fraud.astype(np.float32)).to(device)
-    model = restore(weights, settings.dropout).to(device).train()
+    features = learner.rows(examples.features).to(device)
+    targets = learner.targets(examples).to(device)
+    model = learner.restore(weights).to(device).train()
+    if learner.fit is not None:
+        with repeatable(seed, 0, device):
+            learner.fit(model, features, targets, epochs)
+        yield _finite(flatten(model))
+        return
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=ADAM_EPS)
-    loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weight(settings.positive_weight, examples).to(device))
+    weight = _positive_weight(settings.positive_weight, examples).to(device)
+    least = 2 if learner.mixes_rows else 1  # a batch normalization refuses a row alone
     for epoch in range(epochs):
         with repeatable(seed, epoch, device) as shuffle:
             order = torch.randperm(len(examples), generator=shuffle).to(device)
             for batch in torch.split(order, settings.batch_size):
-                optimizer.zero_grad(set_to_none=True)
-                loss_of(model(features[batch]), labels[batch]).backward()
-                optimizer.step()
-        trained = flatten(model)
-        if not np.isfinite(trained).all():
-            raise TrainingError("the model diverged: its weights are no longer finite; lower the learning rate")
-        yield trained
+                if len(batch) >= least:
+                    optimizer.zero_grad(set_to_none=True)
+                    torch.autograd.backward(learner.loss(model(features[batch]), targets[batch], weight))
+                    optimizer.step()
+        yield _finite(flatten(model))
+
+
+def _finite(weights: FlatWeights) -> FlatWeights:
+    if not np.isfinite(weights).all():
+        raise TrainingError("the model diverged: its weights are no longer finite; lower the learning rate")
+    return weights
 
 
 def usable_device(name: str) -> torch.device:

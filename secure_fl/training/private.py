@@ -5,10 +5,11 @@ nothing but noisy sums. Each step takes a Poisson sample: every row with probabi
 batches vary in size, and an empty one is a step like any other, of noise alone (skipping it would tell that it was
 empty). Sums are divided by the expected batch size, which is public.
 
-Rules: the loss treats every row by itself (no batch normalization, no weights that depend on other rows). All that is
-random - samples, dropout, noise - is drawn from one 256-bit key by a cryptographic generator (`keystream`): whoever has
-the key can take the noise away, and nobody finds it by search while AES-256 and HKDF-SHA256 hold. Sum and noise are
-integers (`grid`, `rounded_gaussian`), so the analysis of real-valued noise holds for what is released.
+Rules: the loss treats every row by itself (no batch normalization, no weights that depend on other rows); a module of
+one's own is tried out for it (`require_rows_apart`). All that is random - samples, dropout, noise - is drawn from one
+256-bit key by a cryptographic generator (`keystream`): whoever has the key can take the noise away, and nobody finds it
+by search while AES-256 and HKDF-SHA256 hold. Sum and noise are integers (`grid`, `rounded_gaussian`), so the analysis
+of real-valued noise holds for what is released.
 
 Batches are computed in blocks of a fixed size: a matrix product may round a row differently where it has more rows or
 fewer, and a row's gradient would then depend on who else is in the batch, by an amount that nothing bounds. That it
@@ -22,6 +23,7 @@ from __future__ import annotations
 import platform
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +35,9 @@ from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.settings import Steps
 from secure_fl.training.keystream import Keystream
+from secure_fl.training.learner import Learner, fraud_learner
 from secure_fl.training.local import ADAM_EPS, one_thread, usable_device
-from secure_fl.training.model import FEATURES, FlatWeights, FraudModel, flatten, restore
+from secure_fl.training.model import FlatWeights, flatten, travelling
 
 BLOCK = 128
 """Rows that are computed at once; missing ones are filled up with rows that do not count."""
@@ -93,23 +96,23 @@ def train_privately(
     *,
     steps: int,
     key: bytes,
+    learner: Learner | None = None,
 ) -> FlatWeights:
-    """The weights after `steps` steps of DP-SGD.
+    """The weights after `steps` steps of DP-SGD; `learner`: None for the fraud model.
 
     `key`: 32 secret bytes that repeat samples, dropout and noise. Raises `ConfigurationError` for a bank smaller than a
     batch or another key, `TrainingError` when the model diverged.
     """
     from secure_fl.training.grid import GridOptimizer
 
+    learner = learner or fraud_learner(settings.dropout)
     rate = sample_rate(len(examples), settings)
     sampling, dropout, noises = (Keystream(key, purpose) for purpose in ("samples", "dropout", "noise"))
     device = usable_device(settings.device)
-    features = torch.tensor(examples.features, device=device)
-    labels = torch.from_numpy(examples.fraud.astype(np.float32)).to(device)
-    model = per_row_gradients(with_keyed_dropout(restore(weights, settings.dropout), dropout).to(device).train())
+    features, labels = learner.rows(examples.features).to(device), learner.targets(examples).to(device)
+    model = per_row_gradients(with_keyed_dropout(learner.restore(weights), dropout).to(device).train())
     weight = torch.tensor(float(settings.positive_weight), device=device)
-    loss_of = nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")
-    with one_thread(), warnings.catch_warnings():
+    with one_thread(), _drawing_from(Keystream(key, "module"), device), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Full backward hook is firing")  # inputs need no gradient; weights do
         optimizer = GridOptimizer(
             torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=ADAM_EPS),
@@ -122,13 +125,14 @@ def train_privately(
             sample = np.flatnonzero(sampling.coins(len(examples), rate))
             for rows, counts, more in _blocks(sample, device):
                 optimizer.zero_grad()
-                (loss_of(model(features[rows]), labels[rows]) * counts).sum().backward()
+                losses = learner.losses(model(features[rows]), labels[rows], weight)
+                torch.autograd.backward((losses * counts).sum())
                 optimizer.signal_skip_step(more)
                 optimizer.step()
     unwrapped = model._module
-    assert isinstance(unwrapped, FraudModel)
+    assert isinstance(unwrapped, nn.Module)
     trained = flatten(unwrapped)
-    if diverged(trained):
+    if diverged(trained, learner):
         raise TrainingError("the model diverged: its weights are no longer finite; lower the learning rate")
     return trained
 
@@ -168,11 +172,72 @@ def with_keyed_dropout(model: nn.Module, stream: Keystream) -> nn.Module:
     return model
 
 
-def diverged(weights: FlatWeights) -> bool:
+@contextmanager
+def _drawing_from(stream: Keystream, device: torch.device) -> Iterator[None]:
+    """What a module draws from torch itself is the same whenever a release is repeated; no secret rests on it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(stream.words(1)[0] >> np.uint64(1)))
+        yield
+
+
+def diverged(weights: FlatWeights, learner: Learner) -> bool:
     """Whether a model has no finite answer any more. Looks at the weights only, so it tells nothing of the rows."""
-    model = restore(weights).eval()
+    model = learner.restore(weights).eval()
     with torch.no_grad():
-        return not bool(np.isfinite(weights).all() and model(torch.ones(1, FEATURES)).isfinite().all())
+        return not bool(np.isfinite(weights).all() and model(torch.ones(1, *learner.inputs)).isfinite().all())
+
+
+def require_rows_apart(learner: Learner) -> None:
+    """Refuse a module whose rows cannot be clipped one by one, before anything is charged for it.
+
+    A module of one's own is tried out: a row's answers may not change with the rest of its batch. That finds mistakes;
+    it proves nothing about a module that means to mix rows. Raises `ConfigurationError`.
+    """
+    if learner.fit is not None:
+        raise ConfigurationError("DP-SGD clips every row's gradient itself; leave out train=, or --epsilon")
+    model = learner.restore(learner.initial(0)).train()
+    names = [len(list(model.named_parameters(remove_duplicate=unique))) for unique in (True, False)]
+    if names[0] != names[1]:
+        raise ConfigurationError("two layers of the model share weights, so that a row's gradient is not clipped whole")
+    if len(travelling(model)) > names[0]:
+        raise ConfigurationError(
+            "the model averages buffers, which no clipping bounds; make constants with persistent=False, and use group "
+            "or layer normalization in the place of batch normalization"
+        )
+    rng = torch.Generator().manual_seed(0)
+    rows = torch.randn(2, BLOCK, *learner.inputs, generator=rng)
+    rows[1, 0] = rows[0, 0]
+    answers = []
+    for batch in rows:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            answers.append(model(batch)[0])
+    if not torch.allclose(answers[0], answers[1], rtol=1e-4, atol=1e-5, equal_nan=True):
+        raise ConfigurationError(_MIXES)
+    private = per_row_gradients(model)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Full backward hook is firing")
+            private(rows[0]).sum().backward()
+        lacking = [name for name, part in model.named_parameters() if part.requires_grad and _without_rows(part)]
+    except (RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"Opacus finds no gradient of each row in the model ({str(error).strip().partition(chr(10))[0]}); use "
+            "layers that it knows"
+        ) from None
+    if lacking:
+        raise ConfigurationError(f"no gradient of each row reaches {lacking[0]}; use every layer, or leave it out")
+
+
+def _without_rows(part: nn.Parameter) -> bool:
+    gradients = getattr(part, "grad_sample", None)
+    return not isinstance(gradients, torch.Tensor) or len(gradients) != BLOCK
+
+
+_MIXES = (
+    "the model mixes rows (batch normalization, for instance), so no row's gradient can be clipped by itself; use "
+    "group or layer normalization"
+)
 
 
 def per_row_gradients(model: nn.Module) -> nn.Module:
@@ -181,9 +246,6 @@ def per_row_gradients(model: nn.Module) -> nn.Module:
     from opacus.validators import ModuleValidator
 
     if ModuleValidator.validate(model):
-        raise ConfigurationError(
-            "the model mixes rows (batch normalization, for instance), so no row's gradient can be clipped by itself; "
-            "use group or layer normalization"
-        )
+        raise ConfigurationError(_MIXES)
     private: nn.Module = GradSampleModule(model, loss_reduction="sum")
     return private

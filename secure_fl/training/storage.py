@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,50 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from secure_fl.errors import DataError
-from secure_fl.training.model import FlatWeights, flatten, new_model, restore
+from secure_fl.training.learner import Learner, fraud_learner
+from secure_fl.training.model import FlatWeights, flatten
 
-_KEY, _CHECKSUM = "secure_fl", "sha256"
-
-
-def model_bytes(weights: FlatWeights, description: Mapping[str, Any]) -> bytes:
-    """The content of a `.safetensors` file: the tensors of `FraudModel`, and a description that JSON can hold."""
-    document = dict(description) | {_CHECKSUM: _checksum(weights, description)}
-    return bytes(save(restore(weights).state_dict(), {_KEY: json.dumps(document, sort_keys=True)}))
+_KEY, _CHECKSUM, _OWN = "secure_fl", "sha256", "own_module"
 
 
-def load_model(path: Path) -> tuple[FlatWeights, dict[str, Any]]:
-    """Weights and description from a model file. Raises `DataError` where it is not one of ours, or damaged."""
-    model = new_model(0)
+@dataclass(frozen=True)
+class StoredModel:
+    """What a model file holds."""
+
+    weights: FlatWeights = field(repr=False)
+    learner: Learner
+    description: Mapping[str, Any]
+
+
+def model_bytes(weights: FlatWeights, description: Mapping[str, Any], learner: Learner | None = None) -> bytes:
+    """The content of a `.safetensors` file: a module's tensors, and a description that JSON can hold.
+
+    `learner`: whose weights they are; None for the fraud model. Of a module that somebody brought only the tensors are
+    kept, not the class.
+    """
+    learner = learner or fraud_learner()
+    document = dict(description) | ({_OWN: True} if learner.own else {})
+    document |= {_CHECKSUM: _checksum(weights, document)}
+    state = {name: tensor.contiguous() for name, tensor in learner.restore(weights).state_dict().items()}
+    return bytes(save(state, {_KEY: json.dumps(document, sort_keys=True)}))
+
+
+def load_model(path: Path) -> StoredModel:
+    """A fraud model from its file. Raises `DataError` where it is not one of ours, or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             description = dict(json.loads((file.metadata() or {})[_KEY]))
+        if description.get(_OWN):
+            raise DataError(
+                f"{path} holds the tensors of a module that somebody brought; make that module, and load them with "
+                "safetensors.torch.load_model"
+            )
+        features, outputs = tensors["layers.0.weight"].shape[1], tensors["layers.6.weight"].shape[0]
+        learner = fraud_learner(0.0, features, max(2, outputs))
+        model = learner.restore(learner.initial(0))
         model.load_state_dict(tensors)
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, RecursionError):
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, IndexError, RecursionError):
         raise DataError(f"{path} is not a model of secure_fl; give the model.safetensors of a run") from None
     weights = flatten(model)
     if description.pop(_CHECKSUM, None) != _checksum(weights, description):
@@ -46,7 +71,7 @@ def load_model(path: Path) -> tuple[FlatWeights, dict[str, Any]]:
         )
     if not np.isfinite(weights).all():
         raise DataError(f"{path} holds weights that are not finite; give the model.safetensors of a finished run")
-    return weights, description
+    return StoredModel(weights, learner, description)
 
 
 def _checksum(weights: FlatWeights, description: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -311,7 +312,7 @@ def test_simulate_then_train_on_the_file_then_score(command: Command) -> None:
     assert command("score", "one/model.safetensors", "rows.csv", "--history", "rows.csv", "--out", "two.csv").err == ""
 
     Path("federation.key").unlink()
-    other = command("score", "one/model.safetensors", "rows.csv", "--out", "scores.csv")
+    other = command("score", "one/model.safetensors", "rows.csv", "--out", "three.csv")
     assert (other.status, "federation key" in other.error) == (2, True)
     assert list(csv.DictReader(Path("scores.csv").read_text().splitlines())) == scores
 
@@ -519,6 +520,7 @@ def test_every_option_of_bench_arrives(recorded: Any) -> None:
         "peers": True,
         "json_file": Path("a.json"),
         "html_file": Path("a.html"),
+        "force": True,
         "drop_sweep": True,
         "scale": True,
     }
@@ -526,7 +528,7 @@ def test_every_option_of_bench_arrives(recorded: Any) -> None:
     assert recorded(
         "secure_fl.bench.schemes.command.run_command", "bench", *options(given, json_file="json", html_file="html")
     ) == ((), given | progress)
-    defaults = dict.fromkeys(given) | {"bits": "8", "repeat": 5, "peers": False, "drop_sweep": False}
+    defaults = dict.fromkeys(given) | {"bits": "8", "repeat": 5, "peers": False, "force": False, "drop_sweep": False}
     assert recorded("secure_fl.bench.schemes.command.run_command", "bench") == (
         (),
         defaults | {"scale": False} | progress,
@@ -540,6 +542,7 @@ def test_every_option_of_claims_arrives(recorded: Any) -> None:
         "json_file": Path("a.json"),
         "markdown_file": Path("a.md"),
         "svg_file": Path("a.svg"),
+        "force": True,
     }
     names = {"json_file": "json", "markdown_file": "markdown", "svg_file": "svg"}
     function = "secure_fl.bench.claims.command.run_command"
@@ -549,7 +552,7 @@ def test_every_option_of_claims_arrives(recorded: Any) -> None:
     )
     assert recorded(function, "bench", "claims") == (
         (),
-        dict.fromkeys(given) | {"seeds": 20, "quick": False, "show_progress": show_progress},
+        dict.fromkeys(given) | {"seeds": 20, "quick": False, "force": False, "show_progress": show_progress},
     )
 
 
@@ -573,14 +576,17 @@ def test_every_option_of_attack_arrives(recorded: Any) -> None:
     function = "secure_fl.attacks.command.run_command"
     for attack in sorted(ATTACKS):
         own = {name: value for name, value in given.items() if attack in OPTIONS[name]}
-        arguments = [attack, "--scheme", "masked", "--json", "a.json", "--html", "a.html", *options(own)]
+        arguments = [attack, "--scheme", "masked", "--json", "a.json", "--html", "a.html", "--force", *options(own)]
         assert recorded(function, "attack", *arguments) == (
             (attack, "masked", Path("a.json"), Path("a.html"), show_progress),
-            own | {name: value for name, value in numbers.items() if name in own},
+            own | {name: value for name, value in numbers.items() if name in own} | {"force": True},
         )
-        assert recorded(function, "attack", attack) == ((attack, "plaintext", None, None, show_progress), {})
+        assert recorded(function, "attack", attack) == (
+            (attack, "plaintext", None, None, show_progress),
+            {"force": False},
+        )
         quickly = recorded(function, "attack", attack, "--quick", "--seed", "3")[1]
-        assert quickly == dict(QUICK[attack]) | {"seed": 3}
+        assert quickly == dict(QUICK[attack]) | {"seed": 3, "force": False}
 
 
 def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
@@ -599,7 +605,13 @@ def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
                 found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv")
         else:
             found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
-        assert found == ((Path("m"), Path("t.csv"), Path("s.csv"), history), {})
+        assert found == (
+            (Path("m"), Path("t.csv"), Path("s.csv"), history),
+            {"json_file": None, "force": False},
+        )
+    more = ["--json", "s.json", "--force", "--history", "old.csv"]
+    found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
+    assert found[1] == {"json_file": Path("s.json"), "force": True}
 
 
 RUN: dict[str, Any] = {
@@ -612,6 +624,10 @@ RUN: dict[str, Any] = {
     "numeric": ("n", "m"),
     "categorical": ("c", "d"),
     "identifiers": ("i", "j"),
+    "time_unit": "hours",
+    "time_format": "%d/%m/%Y",
+    "positive_label": "Yes",
+    "impute": True,
     "test_fraction": 0.25,
     "banks": 4,
     "split": "pattern",
@@ -642,7 +658,7 @@ RUN: dict[str, Any] = {
     "dropout": 0.125,
     "initial_clip": 0.75,
 }
-FROM_A_FILE_ONLY = {"key_check", "synthetic_patterns"}
+FROM_A_FILE_ONLY = {"key_check", "names", "synthetic_patterns"}
 
 
 def test_every_option_of_run_becomes_a_setting(recorded: Any) -> None:
@@ -709,6 +725,276 @@ def test_fetch_says_where_the_data_lie_and_whom_to_cite(command: Command, monkey
 def test_simulate_says_what_it_wrote(command: Command) -> None:
     done = command("data", "simulate", "--out", "rows.csv", "--transactions", "1000", "--fraud-share", "0.05")
     assert done.out == "rows.csv: 1000 transactions, 50 of them fraud\n"
+
+
+OUTPUTS = {
+    "score --out": ("score", "MODEL", "rows.csv", "--out", "OUTPUT"),
+    "data simulate --out": ("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "OUTPUT"),
+    "run --json": ("run", *SMALL, "--json", "OUTPUT"),
+    "score --json": ("score", "MODEL", "rows.csv", "--out", "s.csv", "--json", "OUTPUT"),
+    "bench --json": ("bench", "--schemes", "plaintext", "--json", "OUTPUT"),
+    "bench --html": ("bench", "--schemes", "plaintext", "--html", "OUTPUT"),
+    "attack --json": ("attack", "inversion", "--json", "OUTPUT"),
+    "attack --html": ("attack", "inversion", "--html", "OUTPUT"),
+    "claims --markdown": ("bench", "claims", "--quick", "--markdown", "OUTPUT"),
+    "claims --svg": ("bench", "claims", "--quick", "--svg", "OUTPUT"),
+    "review page --out": ("review", "page", "--out", "OUTPUT"),
+    "compare --json": ("compare", "RUN", "RUN", "--json", "OUTPUT"),
+    "compare --html": ("compare", "RUN", "RUN", "--html", "OUTPUT"),
+}
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_no_command_overwrites_anything_unasked(name: str, kind: str, command: Command, finished: Path) -> None:
+    """Whatever it is to write: the place is decided on before anything is computed or read."""
+    if name.startswith("claims"):
+        pytest.importorskip("river")
+    output = Path("output.csv")
+    if kind == "fifo":
+        os.mkfifo(output)
+    else:
+        Path("precious.csv").write_text("precious")
+        output.symlink_to("precious.csv") if kind == "link" else Path("precious.csv").rename(output)
+    words = {"OUTPUT": str(output), "MODEL": str(finished / "model.safetensors"), "RUN": str(finished)}
+    done = command(*(words.get(word, word) for word in OUTPUTS[name]))
+    assert done.status == 2
+    assert ("not a regular file" if kind == "fifo" else "exists already") in done.error
+    if kind != "fifo":
+        assert output.read_text() == "precious"
+
+
+def test_simulated_rows_are_not_made_for_a_file_that_is_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        pytest.fail("nothing is to be simulated")
+
+    monkeypatch.setattr("secure_fl.data.simulate", fails)
+    Path("rows.csv").write_text("precious")
+    assert "exists already" in command("data", "simulate", "--out", "rows.csv").error
+
+
+def test_simulated_rows_replace_a_file_with_force_only(command: Command) -> None:
+    arguments = ("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "rows.csv")
+    Path("rows.csv").write_text("precious")
+    assert command(*arguments).status == 2
+    assert command(*arguments, "--force").status == 0
+    assert len(Path("rows.csv").read_text().splitlines()) == 1_001
+
+
+def test_scores_never_replace_what_they_are_computed_from(finished: Path, command: Command) -> None:
+    shutil.copy(finished / "model.safetensors", "model.safetensors")
+    assert (
+        command("data", "simulate", "--transactions", "1000", "--fraud-share", "0.02", "--out", "rows.csv").status == 0
+    )
+    shutil.copy("rows.csv", "past.csv")
+    Path("federation.key").write_text("a key")
+    command_line = ("score", "model.safetensors", "rows.csv", "--history", "past.csv", "--force", "--out")
+    for name in ("model.safetensors", "rows.csv", "past.csv", "federation.key"):
+        before = Path(name).read_bytes()
+        done = command(*command_line, name)
+        assert (done.status, "used by this command otherwise" in done.error) == (2, True)
+        assert Path(name).read_bytes() == before
+
+
+def test_two_outputs_of_one_command_are_two_files(command: Command) -> None:
+    done = command("bench", "--schemes", "plaintext", "--json", "one", "--html", "one")
+    assert (done.status, "used by this command otherwise" in done.error) == (2, True)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_runs_started_in_one_second_both_succeed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "secure_fl", "run", *TINY]
+    runs = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for run in runs:
+        _, err = run.communicate(timeout=120)
+        assert run.returncode == 0, err
+    folders = list((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert all((folder / "report.html").exists() for folder in folders)
+
+
+TINY = ("--transactions", "3000", "--fraud-share", "0.05", "--rounds", "1", "--scheme", "plaintext")
+RESULTS = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html"}
+
+
+@pytest.mark.parametrize("how", [".", "link"])
+def test_a_run_fills_the_empty_folder_that_it_is_given(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder if how == "." else tmp_path)
+    before = folder.stat().st_ino
+    done = command("run", *TINY, "--out", how)
+    assert done.status == 0, done.err
+    assert folder.stat().st_ino == before
+    assert {path.name for path in folder.iterdir()} == RESULTS
+    assert {path.name for path in tmp_path.iterdir()} - {"federation.key"} == {"results", "link"}
+
+
+@pytest.mark.parametrize("kind", ["file", "link to nothing", "fifo"])
+def test_a_run_is_refused_a_target_before_anything_is_trained(
+    command: Command, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def fails(*_: object) -> None:
+        pytest.fail("nothing is to be trained")
+
+    monkeypatch.setattr("secure_fl.federation.run.run_federation", fails)
+    target = Path("results")
+    if kind == "file":
+        target.write_text("precious")
+    elif kind == "fifo":
+        os.mkfifo(target)
+    else:
+        target.symlink_to("nothing")
+    done = command("run", *TINY, "--out", target)
+    assert (done.status, "choose another --out" in done.error) == (2, True)
+    assert [path.name for path in Path().iterdir()] == ["results"]
+
+
+def test_what_a_command_adds_to_is_no_pipe(command: Command) -> None:
+    """It would be read first, and nobody writes to it: that waits for ever."""
+    os.mkfifo("p.json")
+    done = command("synthesize", "--count", "1", "--built-in", "--out", "p.json", "--store", "store")
+    assert (done.status, "not a regular file" in done.error) == (2, True)
+    pytest.importorskip("river")
+    done = command("bench", "claims", "--quick", "--json", "p.json")
+    assert (done.status, "not a regular file" in done.error) == (2, True)
+
+
+def test_proposals_are_added_through_a_link(command: Command) -> None:
+    Path("link.json").symlink_to("p.json")
+    for count in ("1", "2"):
+        arguments = ("synthesize", "--count", count, "--built-in", "--out", "link.json", "--store", "store")
+        assert command(*arguments).status == 0
+    assert Path("link.json").is_symlink()
+    assert len(json.loads(Path("p.json").read_text())["proposals"]) == 2
+
+
+def test_a_comparison_never_replaces_a_run(command: Command, finished: Path) -> None:
+    shutil.copytree(finished, "one")
+    before = Path("one/metrics.json").read_bytes()
+    done = command("compare", "one", finished, "--json", "one/metrics.json", "--force")
+    assert (done.status, "used by this command otherwise" in done.error) == (2, True)
+    assert Path("one/metrics.json").read_bytes() == before
+    Path("c.html").write_text("old")
+    assert command("compare", "one", finished, "--html", "c.html", "--force").status == 0
+    assert Path("c.html").read_text().startswith("<!")
+
+
+def test_a_page_of_the_review_is_never_written_into_its_log(command: Command) -> None:
+    assert command("synthesize", "--count", "1", "--built-in", "--out", "p.json", "--store", "store").status == 0
+    before = Path("store/review.jsonl").read_bytes()
+    done = command("review", "page", "--store", "store", "--out", "store/review.jsonl", "--force")
+    assert (done.status, "used by this command otherwise" in done.error) == (2, True)
+    assert Path("store/review.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_figures_of_a_run_are_those_of_its_metrics(command: Command) -> None:
+    Path("m.json").write_text("old")
+    done = command("run", *TINY, "--out", "one", "--json", "m.json", "--force")
+    assert (done.status, "report: one/report.html" in done.out) == (0, True)
+    assert Path("m.json").read_bytes() == Path("one/metrics.json").read_bytes()
+    done = command("run", *TINY, "--out", "two", "--json", "-")
+    assert (done.status, done.out) == (0, Path("two/metrics.json").read_text())
+    assert {path.name for path in Path().iterdir()} == {"m.json", "one", "two"}
+
+
+def test_the_figures_of_a_run_never_replace_what_it_reads(command: Command) -> None:
+    Path("a.toml").write_text("rounds = 1\n")
+    Path("rows.csv").write_text("a,b\n1,2\n")
+    for arguments in (("a.toml", "--json", "a.toml"), ("--dataset", "rows.csv", "--label", "b", "--json", "rows.csv")):
+        done = command("run", *arguments, "--out", "one", "--force")
+        assert (done.status, "used by this command otherwise" in done.error) == (2, True)
+    assert (Path("a.toml").read_text(), Path("rows.csv").read_text()) == ("rounds = 1\n", "a,b\n1,2\n")
+    assert not Path("one").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_how_to_go_on_with_its_figures_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = evaluate_model
+    calls: list[None] = []
+
+    def evaluate(*arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(running, "evaluate", evaluate)
+    done = command("run", *SMALL, "--scheme", "plaintext", "--rounds", "3", "--out", "one", "--json", "m.json")
+    assert (done.status, "go on with secure-fl run --resume one --json m.json" in done.err) == (130, True)
+    assert not Path("m.json").exists()
+    assert command("run", "--resume", "one", "--json", "m.json").status == 0
+    assert Path("m.json").read_bytes() == Path("one/metrics.json").read_bytes()
+
+
+def test_the_figures_of_scores_are_those_of_the_file_that_was_written(command: Command, finished: Path) -> None:
+    simulate = ("data", "simulate", "--transactions", "2000", "--fraud-share", "0.02", "--out")
+    assert command(*simulate, "rows.csv").status == 0
+    model = finished / "model.safetensors"
+    assert command("score", model, "rows.csv", "--out", "plain.csv").status == 0
+    done = command("score", model, "rows.csv", "--out", "s.csv", "--json", "-", "--history", "rows.csv")
+    said = json.loads(done.out)
+    assert {name: said[name] for name in ("schema", "model", "transactions", "history", "out")} == {
+        "schema": 1,
+        "model": str(model),
+        "transactions": "rows.csv",
+        "history": "rows.csv",
+        "out": "s.csv",
+    }
+    with Path("rows.csv").open(newline="") as file:
+        fraud = [row["fraud"] == "1" for row in csv.DictReader(file)]
+    with Path("s.csv").open(newline="") as file:
+        scores = [float(row["fraud_probability"]) for row in csv.DictReader(file)]
+    assert (said["rows"], said["history_rows"], said["frauds"], said["honest"]) == (2000, 2000, 40, 1960)
+    assert said["unscored"] is None
+    pairs = [
+        (f > h) + (f == h) / 2
+        for f, a in zip(scores, fraud, strict=True)
+        if a
+        for h, b in zip(scores, fraud, strict=True)
+        if not b
+    ]
+    assert said["scores"]["roc_auc"] == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
+
+    assert command("score", model, "rows.csv", "--out", "again.csv", "--json", "s.json").status == 0
+    assert Path("again.csv").read_bytes() == Path("plain.csv").read_bytes(), "labels play no part in scores"
+    with Path("rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name, label, why in (("none", None, "has no column"), ("gap", "", "line 2"), ("one", "0", "one class")):
+        with Path(name + ".csv").open("w", newline="") as file:
+            writer = csv.DictWriter(
+                file, [n for n in rows[0] if label is not None or n != "fraud"], extrasaction="ignore"
+            )
+            writer.writeheader()
+            writer.writerows([row | {"fraud": label, "fraud_pattern": "0"} for row in rows])
+        done = command("score", model, f"{name}.csv", "--out", f"s-{name}.csv", "--json", f"{name}.json")
+        assert done.status == 0, done.err
+        said = json.loads(Path(f"{name}.json").read_text())
+        assert (said["rows"], said["scores"], why in said["unscored"]) == (2000, None, True)
+        assert Path(f"s-{name}.csv").read_bytes() == Path("plain.csv").read_bytes()
+
+
+def test_a_dash_prints_figures_in_place_of_tables(command: Command, finished: Path) -> None:
+    for arguments, key in (
+        (("compare", finished, finished), "runs"),
+        (("bench", "--schemes", "plaintext", "--banks", "3", "--parameters", "50", "--repeat", "1"), "rows"),
+    ):
+        done = command(*arguments, "--json", "-")
+        assert done.status == 0, done.err
+        assert json.loads(done.out)[key]
+    assert list(Path().iterdir()) == []
+    pytest.importorskip("river")
+    assert "name a file" in command("bench", "claims", "--json", "-").error
 
 
 def test_what_is_odd_about_the_data_is_said_once_before_training_and_again_at_the_end(command: Command) -> None:

@@ -54,7 +54,7 @@ def test_help_holds_the_text_of_every_argument_and_option(words: tuple[str, ...]
 
 def test_every_setting_but_those_that_a_run_fills_in_is_an_option_of_run() -> None:
     filled = {n for n, f in Experiment.model_fields.items() if any(isinstance(m, FilledIn) for m in f.metadata)}
-    assert filled == {"key_check", "synthetic_patterns"}
+    assert filled == {"key_check", "names", "synthetic_patterns"}
     offered = {parameter.name for parameter in COMMANDS["run",].params}
     assert set(Experiment.model_fields) - filled <= offered
 

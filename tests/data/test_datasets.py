@@ -12,14 +12,16 @@ import pytest
 
 from secure_fl import Experiment
 from secure_fl.data import (
+    Declaration,
     FederationKey,
+    ReadTable,
     Simulation,
     Split,
     Transactions,
     datasets,
     describe,
     extract,
-    load_table,
+    read_table,
     simulate,
     split_among_banks,
     ulb,
@@ -246,17 +248,18 @@ def test_real_transactions_need_no_key(monkeypatch: pytest.MonkeyPatch, small: S
 def test_every_declared_column_reaches_the_file(
     from_file: Callable[..., Experiment], table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[Path, dict[str, Any]]] = []
+    asked: list[tuple[Path, Declaration]] = []
 
-    def watched(path: Path, **columns: Any) -> Transactions:
-        asked.append((path, columns))
-        return load_table(path, **columns)
+    def watched(path: Path, declared: Declaration) -> ReadTable:
+        asked.append((path, declared))
+        return read_table(path, declared)
 
-    monkeypatch.setattr(datasets, "load_table", watched)
-    experiment = from_file(amount=None, numeric=("amount",))
+    monkeypatch.setattr(datasets, "read_table", watched)
+    experiment = from_file(amount=None, numeric=("amount",), time_unit="minutes", impute=True, positive_label="1")
     open_dataset(experiment)
-    names = ("label", "time", "amount", "identifiers", "categorical", "numeric")
-    assert asked == [(table, {name: getattr(experiment, name) for name in names})]
+    names = ["label", "time", "amount", "identifiers", "categorical", "numeric"]
+    names += ["time_unit", "time_format", "positive_label", "impute"]
+    assert asked == [(table, Declaration(**{name: getattr(experiment, name) for name in names}))]
 
 
 def test_a_bank_is_checked_by_name_for_what_it_trains_on(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +273,8 @@ def test_the_summary_counts_each_banks_own_rows(small: Small) -> None:
     dataset = open_dataset(small(split="size", seed=2, transactions=20_000))
     assert dataset.summary() == {
         "source": dataset.source,
+        "columns": {"used": dict(dataset.origin.used), "ignored": []},
+        "warnings": [],
         "rows": 20_000,
         "frauds": sum(np.count_nonzero(rows.fraud) for bank in dataset.banks for rows in (bank.train, bank.test)),
         "banks": {

@@ -17,7 +17,7 @@ from secure_fl.data.metrics import (
     precision_a_day,
     precision_recall,
 )
-from secure_fl.errors import DataError
+from secure_fl.errors import DataError, TrainingError
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(2, 400), levels=st.sampled_from([2, 5, 100, 10**9]))
@@ -152,3 +152,9 @@ def test_without_days_and_amounts_all_rows_are_one_day() -> None:
     assert found.best_precision_at_100 == pytest.approx(min(1.0, fraud.sum() / 100))
     with pytest.raises(DataError, match="only one class"):
         judge_alerts(np.zeros(5, dtype=np.bool_), np.zeros(5), None, None)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_answers_that_are_not_finite_are_no_scores(value: float) -> None:
+    with pytest.raises(TrainingError, match="answers with numbers that are not finite: it diverged"):
+        measure(np.array([False, True, True]), np.array([0.1, value, 0.5]))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from secure_fl.data import Schema, load_table, load_table_as
+from secure_fl.data import Declaration, Schema, load_table, load_table_as, read_table
 from secure_fl.errors import ConfigurationError, DataError
 
 Write = Callable[..., Path]
@@ -228,8 +228,9 @@ def test_declared_categories_are_enough_and_nothing_is_inferred(write: Write) ->
 
 
 def test_what_a_column_holds_is_told_by_its_first_value_that_is_there(write: Write) -> None:
-    table = load_table(write("word,empty,y\n,,0\n ,,1\nx,,0\n7,,0\n"), label="y")
-    assert table.schema == Schema("y", categorical=("word", "empty"))
+    read = read_table(write("word,empty,y\n,,0\n ,,1\nx,,0\n7,,0\n"), Declaration("y"))
+    assert read.transactions.schema == Schema("y", categorical=("word",))
+    assert read.ignored == ("empty",)
     with pytest.raises(DataError, match='column "gap" is not a number in line 2 of'):
         load_table(write("gap,y\n,0\n7,1\n"), label="y")
 
@@ -283,8 +284,8 @@ def test_times_of_a_zone_are_seconds_of_utc(tmp_path: Path) -> None:
 
 
 def test_numbers_of_time_are_no_calendar_and_a_text_of_numbers_no_timestamp(write: Write) -> None:
-    table = load_table(write("t,y\n20240101,0\n20240102,1\n"), label="y", time="t")
-    assert table.when.tolist() == [20240101.0, 20240102.0]
+    table = load_table(write("t,y\n20249901,0\n20249902,1\n"), label="y", time="t")
+    assert table.when.tolist() == [20249901.0, 20249902.0]
     assert not table.schema.calendar
 
 

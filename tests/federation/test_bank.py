@@ -146,6 +146,8 @@ def test_its_update_is_the_exact_difference_to_the_weights_after_the_last_epoch(
     assert (weights == START).all()
     assert rows is bank.examples
     assert settings.learning_rate == 0.5
+    learner = options.pop("learner")
+    assert (learner.parameters, learner.own) == (len(START), False)
     assert options == {"epochs": 3, "seed": bank._seed(4, "training")}
 
 

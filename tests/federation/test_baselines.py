@@ -13,13 +13,13 @@ from secure_fl.data.datasets import open_dataset
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.baselines import train_baselines
 from secure_fl.settings import Steps
-from secure_fl.training import evaluate, examine, initial_weights, train
+from secure_fl.training import evaluate, examine, fraud_learner, initial_weights, train
 
 Small = Callable[..., Experiment]
 
 
 @pytest.fixture(scope="module")
-def federation(small: Small) -> tuple[Experiment, tuple[Bank, ...], Examples]:
+def federation(small: Small) -> tuple[Experiment, tuple[Bank, ...], Examples, dict[str, int]]:
     experiment = small(rounds=2, local_epochs=2)
     dataset = open_dataset(experiment)
     banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
@@ -28,19 +28,21 @@ def federation(small: Small) -> tuple[Experiment, tuple[Bank, ...], Examples]:
     schema = FeatureSchema.create(first.schema, standardization, dataset.key)
     for bank in banks:
         bank.adopt(schema)
-    return experiment, banks, Examples.pooled([encode(data.test, schema) for data in dataset.banks])
+    test = Examples.pooled([encode(data.test, schema) for data in dataset.banks])
+    return experiment, banks, test, dataset.test_rows
 
 
 def test_they_are_scored_after_every_round_with_the_federations_number_of_epochs(
-    federation: tuple[Experiment, tuple[Bank, ...], Examples],
+    federation: tuple[Experiment, tuple[Bank, ...], Examples, dict[str, int]],
 ) -> None:
-    experiment, banks, test = federation
+    experiment, banks, test, rows = federation
     advanced: list[int] = []
-    local, central = train_baselines(experiment, banks, test, advanced.append)
+    learner = fraud_learner(experiment.dropout)
+    local, central = train_baselines(experiment, learner, banks, test, rows, advanced.append)
     assert advanced == [0, 1, 2, 3, 4]
     assert [baseline.trained_on for baseline in local] == ["bank-1", "bank-2", "bank-3"]
 
-    rows = {bank.name: bank.test_rows for bank in banks}
+    assert [*rows] == [bank.name for bank in banks]
     assert sum(rows.values()) == len(test)
     everything = Examples.pooled([bank.examples for bank in banks])
     for baseline, examples in zip([*local, central], [*(bank.examples for bank in banks), everything], strict=True):

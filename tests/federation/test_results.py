@@ -10,6 +10,7 @@ import pytest
 from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Baseline, Custody, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.privacy.spent import BankPrivacy, Privacy
+from secure_fl.training import fraud_learner
 
 PRIVACY = Privacy(
     mechanism="dp-sgd",
@@ -80,7 +81,7 @@ def result(**changes: Any) -> Result:
         "parameters": 12,
         "privacy": PRIVACY,
         "synthetic": {"review": "approved"},
-        "model": Model(np.zeros(9, dtype=np.float32), {}),
+        "model": Model(np.zeros(9, dtype=np.float32), {}, fraud_learner()),
         "transcript": (),
     }
     return Result(**{**fields, **changes})

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from secure_fl import Experiment
-from secure_fl.data import BINS, Standardization, from_histogram, magnitudes
+from secure_fl.data import BINS, DIMENSION, Standardization, from_histogram, magnitudes
 from secure_fl.data.datasets import Dataset, open_dataset
 from secure_fl.errors import DataError, ProtocolError, TrainingError
 from secure_fl.federation import round_zero
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.opening import prepare
-from secure_fl.federation.round_zero import agree_on_statistics, private_length
+from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.rows import STATISTICS_NOISE
 
@@ -115,8 +115,12 @@ def test_a_second_look_is_charged_and_has_fresh_noise(dataset: Dataset) -> None:
 def test_the_vector_has_the_length_that_was_planned(dataset: Dataset) -> None:
     features = dataset.banks[0].train.numeric.shape[1]
     for bits in (4, 8, 16, 24):
-        assert private_length(bits) >= (1 + features * BINS) * math.ceil(40 / bits)
-        assert prepare(EXPERIMENT.with_(bits=bits), 10).plan.parameters == private_length(bits)
+        planned = statistics_length(DIMENSION, bits, privately=True)
+        assert planned >= (1 + features * BINS) * math.ceil(40 / bits)
+        assert prepare(EXPERIMENT.with_(bits=bits), 10).plan.parameters == planned
+        exact = statistics_length(500, bits, privately=False)
+        assert exact >= 1001 * math.ceil(160 / bits)
+        assert prepare(Experiment(scheme="plaintext", bits=bits), 10, features=500).plan.parameters == exact
 
 
 def test_too_few_rows_are_refused_by_name() -> None:
@@ -124,7 +128,9 @@ def test_too_few_rows_are_refused_by_name() -> None:
     few = open_dataset(tiny)
     _, banks = private_banks(few, tiny)
     with pytest.raises(DataError, match="noise hides the distribution"):
-        agree_on_statistics(SecureAggregation(tiny, private_length(16)), banks, privately=True)
+        agree_on_statistics(
+            SecureAggregation(tiny, statistics_length(DIMENSION, 16, privately=True)), banks, privately=True
+        )
 
 
 @pytest.mark.parametrize("each", [1, round_zero.LARGEST_BANK])

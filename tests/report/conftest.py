@@ -13,6 +13,7 @@ from secure_fl.federation.results import Baseline, Exhibit, Model, Result, Round
 from secure_fl.report import render
 from secure_fl.report.pictures import Picture
 from secure_fl.secagg.custody import Custody
+from secure_fl.training import fraud_learner
 
 PARAMETERS = 10_369
 TEST_FRAUDS, TEST_HONEST = 108, 85_335
@@ -153,7 +154,7 @@ def make_result() -> MakeResult:
             parameters=PARAMETERS,
             privacy=None,
             synthetic=None,
-            model=Model(np.zeros(PARAMETERS, dtype=np.float32), {}),
+            model=Model(np.zeros(PARAMETERS, dtype=np.float32), {}, fraud_learner()),
             transcript=(),
         )
 

@@ -29,15 +29,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         given.update(rows=rows, key=key, past=past)
         return "features"
 
-    def predict(weights: object, features: object) -> np.ndarray[Any, Any]:
-        assert (weights, features) == ("weights", "features")
+    def predict(weights: object, features: object, learner: object) -> np.ndarray[Any, Any]:
+        assert (weights, features, learner) == ("weights", "features", "learner")
         return np.array([0.123456789012, 1e-7, 1.0])
+
+    def described() -> dict[str, Any]:
+        return {"feature_schema": {}, "simulation_seed": given["seed"]}
 
     def schema_of(document: object) -> Any:
         return SimpleNamespace(source=given["source"], hashed=given["hashed"], document=document)
 
     monkeypatch.setattr(
-        outputs, "load_model", lambda _: ("weights", {"feature_schema": {}, "simulation_seed": given["seed"]})
+        outputs,
+        "load_model",
+        lambda _: SimpleNamespace(weights="weights", learner="learner", description=described()),
     )
     monkeypatch.setattr(outputs, "load_table_as", load)
     monkeypatch.setattr(outputs, "transform", transform)
@@ -102,7 +107,7 @@ def test_scores_that_stop_halfway_leave_the_old_file(
 
     monkeypatch.setattr(csv, "writer", Breaking)
     with pytest.raises(RequestError):
-        score_file(Path("m"), Path("rows.csv"), out)
+        score_file(Path("m"), Path("rows.csv"), out, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
     assert out.read_text() == "old"
 
@@ -117,3 +122,12 @@ def test_only_a_simulation_gives_its_seed_away(dataset: str, seed: int | None) -
     )
     described = outputs._description(result)
     assert described == {"feature_schema": {"a": 1}, "simulation_seed": seed, "columns": columns}
+
+
+def test_of_several_classes_all_but_the_first_are_fraud(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_each = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0], [0.0, 0.125, 0.875]])
+    monkeypatch.setattr(outputs, "predict", lambda *_: of_each)
+    score_file(Path("m"), Path("rows.csv"), tmp_path / "s.csv")
+    assert (tmp_path / "s.csv").read_text(encoding="utf-8").split()[1:] == ["1,0.5", "2,0", "3,1"]

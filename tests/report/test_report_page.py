@@ -228,8 +228,7 @@ def test_each_setting_stands_once_in_its_section_with_what_it_is(make_result: Ma
     assert shown["epsilon"] == ("3.0", "What all rounds together may spend; the noise follows from it.")
     rows = Tables(words(replace(make_result(rounds=1), experiment={**resolved, "gone": {"since": 1}}))).rows
     start = rows.index(["Setting", "Value", "What it is"])
-    meaning = "simulated, ulb, or the path of a CSV or Parquet file."
-    assert rows[start + 1 : start + 3] == [["Transactions"], ["dataset", resolved["dataset"], meaning]]
+    assert rows[start + 1 : start + 3] == [["Transactions"], ["dataset", *shown["dataset"]]]
     assert ["label", *shown["label"]] in rows
     assert rows[rows.index(["Others"]) + 1] == ["gone.since", "1", ""]
 

@@ -65,7 +65,8 @@ DISTRIBUTED: dict[str, Any] = {
     "lifetime_epsilon": 9.0,
 }
 FORMATTED: dict[str, Any] = {"dataset": "/a.csv", "label": "fraud", "time": "when", "time_format": "%d/%m/%Y"}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED]
+NAMED: dict[str, Any] = {"dataset": "in-memory", "banks": 4, "names": ("north", "Süd-West 2", "b.3", "4")}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -85,7 +86,7 @@ def test_every_setting_is_tried() -> None:
     assert {name for settings in FULL for name in settings} == set(Experiment.model_fields)
 
 
-@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted"])
+@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named"])
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
     default = Experiment()
@@ -343,6 +344,7 @@ DEFAULTS: dict[str, Any] = {
     "error_feedback": False,
     "downlink": "weights",
     "initial_clip": None,
+    "names": (),
     "drop": (),
 }
 LEAST, MOST = 5e-324, 1.7976931348623157e308
@@ -536,3 +538,28 @@ def test_without_privacy_the_usual_defaults_are_back() -> None:
 def test_private_settings_of_a_file_are_completed_the_same_way(file: Path) -> None:
     assert Experiment.from_toml(written(file, "epsilon = 3.0\ndelta = 1e-5")) == Experiment(epsilon=3.0, delta=1e-5)
     assert Experiment.from_toml(written(file, ""), epsilon=3.0, delta=1e-5) == Experiment(epsilon=3.0, delta=1e-5)
+
+
+@pytest.mark.parametrize("name", ["", " a", "-a", "../a", "a/b", "a@b", "a:b", "a\nb", "x" * 65, "_a"])
+def test_a_name_that_fits_into_no_message_or_file_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"no bank can be called .*; use up to 64 letters"):
+        Experiment(dataset="in-memory", names=("north", "south", name))
+
+
+def test_banks_have_a_name_each() -> None:
+    for names in (("a", "b"), ("a", "b", "a"), ("a", "b", "c", "d")):
+        with pytest.raises(ConfigurationError, match="names do not suit 3 banks; name each once"):
+            Experiment(dataset="in-memory", names=names)
+    named = Experiment(dataset="in-memory", names=("a", "b", "c"), drop=("b@1:upload",))
+    assert named.bank_names == ("a", "b", "c")
+    with pytest.raises(ConfigurationError, match="banks are a to c"):
+        Experiment(dataset="in-memory", names=("a", "b", "c"), drop=("bank-1@1:upload",))
+
+
+def test_rows_that_are_handed_over_name_the_banks() -> None:
+    handed = Experiment(rounds=4, scheme="plaintext").with_banks(("a", "b", "c", "d"))
+    assert (handed.dataset, handed.banks, handed.names, handed.rounds) == ("in-memory", 4, ("a", "b", "c", "d"), 4)
+    with pytest.raises(ConfigurationError, match="rows of 4 banks were handed over, and the experiment has 3; leave"):
+        Experiment(banks=3).with_banks(("a", "b", "c", "d"))
+    with pytest.raises(ConfigurationError, match="from files only; leave out synthetic"):
+        Experiment(synthetic="approved").with_banks(("a", "b", "c"))

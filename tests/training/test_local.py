@@ -14,15 +14,17 @@ from torch import nn
 from secure_fl.data import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.settings import Steps
-from secure_fl.training import initial_weights, local, model_bytes, predict, train, usable_device
-from secure_fl.training.model import flatten, restore
+from secure_fl.training import Learner, initial_weights, local, model_bytes, predict, train, usable_device
+from secure_fl.training.model import restore
 
 MakeExamples = Callable[..., Examples]
 START = initial_weights(3)
 
 
-def last(examples: Examples, epochs: int = 1, seed: int = 1, **settings: Any) -> NDArray[np.float32]:
-    *_, weights = train(START, examples, Steps(**settings), epochs=epochs, seed=seed)
+def last(
+    examples: Examples, epochs: int = 1, seed: int = 1, learner: Learner | None = None, **settings: Any
+) -> NDArray[np.float32]:
+    *_, weights = train(START, examples, Steps(**settings), epochs=epochs, seed=seed, learner=learner)
     return weights
 
 
@@ -124,26 +126,26 @@ def test_it_is_adam_on_the_weighted_cross_entropy(toy: MakeExamples, steps: int,
 
 
 class Watched(nn.Module):
-    """A model that remembers which rows it saw, by their first feature, and in which mode."""
+    """A model that tells which rows it saw in training, by their first feature."""
 
-    def __init__(self, model: nn.Module, seen: list[list[int]]) -> None:
+    def __init__(self, model: nn.Module, tell: Callable[[list[int]], None]) -> None:
         super().__init__()
-        self.model, self.seen = model, seen
+        self.model, self.tell = model, tell
 
     def forward(self, features: torch.Tensor) -> Any:
-        assert self.training
-        self.seen.append([int(row) for row in features[:, 0]])
+        if self.training:
+            self.tell([int(row) for row in features[:, 0]])
         return self.model(features)
 
 
-def test_every_epoch_sees_all_rows_once_in_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_epoch_sees_all_rows_once_in_an_order_of_its_own() -> None:
     features = np.zeros((103, 128), dtype=np.float32)
     features[:, 0] = np.arange(103)
     fraud = np.arange(103) < 50
     seen: list[list[int]] = []
-    monkeypatch.setattr(local, "restore", lambda *arguments: Watched(restore(*arguments), seen))
-    monkeypatch.setattr(local, "flatten", lambda model: flatten(model.model))
-    last(Examples(features, fraud, fraud.astype(np.int8)), epochs=3, batch_size=20, learning_rate=1e-6)
+    learner = Learner(lambda: Watched(restore(START), lambda rows: seen.append(rows)))
+    examples = Examples(features, fraud, fraud.astype(np.int8))
+    last(examples, epochs=3, batch_size=20, learning_rate=1e-6, learner=learner)
     assert [len(batch) for batch in seen] == 3 * [20, 20, 20, 20, 20, 3]
     orders = [sum(seen[start : start + 6], []) for start in (0, 6, 12)]  # noqa: RUF017
     for order in orders:

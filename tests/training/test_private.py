@@ -17,7 +17,7 @@ from torch import nn
 from secure_fl.data import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.settings import Steps
-from secure_fl.training import NoiseSettings, grid, initial_weights, sample_rate, train_privately
+from secure_fl.training import Learner, NoiseSettings, grid, initial_weights, sample_rate, train_privately
 from secure_fl.training import private as private_training
 from secure_fl.training.grid import STEPS, GridOptimizer
 from secure_fl.training.keystream import Keystream
@@ -405,9 +405,9 @@ class Mixing(FraudModel):
 def test_batch_normalization_is_refused(toy: MakeExamples, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="batch normalization"):
         per_row_gradients(Mixing().train())
-    monkeypatch.setattr(private_training, "restore", lambda weights, dropout: Mixing(dropout))
+    monkeypatch.setattr(private_training, "fraud_learner", lambda dropout: Learner(lambda: Mixing(dropout)))
     with pytest.raises(ConfigurationError, match="batch normalization"):
-        trained(toy())
+        train_privately(Learner(Mixing).initial(1), toy(), settings(), NoiseSettings(1.0), steps=1, key=bytes(32))
 
 
 def test_a_model_that_diverges_is_refused(toy: MakeExamples) -> None:

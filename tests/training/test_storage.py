@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import save
 
 from secure_fl.errors import DataError
-from secure_fl.training import FraudModel, initial_weights, load_model, model_bytes
+from secure_fl.training import FraudModel, Learner, flatten, fraud_learner, initial_weights, load_model, model_bytes
 
 METADATA = {"features": '{"a": 1}', "name": "Bank-1 ü"}
 
@@ -23,9 +24,29 @@ def path(tmp_path: Path) -> Path:
 
 def test_weights_and_metadata_survive_a_file(path: Path) -> None:
     path.write_bytes(model_bytes(initial_weights(4), METADATA))
-    weights, metadata = load_model(path)
-    assert np.array_equal(weights, initial_weights(4))
-    assert metadata == METADATA
+    stored = load_model(path)
+    assert np.array_equal(stored.weights, initial_weights(4))
+    assert stored.description == METADATA
+    assert (stored.learner.inputs, stored.learner.outputs) == ((128,), 1)
+
+
+def test_a_model_of_another_width_with_classes_survives_a_file(path: Path) -> None:
+    learner = fraud_learner(0.3, 5, 4)
+    path.write_bytes(model_bytes(learner.initial(4), METADATA, learner))
+    stored = load_model(path)
+    assert np.array_equal(stored.weights, learner.initial(4))
+    assert (stored.learner.inputs, stored.learner.outputs) == ((5,), 4)
+
+
+def test_of_a_module_that_somebody_brought_the_tensors_are_kept(path: Path) -> None:
+    learner = Learner(lambda: torch.nn.Linear(3, 1), (3,))
+    weights = learner.initial(1)
+    path.write_bytes(model_bytes(weights, {}, learner))
+    module = torch.nn.Linear(3, 1)
+    safetensors.torch.load_model(module, path)
+    assert np.array_equal(flatten(module), weights)
+    with pytest.raises(DataError, match=r"holds the tensors of a module that somebody brought; .*load_model"):
+        load_model(path)
 
 
 def test_the_same_model_gives_the_same_tensors() -> None:
@@ -118,12 +139,12 @@ def test_no_changed_bit_makes_another_model(path: Path) -> None:
     for place in [*range(header), *range(header, len(whole), 61)]:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
         try:
-            weights, metadata = load_model(path)
+            stored = load_model(path)
         except DataError as error:
             refused += 1
             assert "; " in str(error)  # noqa: PT017 - either way is right
         else:
-            assert (weights.tobytes(), metadata) == (initial_weights(4).tobytes(), METADATA)
+            assert (stored.weights.tobytes(), stored.description) == (initial_weights(4).tobytes(), METADATA)
             assert place < header
     assert refused > (len(whole) - header) // 61 + header // 2
 

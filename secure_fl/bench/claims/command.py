@@ -22,6 +22,7 @@ def run_command(
     json_file: Path | None = None,
     markdown_file: Path | None = None,
     svg_file: Path | None = None,
+    force: bool = False,
     show_progress: ShowProgress,
 ) -> None:
     """Measure both claims; see `run_claims`."""
@@ -32,6 +33,7 @@ def run_command(
             json_file=json_file,
             markdown_file=markdown_file,
             svg_file=svg_file,
+            force=force,
             progress=progress,
         )
     print_claims(claims)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from secure_fl.bench.claims.measuring import CASES, QUICK_CASES, QUICK_STREAM, S
 from secure_fl.bench.claims.scene import StreamSettings
 from secure_fl.bench.claims.store import code_digest, describe_environment, load_claims, require_same, save_claims
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import STDOUT, output_files, place_of_output
 from secure_fl.progress import Progress, unseen
 
 
@@ -22,26 +21,28 @@ def run_claims(
     json_file: Path | None = None,
     markdown_file: Path | None = None,
     svg_file: Path | None = None,
+    force: bool = False,
     progress: Progress = unseen,
 ) -> Claims:
     """Measure both claims with seeds 1 to `seeds`, and write what is asked for.
 
     json_file: written after each seed; seeds that it holds already are not measured again, nor left out.
+    force: a page and a drawing that exist are replaced.
     quick: tiny sizes and no ULB, to try the machinery; its figures mean nothing. Raises ConfigurationError, before
     anything is measured, for fewer than two seeds, files that cannot be written, and a `json_file` of other settings or
     code.
     """
     if seeds < 2:
         raise ConfigurationError(f"{seeds} seeds give no interval; use at least 2, better {SEEDS} or more")
+    if json_file == STDOUT:
+        raise ConfigurationError("figures are added to their file seed by seed; name a file behind --json")
     cases, stream = (QUICK_CASES, QUICK_STREAM) if quick else (CASES, StreamSettings())
     before = Claims("", cases, stream, (), describe_environment(), code_digest())
-    if json_file is not None and json_file.exists():
+    if json_file is not None and place_of_output(json_file, force=True).exists():
         stored = load_claims(json_file)
         require_same(stored, before, json_file)
         before = replace(before, runs=stored.runs)
-    with ExitStack() as files:
-        markdown = files.enter_context(staged_file(markdown_file)) if markdown_file else None
-        svg = files.enter_context(staged_file(svg_file)) if svg_file else None
+    with output_files(None, markdown_file, svg_file, force=force, inputs=[json_file]) as (_, markdown, svg):
         claims = _measure(before, range(1, seeds + 1), quick, json_file, progress)
         if markdown or svg:
             _write_page(claims, markdown, svg, svg_file.name if svg_file else None)

@@ -22,7 +22,7 @@ from secure_fl.bench.claims.scene import StreamSettings
 from secure_fl.bench.claims.stream import Detection
 from secure_fl.bench.machine import describe_machine
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import output_file
 from secure_fl.settings import Steps
 
 SCHEMA = 2
@@ -77,7 +77,7 @@ def save_claims(claims: Claims, path: Path) -> None:
     }
     head = "".join(f"{json.dumps(name)}: {json.dumps(value)},\n" for name, value in document.items())
     runs = ",\n".join(json.dumps(_run_to_dict(run)) for run in claims.runs)
-    with staged_file(path) as target:
+    with output_file(path, force=True) as target:  # what it held is in `claims`
         target.write_text(f'{{\n{head}"runs": [\n{runs}\n]\n}}\n', encoding="utf-8")
 
 

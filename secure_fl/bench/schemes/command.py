@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
 from pathlib import Path
 
 from secure_fl.bench.schemes.benchmark import Benchmark, Settings, run_benchmark
 from secure_fl.bench.schemes.cases import parse_bits, parse_numbers, parse_schemes
 from secure_fl.bench.schemes.table import print_benchmark
 from secure_fl.errors import ConfigurationError
-from secure_fl.files import staged_file
+from secure_fl.files import STDOUT, output_files
 from secure_fl.progress import ShowProgress
 
 BANKS, PARAMETERS = "3,10", "10369,100000"
@@ -26,6 +25,7 @@ def run_command(
     peers: bool,
     json_file: Path | None,
     html_file: Path | None,
+    force: bool,
     drop_sweep: bool,
     scale: bool,
     show_progress: ShowProgress,
@@ -46,16 +46,15 @@ def run_command(
         ]
         settings = Settings(names, sizes, parse_bits(bits), repeat, peers, drop_sweep)
     command = _command_line(settings, schemes, scale)
-    with ExitStack() as files:
-        json_target = files.enter_context(staged_file(json_file)) if json_file else None
-        html_target = files.enter_context(staged_file(html_file)) if html_file else None
+    with output_files(json_file, html_file, force=force) as (json_target, html_target):
         with show_progress() as progress:
             benchmark = run_benchmark(settings, command, progress)
         if json_target:
             json_target.write_text(benchmark.to_json() + "\n", encoding="utf-8")
         if html_target:
             _write_page(benchmark, html_target)
-    print_benchmark(benchmark)  # whatever becomes of the terminal, the files are there
+    if json_file != STDOUT:
+        print_benchmark(benchmark)  # whatever becomes of the terminal, the files are there
 
 
 def _write_page(benchmark: Benchmark, target: Path) -> None:

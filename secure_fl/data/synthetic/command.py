@@ -16,6 +16,7 @@ from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.patterns import FraudPattern, Proposal
 from secure_fl.data.synthetic.proposals import DEFAULT_FILE, add_proposals, read_proposals
 from secure_fl.errors import ConfigurationError, SyntheticError
+from secure_fl.files import place_of_output
 
 if TYPE_CHECKING:
     from secure_fl.data.synthetic.generator import Generation
@@ -67,7 +68,7 @@ def synthesize(
     settings that cannot work, SyntheticError if there are fewer patterns in the end: those are in the file.
     """
     path = out or DEFAULT_FILE
-    if path.exists():
+    if place_of_output(path, force=True).exists():
         read_proposals(path)  # a wrong name is found before it costs anything
     if built_in:
         proposals = library(count)

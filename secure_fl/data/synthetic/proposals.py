@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from secure_fl.data.synthetic.answers import Rejection
 from secure_fl.data.synthetic.patterns import Proposal, faults
 from secure_fl.errors import DataError
-from secure_fl.files import make_folder, staged_file
+from secure_fl.files import make_folder, output_file
 
 DEFAULT_FILE = Path("proposals.json")
 
@@ -53,9 +53,9 @@ def read_proposals(path: Path) -> Proposals:
 
 def add_proposals(path: Path, proposals: Iterable[Proposal], rejected: Iterable[Rejection] = ()) -> Proposals:
     """Add to the file, which is created if need be. Raises DataError if it holds something else."""
-    before = read_proposals(path) if path.exists() else Proposals()
-    after = before.with_more(tuple(proposals), tuple(rejected))
     make_folder(path.parent)
-    with staged_file(path) as staging:
+    with output_file(path, force=True) as staging:
+        before = read_proposals(path) if path.exists() else Proposals()
+        after = before.with_more(tuple(proposals), tuple(rejected))
         staging.write_text(after.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return after

@@ -7,6 +7,7 @@ it is shown with the key that signed it, and whether that key is trusted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,11 +85,28 @@ def pattern_json(store: PatternStore, identifier: str) -> str:
     return store.read().find(identifier).proposal.pattern.model_dump_json(indent=1) + "\n"
 
 
+def list_json(store: PatternStore, every: bool = False) -> str:
+    """What `print_list` prints, as JSON."""
+    holdings = store.read()
+    patterns = [
+        {
+            "id": kept.digest,
+            "state": kept.state,
+            "name": kept.proposal.pattern.name,
+            "source": kept.label,
+            "replaces": kept.replaces,
+            "last": {"by": kept.last.reviewer, "time": kept.last.time, "reason": kept.last.reason},
+        }
+        for kept in _listed(holdings, every)
+    ]
+    return json.dumps({"schema": 1, "patterns": patterns, "states": _counted(holdings)}, indent=1) + "\n"
+
+
 def print_list(store: PatternStore, every: bool = False, console: Console | None = None) -> None:
     """Patterns that wait for a decision, or all of them, with their states; readable at 80 columns."""
     console = console or Console()
     holdings = store.read()
-    chosen = holdings.kept if every else holdings.waiting()
+    chosen = _listed(holdings, every)
     if chosen:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for name in ("ID", "state", "pattern", "source"):
@@ -137,7 +155,7 @@ def print_log(store: PatternStore, head: str | None = None, console: Console | N
     """
     console = console or Console()
     holdings = store.read()
-    place = None if head is None else place_of(_whole_hash(head), holdings.entries)
+    place = _place_of_noted(head, holdings)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("line", "time (UTC)", "who", "what, and why"):
         table.add_column(name, overflow="fold", no_wrap=name in ("line", "time (UTC)"))
@@ -153,6 +171,33 @@ def print_log(store: PatternStore, head: str | None = None, console: Console | N
     console.print(
         f"the chain and all signatures hold; hash of the last line: {holdings.head}", highlight=False, soft_wrap=True
     )
+
+
+def log_json(store: PatternStore, head: str | None = None) -> str:
+    """What `print_log` prints, as JSON; raises as it does."""
+    holdings = store.read()
+    place = _place_of_noted(head, holdings)
+    lines = [
+        {
+            "line": entry.seq + 1,
+            "time": entry.time,
+            "action": entry.action,
+            "pattern": entry.pattern,
+            "replaces": entry.replaces,
+            "reviewer": entry.reviewer,
+            "key": entry.key,
+            "trusted": None if entry.key is None else holdings.trusted.counts(entry),
+            "reason": entry.reason,
+            "hash": entry.hash,
+        }
+        for entry in holdings.entries
+    ]
+    noted = None if place is None else {"head": head, "line": place}
+    return json.dumps({"schema": 1, "lines": lines, "head": holdings.head, "noted": noted}, indent=1) + "\n"
+
+
+def _place_of_noted(head: str | None, holdings: Holdings) -> int | None:
+    return None if head is None else place_of(_whole_hash(head), holdings.entries)
 
 
 def _whole_hash(head: str) -> str:
@@ -187,9 +232,17 @@ def _read_pattern(file: Path) -> FraudPattern:
     raise DataError(f"{file} cannot be read ({reason}); name a JSON file with one pattern")
 
 
-def _counts(holdings: Holdings) -> str:
+def _listed(holdings: Holdings, every: bool) -> tuple[Kept, ...]:
+    return holdings.kept if every else holdings.waiting()
+
+
+def _counted(holdings: Holdings) -> dict[str, int]:
     states = [kept.state for kept in holdings.kept]
-    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
+def _counts(holdings: Holdings) -> str:
+    counts = [f"{count} {state}" for state, count in _counted(holdings).items()]
     return ", ".join(counts) or "the store is empty; add patterns with secure-fl synthesize"
 
 

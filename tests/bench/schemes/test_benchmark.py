@@ -209,6 +209,7 @@ NOTHING: dict[str, Any] = {
     "html_file": None,
     "drop_sweep": False,
     "scale": False,
+    "force": False,
     "show_progress": show_progress,
 }
 

@@ -23,6 +23,7 @@ from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.proposals import add_proposals, read_proposals
 from secure_fl.data.synthetic.proposing import synthesize_into
 from secure_fl.data.synthetic.review import pattern_json, submit
+from secure_fl.data.synthetic.review_line import MACHINE
 from secure_fl.data.synthetic.reviewers import ReviewerFiles
 from secure_fl.data.synthetic.signing import ReviewerKey, fingerprint
 from secure_fl.data.synthetic.store import PatternStore
@@ -386,6 +387,25 @@ def test_every_review_command_does_what_it_says_in_the_store_that_is_named(
     assert (kept.replaces, kept.last.reviewer, kept.last.reason) == (first, "A. Reviewer", "slower")
     assert said == f"{kept.digest[:12]}: passed validation\n"
     assert len(call("log").splitlines()) >= len(store.read().entries)
+    said = json.loads(call("log", "--json"))
+    entries = store.read().entries
+    assert [line["hash"] for line in said["lines"]] == [entry.hash for entry in entries]
+    assert [(line["line"], line["action"], line["reason"]) for line in said["lines"]] == [
+        (number, entry.action, entry.reason) for number, entry in enumerate(entries, start=1)
+    ]
+    assert {line["trusted"] for line in said["lines"] if line["reviewer"] == "A. Reviewer"} == {True}
+    assert {(line["key"], line["trusted"]) for line in said["lines"] if line["reviewer"] == MACHINE} == {(None, None)}
+    assert (said["head"], said["noted"]) == (store.read().head, None)
+    noted = entries[1].hash
+    assert json.loads(call("log", "--json", "--head", noted))["noted"] == {"head": noted, "line": 2}
+    for flags, listed in (((), store.read().waiting()), (("--all",), store.read().kept)):
+        said = json.loads(call("list", "--json", *flags))
+        assert [(p["id"], p["state"], p["name"], p["source"], p["replaces"]) for p in said["patterns"]] == [
+            (kept.digest, kept.state, kept.proposal.pattern.name, kept.label, kept.replaces) for kept in listed
+        ]
+        assert [p["last"]["reason"] for p in said["patterns"]] == [kept.last.reason for kept in listed]
+        assert sum(said["states"].values()) == len(store.read().kept)
+        assert said["states"]["pending"] == len(store.read().in_state("pending"))
     assert not (tmp_path / "another").exists()
 
 
@@ -400,7 +420,7 @@ def test_the_page_is_of_what_may_still_be_trained_on(
         (tmp_path / "empty", (), None),
     ):
         outcome = CliRunner().invoke(
-            app, ["review", "page", "--out", str(out), "--store", str(folder)], catch_exceptions=False
+            app, ["review", "page", "--out", str(out), "--store", str(folder), "--force"], catch_exceptions=False
         )
         assert (outcome.exit_code, outcome.stdout, out.read_text()) == (0, f"{out}\n", "a page")
         holdings, host, given, what = rendered.pop()

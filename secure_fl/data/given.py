@@ -1,0 +1,211 @@
+"""Rows that Python hands over, bank by bank: data frames, arrays and tensors -> Transactions.
+
+    banks={"north": (X, y), "south": (X, y), "west": (X, y)}, test=(X, y)
+
+X is a data frame (pandas, polars, pyarrow: whatever exports Arrow's stream), a mapping of columns, or an array or
+tensor [n, ...] of numbers; y holds 0 for honest rows and 1 for fraud, or classes 0 .. k - 1. A data frame may hold its
+labels itself, in the column that the settings declare.
+
+Rules: what reads files reads this too (`columns`), so a value that does not fit is named by its row and column, and
+never shown. All banks have the columns of the first. Where every column is a number and none is declared as time or
+amount, the table is *plain*: its columns are the model's inputs, as many as there are. Otherwise they go the way of
+transactions (`features`): 128 features, with keyed pseudonyms of texts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from secure_fl.data.features import dimension
+from secure_fl.data.plausibility import warnings_about
+from secure_fl.data.sources import Source
+from secure_fl.data.tables import INDEX_NAMES, Declaration, build, infer, uses
+from secure_fl.data.transactions import MAX_PATTERN, Schema, Transactions, concatenate, quoted
+from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.settings import Data
+
+_LABEL, _CLASS = "(label)", "(class)"
+"""Columns for labels that come beside a table."""
+
+
+@dataclass(frozen=True, repr=False)
+class Given:
+    """Rows of each bank, and for the test."""
+
+    banks: Mapping[str, Transactions]
+    test: Transactions | Mapping[str, Transactions] | None
+    """One table for all banks, one for each, or none: then the latest rows of the banks are cut off."""
+    row_shape: tuple[int, ...] | None
+    """Of one row, where it is an array with more than one axis."""
+    classes: int
+    used: Mapping[str, str]
+    """Column -> what it is used as."""
+    ignored: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """Of all tables."""
+        return next(iter(self.banks.values())).schema
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Shape of a row of features."""
+        return self.row_shape or (dimension(self.schema),)
+
+    def __repr__(self) -> str:
+        return f"Given({', '.join(f'{name}: {len(table)} rows' for name, table in self.banks.items())})"
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """One table as it came."""
+
+    source: Source
+    row_shape: tuple[int, ...] | None
+    labels: NDArray[np.int64] | None
+    """[n]; None where a column of the table holds them."""
+
+
+def read_given(settings: Data, banks: Mapping[str, Any], test: Any = None) -> Given:
+    """The rows of all banks, as `settings` declares their columns. Raises `DataError`, `ConfigurationError`."""
+    if not isinstance(banks, Mapping) or not banks:
+        raise ConfigurationError('banks hand over a mapping from names to rows, such as {"north": (X, y), ...}')
+    handed = {str(name): _hand_over(rows, f"bank {name}", settings) for name, rows in banks.items()}
+    tests = {name: _hand_over(rows, where, settings) for name, where, rows in _tests(test, tuple(handed))}
+    every = [*handed.values(), *tests.values()]
+    first = every[0]
+    for other in every[1:]:
+        _require_alike(first, other)
+
+    schema = infer(first.source, _declaration(settings, labels_beside=first.labels is not None))
+    if not (schema.numbers or schema.texts):
+        raise DataError("the rows have no column to learn from; give them at least one beside the labels")
+    if not (schema.time or schema.amount or schema.texts):
+        schema = replace(schema, plain=True)
+    pattern = _CLASS if first.labels is not None else None
+
+    def built(table: _Handed) -> Transactions:
+        return build(table.source, schema, labelled=True, pattern=pattern).sorted_by_time()
+
+    tables = {name: built(table) for name, table in handed.items()}
+    used = {name: use for name, use in uses(schema).items() if name != _LABEL}
+    unused = {*first.source.names} - {*used, _LABEL, _CLASS}
+    tested = {name: built(table) for name, table in tests.items()}
+    return Given(
+        banks=tables,
+        test=None if test is None else tested.get("", tested),
+        row_shape=first.row_shape,
+        classes=1 + max(1, *(int(table.pattern.max(initial=0)) for table in (*tables.values(), *tested.values()))),
+        used=used,
+        ignored=tuple(name for name in first.source.names if name in unused),
+        warnings=warnings_about(concatenate([*tables.values()])),
+    )
+
+
+def _declaration(settings: Data, *, labels_beside: bool) -> Declaration:
+    if labels_beside and settings.label is not None:
+        raise ConfigurationError(
+            f"labels came beside the rows, and column {settings.label!r} is declared as label; leave out one of them"
+        )
+    if not labels_beside and settings.label is None:
+        raise ConfigurationError("the rows have no labels; hand over (rows, labels), or declare their column as label")
+    declared = settings.declaration()
+    return Declaration(**{**declared, "label": _LABEL, "pattern": _CLASS}) if labels_beside else Declaration(**declared)
+
+
+def _tests(test: Any, banks: tuple[str, ...]) -> Iterator[tuple[str, str, Any]]:
+    """The bank ("" for all of them), what errors call the table, and the rows."""
+    if isinstance(test, Mapping) and {*test} & {*banks}:
+        if {*test} != {*banks}:
+            raise ConfigurationError("test rows are of some banks only; hand over one table for all, or one for each")
+        yield from ((name, f"test of {name}", test[name]) for name in banks)
+    elif test is not None:
+        yield "", "test", test
+
+
+def _hand_over(rows: Any, where: str, settings: Data) -> _Handed:
+    table, labels = rows if isinstance(rows, tuple) and len(rows) == 2 else (rows, None)
+    arrow, row_shape = _arrow(table, where)
+    if arrow.num_rows == 0:
+        raise DataError(f"{where} hands over no rows; give each bank and the test at least one")
+    twice = sorted({name for name in arrow.column_names if arrow.column_names.count(name) > 1})
+    if twice or {_LABEL, _CLASS} & {*arrow.column_names}:
+        raise DataError(f"{where} has two columns of one name, or {_LABEL}; give every column a name of its own")
+    classes = None if labels is None else _labels(labels, arrow.num_rows, where)
+    if classes is not None:
+        arrow = arrow.append_column(_LABEL, pa.array(classes > 0)).append_column(_CLASS, pa.array(classes))
+    return _Handed(Source(where, arrow), row_shape, classes)
+
+
+def _arrow(table: Any, where: str) -> tuple[pa.Table, tuple[int, ...] | None]:
+    """The columns of a table; and the shape of a row, where it has more than one axis."""
+    arrow, rows = None, None
+    try:
+        if isinstance(table, Mapping):
+            arrow = pa.table({name: pa.array(_array(column)) for name, column in table.items()})
+        elif hasattr(table, "__arrow_c_stream__"):
+            arrow = pa.table(table)
+        else:
+            rows = _array(table)
+    except (pa.ArrowException, ValueError, TypeError):
+        pass  # they quote values
+    if rows is not None:
+        return _columns(rows, where)
+    if arrow is None:
+        raise DataError(
+            f"{where} cannot be read as columns; give all columns one length, a name that is a text, and values of one "
+            "kind"
+        )
+    return arrow.drop_columns([name for name in INDEX_NAMES if name in arrow.column_names]), None
+
+
+def _columns(rows: NDArray[Any], where: str) -> tuple[pa.Table, tuple[int, ...] | None]:
+    """A column of each number in a row."""
+    if rows.ndim < 2 or rows.dtype.kind not in "biuf":
+        raise DataError(
+            f"{where} is an array of {rows.ndim} axes and values of type {rows.dtype}; give a data frame, or an array "
+            "of numbers with a row for each example"
+        )
+    flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
+    columns = {f"x{number}": pa.array(np.ascontiguousarray(column)) for number, column in enumerate(flat.T)}
+    return pa.table(columns), rows.shape[1:] if rows.ndim > 2 else None
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """An array, or a tensor on any device."""
+    values = values.detach().cpu() if hasattr(values, "detach") else values
+    return np.asarray(values)
+
+
+def _labels(labels: Any, rows: int, where: str) -> NDArray[np.int64]:
+    """int64 [n]. Raises `DataError` for what is no class from 0 on."""
+    values = _array(labels)
+    values = values.reshape(len(values)) if values.ndim == 2 and values.shape[1] == 1 else values
+    if values.shape != (rows,):
+        raise DataError(f"{where} has {rows} rows and labels of shape {values.shape}; give each row one label")
+    if values.dtype.kind not in "biuf" or not np.isin(values, np.arange(MAX_PATTERN + 1)).all():
+        raise DataError(
+            f"{where} has labels that are no classes; give 0 for honest rows and 1 for fraud, or classes from 0 to "
+            f"{MAX_PATTERN}"
+        )
+    return values.astype(np.int64)
+
+
+def _require_alike(first: _Handed, other: _Handed) -> None:
+    ours, theirs = {*first.source.names}, {*other.source.names}
+    if ours != theirs:
+        differing = sorted(ours ^ theirs)[:5]
+        raise DataError(
+            f"{other.source.path} has other columns than {first.source.path} ({quoted(differing)} in one of them "
+            "only); give all tables the same columns, and labels to all in one way"
+        )
+    if first.row_shape != other.row_shape:
+        raise DataError(f"{other.source.path} has rows of another shape than {first.source.path}; give all the same")
