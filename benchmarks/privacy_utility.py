@@ -24,12 +24,14 @@ from statistics import mean, median, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from benchmarks.written_blocks import write_block
 from secure_fl import Experiment, run_federation
+from secure_fl.data.datasets import open_dataset
 from secure_fl.data.metrics import Scores
 from secure_fl.federation import run
 from secure_fl.federation.results import Baseline
@@ -70,6 +72,12 @@ def utility(dataset: str) -> Utility:
     return {epsilon: [scores(dataset, epsilon, seed) for seed in SEEDS] for epsilon in EPSILONS}
 
 
+def honest_rows(dataset: str) -> list[int]:
+    """Honest transactions of the test set that false positives are out of, one count a seed."""
+    opened = [open_dataset(Experiment(dataset=dataset, seed=seed)) for seed in SEEDS]
+    return [sum(int(np.count_nonzero(~bank.test.fraud)) for bank in each.banks) for each in opened]
+
+
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """95 % interval of the mean over seeds, by Student's t."""
     reach = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
@@ -81,14 +89,15 @@ def score_cell(values: Sequence[float]) -> str:
     return f"{mean(values):.3f} [{low:.3f}, {high:.3f}]"
 
 
-def count_cell(counts: Sequence[int]) -> str:
+def count_cell(counts: Sequence[int], honest: Sequence[int]) -> str:
     """Counts of false positives are so skewed that an interval around the mean of three says nothing."""
-    return f"{median(counts):,.0f} ({min(counts):,} to {max(counts):,})"
+    of = " to ".join(f"{count:,}" for count in sorted({min(honest), max(honest)}))
+    return f"{median(counts):,.0f} ({min(counts):,} to {max(counts):,}) of {of}"
 
 
-def curve_table(figures: Mapping[str, Utility]) -> str:
+def curve_table(figures: Mapping[str, Utility], honest: Mapping[str, Sequence[int]]) -> str:
     lines = [
-        "| dataset | epsilon | AUPRC | less than without DP | false positives at 80 % recall |",
+        "| dataset | epsilon | AUPRC | less than without DP | false positives at 80 % recall, of honest |",
         "|---|---|---|---|---|",
     ]
     for dataset, by_epsilon in figures.items():
@@ -100,7 +109,7 @@ def curve_table(figures: Mapping[str, Utility]) -> str:
                 f"{epsilon:g}" if epsilon < math.inf else "infinity",
                 score_cell([s.auprc for s in found]),
                 score_cell(lost) if epsilon < math.inf else "-",
-                count_cell([s.false_positives_at_80_recall for s in found]),
+                count_cell([s.false_positives_at_80_recall for s in found], honest[dataset]),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -147,6 +156,8 @@ class Stored:
 
     curve: dict[str, Utility] = field(default_factory=dict)
     settings: list[list[float]] = field(default_factory=list)
+    honest: dict[str, list[int]] = field(default_factory=dict)
+    """By dataset, one count a seed."""
 
     @classmethod
     def load(cls, path: Path) -> Stored:
@@ -155,18 +166,19 @@ class Stored:
             dataset: {float(epsilon): [Scores(**each) for each in found] for epsilon, found in by_epsilon.items()}
             for dataset, by_epsilon in document["curve"].items()
         }
-        return cls(curve, document["settings"])
+        return cls(curve, document["settings"], document["honest"])
 
     def save(self, path: Path) -> None:
         curve = {
             dataset: {str(epsilon): [asdict(each) for each in found] for epsilon, found in by_epsilon.items()}
             for dataset, by_epsilon in self.curve.items()
         }
-        path.write_text(json.dumps({"curve": curve, "settings": self.settings}, indent=1) + "\n", encoding="utf-8")
+        document = {"curve": curve, "settings": self.settings, "honest": self.honest}
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     def blocks(self) -> dict[str, str]:
         """The tables of the page, by name, as far as they were measured."""
-        tables = {"curve": curve_table(self.curve)} if self.curve else {}
+        tables = {"curve": curve_table(self.curve, self.honest)} if self.curve else {}
         return tables | ({"settings": variant_table(self.settings)} if self.settings else {})
 
 
@@ -196,6 +208,7 @@ def _measure(stored: Stored, options: argparse.Namespace) -> None:
     if not options.stored:
         if options.only != "settings":
             stored.curve = {dataset: utility(dataset) for dataset in DATASETS}
+            stored.honest = {dataset: honest_rows(dataset) for dataset in DATASETS}
             stored.save(STORED)
         if options.only != "curve":
             stored.settings = measure_variants()

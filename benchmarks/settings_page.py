@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from secure_fl.cli.options import PANELS, bounds_text, default_text, options, title
+from secure_fl.cli.options import bounds_text, default_text, options
+from secure_fl.settings.catalogue import SECTIONS, help_text, title
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
@@ -21,10 +22,9 @@ The same in Python (`Experiment(rounds=3)`), in TOML (`rounds = 3`) and on the c
 def render() -> str:
     """The page."""
     parts = [HEAD]
-    for panel in PANELS:
+    for panel in SECTIONS:
         rows = [
-            f"| `{name}` | {' '.join((field.description or '').split())} | {bounds_text(field)} | "
-            f"{default_text(name, field) or '-'} |"
+            f"| `{name}` | {help_text(field)} | {bounds_text(field)} | {default_text(name, field) or '-'} |"
             for section, name, field in options()
             if section is panel
         ]

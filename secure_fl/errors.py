@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+class DataWarning(UserWarning):
+    """What a person should look at in the data before believing a result."""
+
+
 class DamageWarning(UserWarning):
     """A stored file is damaged, and the work goes on without it. The command line shows it as one line, `note: ...`."""
 

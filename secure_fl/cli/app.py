@@ -34,8 +34,10 @@ from secure_fl.cli.score import score
 from secure_fl.cli.streams import until_closed
 from secure_fl.cli.synthesize import synthesize
 from secure_fl.cli.words import example, plain
-from secure_fl.errors import DamageWarning, SecureFLError
+from secure_fl.errors import DamageWarning, DataWarning, SecureFLError
 from secure_fl.files import disk_failed, reason
+
+_HELP = {"-h", "--help"}
 
 
 class Commands(TyperGroup):
@@ -45,6 +47,8 @@ class Commands(TyperGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
+        if name == "run" and not ctx.resilient_parsing and not _HELP.intersection(rest):
+            progress.say_start()
         return name, _run_with_options() if name == "run" else command, rest
 
 
@@ -54,7 +58,7 @@ app = typer.Typer(
     help="Run, measure and learn secure aggregation for federated fraud detection.",
     epilog="Any command takes --debug, to see where an error comes from, and --quiet, to hear of no progress.\n\n\n\n"
     + example(RUN),
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": sorted(_HELP)},
     no_args_is_help=True,
 )
 
@@ -113,6 +117,8 @@ def _as_declared(command: click.Command) -> click.Command:
     return command
 
 
+_TOLD: dict[type[Warning], str] = {DamageWarning: "note", DataWarning: "warning"}
+"""Warnings for whoever runs a command, each with what stands before it."""
 _INTERRUPTED = 130
 _INTERRUPTION = "interrupted; what was finished before is kept"
 
@@ -123,7 +129,8 @@ def main() -> None:
     progress.quiet = "--quiet" in sys.argv[1:]
     heed_signals()
     with warnings.catch_warnings():
-        warnings.simplefilter("always", DamageWarning)
+        for told in _TOLD:
+            warnings.simplefilter("always", told)
         warnings.showwarning = partial(_show_warning, warnings.showwarning)
         status = _status(arguments, debug="--debug" in sys.argv[1:])
     forget_interrupts()
@@ -170,10 +177,11 @@ def _say(text: str) -> None:
 
 
 def _show_warning(others: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any) -> None:
-    if issubclass(category, DamageWarning):
-        _say(f"note: {message}")
-    else:
+    word = next((word for told, word in _TOLD.items() if issubclass(category, told)), None)
+    if word is None:
         others(message, category, *where)
+    else:
+        _say(f"{word}: {message}")
 
 
 def _command_of(error: click.UsageError) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from secure_fl.cli.progress import say_start, show_progress
 from secure_fl.cli.words import SCHEMES, Force, Json, number, numbers
 from secure_fl.errors import ConfigurationError
 
@@ -80,9 +81,9 @@ def attack(
     }
     given = {option: value for option, value in settings.items() if value is not None}
     require_options(name, given)
+    say_start()
 
     from secure_fl.attacks.command import run_command
-    from secure_fl.cli.progress import show_progress
 
     quickly: dict[str, Any] = dict(QUICK[name]) if quick else {}
     run_command(name, scheme, json_file, html, show_progress, force=force, **(quickly | given))

@@ -8,6 +8,7 @@ from typing import Annotated
 import click
 import typer
 
+from secure_fl.cli.progress import say_start, show_progress
 from secure_fl.cli.words import Force, Json, example
 from secure_fl.errors import ConfigurationError
 
@@ -38,8 +39,8 @@ def bench(
         if any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in ctx.params):
             raise ConfigurationError(f"bench {ctx.invoked_subcommand} has options of its own; put them behind its name")
         return
+    say_start()
     from secure_fl.bench.schemes.command import run_command
-    from secure_fl.cli.progress import show_progress
 
     run_command(
         schemes=schemes,
@@ -73,8 +74,8 @@ def claims(
 
     if find_spec("river") is None:
         raise ConfigurationError("the package river is not installed; install secure-fl[drift]")
+    say_start()
     from secure_fl.bench.claims.command import run_command
-    from secure_fl.cli.progress import show_progress
 
     run_command(
         seeds=seeds,

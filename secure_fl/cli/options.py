@@ -11,21 +11,9 @@ import typer
 from pydantic.fields import FieldInfo
 
 from secure_fl.cli.words import number
-from secure_fl.settings import (
-    PRIVATE_TRAINING,
-    Banks,
-    Data,
-    Experiment,
-    FilledIn,
-    Privacy,
-    Summing,
-    Synthetic,
-    Training,
-)
-from secure_fl.settings.section import Repeatable, Section
-
-PANELS: tuple[type[Section], ...] = (Data, Banks, Training, Synthetic, Privacy, Summing)
-"""In the order in which --help shows them. A setting belongs to the first that has it; the seed to training."""
+from secure_fl.settings import PRIVATE_TRAINING, Experiment
+from secure_fl.settings.catalogue import declared, help_text, is_filled_in, title
+from secure_fl.settings.section import Section
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,18 +34,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def options() -> Iterator[tuple[type[Section], str, FieldInfo]]:
     """Every setting that can be given, with its section."""
-    seen = set(Repeatable.model_fields)
-    for section in PANELS:
-        for name, field in section.model_fields.items():
-            new = name not in seen or (section is Training and name in Repeatable.model_fields)
-            if new and not any(isinstance(mark, FilledIn) for mark in field.metadata):
-                yield section, name, Experiment.model_fields[name]
-            seen.add(name)
-
-
-def title(section: type[Section]) -> str:
-    """The heading of a section: the first words of what it says of itself."""
-    return (section.__doc__ or "").split(":")[0].rstrip(".")
+    return ((section, name, field) for section, name, field in declared() if not is_filled_in(field))
 
 
 def default_text(name: str, field: FieldInfo) -> str:
@@ -76,8 +53,7 @@ def bounds_text(field: FieldInfo) -> str:
 def _parameter(name: str, field: FieldInfo, section: type[Section]) -> inspect.Parameter:
     kinds = set(_kinds(field.annotation))
     default = default_text(name, field)
-    text = " ".join((field.description or "").split())
-    shown = text + (f"  [default: {default}]" if default and kinds != {bool} else "")
+    shown = help_text(field) + (f"  [default: {default}]" if default and kinds != {bool} else "")
     declared = (f"--{name.replace('_', '-')}",) if kinds == {bool} else ()
     option = typer.Option(*declared, help=shown, rich_help_panel=title(section), show_default=False)
     kind: Any = list[str] if tuple in kinds else kinds.pop() if len(kinds) == 1 else str

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -15,6 +16,12 @@ from secure_fl.progress import plain_console, unseen
 quiet = False
 """Whether nobody wants to see any, as `--quiet` asks for."""
 SECONDS_BETWEEN_LINES = 2.0
+
+
+def say_start() -> None:
+    """A sign of life before what takes seconds to import."""
+    if not quiet:
+        typer.echo("starting", err=True)
 
 
 @contextmanager

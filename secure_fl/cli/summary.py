@@ -19,6 +19,10 @@ def print_summary(result: Result, directory: Path) -> None:
     """Models side by side, what a round cost, who could read what, and where the report is."""
     console = plain_console()
     console.print(_scores(result))
+    for line in wording.worth_of_alerts(result):
+        console.print(line, highlight=False)
+    if worse := wording.worse_than_guessing(result):
+        console.print(f"warning: {worse}", highlight=False, markup=False)
     last = result.rounds[-1]
     up = median(n for record in result.rounds for n in record.upload_bytes.values())
     down = median(last.download_bytes.values())
@@ -80,16 +84,17 @@ _NOBODY = "it alone reads updates"
 
 
 def _scores(result: Result) -> Table:
-    table = Table("model", *(f"{name}" for name in ("AUPRC", "ROC AUC", "false positives at 80 % recall")))
+    table = Table("model", *(f"{name}" for name in ("AUPRC", "ROC AUC", "false alarms at 80 % recall, of honest")))
     for column in table.columns[1:]:
         column.justify = "right"
     rows = [("federated", result.final), *((f"{b.trained_on} alone", b.final) for b in result.local[:10])]
     if len(result.local) > 10:
         rows.append((f"... and {len(result.local) - 10} more banks", result.local[-1].final))
     for name, scores in [*rows, (result.central.trained_on, result.central.final)]:
-        table.add_row(name, *_cells(scores))
+        table.add_row(name, *_cells(scores, result.on_test.curve.honest))
     return table
 
 
-def _cells(scores: Scores) -> tuple[str, str, str]:
-    return f"{scores.auprc:.3f}", f"{scores.roc_auc:.3f}", f"{scores.false_positives_at_80_recall:,}"
+def _cells(scores: Scores, honest: int) -> tuple[str, str, str]:
+    alarms = wording.out_of_text(scores.false_positives_at_80_recall, honest)
+    return f"{scores.auprc:.3f}", f"{scores.roc_auc:.3f}", alarms

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from secure_fl.cli.progress import say_start, show_progress
+
 
 def synthesize(
     count: Annotated[int, typer.Option(help="How many fraud patterns.")],
@@ -28,7 +30,7 @@ def synthesize(
     The endpoint comes from OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL. It is sent the form of a pattern and
     constants of the simulator, never a row.
     """
-    from secure_fl.cli.progress import show_progress
+    say_start()
     from secure_fl.data.synthetic.command import Spending
     from secure_fl.data.synthetic.proposing import synthesize_into
 

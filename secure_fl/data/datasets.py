@@ -127,14 +127,19 @@ class Dataset:
         """The settings that lead to the very same rows again."""
         return experiment.resolved(self.key_check, tuple(self.synthetic.patterns) if self.synthetic else ())
 
-    def summary(self) -> dict[str, Any]:
-        """Counts for the report: of this sandbox's own knowledge, no bank would publish its own."""
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should look at before believing a result."""
         lacking = [bank.name for bank in self.banks if not bank.train.fraud.any()]
         notes = [f"{', '.join(lacking)}: no fraud among the training rows, so that what it learns alone says little"]
+        return [*self.origin.warnings, *(notes if lacking else [])]
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for the report: of this sandbox's own knowledge, no bank would publish its own."""
         return {
             "source": self.source,
             "columns": {"used": dict(self.origin.used), "ignored": list(self.origin.ignored)},
-            "warnings": [*self.origin.warnings, *(notes if lacking else [])],
+            "warnings": self.warnings,
             "rows": sum(map(len, (*(bank.train for bank in self.banks), *self.tests))),
             "frauds": sum(int(part.fraud.sum()) for part in (*(bank.train for bank in self.banks), *self.tests)),
             "banks": {

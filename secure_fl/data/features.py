@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from secure_fl.data.behaviour import DAY, WINDOWS_DAYS, behaviour
 from secure_fl.data.pseudonyms import FederationKey, pseudonymize
 from secure_fl.data.standardization import Standardization, standardize
-from secure_fl.data.transactions import Schema, Transactions, codes_of, concatenate
+from secure_fl.data.transactions import UNITS, Schema, Transactions, codes_of, concatenate
 from secure_fl.errors import ConfigurationError, DataError
 
 DIMENSION = 128
@@ -35,6 +35,7 @@ MIN_HASHED_POSITIONS = 32
 """Fewer positions than this would make the values of text columns collide too often."""
 VERSION = 1
 _SIGN_BIT = np.uint64(1 << 63)
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 def dimension(schema: Schema) -> int:
@@ -150,6 +151,19 @@ class RawFeatures:
     def __repr__(self) -> str:
         return f"RawFeatures({len(self)} rows, {self.numeric.shape[1]} numeric, {self.hashed.shape[1]} hashed)"
 
+    @property
+    def day(self) -> NDArray[np.int64] | None:
+        """int64 [n], the day of each row; None where the time tells no days."""
+        if self.schema.time is None or UNITS[self.schema.time_unit] > DAY:
+            return None
+        return np.floor(self.when / DAY).astype(np.int64)
+
+    @property
+    def amount(self) -> NDArray[np.float64] | None:
+        """float64 [n]; None where the table has no column of amounts."""
+        amount = self.schema.amount
+        return None if amount is None else self.numeric[:, describe(self.schema).index(f"{amount}: linear")]
+
     def take(self, rows: NDArray[Any] | slice) -> RawFeatures:
         """The rows that an index array, a bool mask [n] or a slice selects."""
         return replace(
@@ -180,6 +194,10 @@ class Examples:
     """bool [n]."""
     pattern: NDArray[np.int8]
     """int8 [n]."""
+    day: NDArray[np.int64] | None = None
+    """int64 [n], the day of each row; None where nobody knows."""
+    amount: NDArray[np.float64] | None = None
+    """float64 [n], in the unit of the column; None where nobody knows."""
 
     def __len__(self) -> int:
         return int(self.fraud.shape[0])
@@ -194,6 +212,8 @@ class Examples:
             np.concatenate([part.features for part in parts]),
             np.concatenate([part.fraud for part in parts]),
             np.concatenate([part.pattern for part in parts]),
+            _joined([part.day for part in parts]),
+            _joined([part.amount for part in parts]),
         )
 
 
@@ -248,7 +268,7 @@ def encode(raw: RawFeatures, schema: FeatureSchema) -> Examples:
         positions = numeric + (pseudonyms & ~_SIGN_BIT) % np.uint64(DIMENSION - numeric)
         signs = np.where(pseudonyms & _SIGN_BIT, np.float32(-1.0), np.float32(1.0))
         features[rows, positions] += signs / np.float32(np.sqrt(raw.hashed.shape[1]))
-    return Examples(features, raw.fraud, raw.pattern)
+    return Examples(features, raw.fraud, raw.pattern, raw.day, raw.amount)
 
 
 def transform(
@@ -265,7 +285,7 @@ def transform(
 
 def _cycles(schema: Schema) -> dict[str, float]:
     """Cycles of the time, in seconds: the day, and the week where time counts from a midnight over weeks."""
-    if schema.time is None:
+    if schema.time is None or UNITS[schema.time_unit] > DAY:  # of whole months no hour is known
         return {}
     return {"hour": DAY, "weekday": 7 * DAY} if schema.calendar else {"hour": DAY}
 
@@ -286,6 +306,12 @@ def _behaviour_columns(transactions: Transactions, identifier: str) -> list[NDAr
 def _signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """log(1 + |x|) with the sign of x: refunds are negative amounts."""
     return np.sign(values) * np.log1p(np.abs(values))
+
+
+def _joined(parts: Sequence[NDArray[Number] | None]) -> NDArray[Number] | None:
+    """One after the other; None where one is unknown."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 def _finite(values: object) -> tuple[float, ...] | None:

@@ -32,7 +32,7 @@ def warnings_about(table: Transactions) -> tuple[str, ...]:
 def _span(table: Transactions, schema: Schema) -> str | None:
     span = float(np.ptp(table.when))
     what = f"{len(table):,} transactions lie within"
-    advice = f"check column {quoted([schema.time or ''])}, and --time-unit (minutes, hours or days)"
+    advice = f"check column {quoted([schema.time or ''])}, and --time-unit (minutes, hours, days or months)"
     if span < SHORTEST_SPAN:
         return f"all {what} {span:,.0f} seconds; {advice}"
     if span > LONGEST_SPAN:

@@ -24,9 +24,15 @@ MAX_PATTERN = 127
 """Largest number of a fraud pattern (int8)."""
 
 
-TimeUnit = Literal["seconds", "minutes", "hours", "days"]
-UNITS: dict[TimeUnit, float] = {"seconds": 1.0, "minutes": 60.0, "hours": 3_600.0, "days": 86_400.0}
-"""Seconds in each unit."""
+TimeUnit = Literal["seconds", "minutes", "hours", "days", "months"]
+UNITS: dict[TimeUnit, float] = {
+    "seconds": 1.0,
+    "minutes": 60.0,
+    "hours": 3_600.0,
+    "days": 86_400.0,
+    "months": 30 * 86_400.0,
+}
+"""Seconds in each unit; a month has 30 days."""
 
 
 @dataclass(frozen=True)

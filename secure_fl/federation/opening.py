@@ -6,6 +6,7 @@ Whatever cannot work is refused here, before anything is trained, sent, or charg
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from secure_fl.data import DIMENSION, Examples, FeatureSchema, dimension, encode
 from secure_fl.data.datasets import Dataset, given_dataset, open_dataset
 from secure_fl.data.given import Given
 from secure_fl.data.metrics import require_both_classes
+from secure_fl.errors import DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
@@ -68,6 +70,8 @@ class Federation:
         aggregation = prepare(experiment, len(weights), features)
         tables = experiment.private
         dataset = open_dataset(experiment, tables) if given is None else given_dataset(experiment, given, tables)
+        for line in dataset.warnings:
+            warnings.warn(DataWarning(line), stacklevel=3)  # now, and not when all is trained
         require_both_classes(np.concatenate([part.fraud for part in dataset.tests]))
         before = _state_before(dataset.resolved(experiment), checkpoint)
         privacy = _open_privacy(experiment, aggregation, dataset, checkpoint)

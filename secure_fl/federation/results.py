@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
+from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.files import staged_directory
 from secure_fl.privacy.spent import Privacy
 from secure_fl.secagg.custody import Custody
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from secure_fl.training import Learner  # imports torch
 
 __all__ = [
+    "Alerts",
     "Baseline",
     "Custody",
     "Exhibit",
@@ -218,13 +219,16 @@ class Result:
             "parameters": self.parameters,
             "data": dict(self.data),
             "rounds": [asdict(record) for record in self.rounds],
-            "final": asdict(self.final),
+            "final": _figures(self.final, self.on_test),
             "baselines": {
                 "local": [
-                    {"bank": b.trained_on, **asdict(b.final), "auprc_by_round": list(b.auprc_by_round)}
+                    {"bank": b.trained_on, **_figures(b.final, b.on_test), "auprc_by_round": list(b.auprc_by_round)}
                     for b in self.local
                 ],
-                "central": {**asdict(self.central.final), "auprc_by_round": list(self.central.auprc_by_round)},
+                "central": {
+                    **_figures(self.central.final, self.central.on_test),
+                    "auprc_by_round": list(self.central.auprc_by_round),
+                },
             },
             "curves": self._curves(),
             "auprc_on_own_rows": {
@@ -235,6 +239,10 @@ class Result:
             "privacy": None if self.privacy is None else asdict(self.privacy),
             "custody": asdict(self.custody),
         }
+
+
+def _figures(scores: Scores, on_test: OnTest | None) -> dict[str, Any]:
+    return {**asdict(scores), **({} if on_test is None or on_test.alerts is None else asdict(on_test.alerts))}
 
 
 def _points(curve: PrecisionRecall) -> dict[str, list[float]]:

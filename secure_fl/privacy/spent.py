@@ -51,8 +51,8 @@ NOT_COVERED = (
     "other runs: epsilon is this run's alone; what all runs on the same rows spent together is the epsilon for life, "
     "as far as this store of ledgers knows of them",
     "the choice of settings, where it looked at rows without a run that is in the ledgers",
-    "what only the sandbox computes and no federation would publish: test scores (of rounds and at the end, curves and "
-    "scores by bank among them; features of test rows look back at training rows), baselines (trained without "
-    "privacy), and counts of rows and frauds",
+    "what only the sandbox computes and no federation would publish: test scores (of rounds and at the end, curves, "
+    "scores by bank and what alerts are worth among them; features of test rows look back at training rows), baselines "
+    "(trained without privacy), counts of rows and frauds, and the sum of the amounts of the test frauds",
 )
 """By either mechanism."""

@@ -32,6 +32,8 @@ class ComparedRun:
     auprc: float
     roc_auc: float
     false_positives_at_80_recall: int
+    honest: int | None
+    """Honest transactions that these are out of; None where an old run did not say."""
     upload_bytes: float
     """Of one bank in a round, the median."""
     client_seconds: float
@@ -40,6 +42,10 @@ class ComparedRun:
     auprc_by_round: tuple[float, ...]
     differs_in: Mapping[str, Any]
     """Settings in which the runs are not all alike."""
+
+    @property
+    def false_alarms(self) -> str:
+        return wording.out_of_text(self.false_positives_at_80_recall, self.honest)
 
     @property
     def privacy(self) -> str:
@@ -101,6 +107,7 @@ def _compared(folder: Path, document: Mapping[str, Any], unlike: Mapping[str, An
             auprc=float(final["auprc"]),
             roc_auc=float(final["roc_auc"]),
             false_positives_at_80_recall=int(final["false_positives_at_80_recall"]),
+            honest=_honest(document),
             upload_bytes=float(median(n for record in rounds for n in record["upload_bytes"].values())),
             client_seconds=float(median(record["seconds"]["client"] for record in rounds)),
             server_seconds=float(median(record["seconds"]["server"] for record in rounds)),
@@ -109,3 +116,8 @@ def _compared(folder: Path, document: Mapping[str, Any], unlike: Mapping[str, An
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ConfigurationError(f"{folder / 'metrics.json'} is damaged; run it again, or leave it out") from None
+
+
+def _honest(document: Mapping[str, Any]) -> int | None:
+    curves = document.get("curves")
+    return None if curves is None else int(curves["honest"])

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from secure_fl.federation.results import Baseline, Result, RoundRecord
+from secure_fl.data.metrics import ALERTS_A_DAY
+from secure_fl.federation.results import Alerts, Baseline, Result, RoundRecord
 from secure_fl.privacy.spent import Privacy
 from secure_fl.report import frame, promise, wording
+from secure_fl.settings.catalogue import declared, help_text, title
 
 SECTIONS = {
     "learning": "Learning curves",
@@ -80,6 +82,8 @@ def render(result: Result) -> str:
         "unprotected": promise.UNPROTECTED,
         "budgeted": promise.target(result) is not None,
         "noisy_sum": _noisy_sum(result),
+        "alerts": wording.worth_of_alerts(result),
+        "worse_than_guessing": wording.worse_than_guessing(result),
         "served": wording.served(result),
         "bank_results": bank_results(result),
         "curve": result.on_test.curve,
@@ -91,7 +95,7 @@ def render(result: Result) -> str:
         "strongest": strongest,
         "dump": exhibit.hex_dump(result.exhibit.message),
         "reading_error": _reading_error(result),
-        "settings": list(flatten(result.experiment)),
+        "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
@@ -118,6 +122,8 @@ def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
             f"{without}{_local_false_alarms(result)}pooled {wording.count_text(central.false_positives_at_80_recall)}",
         ),
     ]
+    if result.on_test.alerts is not None:
+        figures.append(_alerts_figure(result.on_test.alerts))
     if result.privacy is not None:
         figures.append(_privacy_figure(result.privacy, promise.target(result)))
     uploads = [size for record in result.rounds for size in record.upload_bytes.values()]
@@ -164,6 +170,18 @@ def _bank_cells(result: Result, alone: Baseline, share: Mapping[str, int]) -> It
         yield None if auprc is None else wording.score_text(auprc)
 
 
+def settings_by_section(experiment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Title of each section, and name, value and meaning of its settings; last those that are not declared any more."""
+    rest = dict(experiment)
+    sections: dict[str, list[tuple[str, str, str]]] = {}
+    for section, name, field in declared():
+        if name in rest:
+            row = (name, _setting_text(rest.pop(name)), help_text(field))
+            sections.setdefault(title(section), []).append(row)
+    others = [(name, value, "") for name, value in flatten(rest)]
+    return [*sections.items(), *([("Others", others)] if others else [])]
+
+
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as `("data.seed", "7")` pairs, spelled as in TOML."""
     for name, value in settings.items():
@@ -182,6 +200,14 @@ def _local_false_alarms(result: Result) -> str:
         return ""
     alarms = sorted(baseline.final.false_positives_at_80_recall for baseline in result.local)
     return f"banks alone {wording.range_text(wording.count_text(alarms[0]), wording.count_text(alarms[-1]))}; "
+
+
+def _alerts_figure(alerts: Alerts) -> KeyFigure:
+    beside = f"a perfect ranking: {wording.share_text(alerts.best_precision_at_100)}"
+    if alerts.alert_days > 1:
+        beside += f"; mean of {wording.count_text(alerts.alert_days)} days"
+    name = f"Fraud among {ALERTS_A_DAY} alerts{' a day' if alerts.alert_days > 1 else ''}"
+    return KeyFigure(name, wording.share_text(alerts.precision_at_100), beside)
 
 
 def _privacy_figure(privacy: Privacy, allowed: float | None) -> KeyFigure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from secure_fl.data.metrics import Scores
+from secure_fl.data.metrics import ALERTS_A_DAY, RECALL, Scores
 from secure_fl.federation.results import Baseline, Result
 from secure_fl.secagg import SCHEMES
 
@@ -88,6 +88,11 @@ def small_text(value: float) -> str:
     return f"{mantissa} {TIMES} 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
+def out_of_text(count: int, total: int | None) -> str:
+    """A count with what it is out of: "1,835 of 56,000"; alone where nobody knows."""
+    return count_text(count) if total is None else f"{count_text(count)} of {count_text(total)}"
+
+
 def range_text(low: str, high: str) -> str:
     """Two formatted ends of a range, or one of them when they look the same."""
     return low if low == high else f"{low} to {high}"
@@ -135,6 +140,42 @@ def served(result: Result) -> str:
     return (
         f"On a bank's own test transactions the federated model finds fraud better than the bank's own for {better} of "
         f"{plural(len(pairs), 'bank')}, worse for {worse}, and is level for {level}."
+    )
+
+
+def worth_of_alerts(result: Result) -> list[str]:
+    """What the federated model's alerts are worth to those who look into them; a sentence each."""
+    alerts, honest = result.on_test.alerts, result.on_test.curve.honest
+    if alerts is None:
+        return []
+    a_day, mean = (
+        (" of a day", f", the mean of {count_text(alerts.alert_days)} days") if alerts.alert_days > 1 else ("", "")
+    )
+    lines = [
+        f"Of the {ALERTS_A_DAY} test transactions{a_day} that score highest, {share_text(alerts.precision_at_100)} are "
+        f"fraud{mean}; a perfect ranking reaches {share_text(alerts.best_precision_at_100)}.",
+        f"To find {share_text(RECALL)} of the fraud, {share_text(alerts.alert_rate)} of the transactions are flagged, "
+        f"among them {out_of_text(result.final.false_positives_at_80_recall, honest)} honest ones.",
+    ]
+    if alerts.amount_saved is not None and alerts.amount_of_fraud is not None:
+        lines.append(
+            f"The frauds among these are worth {alerts.amount_saved:,.2f} of {alerts.amount_of_fraud:,.2f}, in the "
+            "unit of the amounts."
+        )
+    return lines
+
+
+def worse_than_guessing(result: Result) -> str | None:
+    """Which models rank worse than chance does; None if none."""
+    guessing = result.on_test.curve.guessing
+    scores = {"federated": result.final, **{f"{b.trained_on} alone": b.final for b in result.local}}
+    scores[result.central.trained_on] = result.central.final
+    below = [f"{name} ({found.auprc:.2g})" for name, found in scores.items() if found.auprc < guessing]
+    if not below:
+        return None
+    return (
+        f"worse than guessing, whose AUPRC is the share of fraud, {guessing:.2g}: {names_text(below)}; such a model is "
+        "worth nothing"
     )
 
 

@@ -2,6 +2,7 @@
 
 section     what a section is; which settings a run fills in by itself
 data, synthetic, banks, training, privacy, summing    the sections
+catalogue   every setting with its section, for whoever lists them
 experiment  all of them together, and what only several of them can contradict; TOML
 """
 

@@ -43,8 +43,8 @@ class Data(Repeatable):
     """File: a column of few different texts."""
     identifiers: tuple[str, ...] = ()
     """File: a column that names customers (first), then terminals, merchants ...; keyed pseudonyms take its place."""
-    time_unit: Literal["seconds", "minutes", "hours", "days"] = "seconds"
-    """File: of a time that is a number."""
+    time_unit: Literal["seconds", "minutes", "hours", "days", "months"] = "seconds"
+    """File: of a time that is a number; a month has 30 days."""
     time_format: str | None = None
     """File: how a time is written that is not ISO 8601, as strptime has it, such as "%d/%m/%Y %H:%M"."""
     positive_label: str | None = None

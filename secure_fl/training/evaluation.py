@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from secure_fl.data.features import Examples
-from secure_fl.data.metrics import OnTest, Scores, look_closer, measure
+from secure_fl.data.metrics import OnTest, Scores, judge_alerts, look_closer, measure
 from secure_fl.training.learner import Learner, fraud_learner
 from secure_fl.training.model import FlatWeights
 
@@ -34,7 +34,8 @@ def evaluate(weights: FlatWeights, test: Examples, learner: Learner | None = Non
 def examine(weights: FlatWeights, test: Examples, rows: Mapping[str, int], learner: Learner | None = None) -> OnTest:
     """What a model does on a test set beyond its scores; `rows`: of each bank, one bank after the other."""
     right, score, each = _decisions(weights, test, learner)
-    return look_closer(right, score, {bank: each * count for bank, count in rows.items()})
+    alerts = judge_alerts(right, score, test.day, test.amount) if each == 1 else None
+    return look_closer(right, score, {bank: each * count for bank, count in rows.items()}, alerts)
 
 
 def _decisions(

@@ -21,6 +21,8 @@ from secure_fl import Experiment, Result
 from secure_fl.data.metrics import Scores
 from secure_fl.secagg import plan
 
+HONEST = {"ulb": [85_335] * 3, "simulated": [59_001, 59_003, 59_002]}
+
 
 @pytest.fixture
 def private() -> Stored:
@@ -28,7 +30,7 @@ def private() -> Stored:
         dataset: {epsilon: [Scores(0.1 * seed, 0.9, 1_000 * seed) for seed in (1, 2, 6)] for epsilon in EPSILONS}
         for dataset in DATASETS
     }
-    return Stored(curve, [[0.5, 0.6 + 0.01 * place] for place in range(len(VARIANTS))])
+    return Stored(curve, [[0.5, 0.6 + 0.01 * place] for place in range(len(VARIANTS))], HONEST)
 
 
 def test_figures_of_privacy_are_read_back_as_they_were(tmp_path: Path, private: Stored) -> None:
@@ -47,7 +49,11 @@ def test_the_tables_of_privacy_are_written_where_the_page_has_them(
     write_page(private)
     assert {name: read_block(page, name) for name in ("curve", "settings")} == private.blocks()
     # 0.3 +- t(0.975, 2) x sd / sqrt(3), sd of 0.1, 0.2, 0.6
-    assert "| ulb | 3 | 0.300 [-0.357, 0.957] | 0.000 [0.000, 0.000] | 2,000 (1,000 to 6,000) |" in page.read_text()
+    assert (
+        "| ulb | 3 | 0.300 [-0.357, 0.957] | 0.000 [0.000, 0.000] | 2,000 (1,000 to 6,000) of 85,335 |"
+        in page.read_text()
+    )
+    assert "2,000 (1,000 to 6,000) of 59,001 to 59,003 |" in page.read_text()
     assert "| none | 0.550 | 0.500, 0.600 |" in page.read_text()
     assert (tmp_path / "privacy.svg").read_text().count("<path") > 8
 
@@ -88,8 +94,9 @@ def test_the_page_of_privacy_is_what_its_stored_figures_say() -> None:
     private, plain = stored.curve["ulb"][3.0], stored.curve["ulb"][math.inf]
     cell, usual = score_cell([s.auprc for s in private]), mean(s.auprc for s in plain)
     alarms = [f"{median(s.false_positives_at_80_recall for s in found):,.0f}" for found in (private, plain)]
+    (honest,) = set(stored.honest["ulb"])
     assert (
-        f"an AUPRC of {cell} instead of {usual:.3f}, and {alarms[0]} false alarms of 85,335 instead of {alarms[1]}"
+        f"an AUPRC of {cell} instead of {usual:.3f}, and {alarms[0]} false alarms of {honest:,} instead of {alarms[1]}"
         in readme
     )
 

@@ -995,3 +995,17 @@ def test_a_dash_prints_figures_in_place_of_tables(command: Command, finished: Pa
     assert list(Path().iterdir()) == []
     pytest.importorskip("river")
     assert "name a file" in command("bench", "claims", "--json", "-").error
+
+
+def test_what_is_odd_about_the_data_is_said_once_before_training_and_again_at_the_end(command: Command) -> None:
+    """Hours that are read as seconds."""
+    rows = "".join(f"{n},{n % 97}.5,{int(n % 20 == 3)}\n" for n in range(1_500))
+    Path("rows.csv").write_text(f"[b]step,x,y\n{rows}")
+    read = ("--dataset", "rows.csv", "--label", "y", "--time", "[b]step", "--numeric", "x")
+    done = command("run", *read, "--rounds", "1", "--scheme", "plaintext", "--out", "one")
+    assert done.status == 0
+    lines = done.err.splitlines()
+    (said,) = [line for line in lines if line.startswith("warning: ")]
+    assert said.startswith('warning: all 1,500 transactions lie within 1,499 seconds; check column "[b]step"')
+    assert lines.index("starting") < lines.index(said) < lines.index("rounds 0/1")
+    assert said in " ".join(done.out.split())

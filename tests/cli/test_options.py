@@ -183,3 +183,38 @@ def test_quiet_shows_no_progress(capsys: pytest.CaptureFixture[str], monkeypatch
     with progress.show_progress() as advance:
         advance("rounds", 1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+STARTING = [
+    ("run", "--scheme", "caesar"),
+    ("attack", "inversion", "--scheme", "caesar"),
+    ("bench", "--schemes", "caesar"),
+]
+
+
+@pytest.mark.parametrize("arguments", STARTING, ids=lambda given: given[0])
+def test_a_command_says_that_it_starts_before_it_imports_what_takes_long(arguments: tuple[str, ...]) -> None:
+    """Each import of a large library writes a line, too."""
+    code = (
+        "import sys\n"
+        "class Telling:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in ('numpy', 'pydantic', 'torch', 'tenseal', 'scipy', 'sklearn', 'pyarrow'):\n"
+        "            sys.stderr.write(f'importing {name}\\n')\n"
+        "sys.meta_path.insert(0, Telling())\n"
+        "from secure_fl.cli.app import main\n"
+        f"sys.argv = ['secure-fl', *{arguments!r}, *sys.argv[1:]]\n"
+        "main()\n"
+    )
+
+    def said(*more: str) -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code, *more], capture_output=True, check=False, text=True)
+        assert "Traceback" not in done.stderr
+        return done.stderr.splitlines()
+
+    lines = said()
+    assert lines[0] == "starting"
+    assert lines.count("starting") == 1
+    assert any(line.startswith("importing ") for line in lines)
+    assert "starting" not in said("--quiet")
+    assert "starting" not in said("--help")

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from secure_fl.cli import progress, summary
-from secure_fl.data.metrics import Scores
+from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Seconds
+from secure_fl.report import wording
 
 ROUND = {"contributors": (), "dropped": (), "refused": {}, "attempts": 1}
 
@@ -40,6 +41,7 @@ def run(banks: int = 2, **parts: Any) -> Any:
     whole = {
         "rounds": rounds,
         "final": Scores(0.555, 0.666, 4_321),
+        "on_test": OnTest(PrecisionRecall((1.0,), (0.1,), 108, 85_335), {}, Alerts(0.31, 0.36, 3, 0.012, 98.7, 123.4)),
         "local": local,
         "central": central,
         "custody": SimpleNamespace(can_decrypt=reads),
@@ -60,10 +62,10 @@ def said(result: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 def test_a_run_is_summed_up(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     lines = said(run(), capsys, monkeypatch)
     for line in (
-        "federated 0.555 0.666 4,321",
-        "bank-1 alone 0.101 0.201 1,001",
-        "bank-2 alone 0.102 0.202 1,002",
-        "all banks pooled 0.777 0.888 99",
+        "federated 0.555 0.666 4,321 of 85,335",
+        "bank-1 alone 0.101 0.201 1,001 of 85,335",
+        "bank-2 alone 0.102 0.202 1,002 of 85,335",
+        "all banks pooled 0.777 0.888 99 of 85,335",
         "one bank, one round: 2.2 kB up, 14.2 kB down, 22.0 ms; aggregator 4.6 ms",
         "aggregator can read: nothing",
         "bank can read: its own update; the mean",
@@ -90,6 +92,21 @@ def test_a_file_is_told_with_its_columns_and_what_is_odd_about_them(
     ]
 
 
+def test_what_alerts_are_worth_and_what_is_worth_nothing_are_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run(banks=3)
+    lines = said(made, capsys, monkeypatch)
+    for line in wording.worth_of_alerts(made):
+        assert line in lines
+    assert not any("worse than guessing" in line for line in lines)
+    made.local[1] = SimpleNamespace(trained_on="[b]bank", final=Scores(0.0001, 0.2, 9))
+    (worse,) = [line for line in said(made, capsys, monkeypatch) if "worse than guessing" in line]
+    assert worse.startswith(
+        "warning: worse than guessing, whose AUPRC is the share of fraud, 0.0013: [b]bank alone (0.0001)"
+    )
+
+
 @pytest.mark.parametrize(("banks", "more"), [(10, None), (11, "... and 1 more banks"), (14, "... and 4 more banks")])
 def test_ten_banks_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, banks: int, more: str | None
@@ -97,7 +114,7 @@ def test_ten_banks_are_named(
     lines = said(run(banks), capsys, monkeypatch)
     assert sum(" alone " in line for line in lines) == 10
     assert [line for line in lines if "more banks" in line] == (
-        [f"{more} {0.1 + banks / 1000:.3f} {0.2 + banks / 1000:.3f} {1_000 + banks:,}"] if more else []
+        [f"{more} {0.1 + banks / 1000:.3f} {0.2 + banks / 1000:.3f} {1_000 + banks:,} of 85,335"] if more else []
     )
 
 

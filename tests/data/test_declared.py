@@ -47,7 +47,10 @@ def column(name: str, *values: object) -> str:
 # Time
 
 
-@pytest.mark.parametrize(("unit", "seconds"), [("seconds", 1), ("minutes", 60), ("hours", 3_600), ("days", 86_400)])
+UNITS = [("seconds", 1), ("minutes", 60), ("hours", 3_600), ("days", 86_400), ("months", 2_592_000)]
+
+
+@pytest.mark.parametrize(("unit", "seconds"), UNITS)
 def test_a_time_is_in_the_unit_that_is_declared(write: Write, unit: str, seconds: int) -> None:
     table = read(write(column("step", 1, 2, 743)), time="step", time_unit=unit).transactions
     assert table.when.tolist() == [seconds, 2 * seconds, 743 * seconds]

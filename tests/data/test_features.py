@@ -281,3 +281,25 @@ def test_a_part_of_the_features_is_a_part_of_every_column(simulated: Transaction
     for name in ("features", "fraud", "pattern"):
         both = np.concatenate([getattr(each, name) for each in examples])
         np.testing.assert_array_equal(getattr(pooled, name), both)
+
+
+def test_rows_keep_their_day_and_amount(simulated: Transactions) -> None:
+    """Of a part of the rows, and of two banks' parts one after the other."""
+    half = simulated.take(slice(1_000, 3_000))
+    made = encode(extract(half, KEY).take(slice(500, None)), schema_for(half))
+    assert simulated.schema.amount is not None
+    assert made.day is not None
+    np.testing.assert_array_equal(made.day, half.when[500:] // 86_400)
+    np.testing.assert_array_equal(made.amount, half.numeric[simulated.schema.amount][500:])
+    twice = Examples.pooled([made, made])
+    assert twice.day is not None
+    np.testing.assert_array_equal(twice.day, np.tile(made.day, 2))
+    alone = Examples(made.features, made.fraud, made.pattern)
+    assert Examples.pooled([made, alone]).day is None
+    assert Examples.pooled([made, alone]).amount is None
+
+
+@pytest.mark.parametrize("schema", [Schema("y", numeric=("a",)), Schema("y", time="t", time_unit="months")])
+def test_rows_without_days_have_none(schema: Schema) -> None:
+    raw = extract(rows(9, schema), KEY)
+    assert (raw.day, raw.amount) == (None, None)

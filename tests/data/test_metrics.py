@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
-from secure_fl.data.metrics import CURVE_POINTS, false_positives_at_recall, look_closer, measure, precision_recall
+from secure_fl.data.metrics import (
+    CURVE_POINTS,
+    false_positives_at_recall,
+    judge_alerts,
+    look_closer,
+    measure,
+    precision_a_day,
+    precision_recall,
+)
 from secure_fl.errors import DataError, TrainingError
 
 
@@ -96,6 +104,54 @@ def test_each_bank_is_scored_on_its_own_rows() -> None:
     assert found == {"a": 1.0, "b": 0.5, "c": None, "d": None}
     with pytest.raises(DataError, match="only one class"):
         precision_recall(fraud[3:6], score[3:6])
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(2, 300), levels=st.sampled_from([2, 5, 10**9]))
+def test_precision_a_day_is_the_mean_over_orders_in_which_ties_may_stand(seed: int, rows: int, levels: int) -> None:
+    """Recomputed day by day, where each row of the last score that counts has the same chance to be an alert."""
+    rng = np.random.default_rng(seed)
+    fraud = rng.permutation(np.arange(rows) < rng.integers(1, rows))
+    score = rng.integers(0, levels, rows) / levels
+    day = rng.integers(-3, 3, rows)
+    alerts = int(rng.integers(1, 60))
+    shares = []
+    for each in set(day.tolist()):
+        today = sorted(zip(score[day == each].tolist(), fraud[day == each].tolist(), strict=True), reverse=True)
+        count = min(alerts, len(today))
+        last = today[count - 1][0]
+        above = [is_fraud for at, is_fraud in today if at > last]
+        tied = [is_fraud for at, is_fraud in today if at == last]
+        shares.append((sum(above) + (count - len(above)) * sum(tied) / len(tied)) / count)
+    assert precision_a_day(fraud, score, day, alerts) == pytest.approx(sum(shares) / len(shares))
+
+
+def test_alerts_of_two_days() -> None:
+    """Day 0: 150 rows, 30 of them fraud, 20 of which lead; day 1: 50 rows, all alerts, 5 of them fraud."""
+    score = np.concatenate([np.linspace(1.0, 0.5, 150), np.linspace(0.4, 0.3, 50)])
+    fraud = np.zeros(200, dtype=np.bool_)
+    fraud[:20] = fraud[140:150] = fraud[150:155] = True
+    day = np.repeat([4, 9], [150, 50])
+    amount = np.arange(200.0)
+    shuffled = np.random.default_rng(2).permutation(200)
+    found = judge_alerts(fraud[shuffled], score[shuffled], day[shuffled], amount[shuffled])
+    assert found.precision_at_100 == pytest.approx((20 / 100 + 5 / 50) / 2)
+    assert found.best_precision_at_100 == pytest.approx((30 / 100 + 5 / 50) / 2)
+    assert found.alert_days == 2
+    assert found.alert_rate == pytest.approx(148 / 200)  # 28 of the 35 frauds are the first 20, and 8 from row 140 on
+    assert found.amount_saved == pytest.approx(sum(range(20)) + sum(range(140, 148)))
+    assert found.amount_of_fraud == pytest.approx(sum(range(20)) + sum(range(140, 155)))
+
+
+def test_without_days_and_amounts_all_rows_are_one_day() -> None:
+    rng = np.random.default_rng(4)
+    fraud, score = rng.random(500) < 0.1, rng.random(500)
+    found = judge_alerts(fraud, score, None, None)
+    assert look_closer(fraud, score, {"a": 500}, found).alerts is found
+    assert (found.alert_days, found.amount_saved, found.amount_of_fraud) == (1, None, None)
+    assert found.precision_at_100 == pytest.approx(fraud[np.argsort(-score)[:100]].mean())
+    assert found.best_precision_at_100 == pytest.approx(min(1.0, fraud.sum() / 100))
+    with pytest.raises(DataError, match="only one class"):
+        judge_alerts(np.zeros(5, dtype=np.bool_), np.zeros(5), None, None)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -17,8 +17,8 @@ from secure_fl import Experiment, Result, run_federation
 from secure_fl.codec.quantization import MeanUpdate
 from secure_fl.data import Examples, FeatureSchema, encode
 from secure_fl.data.datasets import Dataset, open_dataset
-from secure_fl.data.metrics import Scores, precision_recall
-from secure_fl.errors import ConfigurationError, DataError, DropoutError, PlanError, TrainingError
+from secure_fl.data.metrics import Scores, judge_alerts, precision_recall
+from secure_fl.errors import ConfigurationError, DataError, DataWarning, DropoutError, PlanError, TrainingError
 from secure_fl.federation import opening, run
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
@@ -114,7 +114,12 @@ def test_the_model_of_a_result_is_the_one_that_was_scored(run_small: Run, small:
     schema = FeatureSchema.from_dict(result.model.feature_schema)
     test = Examples.pooled([encode(bank.test, schema) for bank in open_dataset(small()).banks])
     assert evaluate(result.model.weights, test) == result.final
-    assert result.on_test.curve == precision_recall(test.fraud, predict(result.model.weights, test.features))
+    answers = predict(result.model.weights, test.features)
+    assert result.on_test.curve == precision_recall(test.fraud, answers)
+    assert result.on_test.alerts == judge_alerts(test.fraud, answers, test.day, test.amount)
+    assert result.on_test.alerts is not None
+    assert result.on_test.alerts.alert_days > 50  # 30 % of 183
+    assert 0 < (result.on_test.alerts.amount_saved or 0) < (result.on_test.alerts.amount_of_fraud or 0)
     for bank in open_dataset(small()).banks:
         own = encode(bank.test, schema)
         found = result.on_test.auprc_by_bank[bank.name]
@@ -337,7 +342,8 @@ def test_metrics_have_the_content_that_scripts_rely_on(run_small: Run) -> None:
     assert {"schema", "experiment", "rounds", "final", "baselines", "privacy", "custody"} <= set(metrics)
     assert metrics["schema"] == 1
     assert metrics["privacy"] is None
-    scores = {"auprc": float, "roc_auc": float, "false_positives_at_80_recall": int}
+    scores = {"auprc": float, "roc_auc": float, "false_positives_at_80_recall": int, "alert_days": int}
+    scores |= dict.fromkeys(("precision_at_100", "best_precision_at_100", "alert_rate", "amount_saved"), float)
 
     def has_scores(entry: dict[str, Any]) -> bool:
         return all(type(entry[name]) is kind for name, kind in scores.items())
@@ -691,3 +697,17 @@ def test_on_ulb_encryption_changes_the_model_no_more_than_noise_of_one_step(
     assert encrypted.mean() <= 2 * max(d.mean() for d in noise), figures
     assert encrypted.max() <= 3 * max(d.max() for d in noise), figures
     assert abs(ulb_ckks.final.auprc - exact.final.auprc) < 0.01, figures
+
+
+def test_what_is_odd_about_the_data_is_told_before_anything_is_trained(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_dataset(small())
+    odd = replace(opened, origin=replace(opened.origin, warnings=("the first", "the second")))
+    monkeypatch.setattr("secure_fl.federation.opening.open_dataset", lambda *_, **__: odd)
+    steps: list[str] = []
+    with pytest.warns(DataWarning) as told:
+        run_federation(small(rounds=1), lambda what, *_: steps.append(f"{what}, {len(told)} told"))
+    assert [str(each.message) for each in told] == ["the first", "the second"]
+    assert steps[0] == "transactions, 0 told"
+    assert steps[1:3] == ["transactions, 2 told", "rounds, 2 told"]

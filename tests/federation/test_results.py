@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
+from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Baseline, Custody, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.privacy.spent import BankPrivacy, Privacy
 from secure_fl.secagg.transcript import Deliveries
@@ -61,7 +61,8 @@ def record(number: int) -> RoundRecord:
 
 def on_test(number: int) -> OnTest:
     curve = PrecisionRecall((0.5, 1.0), (0.01 * number, 0.02 * number), 31, 32)
-    return OnTest(curve, {"bank-1": 0.03 * number, "bank-2": 0.04 * number})
+    alerts = Alerts(0.05 * number, 0.06 * number, 7 * number, 0.07 * number, 8.5 * number, 9.5 * number)
+    return OnTest(curve, {"bank-1": 0.03 * number, "bank-2": 0.04 * number}, alerts)
 
 
 def result(**changes: Any) -> Result:
@@ -106,8 +107,18 @@ def _round(number: int) -> dict[str, Any]:
     }
 
 
-def _scores(auprc: float, roc_auc: float, false_positives: int) -> dict[str, Any]:
-    return {"auprc": auprc, "roc_auc": roc_auc, "false_positives_at_80_recall": false_positives}
+def _scores(auprc: float, roc_auc: float, false_positives: int, number: int) -> dict[str, Any]:
+    return {
+        "auprc": auprc,
+        "roc_auc": roc_auc,
+        "false_positives_at_80_recall": false_positives,
+        "precision_at_100": 0.05 * number,
+        "best_precision_at_100": 0.06 * number,
+        "alert_days": 7 * number,
+        "alert_rate": 0.07 * number,
+        "amount_saved": 8.5 * number,
+        "amount_of_fraud": 9.5 * number,
+    }
 
 
 def test_metrics_hold_every_field_from_its_own_place() -> None:
@@ -117,13 +128,13 @@ def test_metrics_hold_every_field_from_its_own_place() -> None:
         "parameters": 12,
         "data": {"rows": 11},
         "rounds": [_round(1), _round(2)],
-        "final": _scores(0.1, 0.2, 3),
+        "final": _scores(0.1, 0.2, 3, 1),
         "baselines": {
             "local": [
-                {"bank": "bank-1", **_scores(0.3, 0.4, 5), "auprc_by_round": [0.5, 0.3]},
-                {"bank": "bank-2", **_scores(0.6, 0.7, 8), "auprc_by_round": [0.8, 0.6]},
+                {"bank": "bank-1", **_scores(0.3, 0.4, 5, 2), "auprc_by_round": [0.5, 0.3]},
+                {"bank": "bank-2", **_scores(0.6, 0.7, 8, 3), "auprc_by_round": [0.8, 0.6]},
             ],
-            "central": {**_scores(0.85, 0.9, 10), "auprc_by_round": [0.95, 0.85]},
+            "central": {**_scores(0.85, 0.9, 10, 4), "auprc_by_round": [0.95, 0.85]},
         },
         "synthetic": {"review": "approved"},
         "privacy": {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from secure_fl.data.metrics import OnTest, PrecisionRecall, Scores
+from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Baseline, Exhibit, Model, Result, RoundRecord, Seconds
 from secure_fl.report import render
 from secure_fl.report.pictures import Picture
@@ -19,6 +19,15 @@ from secure_fl.training import fraud_learner
 PARAMETERS = 10_369
 TEST_FRAUDS, TEST_HONEST = 108, 85_335
 GUESSING = TEST_FRAUDS / (TEST_FRAUDS + TEST_HONEST)
+
+ALERTS = Alerts(
+    precision_at_100=0.31,
+    best_precision_at_100=0.36,
+    alert_days=3,
+    alert_rate=0.0123,
+    amount_saved=9_870.5,
+    amount_of_fraud=12_340.0,
+)
 
 MakeResult = Callable[..., Result]
 
@@ -32,7 +41,7 @@ def _on_test(top: float, names: list[str]) -> OnTest:
     recall = tuple(number / 60 for number in range(1, 61))
     precision = tuple(GUESSING + (1 - GUESSING) * (1 - r ** (1 / (1.001 - top))) for r in recall)
     by_bank = {name: top - 0.01 * place for place, name in enumerate(names)} | {names[-1]: None}
-    return OnTest(PrecisionRecall(recall, precision, TEST_FRAUDS, TEST_HONEST), by_bank)
+    return OnTest(PrecisionRecall(recall, precision, TEST_FRAUDS, TEST_HONEST), by_bank, ALERTS)
 
 
 def _baseline(name: str, top: float, rounds: int, pace: float, names: list[str]) -> Baseline:

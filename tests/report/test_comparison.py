@@ -35,8 +35,21 @@ def test_figures_stand_in_the_row_of_their_run(folders: list[Path]) -> None:
     rows = Tables(page).rows
     assert [row[0] for row in rows[1:3]] == [str(folder) for folder in folders]
     assert [row[6] for row in rows[1:3]] == [f"{run.auprc:.3f}" for run in runs]
+    honest = [json.loads((folder / "metrics.json").read_text())["curves"]["honest"] for folder in folders]
+    assert [row[8] for row in rows[1:3]] == [
+        f"{run.false_positives_at_80_recall:,} of {count:,}" for run, count in zip(runs, honest, strict=True)
+    ]
     assert rows[-1] == ["bits", "8", "16"]
     assert "<one>" not in page, "names are escaped"
+
+
+def test_an_old_run_counts_without_what_its_false_alarms_are_out_of(folders: list[Path]) -> None:
+    metrics = json.loads((folders[0] / "metrics.json").read_text())
+    del metrics["curves"]
+    (folders[0] / "metrics.json").write_text(json.dumps(metrics))
+    old, new = compare(folders)
+    assert (old.honest, old.false_alarms) == (None, f"{metrics['final']['false_positives_at_80_recall']:,}")
+    assert " of " in new.false_alarms
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"schema": 1, "rounds": []}', '{"schema": 2, "rounds": [1]}'])

@@ -91,6 +91,7 @@ def test_the_headline_compares_each_figure_with_its_own_kind(result: Result, pri
     assert shown == {
         "AUPRC, federated model": ("0.701", "banks alone 0.290 to 0.330; pooled 0.777"),
         "False alarms at 80 % recall": ("2,212", "of 85,335 honest transactions; banks alone 400 to 900; pooled 111"),
+        "Fraud among 100 alerts a day": ("31 %", "a perfect ranking: 36 %; mean of 3 days"),
         "Upload per bank and round": ("11.1 kB", f"{11_100 / float32:.2f} × plain float32; download 53.1 kB"),
         "Largest error of the mean": ("9.0 × 10⁻⁵", "4.5 × the quantization step, in round 2"),
     }
@@ -98,6 +99,46 @@ def test_the_headline_compares_each_figure_with_its_own_kind(result: Result, pri
     assert shown["AUPRC, federated model"][1] == "without privacy: banks alone 0.290 to 0.330; pooled 0.777"
     assert shown["False alarms at 80 % recall"][1].startswith("of 85,335 honest transactions; without privacy: ")
     assert shown["Epsilon of each transaction"] == ("2.500", "at delta 2e-6; this run may spend 3")
+
+
+def test_what_alerts_are_worth_is_said_with_what_it_is_out_of(result: Result, words: Words) -> None:
+    sentences = [
+        "Of the 100 test transactions of a day that score highest, 31 % are fraud, the mean of 3 days; a perfect "
+        "ranking reaches 36 %.",
+        "To find 80 % of the fraud, 1.2 % of the transactions are flagged, among them 2,212 of 85,335 honest ones.",
+        "The frauds among these are worth 9,870.50 of 12,340.00, in the unit of the amounts.",
+    ]
+    assert wording.worth_of_alerts(result) == sentences
+    assert " ".join(sentences) in text_of(words(result))
+    assert result.on_test.alerts is not None
+    alerts = replace(result.on_test.alerts, alert_days=1, amount_saved=None, amount_of_fraud=None)
+    one_day = replace(result, on_test=replace(result.on_test, alerts=alerts))
+    said = wording.worth_of_alerts(one_day)
+    assert len(said) == 2
+    assert said[0].startswith("Of the 100 test transactions that score highest, 31 % are fraud; a perfect")
+    shown = {figure.name: figure.beside for figure in key_figures(one_day, 1)}
+    assert shown["Fraud among 100 alerts"] == "a perfect ranking: 36 %"
+    assert "all test transactions count as one day" in text_of(words(one_day))
+    unknown = replace(result, on_test=replace(result.on_test, alerts=None))
+    assert wording.worth_of_alerts(unknown) == []
+    assert not any("alerts" in figure.name for figure in key_figures(unknown, 1))
+    assert "100 alerts" not in text_of(words(unknown))
+    assert "alert_rate" not in unknown.metrics()["final"]
+
+
+def test_a_model_that_is_worse_than_guessing_is_named(result: Result, words: Words) -> None:
+    assert wording.worse_than_guessing(result) is None
+    assert "worse than guessing" not in words(result)
+    guessing = result.on_test.curve.guessing
+    local = (replace(result.local[0], final=Scores(guessing, 0.5, 1)), *result.local[1:])
+    assert wording.worse_than_guessing(replace(result, local=local)) is None, "guessing is no worse than guessing"
+    bad = Scores(guessing / 2, 0.4, 70_000)
+    local = (local[0], replace(result.local[1], final=bad), local[2])
+    line = "worse than guessing, whose AUPRC is the share of fraud, 0.0013: bank-2 alone (0.00063)"
+    assert line in str(wording.worse_than_guessing(replace(result, local=local)))
+    assert line in text_of(words(replace(result, local=local)))
+    all_bad = replace(result, final=bad, central=replace(result.central, final=bad))
+    assert "federated (0.00063), all banks pooled (0.00063)" in str(wording.worse_than_guessing(all_bad))
 
 
 def test_an_error_of_zero_is_an_error_that_is_known(result: Result) -> None:

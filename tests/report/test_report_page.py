@@ -8,18 +8,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from jinja2 import UndefinedError
 
+from secure_fl import Experiment
 from secure_fl.federation.results import Exhibit, Result, Seconds
 from secure_fl.report import exhibit, render
 from secure_fl.report import page as page_module
-from secure_fl.report.page import bank_results, bank_shares, flatten
+from secure_fl.report.page import bank_results, bank_shares, flatten, settings_by_section
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.secagg.custody import Custody
+from secure_fl.settings import Summing
+from secure_fl.settings.catalogue import title
+from tests.page_tables import Tables
 
 MakeResult = Callable[..., Result]
 Words = Callable[[Result], str]
@@ -206,6 +211,26 @@ def test_tiny_exhibit_can_be_drawn(make_result: MakeResult, words: Words, messag
     with page_style():
         for drawing in (exhibit.value_histogram(values, 340), exhibit.byte_histogram(message, 340)):
             ElementTree.fromstring(to_svg(drawing, "tiny", "a histogram"))
+
+
+def test_each_setting_stands_once_in_its_section_with_what_it_is(make_result: MakeResult, words: Words) -> None:
+    given: dict[str, Any] = {"dataset": "rows.csv", "label": "[b]y", "epsilon": 3.0, "delta": 1e-5, "key_check": "ab"}
+    resolved = Experiment(**given).model_dump(mode="json", exclude_none=True)
+    made = settings_by_section(resolved)
+    titles = ["Transactions", "Banks", "Training", "Synthetic fraud", "Differential privacy", title(Summing)]
+    assert [heading for heading, _ in made] == titles
+    places = {name: heading for heading, rows in made for name, _, _ in rows}
+    assert sorted(resolved) == sorted(name for _, rows in made for name, _, _ in rows)
+    names = ("label", "banks", "seed", "rounds", "synthetic", "epsilon", "scheme")
+    assert [places[name] for name in names] == [*titles[:3], *titles[2:]]
+    shown = {name: (value, meaning) for _, rows in made for name, value, meaning in rows}
+    assert shown["label"] == ("[b]y", "File: the column that is 1 for fraud and 0 otherwise.")
+    assert shown["epsilon"] == ("3.0", "What all rounds together may spend; the noise follows from it.")
+    rows = Tables(words(replace(make_result(rounds=1), experiment={**resolved, "gone": {"since": 1}}))).rows
+    start = rows.index(["Setting", "Value", "What it is"])
+    assert rows[start + 1 : start + 3] == [["Transactions"], ["dataset", *shown["dataset"]]]
+    assert ["label", *shown["label"]] in rows
+    assert rows[rows.index(["Others"]) + 1] == ["gone.since", "1", ""]
 
 
 def test_settings_are_spelled_as_in_toml() -> None:
