@@ -58,7 +58,21 @@ def secure_mean(
     Raises `ConfigurationError` or `PlanError` for what cannot be averaged, before anything is encrypted, and
     `DropoutError` where fewer banks than the threshold are left, or only some without weight.
     """
-    rows = _rows(updates, "updates")
+    rng = np.random.default_rng(seed)
+    return _mean(_rows(updates, "updates"), weights, scheme, bits, clip, threshold, drop, rng)
+
+
+def _mean(
+    rows: list[Any],
+    weights: Sequence[float] | NDArray[Any] | None,
+    scheme: str,
+    bits: int,
+    clip: float | None,
+    threshold: int | None,
+    drop: Mapping[int, str] | None,
+    rng: np.random.Generator,
+) -> SecureMean:
+    """As `secure_mean`, of one entry for each bank."""
     _require_plan(scheme, len(rows), 1, bits, threshold)
     checked = Updates(rows)
     _require_plan(scheme, len(rows), checked.size, bits, threshold)
@@ -66,7 +80,7 @@ def secure_mean(
     codec = checked.codec(int(bits), None if clip is None else _clip(clip), shares)
     _require_plan(scheme, len(rows), codec.length, bits, threshold)
 
-    encoded = _encoded(checked, codec, shares, np.random.default_rng(seed))
+    encoded = _encoded(checked, codec, shares, rng)
     simulation = simulate(scheme, encoded, codec.bits, threshold, drop)
     mean = codec.decode(simulation.total, len(simulation.contributors))
 

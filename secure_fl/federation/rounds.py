@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
@@ -62,50 +62,68 @@ def run_round(
     train_seconds = clock() - started
 
     speaking = next((b.name for b in banks if b.name not in {*aggregation.dropping(number), *absent}), banks[0].name)
-    values: dict[str, Values] = {}
-    encode_seconds: dict[str, float] = {}
-    overheard: list[Overheard] = []
+    upload = _Upload(aggregation, banks, contributions, speaking)
+    done = aggregation.sum(cohort, lambda attempt: upload.clients(attempt, charge, clock), absent, clock)
 
-    def clients(attempt: Cohort[Plan]) -> dict[str, Party]:
-        charge()
-        halves: dict[str, Party] = {}
-        for bank in banks:
-            if bank.name in contributions:
-                started = clock()
-                values[bank.name] = bank.encode(contributions[bank.name], attempt.plan, number)
-                encode_seconds[bank.name] = clock() - started
-                halves[bank.name] = aggregation.client(attempt, bank.name, values[bank.name])
-        overheard.append(Overheard(halves[speaking], attempt, speaking, aggregation.scheme.input_stage))
-        return halves | {speaking: overheard[-1]}
-
-    done = aggregation.sum(cohort, clients, absent, clock)
-    outcome = done.outcome
-
+    total = done.outcome.sum.total
+    contributors = tuple(name for name in cohort.banks if name in done.outcome.sum.contributors)
     started = clock()
-    mean = codec.decode(outcome.sum.total, len(outcome.sum.contributors))
+    mean = codec.decode(total, len(contributors))
     decode_seconds = clock() - started
-    contributors = tuple(name for name in cohort.banks if name in outcome.sum.contributors)
-    for bank in banks:
-        if bank.name in contributors:
-            bank.settle(contributions[bank.name], values[bank.name], cohort.plan)
+    upload.settle(cohort.plan, contributors)
     summed = [contributions[name] for name in contributors]
     noisy = aggregation.noise is not None
     exact = mean_within_norm(summed, model.clip) if noisy else exact_mean(summed, model.mean_examples)
     shown = contributions[speaking].update if noisy else contributions[speaking].weighted(model.mean_examples)
-    values_sent = len(contributors) * len(model.weights)
     return RoundOutcome(
         number=number,
-        last_sum=LastSum(outcome.sum.total, len(contributors)),
+        last_sum=LastSum(total, len(contributors)),
         mean=mean,
         contributors=contributors,
         dropped=tuple(name for name in cohort.banks if name not in contributors),
         attempts=done.attempts,
         refused=done.refused,
         max_abs_error=float(np.abs(mean.update - exact).max()),
-        clipped_fraction=None if mean.clipped is None else mean.clipped / values_sent,
-        seconds=_seconds(train_seconds, encode_seconds, outcome, decode_seconds),
-        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, shown, overheard[-1]),
+        clipped_fraction=None if mean.clipped is None else mean.clipped / (len(contributors) * len(model.weights)),
+        seconds=_seconds(train_seconds, upload.encode_seconds, done.outcome, decode_seconds),
+        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, shown, upload.overheard[-1]),
     )
+
+
+@dataclass
+class _Upload:
+    """What banks send in a round, made anew for each attempt at its sum."""
+
+    aggregation: SecureAggregation
+    banks: tuple[Bank, ...]
+    contributions: Mapping[str, Contribution]
+    speaking: str
+    """Whose message is exhibited."""
+    values: dict[str, Values] = field(default_factory=dict)
+    encode_seconds: dict[str, float] = field(default_factory=dict)
+    overheard: list[Overheard] = field(default_factory=list)
+
+    def clients(
+        self, attempt: Cohort[Plan], charge: Callable[[], None], clock: Callable[[], float]
+    ) -> dict[str, Party]:
+        """The client halves of the banks that have something to add."""
+        charge()
+        halves: dict[str, Party] = {}
+        for bank in self.banks:
+            if bank.name in self.contributions:
+                started = clock()
+                self.values[bank.name] = bank.encode(self.contributions[bank.name], attempt.plan, attempt.round)
+                self.encode_seconds[bank.name] = clock() - started
+                halves[bank.name] = self.aggregation.client(attempt, bank.name, self.values[bank.name])
+        stage = self.aggregation.scheme.input_stage
+        self.overheard.append(Overheard(halves[self.speaking], attempt, self.speaking, stage))
+        return halves | {self.speaking: self.overheard[-1]}
+
+    def settle(self, plan: Plan, contributors: tuple[str, ...]) -> None:
+        """Banks whose values are in the sum carry over what rounding lost."""
+        for bank in self.banks:
+            if bank.name in contributors:
+                bank.settle(self.contributions[bank.name], self.values[bank.name], plan)
 
 
 def _train(

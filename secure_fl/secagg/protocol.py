@@ -157,64 +157,79 @@ def run_protocol(
     all; `clock` gives the seconds of the outcome. Raises `ProtocolError`, whose `refused` names the banks to blame,
     where the sum cannot end.
     """
-    gone = set(left_out)
-    absent: dict[str, str] = {}
-    blames: dict[str, dict[str, str]] = {}
-    seconds: defaultdict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def timed(name: str) -> Iterator[None]:
-        started = clock()
-        yield
-        seconds[name] += clock() - started
-
-    def replies(stage: Stage) -> Replies:
-        for name, data in stage.requests.items():
-            if name in left_out:
-                continue
-            with timed(_BOOKKEEPING):
-                transcript.record(cohort, stage.name, AGGREGATOR, name, data)
-            if name in gone:
-                continue
-            with timed(name):
-                answer = ask(name, data)
-            if answer is None:
-                continue
-            with timed(_BOOKKEEPING):
-                transcript.record(cohort, stage.name, name, AGGREGATOR, answer)
-            yield name, answer
-
-    def ask(name: str, data: bytes) -> bytes | None:
-        """The answer; None where a bank refuses or is cut off. Without a trustee there is no sum."""
-        try:
-            return parties[name].respond(data)
-        except (ProtocolError, OSError) as error:
-            if name not in cohort.banks:
-                raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
-            gone.add(name)
-            absent[name] = reason(error) or "it could not be reached"
-            if isinstance(error, ProtocolError) and error.refused:
-                blames[name] = error.refused
-            return None
-
+    room = _Room(cohort, parties, transcript, frozenset(left_out), clock)
     started = clock()
     try:
         stage = next(server)
         while True:
-            gone |= {name for name, first in (drop or {}).items() if first == stage.name}
-            stage = server.send(replies(stage))
-            if blames:
-                raise ProtocolError(_blame_text(blames))
+            room.gone |= {name for name, first in (drop or {}).items() if first == stage.name}
+            stage = server.send(room.replies(stage))
+            if room.blames:
+                raise ProtocolError(_blame_text(room.blames))
     except StopIteration as finished:
-        elapsed = clock() - started - sum(seconds.values())
-        seconds.pop(_BOOKKEEPING, None)
+        elapsed = clock() - started - sum(room.seconds.values())
+        room.seconds.pop(_BOOKKEEPING, None)
         total: SecureSum = finished.value
-        return Outcome(total, dict(seconds), elapsed, absent | dict(total.refused))
+        return Outcome(total, dict(room.seconds), elapsed, room.absent | dict(total.refused))
     except ProtocolError as error:
-        error.refused |= to_blame(blames)
-        error.absent |= {name: why for name, why in absent.items() if name not in blames}
-        error.quarrels |= blames
+        error.refused |= to_blame(room.blames)
+        error.absent |= {name: why for name, why in room.absent.items() if name not in room.blames}
+        error.quarrels |= room.blames
         raise
+
+
+@dataclass
+class _Room:
+    """The parties of one sum, and what has come of asking them."""
+
+    cohort: Cohort[Plan]
+    parties: Mapping[str, Party]
+    transcript: Transcript
+    left_out: frozenset[str]
+    clock: Callable[[], float]
+    gone: set[str] = field(init=False)
+    absent: dict[str, str] = field(default_factory=dict)
+    blames: dict[str, dict[str, str]] = field(default_factory=dict)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def __post_init__(self) -> None:
+        self.gone = set(self.left_out)
+
+    def replies(self, stage: Stage) -> Replies:
+        """The answers to a stage, asked for one by one."""
+        for name, data in stage.requests.items():
+            if name in self.left_out:
+                continue
+            with self._timed(_BOOKKEEPING):
+                self.transcript.record(self.cohort, stage.name, AGGREGATOR, name, data)
+            if name in self.gone:
+                continue
+            with self._timed(name):
+                answer = self._ask(name, data)
+            if answer is None:
+                continue
+            with self._timed(_BOOKKEEPING):
+                self.transcript.record(self.cohort, stage.name, name, AGGREGATOR, answer)
+            yield name, answer
+
+    def _ask(self, name: str, data: bytes) -> bytes | None:
+        """The answer; None where a bank refuses or is cut off. Without a trustee there is no sum."""
+        try:
+            return self.parties[name].respond(data)
+        except (ProtocolError, OSError) as error:
+            if name not in self.cohort.banks:
+                raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
+            self.gone.add(name)
+            self.absent[name] = reason(error) or "it could not be reached"
+            if isinstance(error, ProtocolError) and error.refused:
+                self.blames[name] = error.refused
+            return None
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        started = self.clock()
+        yield
+        self.seconds[name] += self.clock() - started
 
 
 def to_blame(blames: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

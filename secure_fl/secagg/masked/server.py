@@ -9,8 +9,10 @@ What is wrong with an answer makes its bank a dropout; a wrong share is found ou
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
+
+import numpy as np
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg import ring
@@ -28,35 +30,20 @@ T = TypeVar("T")
 def masked_server(cohort: Cohort[MaskedPlan]) -> ServerHalf:
     """Five stages; whoever is missing from one is not asked again."""
     plan, banks = cohort.plan, cohort.banks
-    number = {name: place for place, name in enumerate(banks)}
-    attendance = Attendance(cohort)
+    stages = _Stages(cohort)
 
-    def asks(name: str, payloads: Mapping[int, bytes]) -> Stage:
-        attendance.require_threshold(payloads)
-        return Stage(name, {banks[b]: seal(cohort, name, AGGREGATOR, banks[b], p) for b, p in payloads.items()})
-
-    def answers(asked: Stage, replies: Replies, read: Callable[[int, memoryview], T]) -> Iterator[tuple[int, T]]:
-        for name, answer in attendance.answers(asked, replies, lambda name, payload: read(number[name], payload)):
-            yield number[name], answer
-
-    keys: dict[int, wire.AdvertisedKeys] = {}
+    taken: set[bytes] = set()
 
     def read_keys(_: int, payload: memoryview) -> wire.AdvertisedKeys:
         advertised = wire.AdvertisedKeys.from_bytes(payload)
-        if {advertised.channel, advertised.mask} & {
-            key for other in keys.values() for key in (other.channel, other.mask)
-        }:
+        if {advertised.channel, advertised.mask} & taken:
             raise MessageError("its keys are another bank's; make keys of its own")
+        taken.update((advertised.channel, advertised.mask))
         return advertised
 
-    asked = asks(wire.ADVERTISE_KEYS, dict.fromkeys(range(len(banks)), b""))
-    for bank, advertised in answers(asked, (yield asked), read_keys):
-        keys[bank] = advertised
+    keys = yield from stages.ask(wire.ADVERTISE_KEYS, dict.fromkeys(range(len(banks)), b""), read_keys)
 
     offered = {u: {v: keys[v].to_bytes() for v in wire.around(cohort, u) if v in keys} for u in keys}
-    asked = asks(wire.SHARE_KEYS, {u: encode_table(rows) for u, rows in offered.items()})
-    mail: dict[int, dict[int, bytes]] = defaultdict(dict)  # recipient -> sender -> encrypted shares
-    sharing = set()
 
     def read_letters(bank: int, payload: memoryview) -> dict[int, bytes]:
         letters = decode_table(payload, wire.SEALED_SHARES_BYTES, len(banks))
@@ -64,27 +51,20 @@ def masked_server(cohort: Cohort[MaskedPlan]) -> ServerHalf:
             raise MessageError("it did not share its secrets with all its neighbours; do")
         return letters
 
-    for bank, letters in answers(asked, (yield asked), read_letters):
-        sharing.add(bank)
-        for recipient, sealed in letters.items():
-            mail[recipient][bank] = sealed
+    tables = {u: encode_table(rows) for u, rows in offered.items()}
+    letters = yield from stages.ask(wire.SHARE_KEYS, tables, read_letters)
+    mail = _turned(letters)  # recipient -> sender -> encrypted shares
 
     total = ring.zeros(plan)
-    asked = asks(wire.MASKED_INPUT, {u: encode_table(mail[u]) for u in sorted(sharing)})
-    survivors = set()
-    for bank, vector in answers(asked, (yield asked), lambda _, payload: ring.from_bytes(plan, payload)):
-        total += vector
-        survivors.add(bank)
 
-    told = encode_numbers(survivors)
-    asked = asks(wire.CONSISTENCY_CHECK, dict.fromkeys(sorted(survivors), told))
-    signed = {}
-    for bank, row in answers(asked, (yield asked), lambda _, payload: wire.signed_bytes(payload)):
-        signed[bank] = row
+    def add_vector(_: int, payload: memoryview) -> None:
+        np.add(total, ring.from_bytes(plan, payload), out=total)
 
-    statements = encode_table({bank: signed[bank] for bank in signed.keys() & wire.witnesses(cohort)})
-    asked = asks(wire.UNMASK, dict.fromkeys(sorted(signed), statements))
-    shares: dict[int, dict[int, bytes]] = defaultdict(dict)  # whose secret -> point -> share
+    tables = {u: encode_table(mail[u]) for u in sorted(letters)}
+    survivors = set((yield from stages.ask(wire.MASKED_INPUT, tables, add_vector)))
+
+    told = dict.fromkeys(sorted(survivors), encode_numbers(survivors))
+    signed = yield from stages.ask(wire.CONSISTENCY_CHECK, told, lambda _, payload: wire.signed_bytes(payload))
 
     def read_shares(bank: int, payload: memoryview) -> dict[int, bytes]:
         opened = decode_table(payload, SHARE_BYTES, len(banks))
@@ -92,9 +72,38 @@ def masked_server(cohort: Cohort[MaskedPlan]) -> ServerHalf:
             raise MessageError("it opened other shares than those that it holds; open one of each")
         return opened
 
-    for bank, opened in answers(asked, (yield asked), read_shares):
-        for owner, share in opened.items():
-            shares[owner][bank + 1] = share
+    statements = encode_table({bank: signed[bank] for bank in signed.keys() & wire.witnesses(cohort)})
+    opened = yield from stages.ask(wire.UNMASK, dict.fromkeys(sorted(signed), statements), read_shares)
+    shares = _turned({bank + 1: theirs for bank, theirs in opened.items()})  # whose secret -> point -> share
 
-    attendance.refused |= take_off_masks(cohort, total, keys, sharing, survivors, shares)
-    return attendance.finish(ring.to_integers(plan, total), {banks[bank] for bank in survivors})
+    stages.attendance.refused |= take_off_masks(cohort, total, keys, set(letters), survivors, shares)
+    return stages.attendance.finish(ring.to_integers(plan, total), {banks[bank] for bank in survivors})
+
+
+class _Stages:
+    """Asks banks by their numbers, and counts who takes part."""
+
+    def __init__(self, cohort: Cohort[MaskedPlan]) -> None:
+        self.attendance = Attendance(cohort)
+        self._cohort = cohort
+        self._number = {name: place for place, name in enumerate(cohort.banks)}
+
+    def ask(
+        self, name: str, payloads: Mapping[int, bytes], read: Callable[[int, memoryview], T]
+    ) -> Generator[Stage, Replies, dict[int, T]]:
+        """One stage: what each bank that answered said, read as soon as it arrives."""
+        self.attendance.require_threshold(payloads)
+        banks = self._cohort.banks
+        asked = Stage(name, {banks[b]: seal(self._cohort, name, AGGREGATOR, banks[b], p) for b, p in payloads.items()})
+        replies = yield asked
+        answers = self.attendance.answers(asked, replies, lambda bank, payload: read(self._number[bank], payload))
+        return {self._number[bank]: answer for bank, answer in answers}
+
+
+def _turned(rows: Mapping[int, Mapping[int, bytes]]) -> defaultdict[int, dict[int, bytes]]:
+    """The columns of a table as rows."""
+    columns: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+    for row, values in rows.items():
+        for column, value in values.items():
+            columns[column][row] = value
+    return columns
