@@ -69,6 +69,8 @@ class Federation:
         tables = experiment.private
         dataset = open_dataset(experiment, tables) if given is None else given_dataset(experiment, given, tables)
         require_both_classes(np.concatenate([part.fraud for part in dataset.tests]))
+        for part in (*(bank.train for bank in dataset.banks), *dataset.tests):
+            learner.require_classes(part.pattern)
         before = _state_before(dataset.resolved(experiment), checkpoint)
         privacy = _open_privacy(experiment, aggregation, dataset, checkpoint)
         banks = tuple(

@@ -27,9 +27,10 @@ from secure_fl.federation.results import Baseline, Model, Result
 from secure_fl.federation.rounds import run_round
 from secure_fl.progress import Progress, unseen
 from secure_fl.settings import Experiment
-from secure_fl.training import Fit, MakeModule, evaluate, examine, make_learner
+from secure_fl.training import Fit, MakeModule, evaluate, examine, make_learner, usual_tensors
 
 
+@usual_tensors()
 def run_federation(
     experiment: Experiment,
     progress: Progress = unseen,

@@ -29,6 +29,7 @@ from secure_fl.training import (
     Learner,
     NoiseSettings,
     arithmetic,
+    behaviour,
     fraud_learner,
     sample_rate,
     train_privately,
@@ -123,7 +124,7 @@ class RowPrivacy:
         event = SampledGaussian(self.noise.noise_multiplier, self.sample_rate, self.steps)
         settings = repr((self.settings, self.noise, arithmetic())).encode()
         if learner.own:
-            settings += learner.description.encode()
+            settings += learner.description.encode() + behaviour(weights, examples, learner)
         context = model_digest + settings + examples.features.tobytes() + learner.labels(examples)
         key = self.ledger.charge(f"round {round_}", context, event)
         return train_privately(weights, examples, self.settings, self.noise, steps=self.steps, key=key, learner=learner)

@@ -15,6 +15,7 @@ from torch import nn
 
 from secure_fl import Experiment, Result, run_federation
 from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.privacy.ledger import Ledger
 from secure_fl.privacy.lifetime import LedgerStore
 from secure_fl.report.outputs import score_file, write_run
 from secure_fl.secagg.schemes import SCHEMES
@@ -215,7 +216,36 @@ def test_what_is_not_private_is_refused_before_anything_is_charged(monkeypatch: 
         run_federation(settings, model=normal, banks=banks(), test=rows(60, 9))
     with pytest.raises(ConfigurationError, match="leave out train="):
         run_federation(settings, model=net, banks=banks(), test=rows(60, 9), train=lambda *_: None)
+    built_in = Experiment(**QUICK, transactions=3_000, fraud_share=0.02, epsilon=8.0, delta=1e-4)
+    with pytest.raises(DataError, match="labels up to 3, and the model answers with 3 logits; give it 4"):
+        run_federation(built_in.with_(batch_size=512), model=lambda: nn.Linear(128, 3))
     assert charged == []
+
+
+def test_a_changed_module_makes_no_release_under_the_noise_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Net(nn.Linear):
+        def __init__(self, curve: Any) -> None:
+            super().__init__(4, 1)
+            self.curve = curve
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return super().forward(self.curve(rows))
+
+    contexts: list[bytes] = []
+
+    def charged(ledger: Ledger, release: str, context: bytes, event: Any, **_: Any) -> bytes:
+        contexts.append(context)
+        return bytes(32)
+
+    monkeypatch.setattr(Ledger, "charge", charged)
+    monkeypatch.setattr("secure_fl.privacy.rows.discrete_gaussian", lambda _, n: np.zeros(n, dtype=np.int64))
+    settings = experiment(epsilon=8.0, delta=1e-3, rounds=1, batch_size=64)
+    for curve in (torch.sin, torch.tanh, torch.sin):
+        run_federation(settings, model=lambda: Net(curve), banks=banks(2_000), test=rows(60, 9))  # noqa: B023
+    first, other, again = (contexts[start : start + 6] for start in (0, 6, 12))
+    trained = [place for place in range(6) if not first[place].startswith(b"statistics")]
+    assert len(trained) == 3
+    assert all(first[place] == again[place] != other[place] for place in trained)
 
 
 @pytest.mark.parametrize(
