@@ -213,7 +213,8 @@ def _array(values: Any, where: str) -> NDArray[Any]:
     if array is None:
         raise DataError(f"{where} holds a {type(values).__name__} that is no array; give numbers of one shape")
     if isinstance(array, np.ma.MaskedArray):
-        array = array.astype(np.float64).filled(np.nan) if array.dtype.kind in "biuf" else array.filled()
+        numbers = array.dtype.kind in "biuf"
+        array = np.ma.filled(array.astype(np.float64), np.nan) if numbers else np.ma.filled(array)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

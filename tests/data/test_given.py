@@ -180,21 +180,25 @@ def test_columns_that_are_not_declared_are_told() -> None:
     assert (given.used, given.ignored) == ({"b": "number"}, ("a",))
 
 
+def masked(values: Any, mask: Any) -> Any:
+    return np.ma.array(np.array(values), mask=np.array(mask, dtype=bool))
+
+
 REFUSED: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "no mapping": ({}, [(COLUMNS, LABELS)], None, "from names to rows"),
     "no bank": ({}, {}, None, "from names to rows"),
     "no labels": ({}, three(COLUMNS), None, "no labels; hand over"),
     "labels twice": ({"label": "b"}, three((COLUMNS, LABELS)), None, "came beside the rows, and column 'b'"),
     "labels ragged": ({}, three((COLUMNS, [[0], [1, 2], [0], [1]])), None, "holds a list that is no array"),
-    "labels masked": ({}, three((COLUMNS, np.ma.array(LABELS, mask=[1, 0, 0, 0]))), None, "labels that are no classes"),
+    "labels masked": ({}, three((COLUMNS, masked(LABELS, [1, 0, 0, 0]))), None, "labels that are no classes"),
     "labels one-hot": ({}, three((COLUMNS, np.eye(2)[LABELS])), None, r"labels of shape \(4, 2\)"),
     "masked": (
         {},
-        three((np.ma.array(np.ones((4, 2)), mask=[[0, 1]] * 4), LABELS)),
+        three((masked(np.ones((4, 2)), [[0, 1]] * 4), LABELS)),
         None,
         'column "x1" is not a finite',
     ),
-    "masked column": ({}, three(({"a": np.ma.array([1, 2], mask=[0, 1])}, [0, 1])), None, "in row 2 of bank north"),
+    "masked column": ({}, three(({"a": masked([1, 2], [0, 1])}, [0, 1])), None, "in row 2 of bank north"),
     "a generator": ({}, three(((row for row in [[1], [2]]), [0, 1])), None, "north is a generator; give a data frame"),
     "lazy": ({}, three((pl.LazyFrame(COLUMNS), LABELS)), None, "is a LazyFrame; .* collected"),
     "sparse of scipy": ({}, three((csr_matrix(np.eye(4)), LABELS)), None, "is a csr_matrix; .*dense"),
@@ -327,6 +331,12 @@ def test_test_rows_of_a_bank_see_their_past() -> None:
     dataset = given_dataset(settings(**columns).with_banks(tuple(given.banks)), given)
     counts = [np.expm1(part.numeric[0, 4]) for part in dataset.tests]
     assert counts == pytest.approx([4.0, 4.0, 4.0])
+
+
+def test_a_bank_that_is_too_small_to_cut_is_named() -> None:
+    given = read_given(settings(), three((COLUMNS, LABELS)) | {"south": ({"a": [1.0], "b": [2.0]}, [1])})
+    with pytest.raises(DataError, match="south: there are fewer than 2 transactions"):
+        given_dataset(settings().with_banks(tuple(given.banks)), given)
 
 
 def test_rows_that_only_python_has_are_asked_for() -> None:

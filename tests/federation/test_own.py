@@ -257,7 +257,7 @@ def test_a_run_goes_on_as_the_one_that_it_was(
         if (what, done) == ("rounds", 2):
             raise StoppedError
 
-    given = {"model": net, "banks": banks(40), "test": rows(40, 9)}
+    given: dict[str, Any] = {"model": net, "banks": banks(40), "test": rows(40, 9)}
     with pytest.raises(StoppedError):
         run_federation(experiment(rounds=3), stop, Checkpoint(tmp_path), **given)
     if message:
