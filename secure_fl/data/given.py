@@ -7,7 +7,8 @@ tensor [n, ...] of numbers; y holds 0 for honest rows and 1 for fraud, or classe
 labels itself, in the column that the settings declare.
 
 Rules: what reads files reads this too (`columns`), so a value that does not fit is named by its row and column, and
-never shown. All banks have the columns of the first, in any order. An index of pandas is no column, nor is
+never shown; nor may columns be called like values, as those of a file that was read without a header are (0, 1, 2 ...
+may be). All banks have the columns of the first, in any order. An index of pandas is no column, nor is
 `fraud_pattern`, unless it is declared; texts of numbers are numbers. Rows and labels belong together by their place.
 Where every column is a number and none is declared as time or
 amount, the table is *plain*: its columns are the model's inputs, as many as there are. Otherwise they go the way of
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from secure_fl.data.features import dimension
 from secure_fl.data.plausibility import warnings_about
-from secure_fl.data.sources import Source
+from secure_fl.data.sources import Source, reads_as_value
 from secure_fl.data.tables import INDEX_NAMES, NO_NAME, PATTERN_COLUMN, Declaration, build, infer, uses
 from secure_fl.data.transactions import MAX_PATTERN, Schema, Transactions, concatenate, quoted
 from secure_fl.errors import ConfigurationError, DataError
@@ -148,6 +149,10 @@ def _hand_over(rows: Any, where: str, settings: Data) -> _Handed:
         raise DataError(f"{where} hands over no rows; give each bank and the test at least one")
     if len({*columns}) < len(columns) or {_LABEL, _CLASS} & {*columns}:
         raise DataError(f"{where} has two columns of one name, or {_LABEL}; give every column a name of its own")
+    if any(reads_as_value(name) and not name.isdecimal() for name in columns):
+        raise DataError(
+            f"{where} has columns that are called like values, which errors and reports would show; name them"
+        )
     classes = None if labels is None else _labels(labels, arrow.num_rows, where)
     if classes is not None:
         arrow = arrow.append_column(_LABEL, pa.array(classes > 0)).append_column(_CLASS, pa.array(classes))

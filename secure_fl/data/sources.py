@@ -187,13 +187,13 @@ def _header(path: Path) -> list[str]:
     for line, record in _records(path):
         if not all(name.strip() for name in record[1:]) or (record[0] and not record[0].strip()):
             raise _nameless(path, line)
-        if any(_reads_as_value(name) for name in record):
+        if any(reads_as_value(name) for name in record):
             raise DataError(f"line {line} of {path} holds values, not names; put a header with the names first")
         return record
     raise DataError(f"{path} is empty; provide a file with a header and rows")
 
 
-def _reads_as_value(name: str) -> bool:
+def reads_as_value(name: str) -> bool:
     """Whether a supposed name is a number or a date."""
     for parse in (float, datetime.fromisoformat):
         with contextlib.suppress(ValueError):

@@ -6,7 +6,8 @@ Any module will do that takes rows and answers each with logits:
     k logits a row, [n, k]           k classes;   cross-entropy, softmax
 
 The loss is weighted by `positive_weight` for every class but 0. Parameters and buffers of floats (the statistics of a
-batch normalization) are averaged; integers (its counter) stay as the module was made.
+batch normalization) are averaged; integers (its counter) stay as the module was made. Weights that are frozen are
+averaged too, so that quantization, and noise in sums, move them by about what they round.
 
 Rules: rows come as float32, standardized over all banks, so whole numbers in them are no indices of an embedding. Every
 bank, round and baseline starts from a copy of the module as it was made: what a module keeps besides (an attribute, a
@@ -20,7 +21,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
@@ -181,8 +182,9 @@ def usual_tensors() -> Iterator[None]:
     """New tensors are of float32 on the CPU, whatever the caller's defaults are."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
+    elsewhere = torch.get_default_device().type != "cpu"
     try:
-        with torch.device("cpu"):
+        with torch.device("cpu") if elsewhere else nullcontext():  # which slows every call
             yield
     finally:
         torch.set_default_dtype(usual)

@@ -233,6 +233,12 @@ REFUSED: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
         "cannot be read as columns|two columns of one name",
     ),
     "names are numbers": ({}, three(({0: [1, 2]}, [0, 1])), None, "a name that is a text"),
+    "first row as header": (
+        {},
+        three((pd.DataFrame([[1.0, 2.0]], columns=["149.62", "1"]), [0])),
+        None,
+        "north has columns that are called like values, which errors and reports would show; name them",
+    ),
     "no rows": ({}, three((np.zeros((0, 2)), [])), None, "hands over no rows"),
     "nothing but labels": ({"label": "a"}, three({"a": [0, 1]}), None, "no column to learn from"),
     "a gap": ({}, three(({"a": [1.0, np.nan]}, [0, 1])), None, r'"a" is not a finite number in row 2 of bank north'),
