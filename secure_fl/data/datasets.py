@@ -187,7 +187,7 @@ def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dat
     banks = []
     for name, table in given.banks.items():
         if given.test is None:
-            cut = time_cut(table, settings.test_fraction) if shared is None else shared
+            cut = _cut_of(name, table, settings.test_fraction) if shared is None else shared
             features, rows = extract(table, key), table.before(cut)
             train, test = features.before(cut), features.since(cut)
         else:
@@ -202,6 +202,13 @@ def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dat
     check = key.check_value() if schema.texts else None
     origin = Origin("Rows that were handed over in Python.", given.used, given.ignored, given.warnings)
     return Dataset(tuple(banks), key, check, origin, common_test=common)
+
+
+def _cut_of(name: str, table: Transactions, test_fraction: float) -> float:
+    try:
+        return time_cut(table, test_fraction)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
 
 
 def _synthetic(settings: Holdings) -> tuple[tuple[Proposal, ...], SyntheticFraud | None]:

@@ -50,11 +50,16 @@ class Source:
         return [name for name in self.table.column_names if name]
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """One column; dictionary-encoded and large strings as plain strings."""
+        """One column; dictionary-encoded and large strings, and views of strings, as plain strings.
+
+        Raises DataError where it is of a type that has no such form.
+        """
         column = self.table.column(name)
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        kind = pa.string() if pa.types.is_large_string(kind) else kind
-        return column if kind == column.type else column.cast(kind)
+        kind = pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+        if not isinstance(kind, pa.BaseExtensionType):
+            return pa.chunked_array([_plainly(chunk, kind) for chunk in column.chunks], kind)
+        raise DataError(f"column {quoted([name])} of {self.path} cannot be read; store it as numbers or texts")
 
     def place(self, row: int) -> str:
         """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
@@ -68,6 +73,12 @@ class Source:
             if number == row + 1:
                 return f"line {line}"
         return f"row {row + 1}"
+
+
+def _plainly(chunk: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(chunk.type):
+        return chunk.dictionary.cast(kind).take(chunk.indices)
+    return chunk if chunk.type == kind else chunk.cast(kind)
 
 
 def read_source(path: Path) -> Source:
@@ -176,13 +187,13 @@ def _header(path: Path) -> list[str]:
     for line, record in _records(path):
         if not all(name.strip() for name in record[1:]) or (record[0] and not record[0].strip()):
             raise _nameless(path, line)
-        if any(_reads_as_value(name) for name in record):
+        if any(reads_as_value(name) for name in record):
             raise DataError(f"line {line} of {path} holds values, not names; put a header with the names first")
         return record
     raise DataError(f"{path} is empty; provide a file with a header and rows")
 
 
-def _reads_as_value(name: str) -> bool:
+def reads_as_value(name: str) -> bool:
     """Whether a supposed name is a number or a date."""
     for parse in (float, datetime.fromisoformat):
         with contextlib.suppress(ValueError):

@@ -68,8 +68,8 @@ class Schema:
         names = [self.label, *self.numbers, *self.texts]
         if not all(names):
             raise ConfigurationError("a declared column has an empty name; give every column the name in the header")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        if len({*names}) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
             raise ConfigurationError(f"column {quoted(twice)} is declared twice; give each column one meaning")
         if self.plain and (self.time or self.amount or self.texts):
             raise ConfigurationError("a plain table has numeric columns only; leave out plain, or the other columns")

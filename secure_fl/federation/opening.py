@@ -18,7 +18,7 @@ from secure_fl.data import DIMENSION, Examples, FeatureSchema, dimension, encode
 from secure_fl.data.datasets import Dataset, given_dataset, open_dataset
 from secure_fl.data.given import Given
 from secure_fl.data.metrics import require_both_classes
-from secure_fl.errors import DataWarning
+from secure_fl.errors import ConfigurationError, DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
@@ -73,7 +73,14 @@ class Federation:
         for line in dataset.warnings:
             warnings.warn(DataWarning(line), stacklevel=3)  # now, and not when all is trained
         require_both_classes(np.concatenate([part.fraud for part in dataset.tests]))
+        for part in (*(bank.train for bank in dataset.banks), *dataset.tests):
+            learner.require_classes(part.pattern)
         before = _state_before(dataset.resolved(experiment), checkpoint)
+        if before is not None and len(before.model.weights) != len(weights):
+            raise ConfigurationError(
+                f"the unfinished run has a model of {len(before.model.weights)} weights, not of {len(weights)}; go on "
+                "with the model and the rows that it began with"
+            )
         privacy = _open_privacy(experiment, aggregation, dataset, checkpoint)
         banks = tuple(
             Bank(data, number, experiment, privacy.rows.get(data.name), aggregation.noise, learner)
@@ -124,7 +131,20 @@ def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapsh
         return None
     if not checkpoint.resume:
         checkpoint.start(resolved)
+    else:
+        _require_same_settings(checkpoint.settings(), resolved)
     return checkpoint.load() if checkpoint.can_resume else None
+
+
+def _require_same_settings(kept: Experiment, resolved: Experiment) -> None:
+    """Raises `ConfigurationError` where a run would go on as another one."""
+    before, now = (settings.model_dump(mode="json") for settings in (kept, resolved))
+    changed = sorted(name for name in now if before[name] != now[name])
+    if changed:
+        raise ConfigurationError(
+            f"the unfinished run has other settings ({', '.join(changed)}); go on with its own, which "
+            "Checkpoint.settings() reads"
+        )
 
 
 def _open_privacy(

@@ -27,9 +27,10 @@ from secure_fl.federation.results import Baseline, Model, Result
 from secure_fl.federation.rounds import run_round
 from secure_fl.progress import Progress, unseen
 from secure_fl.settings import Experiment
-from secure_fl.training import Fit, MakeModule, evaluate, examine, make_learner
+from secure_fl.training import Fit, MakeModule, evaluate, examine, make_learner, usual_tensors
 
 
+@usual_tensors()
 def run_federation(
     experiment: Experiment,
     progress: Progress = unseen,
@@ -46,7 +47,9 @@ def run_federation(
     it, the fraud model. `train(module, rows, classes, epochs)`: trains it in place, instead of Adam as settings say.
     `banks`: the rows of each bank, name -> (X, y); `test`: (X, y), or these of each bank; without it, the latest rows
     are cut off. X is a data frame, an array or a tensor (`data.given`). `checkpoint`: where the state is kept after
-    every round, so that the run can go on after it was stopped. Raises errors of `secure_fl.errors`.
+    every round, so that the run can go on after it was stopped, with the same settings, rows, model and train (only
+    the settings and the number of weights are compared; DP-SGD also refuses other rows, and charges anew for a model
+    that does something else). Raises errors of `secure_fl.errors`.
     """
     progress("transactions", 0, 1)
     federation = _open(experiment, checkpoint, model, banks, test, train)

@@ -1,8 +1,8 @@
 """*dp-sgd*: every bank adds its own noise, trusts nobody, and protects each of its rows towards everybody else.
 
 What a bank releases is its share of the statistics of round 0 (`data.histogram`) and one update a round
-(`training.private`); its ledger adds them up. No row lies in two banks, so the federation's epsilon is the largest of
-the banks'.
+(`training.private`); its ledger adds them up. A row is one that one bank holds, so the federation's epsilon is the
+largest of the banks'; where two of them hold rows that are alike, the report says so.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from secure_fl.training import (
     Learner,
     NoiseSettings,
     arithmetic,
+    behaviour,
     fraud_learner,
     sample_rate,
     train_privately,
@@ -123,7 +124,7 @@ class RowPrivacy:
         event = SampledGaussian(self.noise.noise_multiplier, self.sample_rate, self.steps)
         settings = repr((self.settings, self.noise, arithmetic())).encode()
         if learner.own:
-            settings += learner.description.encode()
+            settings += learner.description.encode() + behaviour(weights, examples, learner)
         context = model_digest + settings + examples.features.tobytes() + learner.labels(examples)
         key = self.ledger.charge(f"round {round_}", context, event)
         return train_privately(weights, examples, self.settings, self.noise, steps=self.steps, key=key, learner=learner)
@@ -136,6 +137,16 @@ class RowPrivacy:
             sample_rate=self.sample_rate,
             steps=sum(entry.event.steps for entry in self.ledger.entries if entry.release != _STATISTICS_ROUND),
         )
+
+
+def _alike(ledgers: Sequence[Ledger]) -> list[str]:
+    """Banks that hold a row which another one holds too, as far as the ledgers for life recognise rows."""
+    accounts = {ledger.bank: ledger.account for ledger in ledgers if ledger.account is not None}
+    return [
+        bank
+        for bank, account in accounts.items()
+        if any(account.shares_rows(other) for name, other in accounts.items() if name != bank)
+    ]
 
 
 def histogram_noise(features: int) -> float:
@@ -155,6 +166,12 @@ def row_report(chosen: sections.Privacy, banks: Sequence[RowPrivacy], source: Sc
         if chosen.delta * smallest >= 1
         else []
     )
+    alike = _alike([bank.ledger for bank in banks])
+    if alike:
+        notes.append(
+            f"{', '.join(alike)} hold rows that are alike: each of them is protected as said, but whoever has the same "
+            "row in several banks has spent the sum of theirs, here and for life"
+        )
     return Privacy(
         mechanism="dp-sgd",
         epsilon=worst.ledger.epsilon,

@@ -4,10 +4,17 @@ The only part of the package that knows torch.
 """
 
 from secure_fl.training.evaluation import evaluate, examine, predict
-from secure_fl.training.learner import Fit, Learner, MakeModule, fraud_learner, make_learner
+from secure_fl.training.learner import Fit, Learner, MakeModule, fraud_learner, make_learner, usual_tensors
 from secure_fl.training.local import train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
-from secure_fl.training.private import NoiseSettings, arithmetic, require_rows_apart, sample_rate, train_privately
+from secure_fl.training.private import (
+    NoiseSettings,
+    arithmetic,
+    behaviour,
+    require_rows_apart,
+    sample_rate,
+    train_privately,
+)
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [
@@ -18,6 +25,7 @@ __all__ = [
     "MakeModule",
     "NoiseSettings",
     "arithmetic",
+    "behaviour",
     "evaluate",
     "examine",
     "flatten",
@@ -32,4 +40,5 @@ __all__ = [
     "train",
     "train_privately",
     "usable_device",
+    "usual_tensors",
 ]

@@ -13,7 +13,8 @@ from secure_fl.data.metrics import OnTest, Scores, judge_alerts, look_closer, me
 from secure_fl.training.learner import Learner, fraud_learner
 from secure_fl.training.model import FlatWeights
 
-_CHUNK = 1 << 16
+_CHUNK, _CHUNK_OF_OWN = 1 << 16, 1 << 10
+"""Rows that are answered at once; of somebody's own module, whose layers may be large, fewer."""
 
 
 def predict(weights: FlatWeights, features: NDArray[np.float32], learner: Learner | None = None) -> NDArray[np.float64]:
@@ -21,7 +22,8 @@ def predict(weights: FlatWeights, features: NDArray[np.float32], learner: Learne
     learner = learner or fraud_learner()
     model = learner.restore(weights).eval()
     with torch.inference_mode():
-        parts = [learner.probabilities(model(part)) for part in torch.split(learner.rows(features), _CHUNK)]
+        rows = torch.split(learner.rows(features), _CHUNK_OF_OWN if learner.own else _CHUNK)
+        parts = [learner.probabilities(learner.logits(model, part)) for part in rows]
         probabilities: NDArray[np.float64] = torch.cat(parts).numpy()
     return probabilities
 

@@ -6,14 +6,22 @@ Any module will do that takes rows and answers each with logits:
     k logits a row, [n, k]           k classes;   cross-entropy, softmax
 
 The loss is weighted by `positive_weight` for every class but 0. Parameters and buffers of floats (the statistics of a
-batch normalization) are averaged; integers (its counter) stay as the module was made.
+batch normalization) are averaged; integers (its counter) stay as the module was made. Weights that are frozen are
+averaged too, so that quantization, and noise in sums, move them by about what they round.
+
+Rules: rows come as float32, standardized over all banks, so whole numbers in them are no indices of an embedding. Every
+bank, round and baseline starts from a copy of the module as it was made: what a module keeps besides (an attribute, a
+buffer with persistent=False) is lost after each. What it draws from torch is repeated by the experiment's seed; what it
+draws from elsewhere (numpy, random) is not. What a module raises while it trains is passed on as it is.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
@@ -51,6 +59,8 @@ class Learner:
     _made: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.fit is not None:
+            _require_function(self.fit, "train", 4, _FIT)
         made, outputs = self._new(seed=0)
         object.__setattr__(self, "_made", made)
         object.__setattr__(self, "outputs", outputs)
@@ -79,10 +89,14 @@ class Learner:
 
     def initial(self, seed: int) -> FlatWeights:
         """The weights that every bank starts from."""
-        weights = flatten(self._new(seed)[0])
-        if len(weights) != self.parameters:
+        made = self._new(seed)[0]
+        if not self.fits(made):
             raise ConfigurationError("the model has other shapes each time that it is made; make the same one always")
-        return weights
+        return flatten(made)
+
+    def fits(self, model: nn.Module) -> bool:
+        """Whether a module has the shapes of this one."""
+        return [part.shape for part in travelling(model)] == [part.shape for part in travelling(self._made)]
 
     def restore(self, weights: FlatWeights) -> nn.Module:
         """A new module with these weights. Raises `ValueError` where they are another module's."""
@@ -92,20 +106,40 @@ class Learner:
 
     def rows(self, features: np.ndarray) -> torch.Tensor:
         """Features [n, ...] as the module takes them, float32 [n, *inputs]."""
-        return torch.tensor(features).view(-1, *self.inputs)
+        return torch.tensor(features, device="cpu").view(-1, *self.inputs)
 
     def targets(self, examples: Examples) -> torch.Tensor:
         """float32 [n] of 0 and 1 for one logit; int64 [n], the class of each row, for several."""
         if self.outputs == 1:
             return torch.from_numpy(examples.fraud.astype(np.float32))
+        self.require_classes(examples.pattern)
         kinds = examples.fraud if self.outputs == 2 else examples.pattern
-        highest = int(kinds.max(initial=0))
-        if highest >= self.outputs:
+        return torch.from_numpy(kinds.astype(np.int64))
+
+    def require_classes(self, pattern: np.ndarray) -> None:
+        """Raises `DataError` where there are more classes than the module, if it tells several apart, has logits."""
+        highest = int(pattern.max(initial=0))
+        if 2 < self.outputs <= highest:
             raise DataError(
                 f"there are labels up to {highest}, and the model answers with {self.outputs} logits; give it "
                 f"{highest + 1}"
             )
-        return torch.from_numpy(kinds.astype(np.int64))
+
+    def logits(self, model: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        """The module's answers: [n] or [n, 1] of one logit, [n, k] of several.
+
+        Raises `ConfigurationError` where the module answers so many rows in another way than it did when it was made.
+        """
+        answers = model(rows)
+        shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
+        good: list[object] = [(len(rows), self.outputs), *([(len(rows),)] if self.outputs == 1 else [])]
+        if shape in good:
+            return answers  # type: ignore[no-any-return]
+        if isinstance(answers, torch.Tensor) and len(rows) == 1 and answers.numel() == self.outputs:
+            return answers.view(1, self.outputs)  # squeezed
+        raise ConfigurationError(
+            f"the model answers {len(rows)} rows with {shape}; answer each row by itself, however many there are"
+        )
 
     def labels(self, examples: Examples) -> bytes:
         """What the rows are labelled, as far as it is learned."""
@@ -134,27 +168,85 @@ class Learner:
 
     def _new(self, seed: int) -> tuple[nn.Module, int]:
         """A module made under a seed, and how many logits it has. The caller's random state stays as it is."""
-        with torch.random.fork_rng(devices=[]):
+        _require_function(self.make, "model", 0, _MAKER)
+        with torch.random.fork_rng(devices=[]), usual_tensors():
             torch.manual_seed(seed)
-            model = self.make()
-            outputs = _logits(model, self.inputs)
-        _require_float32(model)
+            model = _copied(self.make())
+            outputs = _logits(model if _is_lazy(model) else _copied(model), self.inputs)
+        _require_learnable(model)
         return model, outputs
 
 
-def _logits(model: object, inputs: tuple[int, ...]) -> int:
+@contextmanager
+def usual_tensors() -> Iterator[None]:
+    """New tensors are of float32 on the CPU, whatever the caller's defaults are."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    elsewhere = torch.get_default_device().type != "cpu"
+    try:
+        with torch.device("cpu") if elsewhere else nullcontext():  # which slows every call
+            yield
+    finally:
+        torch.set_default_dtype(usual)
+
+
+def _require_function(given: object, name: str, arguments: int, advice: str) -> None:
+    found = ""
+    if isinstance(given, nn.Module) or not callable(given):
+        found = f"a {type(given).__name__}"
+    else:
+        try:
+            inspect.signature(given).bind(*[None] * arguments)
+        except TypeError:
+            found = f"{getattr(given, '__name__', 'a function')}, which takes other arguments"
+        except ValueError:
+            pass  # Python knows no signature
+    if found:
+        raise ConfigurationError(f"{name} is {found}; give {advice}")
+
+
+_MAKER = "a function without arguments that makes a torch module, such as lambda: Net(4)"
+_FIT = "a function of module, rows, classes and epochs that trains the module in place"
+
+
+def _copied(model: object) -> nn.Module:
+    """A copy: so nobody who keeps the one that was made changes ours. Raises `ConfigurationError`."""
     if not isinstance(model, nn.Module):
         raise ConfigurationError(
             f"model gives a {type(model).__name__}; give a function without arguments that makes a torch module"
         )
+    try:
+        copied = copy.deepcopy(model)
+    except (RuntimeError, TypeError, NotImplementedError, AttributeError) as error:
+        raise ConfigurationError(
+            f"the model cannot be copied ({first_line(error)}), and each bank has a copy; leave out what it holds "
+            "besides layers and tensors"
+        ) from None
+    if not all(part.is_leaf for part in copied.parameters()):
+        raise ConfigurationError("copies of the model cannot be trained (is it scripted?); give the module as written")
+    return copied
+
+
+def _is_lazy(model: nn.Module) -> bool:
+    """Whether the module gets its shapes from its first rows."""
+    return any(nn.parameter.is_lazy(part) for part in (*model.parameters(), *model.buffers()))
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _logits(model: nn.Module, inputs: tuple[int, ...]) -> int:
     shape = " x ".join(map(str, inputs))
     training = model.training
     try:
         with torch.no_grad():
             answers = model.eval()(torch.zeros(2, *inputs))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        problem = str(error).strip().partition("\n")[0]
-        raise ConfigurationError(f"the model does not take rows of {shape} numbers ({problem}); change one") from None
+    except Exception as error:  # whatever it raises for zeros, it is not made for such rows
+        raise ConfigurationError(
+            f"the model does not take rows of {shape} numbers ({first_line(error)}); change one"
+        ) from error
     model.train(training)
     good = isinstance(answers, torch.Tensor) and answers.ndim in (1, 2) and len(answers) == 2 and answers.numel() > 0
     if not good or not answers.is_floating_point():
@@ -166,12 +258,19 @@ def _logits(model: object, inputs: tuple[int, ...]) -> int:
     return 1 if answers.ndim == 1 else int(answers.shape[1])
 
 
-def _require_float32(model: nn.Module) -> None:
+def _require_learnable(model: nn.Module) -> None:
     other = {str(part.dtype) for part in travelling(model) if part.dtype != torch.float32}
     if other:
         raise ConfigurationError(f"the model has weights of {min(other)}; make it with torch.float32")
     if not any(part.requires_grad for part in model.parameters()):
         raise ConfigurationError("the model has no weight that training could change; make one that has")
+    named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    sent = {id(part) for part in travelling(model)}
+    infinite = [name for name, part in named.items() if id(part) in sent and not bool(part.isfinite().all())]
+    if infinite:
+        raise ConfigurationError(
+            f"{infinite[0]} of the model is not finite, and cannot be averaged; make constants with persistent=False"
+        )
 
 
 @lru_cache(maxsize=64)

@@ -45,7 +45,11 @@ def train(
     model = learner.restore(weights).to(device).train()
     if learner.fit is not None:
         with repeatable(seed, 0, device):
-            learner.fit(model, features, targets, epochs)
+            returned = learner.fit(model, features, targets, epochs)
+        if (isinstance(returned, torch.nn.Module) and returned is not model) or not learner.fits(model):
+            raise ConfigurationError(
+                "train gives another module, or other shapes, than it was given; change the weights of the one given"
+            )
         yield _finite(flatten(model))
         return
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=ADAM_EPS)
@@ -57,7 +61,9 @@ def train(
             for batch in torch.split(order, settings.batch_size):
                 if len(batch) >= least:
                     optimizer.zero_grad(set_to_none=True)
-                    torch.autograd.backward(learner.loss(model(features[batch]), targets[batch], weight))
+                    torch.autograd.backward(
+                        learner.loss(learner.logits(model, features[batch]), targets[batch], weight)
+                    )
                     optimizer.step()
         yield _finite(flatten(model))
 

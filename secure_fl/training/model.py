@@ -47,7 +47,7 @@ def travelling(model: nn.Module) -> list[torch.Tensor]:
 
 def flatten(model: nn.Module) -> FlatWeights:
     """All weights as one float32 vector [parameters], in the order of `travelling`."""
-    return np.concatenate([part.detach().cpu().numpy().ravel() for part in travelling(model)])
+    return np.concatenate([part.detach().to("cpu", torch.float32).numpy().ravel() for part in travelling(model)])
 
 
 def load(model: nn.Module, weights: FlatWeights) -> None:
@@ -57,7 +57,7 @@ def load(model: nn.Module, weights: FlatWeights) -> None:
     if len(weights) != sum(sizes):
         raise ValueError("the vector has another length than the model has weights")
     with torch.no_grad():
-        for part, values in zip(parts, torch.split(torch.tensor(weights), sizes), strict=True):
+        for part, values in zip(parts, torch.split(torch.tensor(weights, device="cpu"), sizes), strict=True):
             part.copy_(values.view_as(part))
 
 

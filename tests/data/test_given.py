@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from secure_fl import Experiment
 from secure_fl.data.datasets import Dataset, given_dataset, open_dataset
@@ -33,6 +34,12 @@ ARRAYS: dict[str, Callable[[Any], Any]] = {
     "float32": lambda rows: np.array(rows, dtype=np.float32),
     "gradients": lambda rows: torch.tensor(rows).requires_grad_(),
     "lists": list,
+    "bfloat16": lambda rows: torch.tensor(rows, dtype=torch.bfloat16),
+    "sparse": lambda rows: torch.tensor(rows).to_sparse(),
+    "other byte order": lambda rows: np.array(rows, dtype=">f8"),
+    "long doubles": lambda rows: np.array(rows, dtype=np.longdouble),
+    "half": lambda rows: np.array(rows, dtype=np.float16),
+    "nothing masked": np.ma.array,
 }
 WAYS_TO_LABEL: dict[str, Callable[[Any], Any]] = {
     "list": list,
@@ -43,6 +50,11 @@ WAYS_TO_LABEL: dict[str, Callable[[Any], Any]] = {
     "pandas": pd.Series,
     "polars": pl.Series,
     "arrow": pa.array,
+    "chunked": lambda y: pa.chunked_array([y]),
+    "nullable": lambda y: pd.Series(y, dtype="Int64"),
+    "category": lambda y: pd.Series(y, dtype="category"),
+    "bfloat16": lambda y: torch.tensor(y, dtype=torch.bfloat16),
+    "sparse": lambda y: torch.tensor(y).to_sparse(),
 }
 
 
@@ -96,9 +108,63 @@ def test_labels_may_be_a_column_of_the_table() -> None:
     assert given.used == {"bad": "label", "a": "number", "b": "number"}
 
 
-def test_an_index_of_pandas_is_no_column() -> None:
-    table = pd.DataFrame(COLUMNS, index=[7, 3, 9, 1])
-    assert read_given(settings(), three((table, LABELS))).schema.numeric == ("a", "b")
+INDICES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "numbers": lambda table: table.set_index(pd.Index([7, 3, 9, 1])),
+    "named": lambda table: table.set_index(pd.Index([7, 3, 9, 1], name="customer")),
+    "levels": lambda table: table.set_index([[7, 3, 9, 1], [1, 2, 3, 5]]),
+    "named levels": lambda table: table.assign(c=[7, 3, 9, 1], d=[1, 2, 3, 5]).set_index(["c", "d"]),
+}
+
+
+@pytest.mark.parametrize("indexed", INDICES.values(), ids=INDICES)
+def test_an_index_of_pandas_is_no_column(indexed: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    given = read_given(settings(), three((indexed(pd.DataFrame(COLUMNS)), LABELS)))
+    assert (given.schema.numeric, given.ignored) == (("a", "b"), ())
+    levels = pa.table({"a": [1, 2], "__index_level_0__": [5, 6], "__index_level_1__": [7, 8]})
+    assert read_given(settings(), three((levels, [0, 1]))).schema.numeric == ("a",)
+
+
+KINDS_OF_TEXT: dict[str, Callable[[list[str]], Any]] = {
+    "pandas": lambda texts: pd.DataFrame({"c": texts}),
+    "pandas, arrow": lambda texts: pd.DataFrame({"c": pd.array(texts, dtype="string[pyarrow]")}),
+    "pandas, category": lambda texts: pd.DataFrame({"c": pd.Categorical(texts)}),
+    "polars": lambda texts: pl.DataFrame({"c": texts}),
+    "polars, category": lambda texts: pl.DataFrame({"c": pl.Series(texts, dtype=pl.Categorical)}),
+    "polars, enum": lambda texts: pl.DataFrame({"c": pl.Series(texts, dtype=pl.Enum([*dict.fromkeys(texts)]))}),
+    "arrow, large": lambda texts: pa.table({"c": pa.array(texts, pa.large_string())}),
+    "arrow, dictionary": lambda texts: pa.table({"c": pa.array(texts).dictionary_encode()}),
+}
+
+
+@pytest.mark.parametrize("frame", KINDS_OF_TEXT.values(), ids=KINDS_OF_TEXT)
+def test_every_kind_of_text_is_read_alike(frame: Callable[[Any], Any]) -> None:
+    given = read_given(settings(), three((frame(["x", "y", "x", "z"]), LABELS)))
+    assert given.banks["north"].text["c"].tolist() == ["x", "y", "x", "z"]
+    figures = read_given(settings(), three((frame(["1.5", " 2", "3", "1.5"]), LABELS)))
+    assert numbers(figures) == [[1.5, 2.0, 3.0, 1.5]]
+    dates = read_given(
+        settings(time="c"), three((frame(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"]), LABELS))
+    )
+    assert np.diff(dates.banks["north"].when).tolist() == [86_400.0] * 3
+
+
+def test_the_kind_of_fraud_is_no_feature() -> None:
+    table = pd.DataFrame(COLUMNS | {"fraud_pattern": [0, 1, 0, 2]})
+    given = read_given(settings(), three((table, LABELS)))
+    assert (given.schema.numeric, given.ignored) == (("a", "b"), ("fraud_pattern",))
+    declared = read_given(settings(numeric=("a", "fraud_pattern")), three((table, LABELS)))
+    assert declared.schema.numeric == ("a", "fraud_pattern")
+    label = read_given(settings(label="fraud_pattern"), three(table.assign(fraud_pattern=LABELS)))
+    assert label.schema.numeric == ("a", "b")
+
+
+def test_names_of_banks_are_texts() -> None:
+    rows = (COLUMNS, LABELS)
+    given = read_given(settings(), {1: rows, 2: rows, 3: rows}, test={3: rows, 2: rows, 1: rows})  # type: ignore[dict-item]
+    assert isinstance(given.test, dict)
+    assert ([*given.banks], [*given.test]) == (["1", "2", "3"], ["1", "2", "3"])
+    with pytest.raises(ConfigurationError, match="two banks are called '1' as a text; name each once"):
+        read_given(settings(), {1: rows, "1": rows, 2: rows, 3: rows})  # type: ignore[dict-item]
 
 
 def test_tables_with_texts_or_times_go_the_way_of_transactions() -> None:
@@ -114,11 +180,37 @@ def test_columns_that_are_not_declared_are_told() -> None:
     assert (given.used, given.ignored) == ({"b": "number"}, ("a",))
 
 
+def masked(values: Any, mask: Any) -> Any:
+    return np.ma.array(np.array(values), mask=np.array(mask, dtype=bool))
+
+
 REFUSED: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "no mapping": ({}, [(COLUMNS, LABELS)], None, "from names to rows"),
     "no bank": ({}, {}, None, "from names to rows"),
     "no labels": ({}, three(COLUMNS), None, "no labels; hand over"),
     "labels twice": ({"label": "b"}, three((COLUMNS, LABELS)), None, "came beside the rows, and column 'b'"),
+    "labels ragged": ({}, three((COLUMNS, [[0], [1, 2], [0], [1]])), None, "holds a list that is no array"),
+    "labels masked": ({}, three((COLUMNS, masked(LABELS, [1, 0, 0, 0]))), None, "labels that are no classes"),
+    "labels one-hot": ({}, three((COLUMNS, np.eye(2)[LABELS])), None, r"labels of shape \(4, 2\)"),
+    "masked": (
+        {},
+        three((masked(np.ones((4, 2)), [[0, 1]] * 4), LABELS)),
+        None,
+        'column "x1" is not a finite',
+    ),
+    "masked column": ({}, three(({"a": masked([1, 2], [0, 1])}, [0, 1])), None, "in row 2 of bank north"),
+    "a generator": ({}, three(((row for row in [[1], [2]]), [0, 1])), None, "north is a generator; give a data frame"),
+    "lazy": ({}, three((pl.LazyFrame(COLUMNS), LABELS)), None, "is a LazyFrame; .* collected"),
+    "sparse of scipy": ({}, three((csr_matrix(np.eye(4)), LABELS)), None, "is a csr_matrix; .*dense"),
+    "no data": ({}, three((torch.ones(4, 2, device="meta"), LABELS)), None, "holds a Tensor that is no array"),
+    "huge": ({}, three(({"a": [2**70, 1]}, [0, 1])), None, "cannot be read as columns|no array"),
+    "no columns": ({}, three((np.zeros((4, 0)), LABELS)), None, "hands over no columns"),
+    "intervals": (
+        {},
+        three((pd.DataFrame({"a": pd.cut([1, 2, 3, 4], 2)}), LABELS)),
+        None,
+        'column "a" of bank north cannot be read',
+    ),
     "labels too few": ({}, three((COLUMNS, [0, 1])), None, r"north has 4 rows and labels of shape \(2,\)"),
     "labels are texts": ({}, three((COLUMNS, list("abab"))), None, "labels that are no classes; give 0"),
     "labels are shares": ({}, three((COLUMNS, [0.5, 1, 0, 1])), None, "labels that are no classes"),
@@ -141,6 +233,12 @@ REFUSED: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
         "cannot be read as columns|two columns of one name",
     ),
     "names are numbers": ({}, three(({0: [1, 2]}, [0, 1])), None, "a name that is a text"),
+    "first row as header": (
+        {},
+        three((pd.DataFrame([[1.0, 2.0]], columns=["149.62", "1"]), [0])),
+        None,
+        "north has columns that are called like values, which errors and reports would show; name them",
+    ),
     "no rows": ({}, three((np.zeros((0, 2)), [])), None, "hands over no rows"),
     "nothing but labels": ({"label": "a"}, three({"a": [0, 1]}), None, "no column to learn from"),
     "a gap": ({}, three(({"a": [1.0, np.nan]}, [0, 1])), None, r'"a" is not a finite number in row 2 of bank north'),
@@ -239,6 +337,12 @@ def test_test_rows_of_a_bank_see_their_past() -> None:
     dataset = given_dataset(settings(**columns).with_banks(tuple(given.banks)), given)
     counts = [np.expm1(part.numeric[0, 4]) for part in dataset.tests]
     assert counts == pytest.approx([4.0, 4.0, 4.0])
+
+
+def test_a_bank_that_is_too_small_to_cut_is_named() -> None:
+    given = read_given(settings(), three((COLUMNS, LABELS)) | {"south": ({"a": [1.0], "b": [2.0]}, [1])})
+    with pytest.raises(DataError, match="south: there are fewer than 2 transactions"):
+        given_dataset(settings().with_banks(tuple(given.banks)), given)
 
 
 def test_rows_that_only_python_has_are_asked_for() -> None:

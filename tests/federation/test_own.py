@@ -15,6 +15,8 @@ from torch import nn
 
 from secure_fl import Experiment, Result, run_federation
 from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.federation.checkpoint import Checkpoint
+from secure_fl.privacy.ledger import Ledger
 from secure_fl.privacy.lifetime import LedgerStore
 from secure_fl.report.outputs import score_file, write_run
 from secure_fl.secagg.schemes import SCHEMES
@@ -218,7 +220,84 @@ def test_what_is_not_private_is_refused_before_anything_is_charged(monkeypatch: 
         run_federation(settings, model=normal, banks=banks(), test=rows(60, 9))
     with pytest.raises(ConfigurationError, match="leave out train="):
         run_federation(settings, model=net, banks=banks(), test=rows(60, 9), train=lambda *_: None)
+    built_in = Experiment(**QUICK, transactions=3_000, fraud_share=0.02, epsilon=8.0, delta=1e-4)
+    with pytest.raises(DataError, match="labels up to 3, and the model answers with 3 logits; give it 4"):
+        run_federation(built_in.with_(batch_size=512), model=lambda: nn.Linear(128, 3))
     assert charged == []
+
+
+@pytest.mark.slow
+def test_rows_that_lie_in_two_banks_are_noted() -> None:
+    settings = experiment(epsilon=8.0, delta=1e-4, batch_size=64, rounds=1)
+    given = banks(2_000) | {NAMES[2]: (rows(2_000, 0)[0].astype(np.float32), rows(2_000, 0)[1])}
+    shared = run_federation(settings, model=net, banks=given, test=rows(60, 9))
+    apart = run_federation(settings, model=net, banks=banks(2_000), test=rows(60, 9))
+    assert shared.privacy is not None
+    assert apart.privacy is not None
+    (note,) = shared.privacy.notes
+    assert note.startswith("north, west hold rows that are alike")
+    assert apart.privacy.notes == ()
+
+
+class StoppedError(Exception):
+    pass
+
+
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "nothing": ({}, {}, ""),
+    "settings": ({"seed": 2, "rounds": 5}, {}, r"has other settings \(rounds, seed\); go on with its own"),
+    "banks": ({}, {"banks": dict(zip("abc", banks(40).values(), strict=True))}, r"other settings \(names\)"),
+    "model": ({}, {"model": lambda: nn.Linear(4, 1)}, "a model of 49 weights, not of 5; go on with the model"),
+    "no rows": ({}, {"banks": None, "test": None, "model": None}, r"other settings \(dataset, names\)"),
+}
+
+
+@pytest.mark.parametrize(("settings", "options", "message"), CHANGES.values(), ids=CHANGES)
+def test_a_run_goes_on_as_the_one_that_it_was(
+    settings: dict[str, Any], options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    def stop(what: str, done: int, _: int) -> None:
+        if (what, done) == ("rounds", 2):
+            raise StoppedError
+
+    given: dict[str, Any] = {"model": net, "banks": banks(40), "test": rows(40, 9)}
+    with pytest.raises(StoppedError):
+        run_federation(experiment(rounds=3), stop, Checkpoint(tmp_path), **given)
+    if message:
+        with pytest.raises(ConfigurationError, match=message):
+            run_federation(
+                experiment(**{"rounds": 3, **settings}), checkpoint=Checkpoint(tmp_path, resume=True), **given | options
+            )
+    else:
+        resumed = run_federation(experiment(rounds=3), checkpoint=Checkpoint(tmp_path, resume=True), **given)
+        assert np.array_equal(resumed.model.weights, run_federation(experiment(rounds=3), **given).model.weights)
+
+
+@pytest.mark.slow
+def test_a_changed_module_makes_no_release_under_the_noise_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Net(nn.Linear):
+        def __init__(self, curve: Any) -> None:
+            super().__init__(4, 1)
+            self.curve = curve
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return super().forward(self.curve(rows))
+
+    contexts: list[bytes] = []
+
+    def charged(ledger: Ledger, release: str, context: bytes, event: Any, **_: Any) -> bytes:
+        contexts.append(context)
+        return bytes(32)
+
+    monkeypatch.setattr(Ledger, "charge", charged)
+    monkeypatch.setattr("secure_fl.privacy.rows.discrete_gaussian", lambda _, n: np.zeros(n, dtype=np.int64))
+    settings = experiment(epsilon=8.0, delta=1e-3, rounds=1, batch_size=64)
+    for curve in (torch.sin, torch.tanh, torch.sin):
+        run_federation(settings, model=lambda: Net(curve), banks=banks(2_000), test=rows(60, 9))  # noqa: B023
+    first, other, again = (contexts[start : start + 6] for start in (0, 6, 12))
+    trained = [place for place in range(6) if not first[place].startswith(b"statistics")]
+    assert len(trained) == 3
+    assert all(first[place] == again[place] != other[place] for place in trained)
 
 
 @pytest.mark.parametrize(

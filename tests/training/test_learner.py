@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from opacus.layers import DPLSTM
 from scipy.special import expit, softmax
 from torch import nn
 from torch.nn import functional
@@ -18,6 +20,7 @@ from secure_fl.settings import Steps
 from secure_fl.training import (
     Learner,
     NoiseSettings,
+    behaviour,
     evaluate,
     examine,
     flatten,
@@ -179,6 +182,62 @@ def test_scores_of_several_classes_are_averages_over_all_decisions() -> None:
     assert closer.curve.honest == 120
 
 
+def test_answers_of_one_row_may_be_squeezed_and_other_shapes_are_refused() -> None:
+    class Squeezed(nn.Linear):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return super().forward(rows).squeeze()
+
+    class Halved(nn.Linear):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return super().forward(rows[: max(2, len(rows) // 2)])
+
+    for outputs in (1, 3):
+        squeezed, rows = Learner(lambda: Squeezed(4, outputs), (4,)), examples(33, classes=max(2, outputs))  # noqa: B023
+        assert np.array_equal(trained(squeezed, rows), trained(linear(outputs), rows))
+        weights = squeezed.initial(1)
+        assert np.array_equal(
+            predict(weights, rows.features[:1], squeezed), predict(weights, rows.features, squeezed)[:1]
+        )
+    with pytest.raises(ConfigurationError, match=r"answers 16 rows with \(8, 1\); answer each row by itself"):
+        trained(Learner(lambda: Halved(4, 1), (4,)), examples())
+
+
+def test_the_callers_defaults_change_nothing() -> None:
+    expected = linear(1).initial(1)
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        learner = linear(1)
+        assert np.array_equal(learner.initial(1), expected)
+        assert torch.get_default_dtype() == torch.float64
+        assert np.array_equal(flatten(learner.restore(expected)), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device("cpu")
+
+
+def test_a_module_that_is_made_once_is_not_shared() -> None:
+    only = nn.Linear(4, 1)
+    learner, before = Learner(lambda: only, (4,)), flatten(only)
+    weights = trained(learner, examples())
+    assert np.array_equal(flatten(only), before)
+    assert not np.array_equal(weights, before)
+    load(only, np.zeros(5, dtype=np.float32))
+    assert np.array_equal(flatten(learner.restore(before)), before)
+
+
+def test_what_a_module_remembers_is_not_what_it_was_tried_with() -> None:
+    class Remembering(nn.Linear):
+        state: torch.Tensor | None = None
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            self.state = torch.zeros(len(rows), 1) if self.state is None else self.state
+            return super().forward(rows) + self.state
+
+    learner = Learner(lambda: Remembering(4, 1), (4,))
+    assert predict(learner.initial(1), examples().features, learner).shape == (60,)
+
+
 # Training
 
 
@@ -233,6 +292,33 @@ def test_a_training_of_ones_own_that_diverges_is_noticed() -> None:
         trained(make_learner(lambda: nn.Linear(4, 1), fit, (4,)), examples())
 
 
+class Longer(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(4, 1))
+
+
+FITS: dict[str, tuple[Any, str]] = {
+    "another module": (lambda *_: nn.Linear(4, 1), "train gives another module"),
+    "other shapes": (lambda module, *_: module.append(nn.Linear(1, 1)), "or other shapes"),
+    "no function": ("adam", "train is a str; give a function of module, rows, classes and epochs"),
+    "three arguments": (lambda module, rows, classes: None, "train is <lambda>, which takes other arguments"),
+}
+
+
+@pytest.mark.parametrize(("fit", "message"), FITS.values(), ids=FITS)
+def test_a_training_of_ones_own_that_cannot_work_is_refused(fit: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        trained(make_learner(Longer, fit, (4,)), examples())
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_training_of_ones_own_may_use_other_numbers(kind: torch.dtype) -> None:
+    learner = make_learner(Longer, lambda module, *_: module.to(kind), (4,))
+    weights = trained(learner, examples())
+    assert weights.dtype == np.float32
+    assert weights == pytest.approx(learner.initial(1), rel=1e-2)
+
+
 def test_the_fraud_model_may_have_a_training_of_ones_own() -> None:
     learner = make_learner(None, lambda *_: None, (5,), classes=3)
     rows = examples(9, width=5, classes=3)
@@ -257,6 +343,28 @@ class Pair(nn.Linear):
         return super().forward(rows), rows
 
 
+class Masked(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(4, 1)
+        self.register_buffer("mask", torch.full((2, 2), -torch.inf))
+
+
+class Locked(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(4, 1)
+        self.lock = threading.Lock()
+
+
+class Asserting(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(4, 1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        if rows.shape[1] == 4:
+            raise AssertionError("five columns, please")
+        return super().forward(rows)
+
+
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "no module": (lambda: "net", "model gives a str; give a function without arguments"),
     "a class": (lambda: nn.Linear, "model gives a type"),
@@ -268,10 +376,25 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "doubles": (Doubles, "weights of torch.float64; make it with torch.float32"),
     "nothing to learn": (lambda: nn.Flatten(), "no weight that training could change"),
     "frozen": (lambda: nn.Linear(4, 1).requires_grad_(False), "no weight that training could change"),
+    "infinite": (Masked, "mask of the model is not finite, and cannot be averaged; make constants with persistent"),
+    "a lock": (Locked, "the model cannot be copied .*; leave out what it holds besides layers and tensors"),
+    "an assertion": (Asserting, r"does not take rows of 4 numbers \(five columns, please\)"),
+    "scripted": (lambda: torch.jit.script(nn.Linear(4, 1)), "copies of the model cannot be trained"),
+}
+NOT_MADE: dict[str, tuple[Any, str]] = {
+    "a module": (nn.Linear(4, 1), "model is a Linear; give a function without arguments"),
+    "arguments": (nn.Linear, "model is Linear, which takes other arguments; give a function without arguments"),
+    "a text": ("net", "model is a str"),
 }
 
 
-@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(("make", "message"), NOT_MADE.values(), ids=NOT_MADE)
+def test_what_makes_no_module_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Learner(make, (4,))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors", "ignore:`torch.jit.script` is deprecated")
 @pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD)
 def test_a_module_that_cannot_work_is_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as caught:
@@ -324,6 +447,54 @@ class Counting(nn.Linear):
         self.register_buffer("seen", torch.zeros(1))
 
 
+class Own(nn.Module):
+    """A linear layer, and what somebody does with it."""
+
+    def __init__(self, answer: Callable[[Any, torch.Tensor], torch.Tensor], **parts: Any) -> None:
+        super().__init__()
+        self.out, self.answer = nn.Linear(4, 1), answer
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.answer(self, rows)
+
+
+def gated(model: Any, rows: torch.Tensor) -> Any:
+    return model.out(rows) + model.gate(rows.mean(0, keepdim=True).expand_as(rows))
+
+
+def zeros() -> nn.Module:
+    """Two layers that start at zero, through which nothing shows: no answer, and no gradient."""
+    layers = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
+    for part in layers.parameters():
+        nn.init.zeros_(part)
+    return layers
+
+
+def hooked(model: Any, rows: torch.Tensor) -> Any:
+    answers = model.out(rows)
+    if answers.requires_grad:
+        answers.register_hook(lambda gradient: gradient * rows.square().mean())
+    return answers
+
+
+def lagged(model: Any, rows: torch.Tensor) -> Any:
+    answers = model.out(rows - model.mean)
+    model.mean = model.mean * 0.999 + rows.mean(0) * 0.001
+    return answers
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: Any, **options: Any) -> None:
+        super().__init__()
+        self.recurrent, self.out = kind(2, 3, **options), nn.Linear(3, 1)
+
+    def forward(self, rows: torch.Tensor) -> Any:
+        return self.out(self.recurrent(rows.view(-1, 2, 2))[0][:, -1])
+
+
+TWICE = "does not answer the same rows the same way twice"
 APART: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "batch normalization": (Normal, "averages buffers, which no clipping bounds; .* use group or layer normalization"),
     "mean of the batch": (Centred, "the model mixes rows"),
@@ -333,6 +504,25 @@ APART: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "a layer without use": (Unused, "no gradient of each row reaches other.weight"),
     "a buffer": (Counting, "averages buffers"),
+    "rows before it": (lambda: Own(lambda model, rows: model.out(rows.cumsum(0))), "the model mixes rows"),
+    "a little of the others": (
+        lambda: Own(lambda model, rows: model.out(rows + 1e-6 * rows.mean(0))),
+        "the model mixes rows",
+    ),
+    "a gate that starts at zero": (lambda: Own(gated, gate=zeros()), "the model mixes rows"),
+    "a hook on gradients": (lambda: Own(hooked), "the model mixes rows"),
+    "numbers from numpy": (lambda: Own(lambda model, rows: model.out(rows * np.random.rand())), TWICE),  # noqa: NPY002
+    "a memory": (lambda: Own(lagged, mean=torch.zeros(4)), TWICE),
+    "weights beside their layer": (
+        lambda: Own(lambda model, rows: model.out(rows) + functional.linear(rows.square(), model.out.weight)),
+        "the gradients of the rows do not add up to that of out.weight",
+    ),
+    "sequence first": (lambda: Recurrent(DPLSTM), "no gradient of each row reaches recurrent.*with rows as its first"),
+    "another LSTM": (lambda: Recurrent(nn.LSTM, batch_first=True), "Opacus refuses a layer .*DPLSTM"),
+    "an index": (
+        lambda: Own(lambda model, rows: functional.embedding(rows.sum(1).long(), model.out.weight)),
+        r"no gradient of each row in the model \(index out of range",
+    ),
 }
 
 
@@ -351,6 +541,13 @@ def test_a_training_of_ones_own_is_not_private() -> None:
 GOOD: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(4, 1), (4,)),
     "classes": (lambda: nn.Linear(4, 3), (4,)),
+    "recurrent": (lambda: Recurrent(DPLSTM, batch_first=True), (4,)),
+    "a layer used twice": (lambda: Own(lambda model, rows: model.out(rows) + model.out(rows.square())), (4,)),
+    "no answer to some rows": (lambda: Own(lambda model, rows: model.out(rows.log())), (4,)),
+    "a weight of no numbers": (
+        lambda: Own(lambda model, rows: model.out(rows), none=nn.Parameter(torch.empty(0))),
+        (4,),
+    ),
     "dropout": (lambda: nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.AlphaDropout(0.2), nn.Linear(8, 2)), (4,)),
     "layer normalization": (lambda: nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 1)), (4,)),
     "convolution": (
@@ -388,6 +585,26 @@ def test_a_private_step_is_repeated_by_its_key_whatever_the_module_draws(
     if learner.parameters != len(travelling(learner.restore(first))):
         moved = first != learner.initial(1)
         assert moved.any()
+
+
+def test_modules_that_look_alike_behave_as_their_code_says() -> None:
+    """A release is repeated under its noise where its module is the same, not where it has the same layers."""
+    rows, weights = examples(200), linear(1).initial(1)
+
+    def told(answer: Any, rows: Examples = rows, weights: np.ndarray = weights) -> bytes:
+        return behaviour(weights, rows, Learner(lambda: Own(answer), (4,)))
+
+    same = [told(lambda model, rows: model.out(rows)) for _ in range(2)]
+    assert same[0] == same[1]
+    others = [
+        told(lambda model, rows: model.out(rows.tanh())),
+        told(lambda model, rows: model.out(rows) * (1 + 1e-6)),
+        told(lambda model, rows: model.out(rows).detach() + 0 * model.out(rows)),
+        told(lambda model, rows: functional.dropout(model.out(rows), 0.5, model.training)),
+        told(lambda model, rows: model.out(rows), examples(200, seed=1)),
+        told(lambda model, rows: model.out(rows), rows, weights + 1),
+    ]
+    assert len({same[0], *others}) == 7
 
 
 def test_frozen_weights_stay_as_they_are_under_noise() -> None:

@@ -4,9 +4,10 @@ A release is of a *row* (DP-SGD at one bank) or of a *bank* (a share of noise in
 they have different neighbours. What counts for a bank's rows is every release over a set that shares a row with them,
 under whatever name; for the bank itself also every release under its own name.
 
-Rules: within one run no row lies in two banks, so a row was in one of the run's releases only. Where the tags leave
-open in which, a release takes its place that costs at least as much as each: the smallest noise, the largest sample
-rate, the most steps. So what comes out bounds the spending of each row of the bank from above.
+Rules: a row is one that one bank holds, so within one run it was in one of the run's releases only (who has the same
+row in two banks has spent what both did; the run's report notes it). Where the tags leave open in which, a release
+takes its place that costs at least as much as each: the smallest noise, the largest sample rate, the most steps. So
+what comes out bounds the spending of each row of the bank from above.
 """
 
 from __future__ import annotations

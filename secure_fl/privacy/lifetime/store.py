@@ -215,6 +215,10 @@ class Account:
         """Spent for life, this run included."""
         return self.store.spent(self)
 
+    def shares_rows(self, other: Account) -> bool:
+        """Whether the ledgers cannot tell a row of one bank from a row of another."""
+        return self.store._share(self.rows, other.rows)
+
     def require_room(self, planned: Sequence[SampledGaussian]) -> None:
         """Refuse a run that the limit for life cannot pay for. Raises `PrivacyError`."""
         self.store.require_room(self, planned)

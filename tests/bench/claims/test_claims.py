@@ -267,7 +267,7 @@ def test_one_seed_and_unwritable_files_are_refused_before_anything_runs(tmp_path
 @pytest.mark.slow
 def test_the_terminal_shows_every_comparison(quick: tuple[Claims, Path]) -> None:
     claims, _ = quick
-    console = Console(record=True, width=200, file=io.StringIO())
+    console = Console(record=True, width=200, file=io.StringIO(), markup=False)
     print_claims(claims, console)
     text = console.export_text()
     assert percent(claims.fewer_positives(claims.cases[1])[0]) in text

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
+from secure_fl import Experiment
 from secure_fl.data import Schema, Simulation, Transactions, simulate, split_among_banks
+from secure_fl.data.given import read_given
 from secure_fl.privacy.lifetime.rows import overlap, row_tags
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -110,3 +115,36 @@ def test_a_time_and_what_was_paid_or_by_whom_tell_a_row_and_else_every_column_do
     texts = {name: np.roll(whole.text[name], 1) for name in schema.categorical}
     changed = replace(whole, numeric={**whole.numeric, **further}, text={**whole.text, **texts})
     assert np.array_equal(row_tags(whole, KEY), row_tags(changed, KEY)) == telling
+
+
+def test_a_plain_table_is_recognised_in_every_form_that_python_gives_it() -> None:
+    values, labels = np.random.default_rng(1).normal(size=(50, 3)), np.arange(50) % 2
+    frame = pd.DataFrame(values, columns=["b", "c", "a"])
+    forms = [
+        frame,
+        frame[["a", "b", "c"]],
+        frame.to_numpy(),
+        frame.astype(np.float32),
+        torch.tensor(values, dtype=torch.float32),
+    ]
+
+    def tags(form: Any) -> np.ndarray:
+        given = read_given(Experiment(dataset="in-memory"), dict.fromkeys("nsw", (form, labels)))
+        return row_tags(given.banks["n"], KEY)
+
+    whole = [tags(form) for form in forms]
+    for form in whole:
+        assert np.isin(whole[0], form).sum() >= 50
+        assert overlap(whole[0], form)
+    assert not overlap(whole[0], tags(values + 1e-3))
+
+
+def test_all_gaps_of_a_plain_table_are_alike() -> None:
+    schema = Schema("label", numeric=("a",), impute=True, plain=True)
+    gaps = [np.full(2, gap) for gap in (np.nan, -np.nan, np.array(0x7FF8000000000001).view(np.float64))]
+    fraud = np.array([True, False])
+
+    def table(column: np.ndarray) -> Transactions:
+        return Transactions(schema, {"a": column}, {}, fraud, fraud.astype(np.int8), np.arange(2.0))
+
+    assert len({row_tags(table(column), KEY).tobytes() for column in gaps}) == 1
