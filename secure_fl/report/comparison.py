@@ -75,7 +75,7 @@ def render_comparison(runs: Sequence[ComparedRun]) -> str:
     values = {
         "runs": runs,
         "settings": sorted({name for run in runs for name in run.differs_in}),
-        "picture": draw(runs),
+        "picture": draw([(run.name, run.auprc_by_round) for run in runs]),
     }
     return frame.fill("comparison.html.j2", SECTIONS, values, {"scheme": wording.scheme_text})
 

@@ -52,15 +52,15 @@ def draw(result: Result, float32_bytes: int) -> Pictures:
     reads = shown.aggregator_reads
     with page_style():
         return Pictures(
-            curves=_both("curves", _describe_curves(result), lambda w: figures.learning_curves(result, w)),
-            precision_recall=_both(
+            curves=both("curves", _describe_curves(result), lambda w: figures.learning_curves(result, w)),
+            precision_recall=both(
                 "alarms", _describe_alarms(result), lambda w: figures.precision_against_recall(result, w)
             ),
-            bytes=_both("bytes", _describe_bytes(result), lambda w: figures.bytes_per_bank(result, float32_bytes, w)),
-            quality=_both(
+            bytes=both("bytes", _describe_bytes(result), lambda w: figures.bytes_per_bank(result, float32_bytes, w)),
+            quality=both(
                 "quality", _describe_quality(result), lambda w: figures.auprc_for_bytes(result, float32_bytes, w)
             ),
-            seconds=_both("seconds", _describe_seconds(result), lambda w: figures.seconds_per_round(result, w)),
+            seconds=both("seconds", _describe_seconds(result), lambda w: figures.seconds_per_round(result, w)),
             update=exhibit.update_grid(
                 shown.update,
                 strongest,
@@ -72,28 +72,29 @@ def draw(result: Result, float32_bytes: int) -> Pictures:
                 f"Grid of the first {plural(min(len(shown.message), exhibit.CELLS), 'byte')} of the message",
             ),
             reads=None if reads is None else exhibit.update_grid(reads, strongest, "Grid of what the aggregator reads"),
-            update_histogram=_both(
+            update_histogram=both(
                 "values",
                 f"Histogram of the values of the update, from {small_text(float(shown.update.min(initial=0)))} "
                 f"to {small_text(float(shown.update.max(initial=0)))}",
                 lambda w: exhibit.value_histogram(shown.update, w),
                 _HALF,
             ),
-            message_histogram=_both(
+            message_histogram=both(
                 "octets",
                 f"Histogram of {plural(len(shown.message), 'byte')} of the message, from 0 to 255",
                 lambda w: exhibit.byte_histogram(shown.message, w),
                 _HALF,
             ),
             budget=(
-                _both("budget", budget_figure.describe(result), lambda w: budget_figure.budget(result, w))
+                both("budget", budget_figure.describe(result), lambda w: budget_figure.budget(result, w))
                 if spending(result)
                 else None
             ),
         )
 
 
-def _both(name: str, label: str, draw_at: Callable[[int], Figure], wide: int = figures.WIDE) -> Picture:
+def both(name: str, label: str, draw_at: Callable[[int], Figure], wide: int = figures.WIDE) -> Picture:
+    """A figure at both widths; `draw_at` draws it at one, in pixels."""
     return Picture(
         wide=to_svg(draw_at(wide), f"{name}-wide", label),
         narrow=to_svg(draw_at(_NARROW), f"{name}-narrow", label),

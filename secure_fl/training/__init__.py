@@ -7,14 +7,8 @@ from secure_fl.training.evaluation import evaluate, examine, predict
 from secure_fl.training.learner import Fit, Learner, MakeModule, fraud_learner, make_learner, usual_tensors
 from secure_fl.training.local import train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
-from secure_fl.training.private import (
-    NoiseSettings,
-    arithmetic,
-    behaviour,
-    require_rows_apart,
-    sample_rate,
-    train_privately,
-)
+from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
+from secure_fl.training.rows_apart import behaviour, require_rows_apart
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [

@@ -176,5 +176,5 @@ def words(monkeypatch: pytest.MonkeyPatch) -> Callable[[Result], str]:
         drawing = Markup('<svg role="img" aria-label="{}"></svg>').format(label)
         return Picture(drawing, drawing)
 
-    monkeypatch.setattr("secure_fl.report.pictures._both", label_of)
+    monkeypatch.setattr("secure_fl.report.pictures.both", label_of)
     return render

@@ -16,8 +16,8 @@ from secure_fl.training import initial_weights
 from secure_fl.training.grid import MOST_ROWS, STEPS, GridOptimizer, exact_sum, row_factors, whole_steps
 from secure_fl.training.keystream import Keystream
 from secure_fl.training.model import restore
-from secure_fl.training.private import BLOCK, per_row_gradients
 from secure_fl.training.rounded_gaussian import WORDS, rounded_gaussian
+from secure_fl.training.rows_apart import BLOCK, per_row_gradients
 
 KEY = hashlib.sha256(b"grid").digest()
 

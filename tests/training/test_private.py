@@ -22,7 +22,8 @@ from secure_fl.training import private as private_training
 from secure_fl.training.grid import STEPS, GridOptimizer
 from secure_fl.training.keystream import Keystream
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, restore
-from secure_fl.training.private import BLOCK, KeyedDropout, per_row_gradients, with_keyed_dropout
+from secure_fl.training.private import KeyedDropout, with_keyed_dropout
+from secure_fl.training.rows_apart import BLOCK, per_row_gradients
 
 MakeExamples = Callable[..., Examples]
 START = initial_weights(3)

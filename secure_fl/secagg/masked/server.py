@@ -30,9 +30,7 @@ T = TypeVar("T")
 def masked_server(cohort: Cohort[MaskedPlan]) -> ServerHalf:
     """Five stages; whoever is missing from one is not asked again."""
     plan, banks = cohort.plan, cohort.banks
-    stages = _Stages(cohort)
-
-    taken: set[bytes] = set()
+    stages, taken = _Stages(cohort), set[bytes]()
 
     def read_keys(_: int, payload: memoryview) -> wire.AdvertisedKeys:
         advertised = wire.AdvertisedKeys.from_bytes(payload)
