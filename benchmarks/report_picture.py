@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 PICTURE = Path(__file__).parents[1] / "docs" / "report.png"
 WIDTH, HEIGHT = 1280, 1468
 
@@ -25,6 +27,8 @@ def photograph(report: Path, picture: Path) -> None:
     command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-lcd-text"]
     command += [f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture}", report.resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
+    with Image.open(picture) as shot:  # text and flat colours need no more than a palette
+        shot.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
 if __name__ == "__main__":

@@ -19,48 +19,47 @@ def print_summary(result: Result, directory: Path) -> None:
     """Models side by side, what a round cost, who could read what, and where the report is."""
     console = plain_console()
     console.print(_scores(result))
+    if asked := wording.classes_asked(result):
+        console.print(asked)
     for line in wording.worth_of_alerts(result):
-        console.print(line, highlight=False)
+        console.print(line)
     if worse := wording.worse_than_guessing(result):
-        console.print(f"warning: {worse}", highlight=False, markup=False)
+        console.print(f"warning: {worse}")
     last = result.rounds[-1]
     up = median(n for record in result.rounds for n in record.upload_bytes.values())
     down = median(last.download_bytes.values())
     console.print(
         f"one bank, one round: {up / 1000:.1f} kB up, {down / 1000:.1f} kB down, {last.seconds.client * 1000:.1f} ms; "
         f"aggregator {last.seconds.server * 1000:.1f} ms",
-        highlight=False,
     )
     for line in wording.troubles(result):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     for party, reads in result.custody.can_decrypt.items():
-        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}", highlight=False)
+        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
     if result.synthetic is not None:
         s = result.synthetic
         console.print(
             f"synthetic fraud: {sum(s['rows'].values())} training rows of {len(s['patterns'])} patterns, "
             + ("approved by review" if s["review"] == "approved" else "NOT all of them reviewed"),
-            highlight=False,
         )
     if result.privacy is not None:
         p = result.privacy
         console.print(
             f"differential privacy ({p.mechanism}): epsilon {p.epsilon:.3f} at delta {p.delta:g} for each {p.unit}; "
             "baselines are trained without",
-            highlight=False,
         )
         if p.lifetime_epsilon:
             bank, spent = max(p.lifetime_epsilon.items(), key=lambda item: item[1])
-            console.print(f"all runs on the rows of {bank} together: epsilon {spent:.3f} for life", highlight=False)
+            console.print(f"all runs on the rows of {bank} together: epsilon {spent:.3f} for life")
         for note in p.notes:
-            console.print(f"note: {note}", highlight=False)
-    console.print(f"data: {result.data['source']}", highlight=False, markup=False)
+            console.print(f"note: {note}")
+    console.print(f"data: {result.data['source']}")
     if result.experiment["dataset"] not in BUILT_IN:
         for use, names in wording.columns_by_use(result):
-            console.print(f"{use}: {', '.join(names)}", highlight=False, markup=False)
+            console.print(f"{use}: {', '.join(names)}")
     for warning in result.data["warnings"]:
-        console.print(f"warning: {warning}", highlight=False, markup=False)
-    console.print(f"report: {directory / 'report.html'}", highlight=False, soft_wrap=True)
+        console.print(f"warning: {warning}")
+    console.print(f"report: {directory / 'report.html'}", soft_wrap=True)
 
 
 def print_plan(plan: Plan) -> None:

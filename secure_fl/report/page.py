@@ -14,6 +14,7 @@ from secure_fl.data.metrics import ALERTS_A_DAY
 from secure_fl.federation.results import Alerts, Baseline, Result, RoundRecord
 from secure_fl.privacy.spent import Privacy
 from secure_fl.report import frame, promise, wording
+from secure_fl.settings import IN_MEMORY
 from secure_fl.settings.catalogue import declared, help_text, title
 
 SECTIONS = {
@@ -89,6 +90,7 @@ def render(result: Result) -> str:
         "curve": result.on_test.curve,
         "curve_key": figures.curve_key(result),
         "caveat": wording.caveat(result),
+        "in_memory": result.experiment.get("dataset") == IN_MEMORY,
         "key_figures": key_figures(result, float32_bytes),
         "float32_bytes": float32_bytes,
         "pictures": pictures.draw(result, float32_bytes),

@@ -132,6 +132,8 @@ def served(result: Result) -> str:
         for bank, federated in result.on_test.auprc_by_bank.items()
         if federated is not None and (alone := result.alone_on_own_rows(bank)) is not None
     ]
+    if not result.on_test.auprc_by_bank:
+        return "The test transactions are no bank's own, so all models are compared on the same ones only."
     if not pairs:
         return "No bank has both a model of its own and test transactions of both classes to compare it on."
     better = sum(federated - alone > CLOSE for federated, alone in pairs)
@@ -185,6 +187,18 @@ def caveat(result: Result) -> str:
         f"This is one run on one split of one dataset; differences of AUPRC up to {CLOSE} are called level here, "
         "because a handful of fraud cases can make them. Repeat it with other seeds before drawing conclusions."
         + ("" if len(result.rounds) > 1 else " With a single round, no model has had time to converge.")
+        + (f" {asked}" if (asked := classes_asked(result)) else "")
+    )
+
+
+def classes_asked(result: Result) -> str | None:
+    """What scores and counts are of, where a model tells more than two classes apart."""
+    classes = result.model.learner.classes
+    if classes == 2:
+        return None
+    return (
+        f"The model tells {classes} classes apart: each row is asked {classes} times whether it is of a class, and "
+        "what is called fraud is a row of that class. Scores and counts are of all these answers together."
     )
 
 

@@ -48,6 +48,7 @@ def run(banks: int = 2, **parts: Any) -> Any:
         "synthetic": None,
         "privacy": None,
         "experiment": {"dataset": "simulated"},
+        "model": SimpleNamespace(learner=SimpleNamespace(classes=2)),
         "data": {"source": "a source", "warnings": []},
     }
     return SimpleNamespace(**(whole | parts))
@@ -180,3 +181,11 @@ def test_a_terminal_gets_a_bar_for_each_kind_of_work(monkeypatch: pytest.MonkeyP
         ("rows", 3, 6),
         ("dropouts", 2, 4),
     ]
+
+
+def test_scores_over_several_classes_say_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = said(run(model=SimpleNamespace(learner=SimpleNamespace(classes=4))), capsys, monkeypatch)
+    assert any(line.startswith("The model tells 4 classes apart: each row is asked 4 times") for line in lines)
+    assert not any("classes apart" in line for line in said(run(), capsys, monkeypatch))

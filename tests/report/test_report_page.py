@@ -24,6 +24,7 @@ from secure_fl.report.svg import page_style, to_svg
 from secure_fl.secagg.custody import Custody
 from secure_fl.settings import Summing
 from secure_fl.settings.catalogue import title
+from secure_fl.training import fraud_learner
 from tests.page_tables import Tables
 
 MakeResult = Callable[..., Result]
@@ -284,3 +285,23 @@ def test_no_warning_is_shown_where_there_is_none(make_result: MakeResult) -> Non
     page = render(replace(result, data={**result.data, "warnings": []}))
     assert '<dl class="pairs" id="columns">' not in page
     assert "the times span" not in page
+
+
+def test_a_run_on_rows_from_python_says_how_it_is_repeated_and_what_was_compared(make_result: MakeResult) -> None:
+    result = make_result()
+    learner = fraud_learner(0.0, 128, 4)
+    closer = replace(result.on_test, auprc_by_bank={})
+    mine = replace(
+        result,
+        experiment={**result.experiment, "dataset": "in-memory"},
+        model=replace(result.model, learner=learner),
+        on_test=closer,
+    )
+    page = " ".join(render(mine).split())
+    assert "run_federation(Experiment.from_toml(" in page
+    assert "secure-fl run DIR/experiment.toml" not in page
+    assert "The test transactions are no bank&#39;s own" in page
+    assert "The model tells 4 classes apart: each row is asked 4 times whether it is of a class" in page
+    usual = render(result)
+    assert "classes apart" not in usual
+    assert "secure-fl run DIR/experiment.toml" in usual
