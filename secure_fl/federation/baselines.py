@@ -10,9 +10,11 @@ has no need of it, and what privacy and separation cost together shows against t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from secure_fl.data import Examples
+from secure_fl.errors import TrainingError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.results import Baseline
 from secure_fl.settings import Training
@@ -35,10 +37,18 @@ def train_baselines(
     """
 
     def baseline(trained_on: str, examples: Examples) -> Baseline:
-        after_round = _weights_by_round(training, learner, examples)
-        scores = [evaluate(weights, test, learner) for weights in after_round]
-        closer = examine(after_round[-1], test, test_rows, learner)
-        return Baseline(trained_on, scores[-1], tuple(s.auprc for s in scores), closer)
+        models, scores = [], []
+        with suppress(TrainingError):  # the federation's result is not lost for it
+            for weights in _weights_by_round(training, learner, examples):
+                scores.append(evaluate(weights, test, learner))
+                models.append(weights)
+        diverged_in = len(models) + 1 if len(models) < training.rounds else None
+        if not models:
+            models = [learner.initial(training.seed)]
+            scores = [evaluate(models[0], test, learner)]
+        scores += [scores[-1]] * (training.rounds - len(scores))
+        closer = examine(models[-1], test, test_rows, learner)
+        return Baseline(trained_on, scores[-1], tuple(s.auprc for s in scores), closer, diverged_in)
 
     local = []
     for done, bank in enumerate(banks):
@@ -50,14 +60,13 @@ def train_baselines(
     return tuple(local), central
 
 
-def _weights_by_round(training: Training, learner: Learner, examples: Examples) -> list[FlatWeights]:
+def _weights_by_round(training: Training, learner: Learner, examples: Examples) -> Iterator[FlatWeights]:
     """Without a federation's rounds the optimizer keeps its state, unless the training is somebody's own."""
     weights, seed, epochs = learner.initial(training.seed), training.seed, training.local_epochs
     if learner.fit is None:
         every = train(weights, examples, training, epochs=training.rounds * epochs, seed=seed, learner=learner)
-        return [weights for epoch, weights in enumerate(every, start=1) if epoch % epochs == 0]
-    after_round = []
-    for number in range(training.rounds):
-        *_, weights = train(weights, examples, training, epochs=epochs, seed=seed + number, learner=learner)
-        after_round.append(weights)
-    return after_round
+        yield from (weights for epoch, weights in enumerate(every, start=1) if epoch % epochs == 0)
+    else:
+        for number in range(training.rounds):
+            *_, weights = train(weights, examples, training, epochs=epochs, seed=seed + number, learner=learner)
+            yield weights

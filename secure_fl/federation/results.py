@@ -53,6 +53,8 @@ class Baseline:
     """AUPRC after as many steps as the federation had taken after each round."""
     on_test: OnTest | None = None
     """None where nobody looked closer."""
+    diverged_in: int | None = None
+    """The round in which its weights were no longer finite; those before it stand for what follows."""
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,10 @@ def columns_by_use(result: Result) -> list[tuple[str, list[str]]]:
 
 
 def troubles(result: Result) -> list[str]:
-    """A line for each round that banks were missing from or spoiled, or that was attempted more than once."""
+    """A line for each round that banks were missing from or spoiled, or that was attempted more than once.
+
+    And one for each model beside the federated one whose training diverged.
+    """
     lines = []
     for record in result.rounds:
         banks = [f"{bank} was refused: {why}" for bank, why in record.refused.items() if bank in record.dropped]
@@ -262,4 +265,9 @@ def troubles(result: Result) -> list[str]:
         what += [f"attempted {record.attempts} times"] if record.attempts > 1 else []
         if what:
             lines.append(f"round {record.round}: {'; '.join(what)}")
-    return lines
+    return lines + [
+        f"{model.trained_on}, without the others: training diverged in round {model.diverged_in}; the model before "
+        "that stands for it"
+        for model in (*result.local, result.central)
+        if model.diverged_in is not None
+    ]

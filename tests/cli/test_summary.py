@@ -33,10 +33,12 @@ def run(banks: int = 2, **parts: Any) -> Any:
         for n in (1, 2)
     ]
     local = [
-        SimpleNamespace(trained_on=f"bank-{n}", final=Scores(0.1 + n / 1000, 0.2 + n / 1000, 1_000 + n))
+        SimpleNamespace(
+            trained_on=f"bank-{n}", final=Scores(0.1 + n / 1000, 0.2 + n / 1000, 1_000 + n), diverged_in=None
+        )
         for n in range(1, banks + 1)
     ]
-    central = SimpleNamespace(trained_on="all banks pooled", final=Scores(0.777, 0.888, 99))
+    central = SimpleNamespace(trained_on="all banks pooled", final=Scores(0.777, 0.888, 99), diverged_in=None)
     reads: Mapping[str, tuple[str, ...]] = {"aggregator": (), "bank": ("its own update", "the mean")}
     whole = {
         "rounds": rounds,
@@ -101,7 +103,7 @@ def test_what_alerts_are_worth_and_what_is_worth_nothing_are_told(
     for line in wording.worth_of_alerts(made):
         assert line in lines
     assert not any("worse than guessing" in line for line in lines)
-    made.local[1] = SimpleNamespace(trained_on="[b]bank", final=Scores(0.0001, 0.2, 9))
+    made.local[1] = SimpleNamespace(trained_on="[b]bank", final=Scores(0.0001, 0.2, 9), diverged_in=None)
     (worse,) = [line for line in said(made, capsys, monkeypatch) if "worse than guessing" in line]
     assert worse.startswith(
         "warning: worse than guessing, whose AUPRC is the share of fraud, 0.0013: [b]bank alone (0.0001)"
@@ -149,7 +151,11 @@ def test_synthetic_rows_and_privacy_are_told(
 def test_names_of_banks_are_no_markup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     made = run()
     made.rounds[0].dropped = ("[red]bank",)
-    assert "round 1: [red]bank dropped out" in said(made, capsys, monkeypatch)
+    made.local[1].diverged_in = 3
+    lines = said(made, capsys, monkeypatch)
+    assert "round 1: [red]bank dropped out" in lines
+    diverged = "bank-2, without the others: training diverged in round 3; the model before that stands for it"
+    assert [line for line in lines if "diverged" in line] == [diverged]
 
 
 def test_lines_of_progress_go_to_stderr_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from secure_fl import Experiment, Result
 from secure_fl.data import Examples, FeatureSchema, Standardization, encode, moments
 from secure_fl.data.datasets import open_dataset
+from secure_fl.errors import TrainingError
+from secure_fl.federation import baselines
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.baselines import train_baselines
 from secure_fl.settings import Steps
-from secure_fl.training import evaluate, examine, fraud_learner, initial_weights, train
+from secure_fl.training import FlatWeights, evaluate, examine, fraud_learner, initial_weights, train
 
 Small = Callable[..., Experiment]
 
@@ -69,3 +72,29 @@ def test_training_settings_are_those_of_the_experiment(small: Small) -> None:
 def test_pooling_helps_on_simulated_payments(run_small: Callable[..., Result]) -> None:
     result = run_small(transactions=20_000, rounds=3)
     assert result.central.final.auprc > np.median([baseline.final.auprc for baseline in result.local])
+
+
+@pytest.mark.parametrize("stops_after", [0, 3])
+def test_one_that_diverges_costs_no_result(
+    federation: tuple[Experiment, tuple[Bank, ...], Examples, dict[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    stops_after: int,
+) -> None:
+    experiment, banks, test, rows = federation
+    learner, second = fraud_learner(experiment.dropout), banks[1].examples
+
+    def diverging(weights: FlatWeights, examples: Examples, *rest: Any, **options: Any) -> Iterator[FlatWeights]:
+        for epoch, trained in enumerate(train(weights, examples, *rest, **options)):
+            if examples is second and epoch == stops_after:
+                raise TrainingError("the model diverged; lower the learning rate")
+            yield trained
+
+    monkeypatch.setattr(baselines, "train", diverging)
+    local, central = train_baselines(experiment, learner, banks, test, rows, lambda _: None)
+    start = initial_weights(experiment.seed)
+    epochs = list(train(start, second, experiment.only(Steps), epochs=4, seed=experiment.seed))
+    last = epochs[1] if stops_after else start  # two epochs a round: the first round is whole
+    assert local[1].final == evaluate(last, test)
+    assert local[1].auprc_by_round == (local[1].final.auprc,) * 2
+    assert local[1].on_test == examine(last, test, rows)
+    assert [model.diverged_in for model in (*local, central)] == [None, 2 if stops_after else 1, None, None]
