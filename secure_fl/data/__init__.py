@@ -4,7 +4,7 @@
     simulator      simulated transactions (Fraud Detection Handbook); export writes them to a file
     ulb            real transactions, fetched and verified
     sources, columns, tables  any CSV or Parquet file with declared columns; plausibility warns of odd ones
-    given          rows that Python hands over: data frames, arrays, tensors
+    given, handed  rows that Python hands over: data frames, arrays, tensors
     split          dealing one table to several banks
     pseudonyms     the federation key, and keyed pseudonyms of identifiers
     behaviour, features, standardization   128 features per row, the same in every bank
