@@ -78,27 +78,30 @@ def new_run_directory(parent: Path = Path("runs")) -> Iterator[Path]:
     """
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     created = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    with _told(parent):
-        make_folder(parent)
-        names = (parent / (stamp + (f"-{number}" if number > 1 else "")) for number in count(1))
-        path = next(filter(_take, names))
+    marks: list[Path] = []
     try:
+        with _told(parent):
+            make_folder(parent)
+            names = (parent / (stamp + (f"-{number}" if number > 1 else "")) for number in count(1))
+            path = next(name for name in names if _take(name, marks))
         yield path
     finally:
-        for folder in (unfinished(path), *created):
+        for folder in (*marks, *created):
             with suppress(OSError):  # it holds results, or what is needed to go on
                 folder.rmdir()
 
 
-def _take(path: Path) -> bool:
-    """Mark a folder's name as this process's; False where somebody has it."""
+def _take(path: Path, marks: list[Path]) -> bool:
+    """Mark a folder's name as this process's, and note the mark; False where somebody has it."""
     mark = unfinished(path)
     try:
         mark.mkdir(mode=0o700)
     except FileExistsError:
         return False
+    marks.append(mark)
     if os.path.lexists(path):  # looked at with the mark in hand: its run may have ended just before
         mark.rmdir()
+        marks.remove(mark)
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, tzinfo
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from secure_fl import files
 from secure_fl.errors import ConfigurationError, StorageError
 from secure_fl.files import (
     STDOUT,
@@ -174,6 +176,30 @@ def test_a_name_that_was_taken_for_nothing_is_given_back(tmp_path: Path) -> None
     with new_run_directory(tmp_path / "runs") as taken:
         (unfinished(taken) / "state").write_text("a round")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [unfinished(taken).name]
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_an_interrupt_while_a_name_is_taken_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """In the middle of making the folders, each of which reaches the disk, or when the mark is set."""
+    calls = [0]
+
+    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*arguments: Any) -> Any:
+            done = original(*arguments)
+            calls[0] += 1
+            if calls[0] == call:
+                raise KeyboardInterrupt
+            return done
+
+        return wrapper
+
+    monkeypatch.setattr(files, "sync", counted(files.sync))
+    monkeypatch.setattr(os.path, "lexists", counted(os.path.lexists))
+    with pytest.raises(KeyboardInterrupt), new_run_directory(tmp_path / "deep" / "er" / "runs"):
+        pytest.fail("it was interrupted before")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_takers_take_different_names_in_one_second(tmp_path: Path) -> None:

@@ -84,6 +84,9 @@ class LifeStub:
     def enter(self, *arguments: Any, **options: Any) -> None:
         """Every release is allowed."""
 
+    def shares_rows(self, other: Any) -> bool:
+        return False
+
 
 def examples(rows: int, seed: int = 0) -> Examples:
     rng = np.random.default_rng(seed)
