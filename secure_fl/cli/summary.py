@@ -31,7 +31,7 @@ def print_summary(result: Result, directory: Path) -> None:
         f"aggregator {last.seconds.server * 1000:.1f} ms",
         highlight=False,
     )
-    for line in wording.troubles(result):
+    for line in (*wording.troubles(result), *wording.poisoning(result)):
         console.print(line, highlight=False, markup=False)
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}", highlight=False)

@@ -97,12 +97,15 @@ def render(result: Result) -> str:
         "reading_error": _reading_error(result),
         "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
+        "poisoning": wording.poisoning(result),
+        "ruled": result.experiment.get("robust", "none") != "none",
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
         "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
-    return frame.fill("page.html.j2", SECTIONS, values, {"delta": promise.delta_text, "epsilon": promise.epsilon_text})
+    filters = {"delta": promise.delta_text, "epsilon": promise.epsilon_text, "left_out": wording.left_out}
+    return frame.fill("page.html.j2", SECTIONS, values, filters)
 
 
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:

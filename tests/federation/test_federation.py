@@ -459,6 +459,8 @@ def a_record(**changes: Any) -> RoundRecord:
         clipped_fraction=0.0,
         seconds=Seconds(1, 2, 3, 4),
         exhibit=Exhibit("bank-1", np.zeros(1, dtype=np.float32), b"", 0, None),
+        excluded=("bank-1",),
+        byzantine=("bank-3",),
     )
     return make_record(replace(done, **changes), Scores(0.5, 0.75, 9), transcript, 1.5)
 
@@ -480,6 +482,8 @@ def test_every_figure_of_a_record_is_the_rounds_own() -> None:
         clipped_fraction=0.0,
         seconds=Seconds(1, 2, 3, 4),
         epsilon=1.5,
+        excluded=("bank-1",),
+        byzantine=("bank-3",),
     )
     assert list(record.download_bytes) == ["bank-2", "bank-1"], "in the order in which they were asked"
     assert a_record(clipped_fraction=None).clipped_fraction is None

@@ -62,7 +62,8 @@ def multi_krum(rows: Rows, f: int) -> Vector:
 
 def bulyan(rows: Rows, f: int) -> Vector:
     among_all = krum_scores(rows, len(rows) - f - 2)
-    left, picked = list(range(len(rows))), []
+    left = list(range(len(rows)))
+    picked: list[Vector] = []
     while len(picked) < len(rows) - 2 * f:
         scores = krum_scores([rows[i] for i in left], max(1, len(left) - f - 2))
         _, _, best = min((score, among_all[i], i) for score, i in zip(scores, left, strict=True))

@@ -35,7 +35,8 @@ def test_rules_of_settings_and_of_the_package_are_the_same() -> None:
 @pytest.mark.parametrize("f", [0, 1, 2])
 def test_a_rule_needs_as_many_banks_as_its_paper_says(rule: str, f: int) -> None:
     least = least_banks(rule, f)
-    assert Experiment(**PLAIN, robust=rule, byzantine=f, banks=max(3, least)).robust == rule
+    enough: dict[str, Any] = {"robust": rule, "byzantine": f, "banks": max(3, least)}
+    assert Experiment(**PLAIN, **enough).robust == rule
     if least > 3:
         text = refusal(**PLAIN, robust=rule, byzantine=f, banks=least - 1)
         assert f"{least - 1} are too few; use at least {least} banks" in text
@@ -70,7 +71,7 @@ def test_byzantine_banks_do_something() -> None:
 def test_an_attack_has_attackers_and_a_strength_only_where_it_means_something(attack: str) -> None:
     least = 2 if attack in TOGETHER else 1
     assert f"use --byzantine {least} or more" in refusal(attack=attack, byzantine=least - 1, banks=5)
-    experiment = Experiment(attack=attack, byzantine=2, banks=5)
+    experiment = Experiment.model_validate({"attack": attack, "byzantine": 2, "banks": 5})
     assert experiment.attackers == ("bank-4", "bank-5")
     if attack in STRENGTHLESS:
         assert "takes no attack_strength; leave it out" in refusal(
