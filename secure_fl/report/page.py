@@ -5,7 +5,7 @@ The frame, the style and what all pages promise are in `frame`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -104,7 +104,11 @@ def render(result: Result) -> str:
         "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
-    filters = {"delta": promise.delta_text, "epsilon": promise.epsilon_text, "left_out": wording.left_out}
+    filters: dict[str, Callable[..., str]] = {
+        "delta": promise.delta_text,
+        "epsilon": promise.epsilon_text,
+        "left_out": wording.left_out,
+    }
     return frame.fill("page.html.j2", SECTIONS, values, filters)
 
 

@@ -260,7 +260,7 @@ def poisoning(result: Result) -> list[str]:
     lines = []
     if attack != "none":
         names = dict.fromkeys(name for record in result.rounds for name in record.byzantine)
-        who = names_text(tuple(names)) or "nobody got to it"
+        who = names_text(tuple(names)) or "nobody, since they dropped out"
         lines.append(f"poisoned by {attack}: {who}; {count_text(attacks)} of {plural(uploads, 'upload')}")
     if rule == "none":
         return lines
@@ -269,7 +269,8 @@ def poisoning(result: Result) -> list[str]:
     rightly = sum(len({*record.excluded} & {*record.byzantine}) for record in result.rounds)
     wrongly = sum(len(record.excluded) for record in result.rounds) - rightly
     found = f"{count_text(rightly)} of {plural(attacks, 'poisoned upload')} and " if attacks else ""
-    return [*lines, f"{rule} left out {found}{count_text(wrongly)} of {plural(uploads - attacks, 'honest one')}"]
+    honest = plural(uploads - attacks, "honest one" if attacks else "honest upload")
+    return [*lines, f"{rule} left out {found}{count_text(wrongly)} of {honest}"]
 
 
 def left_out(record: RoundRecord) -> str:
