@@ -32,7 +32,7 @@ def print_summary(result: Result, directory: Path) -> None:
         f"one bank, one round: {up / 1000:.1f} kB up, {down / 1000:.1f} kB down, {last.seconds.client * 1000:.1f} ms; "
         f"aggregator {last.seconds.server * 1000:.1f} ms",
     )
-    for line in wording.troubles(result):
+    for line in (*wording.troubles(result), *wording.poisoning(result)):
         console.print(line)
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")

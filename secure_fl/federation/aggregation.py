@@ -9,7 +9,7 @@ from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.planning import plan, plan_with_noise
-from secure_fl.secagg.protocol import Outcome, Party, Values, run_protocol
+from secure_fl.secagg.protocol import Outcome, Party, ServerHalf, Values, run_protocol
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
@@ -67,14 +67,16 @@ class SecureAggregation:
         clients: Callable[[Cohort[Plan]], Mapping[str, Party]],
         left_out: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        server: Callable[[Cohort[Plan]], ServerHalf] | None = None,
     ) -> Completed:
         """The secure sum, with the dropouts that the experiment asks for; attempted again where it fails.
 
-        `clients`: the client halves for one attempt; `left_out`: banks that have nothing to add, with the reason.
+        `clients`: the client halves for one attempt; `left_out`: banks that have nothing to add, with the reason;
+        `server`: an aggregator's half other than the scheme's own.
         """
 
         def once(attempt: Cohort[Plan], without: Mapping[str, str]) -> Outcome:
-            return self.attempt(attempt, clients(attempt), without, clock)
+            return self.attempt(attempt, clients(attempt), without, clock, server)
 
         return attempt_sum(cohort, once, self.settings.attempts, left_out)
 
@@ -84,11 +86,12 @@ class SecureAggregation:
         clients: Mapping[str, Party],
         left_out: Collection[str] = (),
         clock: Callable[[], float] = time.perf_counter,
+        server: Callable[[Cohort[Plan]], ServerHalf] | None = None,
     ) -> Outcome:
         """One attempt at a sum. Raises `ProtocolError` where it fails."""
         parties = {**clients, **self._deployed.trustees(cohort)}
-        server, dropping = self._deployed.server(cohort), self.dropping(cohort.round)
-        return run_protocol(cohort, server, parties, self.transcript, dropping, left_out, clock=clock)
+        half, dropping = (server or self._deployed.server)(cohort), self.dropping(cohort.round)
+        return run_protocol(cohort, half, parties, self.transcript, dropping, left_out, clock=clock)
 
     def dropping(self, round_: int) -> dict[str, str]:
         """The banks that vanish in a round, and from which stage on."""

@@ -6,6 +6,8 @@ With error feedback a bank adds to each update what quantization took from its l
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +45,7 @@ class Bank:
         self._number = number
         self._experiment = experiment
         self._examples: Examples | None = None
+        self._trained_on: Examples | None = None
         self._rows = rows
         self._noise = noise
         self._learner = learner or fraud_learner(experiment.dropout)
@@ -61,9 +64,10 @@ class Bank:
         raw = self._data.train.numeric
         return np.concatenate([[len(raw)], self._rows.histogram(raw)])
 
-    def adopt(self, schema: FeatureSchema) -> None:
-        """Compute the features of the training rows, standardized as all banks do."""
+    def adopt(self, schema: FeatureSchema, poison: Callable[[Examples], Examples] | None = None) -> None:
+        """Compute the features of the training rows, standardized as all banks do; `poison`: what it makes of them."""
         self._examples = encode(self._data.train, schema)
+        self._trained_on = self._examples if poison is None else poison(self._examples)
 
     @property
     def examples(self) -> Examples:
@@ -80,13 +84,14 @@ class Bank:
 
     def train(self, round_: int) -> Contribution:
         """Train locally from the global model; the update is new minus old weights."""
-        old = self.model.weights
+        old, examples = self.model.weights, self._trained_on
+        assert examples is not None, "the bank has not adopted a feature schema yet"
         if self._rows is not None:
-            trained = self._rows.train(old, self.examples, round_, self.model.digest, self._learner)
+            trained = self._rows.train(old, examples, round_, self.model.digest, self._learner)
         else:
             *_, trained = train(
                 old,
-                self.examples,
+                examples,
                 self._experiment,
                 epochs=self._experiment.local_epochs,
                 seed=self._seed(round_, "training"),
@@ -95,7 +100,11 @@ class Bank:
         update = trained.astype(np.float64) - old
         if self.residual is not None:
             update += self.residual
-        return Contribution(update, num_examples=len(self.examples))
+        return Contribution(update, num_examples=self._weight(len(self.examples)))
+
+    def _weight(self, rows: int) -> int:
+        """A robust rule counts every bank alike: a bank could claim any number of rows."""
+        return rows if self._experiment.robust == "none" else 1
 
     def encode(self, contribution: Contribution, plan: Plan, round_: int) -> Vector:
         """The contribution as the vector to be summed. The draws of stochastic rounding are no secret."""

@@ -41,7 +41,7 @@ from secure_fl.privacy.ledger import LEDGER
 from secure_fl.secagg.transcript import Delivery
 from secure_fl.settings import Experiment
 
-VERSION = 3
+VERSION = 4
 SETTINGS, RUN, STATE, BANKS = "experiment.toml", "run", "state-", "banks"
 """Names of the files; a state has the number of its last round behind its name."""
 KEPT = 2
@@ -243,7 +243,7 @@ def _spent(ledger: Path) -> bool:
 
 
 def _record(document: Mapping[str, Any]) -> RoundRecord:
-    lists = {name: tuple(document[name]) for name in ("contributors", "dropped")}
+    lists = {name: tuple(document[name]) for name in ("contributors", "dropped", "excluded", "byzantine")}
     return RoundRecord(**(dict(document) | lists | {"seconds": Seconds(**document["seconds"])}))
 
 

@@ -86,7 +86,7 @@ class FederatedFraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         federation.finish()
 
         self.banks_ = {name: len(classes) for name, (_, classes) in rows.items()}
-        self.custody_ = federation.aggregation.scheme.custody
+        self.custody_ = federation.custody
         self.upload_bytes_ = round(sum(np.mean([*r.upload_bytes.values()]) for r in history.rounds))
         self.epsilon_ = federation.privacy.epsilon
         self._learner, self._schema, self._weights = federation.learner, federation.schema, history.model.weights

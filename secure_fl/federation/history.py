@@ -64,4 +64,6 @@ def make_record(done: RoundOutcome, scores: Scores, transcript: Transcript, epsi
         clipped_fraction=done.clipped_fraction,
         seconds=done.seconds,
         epsilon=epsilon,
+        excluded=done.excluded,
+        byzantine=done.byzantine,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -22,13 +22,17 @@ from secure_fl.errors import ConfigurationError, DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
+from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
 from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
+from secure_fl.federation.rounds import Robustness
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
 from secure_fl.privacy.sums import distributed_noise_multiplier
+from secure_fl.robust.poisoning import Attackers
+from secure_fl.secagg.custody import Custody
 from secure_fl.settings import Experiment
 from secure_fl.training import FlatWeights, Learner, fraud_learner, require_rows_apart, usable_device
 
@@ -48,6 +52,7 @@ class Federation:
     start: History
     checkpoint: Checkpoint | None
     learner: Learner
+    robustness: Robustness = field(default_factory=Robustness)
 
     @classmethod
     def open(
@@ -65,6 +70,7 @@ class Federation:
         learner = learner or fraud_learner(experiment.dropout)
         if experiment.private_rows:
             require_rows_apart(learner)
+        attackers = Attackers.of(experiment)
         weights = learner.initial(experiment.seed)
         features = DIMENSION if given is None else dimension(given.schema)
         aggregation = prepare(experiment, len(weights), features)
@@ -93,9 +99,17 @@ class Federation:
         )
         schema = FeatureSchema.create(dataset.banks[0].train.schema, start.standardization, dataset.key)
         for bank in banks:
-            bank.adopt(schema)
+            bank.adopt(schema, None if attackers is None else partial(attackers.rows, bank.name))
+        defence = Defence.of(experiment, [bank.examples for bank in banks], learner)
         test = Examples.pooled([encode(part, schema) for part in dataset.tests])
-        return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner)
+        against = Robustness(attackers, defence)
+        return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner, against)
+
+    @property
+    def custody(self) -> Custody:
+        """Who can read what."""
+        custody, defence = self.aggregation.scheme.custody, self.robustness.defence
+        return custody if defence is None else defence.custody(custody)
 
     def charge(self, round_: int, model: GlobalModel) -> Callable[[], None]:
         """What is called before each attempt at a sum whose noise, if it has any, is drawn anew."""
@@ -160,7 +174,8 @@ def _first(
 ) -> History:
     """Round 0."""
     standardization, mean_examples = agree_on_statistics(aggregation, banks, privately=experiment.private_rows)
-    return History(standardization, GlobalModel(weights, _clip(experiment, mean_examples), mean_examples))
+    clip = _clip(experiment, mean_examples)
+    return History(standardization, GlobalModel(weights, clip, mean_examples if experiment.robust == "none" else 1.0))
 
 
 def _resumed(

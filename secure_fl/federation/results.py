@@ -92,10 +92,15 @@ class RoundRecord:
     quantization_step: float | None
     """What one unit of the integer sum means in the mean update; None for float32."""
     clipped_fraction: float | None
-    """Share of the values that were clipped; None where banks do not say."""
+    """Share of the values that were clipped; None where banks do not say. With a robust rule: the largest share that
+    more banks than the byzantine ones claim for their own values."""
     seconds: Seconds
     epsilon: float | None = None
     """What the bank that has spent most has spent so far; None without differential privacy."""
+    excluded: tuple[str, ...] = ()
+    """Contributors that a robust rule left out: their update has no part in the model."""
+    byzantine: tuple[str, ...] = ()
+    """Contributors that attacked, which only the sandbox knows."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,15 @@ from statistics import median
 import numpy as np
 
 from secure_fl.codec.noisy import clipped_to_norm
-from secure_fl.codec.quantization import Contribution, FloatVector, MeanUpdate
+from secure_fl.codec.quantization import Codec, Contribution, FloatVector, MeanUpdate
 from secure_fl.errors import ProtocolError, TrainingError
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
+from secure_fl.federation.defence import Combined, Defence
 from secure_fl.federation.exhibit import Overheard, make_exhibit
 from secure_fl.federation.global_model import GlobalModel, LastSum
 from secure_fl.federation.results import Exhibit, Seconds
+from secure_fl.robust.poisoning import Attackers
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Outcome, Party, Values, reason
@@ -38,6 +40,28 @@ class RoundOutcome:
     clipped_fraction: float | None
     seconds: Seconds
     exhibit: Exhibit
+    excluded: tuple[str, ...] = ()
+    """Contributors that a robust rule left out."""
+    byzantine: tuple[str, ...] = ()
+    """Contributors that attacked."""
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Who attacks, and the rule that stands in for the mean; None: nobody, and none."""
+
+    attackers: Attackers | None = None
+    defence: Defence | None = None
+
+    def poison(
+        self, contributions: Mapping[str, Contribution], round_: int, model: GlobalModel
+    ) -> Mapping[str, Contribution]:
+        """What banks send in a round, from what each would honestly send."""
+        return contributions if self.attackers is None else self.attackers.poison(contributions, round_, model.clip)
+
+    def attacked(self, banks: tuple[str, ...]) -> tuple[str, ...]:
+        """Which of the banks attack."""
+        return () if self.attackers is None else tuple(name for name in banks if name in self.attackers.names)
 
 
 def run_round(
@@ -48,6 +72,7 @@ def run_round(
     number: int,
     charge: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
+    robustness: Robustness = Robustness(),  # frozen
 ) -> RoundOutcome:
     """One round of FedAvg with a secure sum; `broadcast` is how the model reaches the banks.
 
@@ -58,35 +83,35 @@ def run_round(
     received = aggregation.broadcast(cohort, broadcast)
 
     started = clock()
-    contributions, absent = _train(banks, cohort, received)
+    honest, absent = _train(banks, cohort, received)
     train_seconds = clock() - started
 
+    contributions = robustness.poison(honest, number, model)
+    reading = None if robustness.defence is None else robustness.defence.reading(codec, model)
     speaking = next((b.name for b in banks if b.name not in {*aggregation.dropping(number), *absent}), banks[0].name)
     upload = _Upload(aggregation, banks, contributions, speaking)
-    done = aggregation.sum(cohort, lambda attempt: upload.clients(attempt, charge, clock), absent, clock)
-
-    total = done.outcome.sum.total
+    server = None if reading is None else reading.server
+    done = aggregation.sum(cohort, lambda attempt: upload.clients(attempt, charge, clock), absent, clock, server)
     contributors = tuple(name for name in cohort.banks if name in done.outcome.sum.contributors)
     started = clock()
-    mean = codec.decode(total, len(contributors))
+    last_sum = LastSum(done.outcome.sum.total, len(contributors))
+    combined = reading.combine(contributors, number) if reading else _mean_of_sum(codec, model, last_sum, upload.noisy)
     decode_seconds = clock() - started
     upload.settle(cohort.plan, contributors)
-    summed = [contributions[name] for name in contributors]
-    noisy = aggregation.noise is not None
-    exact = mean_within_norm(summed, model.clip) if noisy else exact_mean(summed, model.mean_examples)
-    shown = contributions[speaking].update if noisy else contributions[speaking].weighted(model.mean_examples)
     return RoundOutcome(
         number=number,
-        last_sum=LastSum(total, len(contributors)),
-        mean=mean,
+        last_sum=last_sum,
+        mean=combined.mean,
         contributors=contributors,
         dropped=tuple(name for name in cohort.banks if name not in contributors),
         attempts=done.attempts,
         refused=done.refused,
-        max_abs_error=float(np.abs(mean.update - exact).max()),
-        clipped_fraction=None if mean.clipped is None else mean.clipped / (len(contributors) * len(model.weights)),
+        max_abs_error=combined.max_abs_error([contributions[name] for name in contributors]),
+        clipped_fraction=combined.clipped_fraction,
         seconds=_seconds(train_seconds, upload.encode_seconds, done.outcome, decode_seconds),
-        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, shown, upload.overheard[-1]),
+        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, upload.shown(model), upload.overheard[-1]),
+        excluded=combined.excluded,
+        byzantine=robustness.attacked(contributors),
     )
 
 
@@ -102,6 +127,16 @@ class _Upload:
     values: dict[str, Values] = field(default_factory=dict)
     encode_seconds: dict[str, float] = field(default_factory=dict)
     overheard: list[Overheard] = field(default_factory=list)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether banks add shares of noise."""
+        return self.aggregation.noise is not None
+
+    def shown(self, model: GlobalModel) -> FloatVector:
+        """The update in the message that is exhibited, as it is encoded."""
+        speaking = self.contributions[self.speaking]
+        return speaking.update if self.noisy else speaking.weighted(model.mean_examples)
 
     def clients(
         self, attempt: Cohort[Plan], charge: Callable[[], None], clock: Callable[[], float]
@@ -144,6 +179,14 @@ def _train(
     if len(contributions) < cohort.plan.threshold:
         raise next(iter(errors.values()))
     return contributions, {bank: reason(error) for bank, error in errors.items()}
+
+
+def _mean_of_sum(codec: Codec, model: GlobalModel, summed: LastSum, noisy: bool) -> Combined:
+    mean = codec.decode(summed.total, summed.contributors)
+    share = None if mean.clipped is None else mean.clipped / (summed.contributors * len(model.weights))
+    if noisy:
+        return Combined(mean, share, lambda contributions: mean_within_norm(contributions, model.clip))
+    return Combined(mean, share, lambda contributions: exact_mean(contributions, model.mean_examples))
 
 
 def exact_mean(contributions: list[Contribution], mean_examples: float) -> FloatVector:

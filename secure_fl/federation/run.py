@@ -76,7 +76,9 @@ def train_rounds(federation: Federation, progress: Progress = unseen) -> History
     for number in range(history.next_round, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
         charge = federation.charge(number, history.model)
-        done = run_round(aggregation, federation.banks, history.model, broadcast, number, charge)
+        done = run_round(
+            aggregation, federation.banks, history.model, broadcast, number, charge, robustness=federation.robustness
+        )
         done = withheld(done) if experiment.private_sums else done
         model = next_model(history.model, done)
         scores = evaluate(model.weights, federation.test, federation.learner)
@@ -107,7 +109,7 @@ def _open(
 
 
 def _result(federation: Federation, history: History, local: tuple[Baseline, ...], central: Baseline) -> Result:
-    dataset, model, scheme = federation.dataset, history.model, federation.aggregation.scheme
+    dataset, model = federation.dataset, history.model
     assert history.scores is not None, "a run has at least one round"
     assert history.exhibit is not None
     return Result(
@@ -117,7 +119,7 @@ def _result(federation: Federation, history: History, local: tuple[Baseline, ...
         on_test=examine(model.weights, federation.test, dataset.test_rows, federation.learner),
         local=local,
         central=central,
-        custody=scheme.custody,
+        custody=federation.custody,
         exhibit=history.exhibit,
         data=dataset.summary(),
         synthetic=dataset.synthetic.summary(dataset.banks) if dataset.synthetic is not None else None,

@@ -5,7 +5,7 @@ The frame, the style and what all pages promise are in `frame`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -99,12 +99,19 @@ def render(result: Result) -> str:
         "reading_error": _reading_error(result),
         "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
+        "poisoning": wording.poisoning(result),
+        "ruled": result.experiment.get("robust", "none") != "none",
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
         "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
-    return frame.fill("page.html.j2", SECTIONS, values, {"delta": promise.delta_text, "epsilon": promise.epsilon_text})
+    filters: dict[str, Callable[..., str]] = {
+        "delta": promise.delta_text,
+        "epsilon": promise.epsilon_text,
+        "left_out": wording.left_out,
+    }
+    return frame.fill("page.html.j2", SECTIONS, values, filters)
 
 
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:

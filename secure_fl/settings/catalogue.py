@@ -10,12 +10,13 @@ from secure_fl.settings.banks import Banks
 from secure_fl.settings.data import Data
 from secure_fl.settings.experiment import Experiment
 from secure_fl.settings.privacy import Privacy
+from secure_fl.settings.robust import Robust
 from secure_fl.settings.section import FilledIn, Repeatable, Section
 from secure_fl.settings.summing import Summing
 from secure_fl.settings.synthetic import Synthetic
 from secure_fl.settings.training import Training
 
-SECTIONS: tuple[type[Section], ...] = (Data, Banks, Training, Synthetic, Privacy, Summing)
+SECTIONS: tuple[type[Section], ...] = (Data, Banks, Training, Synthetic, Privacy, Summing, Robust)
 """In the order in which they are listed. A setting belongs to the first that has it; the seed to training."""
 
 

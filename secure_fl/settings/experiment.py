@@ -18,6 +18,7 @@ from secure_fl.errors import ConfigurationError
 from secure_fl.settings.banks import Banks
 from secure_fl.settings.data import IN_MEMORY, Data
 from secure_fl.settings.privacy import PRIVATE_TRAINING, Privacy
+from secure_fl.settings.robust import Robust
 from secure_fl.settings.summing import Summing
 from secure_fl.settings.synthetic import Synthetic
 
@@ -26,7 +27,7 @@ class Holdings(Banks, Synthetic, Data):
     """What decides which rows each bank holds."""
 
 
-class Experiment(Summing, Privacy, Holdings):
+class Experiment(Robust, Summing, Privacy, Holdings):
     """Every setting of a run. Raises `ConfigurationError` where one is unknown, out of range or contradictory."""
 
     @field_validator("numeric", "categorical", "identifiers", "names", "drop", "synthetic_patterns", mode="before")
@@ -56,8 +57,35 @@ class Experiment(Summing, Privacy, Holdings):
         self.check_privacy()
         if self.private_sums:
             self.check_noise()
+        self.check_attack()
+        if self.attack != "none" and self.private_rows:
+            raise ConfigurationError(
+                "a bank that attacks keeps no promise to its rows, and epsilon would be untrue; leave out --attack or "
+                "--epsilon"
+            )
+        if self.robust != "none":
+            self._check_rule()
         if self.synthetic != "none":
             self._check_synthetic()
+
+    def _check_rule(self) -> None:
+        if self.private_sums:
+            raise ConfigurationError(
+                f"distributed noise protects sums, and {self.robust} reads single updates; leave out --robust, or use "
+                "--mechanism dp-sgd"
+            )
+        if self.private_rows and self.robust == "fltrust":
+            raise ConfigurationError(
+                "fltrust gives the aggregator rows, which DP-SGD does not cover; use another rule, or leave out "
+                "--epsilon"
+            )
+        if self.error_feedback:
+            raise ConfigurationError(
+                f"banks cannot know what {self.robust} took from their update; leave out error_feedback"
+            )
+        if self.downlink == "sum":
+            raise ConfigurationError(f"{self.robust} makes no sum that banks could decode; use --downlink weights")
+        self.check_rule(self.scheme)
 
     def _check_synthetic(self) -> None:
         if self.dataset == "ulb":

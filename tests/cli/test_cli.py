@@ -657,6 +657,10 @@ RUN: dict[str, Any] = {
     "downlink": "sum",
     "dropout": 0.125,
     "initial_clip": 0.75,
+    "robust": "bulyan",
+    "byzantine": 2,
+    "attack": "min-max",
+    "attack_strength": 3.5,
 }
 FROM_A_FILE_ONLY = {"key_check", "names", "synthetic_patterns"}
 

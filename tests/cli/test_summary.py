@@ -17,7 +17,7 @@ from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
 from secure_fl.federation.results import Seconds
 from secure_fl.report import wording
 
-ROUND = {"contributors": (), "dropped": (), "refused": {}, "attempts": 1}
+ROUND = {"contributors": (), "dropped": (), "refused": {}, "attempts": 1, "excluded": (), "byzantine": ()}
 
 
 def run(banks: int = 2, **parts: Any) -> Any:

@@ -39,6 +39,8 @@ RECORD = RoundRecord(
     clipped_fraction=None,
     seconds=Seconds(0.1, 0.2, 0.3, 0.4),
     epsilon=2.9999999999999996,
+    excluded=("bank-3",),
+    byzantine=("bank-1", "bank-3"),
 )
 
 

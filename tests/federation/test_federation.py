@@ -459,6 +459,8 @@ def a_record(**changes: Any) -> RoundRecord:
         clipped_fraction=0.0,
         seconds=Seconds(1, 2, 3, 4),
         exhibit=Exhibit("bank-1", np.zeros(1, dtype=np.float32), b"", 0, None),
+        excluded=("bank-1",),
+        byzantine=("bank-3",),
     )
     return make_record(replace(done, **changes), Scores(0.5, 0.75, 9), transcript, 1.5)
 
@@ -480,6 +482,8 @@ def test_every_figure_of_a_record_is_the_rounds_own() -> None:
         clipped_fraction=0.0,
         seconds=Seconds(1, 2, 3, 4),
         epsilon=1.5,
+        excluded=("bank-1",),
+        byzantine=("bank-3",),
     )
     assert list(record.download_bytes) == ["bank-2", "bank-1"], "in the order in which they were asked"
     assert a_record(clipped_fraction=None).clipped_fraction is None
@@ -619,8 +623,11 @@ BEYOND = [
 
 @pytest.mark.parametrize("settings", BEYOND, ids=str)
 def test_numbers_beyond_float32_end_the_run_with_a_named_error(small: Small, settings: dict[str, Any]) -> None:
-    with pytest.raises((TrainingError, ConfigurationError)):
-        run_federation(small(rounds=1, **settings))
+    try:
+        result = run_federation(small(rounds=1, **settings))
+    except (TrainingError, ConfigurationError):
+        return  # clipping may have saved the federation, but not the models beside it
+    assert [model.diverged_in for model in (*result.local, result.central)] == [1] * 4
 
 
 def test_what_cannot_work_is_refused_before_data_are_opened(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,8 @@ def record(number: int) -> RoundRecord:
         clipped_fraction=number + 0.5,
         seconds=Seconds(number + 0.6, number + 0.7, number + 0.8, number + 0.9),
         epsilon=number + 0.95,
+        excluded=(f"bank-{number + 5}",),
+        byzantine=(f"bank-{number + 7}",),
     )
 
 
@@ -104,6 +106,8 @@ def _round(number: int) -> dict[str, Any]:
         "clipped_fraction": number + 0.5,
         "seconds": {"train": number + 0.6, "client": number + 0.7, "server": number + 0.8, "decode": number + 0.9},
         "epsilon": number + 0.95,
+        "excluded": (f"bank-{number + 5}",),
+        "byzantine": (f"bank-{number + 7}",),
     }
 
 

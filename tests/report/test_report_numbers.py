@@ -243,6 +243,40 @@ def test_missing_and_refused_banks_are_listed_with_their_reasons(result: Result,
     assert ["2", "2 of 3", "bank-3"] in [row[:3] for row in Tables(words(troubled)).rows]
 
 
+def ruled(result: Result, rule: str, attack: str = "sign-flip") -> Result:
+    """The result of three banks, of which the last attacks in the first two rounds, and is left out of one."""
+    settings = {**result.experiment, "robust": rule, "attack": attack}
+    attacks = attack != "none"
+    marks: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(("bank-3",), ("bank-3",)), (("bank-1",), ("bank-3",))]
+    rounds = [
+        replace(record, contributors=("bank-1", "bank-2", "bank-3"), excluded=out, byzantine=bad if attacks else ())
+        for record, (out, bad) in zip(result.rounds, marks, strict=False)
+    ]
+    return replace(result, experiment=settings, rounds=tuple(rounds))
+
+
+def test_who_attacked_and_who_was_left_out_is_told_and_whether_rightly(result: Result, words: Words) -> None:
+    told = ruled(result, "multi-krum")
+    lines = wording.poisoning(told)
+    assert lines == [
+        "poisoned by sign-flip: bank-3; 2 of 6 uploads",
+        "multi-krum left out 1 of 2 poisoned uploads and 1 of 4 honest ones",
+    ]
+    text = text_of(words(told))
+    assert all(line in text for line in lines)
+    cells = [row[3] for row in Tables(words(told)).rows if row[:2] in (["1", "3 of 3"], ["2", "3 of 3"])]
+    assert cells == ["bank-3 (attacked)", "bank-1 (honest)"]
+    assert wording.poisoning(ruled(result, "krum", "none")) == ["krum left out 2 of 6 honest uploads"]
+
+
+def test_a_rule_that_leaves_nobody_out_says_so_and_without_either_nothing_is_said(result: Result, words: Words) -> None:
+    assert wording.poisoning(ruled(result, "median"))[1] == "median leaves no bank out: it bounds what each can move"
+    assert wording.poisoning(ruled(result, "none")) == ["poisoned by sign-flip: bank-3; 2 of 6 uploads"]
+    assert wording.poisoning(result) == []
+    assert "left out" not in text_of(words(result)).lower()
+    assert "Left out by the rule" in text_of(words(ruled(result, "median")))
+
+
 def test_many_banks_of_a_line_are_counted(result: Result) -> None:
     names = tuple(f"bank-{n}" for n in range(8))
     for missing, end in ((5, "bank-4 dropped out"), (6, "1 more banks"), (8, "3 more banks")):

@@ -66,7 +66,15 @@ DISTRIBUTED: dict[str, Any] = {
 }
 FORMATTED: dict[str, Any] = {"dataset": "/a.csv", "label": "fraud", "time": "when", "time_format": "%d/%m/%Y"}
 NAMED: dict[str, Any] = {"dataset": "in-memory", "banks": 4, "names": ("north", "Süd-West 2", "b.3", "4")}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED]
+POISONED: dict[str, Any] = {
+    "scheme": "plaintext",
+    "banks": 5,
+    "robust": "krum",
+    "byzantine": 1,
+    "attack": "sign-flip",
+    "attack_strength": 2.5,
+}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -86,7 +94,7 @@ def test_every_setting_is_tried() -> None:
     assert {name for settings in FULL for name in settings} == set(Experiment.model_fields)
 
 
-@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named"])
+@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned"])
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
     default = Experiment()
@@ -346,6 +354,10 @@ DEFAULTS: dict[str, Any] = {
     "initial_clip": None,
     "names": (),
     "drop": (),
+    "robust": "none",
+    "byzantine": 0,
+    "attack": "none",
+    "attack_strength": None,
 }
 LEAST, MOST = 5e-324, 1.7976931348623157e308
 """Of floats: the smallest above 0, the largest."""
@@ -373,6 +385,8 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "threshold": (2, 3),
     "attempts": (1, 100),
     "initial_clip": (1e-30, 1e30),
+    "byzantine": (0, 1),
+    "attack_strength": (LEAST, 1e6),
 }
 """The least and the most that each number may be, at three banks; both are allowed."""
 
@@ -384,6 +398,8 @@ def _with(name: str, value: Any) -> dict[str, Any]:
         "lifetime_epsilon": {"epsilon": 1.0, "delta": 1e-5},
         "epsilon": {"delta": 1e-5},
         "noise_multiplier": {"delta": 1e-5},
+        "byzantine": {"scheme": "plaintext", "robust": "median"},
+        "attack_strength": {"attack": "sign-flip", "byzantine": 1},
     }
     return {**needs.get(name, {}), name: value}
 

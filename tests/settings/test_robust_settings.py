@@ -1,0 +1,86 @@
+"""Rules and attacks: what cannot mean anything is refused with the reason, in one line."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from secure_fl import Experiment
+from secure_fl.errors import ConfigurationError
+from secure_fl.robust import RULES
+from secure_fl.settings.robust import LEAST_BANKS, STRENGTHLESS, TOGETHER, Robust, least_banks
+
+PLAIN: dict[str, Any] = {"scheme": "plaintext"}
+PRIVATE: dict[str, Any] = {"epsilon": 3.0, "delta": 1e-5}
+ATTACKS = [name for name in get_args(Robust.model_fields["attack"].annotation) if name != "none"]
+
+
+def refusal(**settings: Any) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        Experiment(**settings)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "; " in text, "it says what to do"
+    return text
+
+
+def test_rules_of_settings_and_of_the_package_are_the_same() -> None:
+    assert {"none", *RULES} == set(get_args(Robust.model_fields["robust"].annotation)) == {"none", *LEAST_BANKS}
+    assert all(name == rule.name for name, rule in RULES.items())
+    assert {*STRENGTHLESS, *TOGETHER} <= set(ATTACKS)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize("f", [0, 1, 2])
+def test_a_rule_needs_as_many_banks_as_its_paper_says(rule: str, f: int) -> None:
+    least = least_banks(rule, f)
+    enough: dict[str, Any] = {"robust": rule, "byzantine": f, "banks": max(3, least)}
+    assert Experiment(**PLAIN, **enough).robust == rule
+    if least > 3:
+        text = refusal(**PLAIN, robust=rule, byzantine=f, banks=least - 1)
+        assert f"{least - 1} are too few; use at least {least} banks" in text
+
+
+@pytest.mark.parametrize("scheme", ["additive", "masked", "ckks", "bfv"])
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_scheme_that_hides_updates_has_no_rules(scheme: str, rule: str) -> None:
+    text = refusal(robust=rule, scheme=scheme, banks=7)
+    assert f"{rule} compares single updates, and {scheme} hides them; use --scheme plaintext" in text
+    assert ("multi-krum on ckks is to come" in text) == (rule == "multi-krum")
+
+
+def test_what_a_rule_does_not_go_with() -> None:
+    rule: dict[str, Any] = {**PLAIN, "robust": "median"}
+    assert "reads single updates" in refusal(**rule, **PRIVATE, mechanism="distributed")
+    assert "leave out error_feedback" in refusal(**rule, error_feedback=True)
+    assert "use --downlink weights" in refusal(**rule, downlink="sum")
+    assert "which DP-SGD does not cover" in refusal(**(rule | {"robust": "fltrust"}), **PRIVATE)
+    assert Experiment(**rule, **PRIVATE).private_rows, "noise of each bank's own protects what a rule reads"
+    assert Experiment(**rule, bits="float32").robust == "median"
+
+
+def test_byzantine_banks_do_something() -> None:
+    assert "add --robust or --attack" in refusal(byzantine=1)
+    assert "leave no honest one" in refusal(byzantine=3, attack="sign-flip")
+    assert "add --attack, or leave it out" in refusal(attack_strength=1.0)
+    assert "epsilon would be untrue" in refusal(**PRIVATE, attack="sign-flip", byzantine=1)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_has_attackers_and_a_strength_only_where_it_means_something(attack: str) -> None:
+    least = 2 if attack in TOGETHER else 1
+    assert f"use --byzantine {least} or more" in refusal(attack=attack, byzantine=least - 1, banks=5)
+    experiment = Experiment.model_validate({"attack": attack, "byzantine": 2, "banks": 5})
+    assert experiment.attackers == ("bank-4", "bank-5")
+    if attack in STRENGTHLESS:
+        assert "takes no attack_strength; leave it out" in refusal(
+            attack=attack, byzantine=2, banks=5, attack_strength=1.0
+        )
+    else:
+        assert experiment.with_(attack_strength=1.5).attack_strength == 1.5
+
+
+def test_nobody_attacks_where_nothing_is_said() -> None:
+    assert Experiment().attackers == ()
+    assert Experiment(**PLAIN, robust="median", byzantine=1).attackers == ()
