@@ -44,6 +44,17 @@ def test_a_choice_that_the_error_could_change_is_reported_as_a_tie(seed: int, er
     assert set(noisy.chosen) ^ set(true.chosen) <= set(noisy.tied)
 
 
+@pytest.mark.parametrize("m", [1, 5])
+def test_a_tie_begins_where_both_scores_can_be_off_by_all_their_errors(m: int) -> None:
+    squared = squared_distances(points(3))
+    scores = np.sort(krum_from_distances(squared, 2, m).scores)
+    gap = scores[m] - scores[m - 1]
+    closest = 9 - 2 - 2
+    error = gap / (2 * closest)
+    assert len(krum_from_distances(squared, 2, m, 1.01 * error).tied) >= 2
+    assert krum_from_distances(squared, 2, m, 0.99 * error).tied == ()
+
+
 def test_clear_choices_are_no_ties() -> None:
     squared = squared_distances(np.concatenate([points(1, 7), 1e3 + points(2, 2)]))
     found = krum_from_distances(squared, 2, 7, error=1e-3)
