@@ -1,0 +1,102 @@
+"""Multi-Krum on ciphertexts set up for one federation in one process, and what it says about custody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from secure_fl.secagg.budget.krum import SCHEME_NAME, KrumPlan, plan_krum
+from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.hazmat.he_public import fingerprint
+from secure_fl.secagg.he.client import HeClient, accept_public_key
+from secure_fl.secagg.he.deployment import CKKS_CUSTODY, record_public_key
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.krum.authority import KrumAuthority, KrumDecryptor
+from secure_fl.secagg.krum.selection import Select
+from secure_fl.secagg.krum.server import krum_server
+from secure_fl.secagg.messages import AGGREGATOR, Cohort
+from secure_fl.secagg.protocol import Party, ServerHalf, Values
+from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.transcript import Transcript
+
+CUSTODY = Custody(
+    scheme=SCHEME_NAME,
+    summary="Updates are encrypted at the bank; the key authority opens their distances, chooses banks, and opens the "
+    "sum of the chosen ones; the aggregator computes on ciphertexts and learns who was chosen.",
+    can_decrypt={
+        "banks": ("their own update", "the sum of the chosen updates"),
+        AGGREGATOR: ("which banks were chosen", "the sum of the chosen updates, once the key authority has opened it"),
+        KEY_AUTHORITY: (
+            "the distance between any two updates, and how long each one is",
+            "the sum of the chosen updates",
+        ),
+        "observer": (
+            "which banks were chosen, and the sum of their updates, unless the transport encrypts the key authority's "
+            "answers",
+        ),
+    },
+    broken_by=(
+        "a key authority that knows all updates but a few, or has their distances in many rounds: each distance is an "
+        "equation about the updates (Liu et al., arXiv 2506.23622, do this to schemes of two servers of which one sees "
+        "distances; so could this one)",
+        "a bank that gives the encoder complex numbers: an imaginary part shortens its distances to all others, and "
+        "does not show in the sum if another one's cancels it",
+        *CKKS_CUSTODY.broken_by,
+    ),
+    assumptions=(
+        "The key authority uses distances to choose banks, and for nothing else. It is one server of two that could: "
+        "what it sees are n(n+1)/2 numbers, not vectors of differences, and it has no update of its own to start from.",
+        "The key authority made its public key as it should: with a key of another kind it might unmask totals.",
+        *CKKS_CUSTODY.assumptions,
+    ),
+    papers=(
+        "Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries: Byzantine Tolerant Gradient "
+        "Descent, NeurIPS 2017",
+        *CKKS_CUSTODY.papers,
+    ),
+)
+
+
+class KrumDeployment:
+    """The key authority with its key pair and its rule, and the public key as banks and aggregator accepted it."""
+
+    def __init__(self, plan: KrumPlan, select: Select) -> None:
+        self._authority = KrumAuthority(plan.parameters_of_context, select)
+        self._public_key = self._authority.public_key()
+        self._public = accept_public_key(self._public_key, fingerprint(self._public_key), plan.parameters_of_context)
+
+    def setup(self, cohort: Cohort[KrumPlan], transcript: Transcript) -> None:
+        record_public_key(cohort, transcript, self._public_key)
+
+    def client(self, cohort: Cohort[KrumPlan], bank: str, values: Values) -> Party:
+        return HeClient(cohort, bank, values, self._public)
+
+    def authority(self, cohort: Cohort[KrumPlan]) -> KrumDecryptor:
+        """The key authority in one attempt; afterwards it knows of ties."""
+        return self._authority.decryptor(cohort)
+
+    def trustees(self, cohort: Cohort[KrumPlan]) -> Mapping[str, Party]:
+        return {KEY_AUTHORITY: self.authority(cohort)}
+
+    def server(self, cohort: Cohort[KrumPlan]) -> ServerHalf:
+        return krum_server(cohort, self._public)
+
+
+def krum_scheme(select: Select, norm_bound: float | None = None) -> Scheme:
+    """The scheme under a rule. It is not in `SCHEMES`: those need no rule."""
+
+    def planned(banks: int, parameters: int, bits: int | None, threshold: int) -> KrumPlan:
+        return plan_krum(banks, parameters, bits, threshold, norm_bound)
+
+    def deployed(plan: KrumPlan) -> KrumDeployment:
+        return KrumDeployment(plan, select)
+
+    return Scheme(
+        name=SCHEME_NAME,
+        title="Multi-Krum on CKKS",
+        stages=(UPLOAD,),
+        input_stage=UPLOAD,
+        trustees=(KEY_AUTHORITY,),
+        custody=CUSTODY,
+        plan=planned,
+        deploy=deployed,
+    )
