@@ -35,10 +35,10 @@ _WORD_BYTES = 8
 _CODEC = pyarrow.Codec("zstd")
 
 
-def expanded(parameters: HeParameters, data: bytes) -> bytes:
-    """The serialized vector with its ciphertext uncompressed. Raises `MessageError`."""
+def expanded(parameters: HeParameters, data: bytes, power: int = 1) -> bytes:
+    """The serialized vector, or product of `power` of them, with its ciphertext uncompressed. Raises `MessageError`."""
     sizes, scale = _around(parameters)
-    minor, body = _body(parameters, data, power=1)
+    minor, body = _body(parameters, data, power)
     header = _HEADER.pack(_MAGIC, _HEADER.size, _VERSION, minor, _NONE, 0, _HEADER.size + len(body))
     return b"".join((sizes, _as_varint(_HEADER.size + len(body)), header, body, scale))
 

@@ -118,7 +118,7 @@ class KrumDecryptor:
     def _selection(self, distances: Distances, left: list[int]) -> Selection:
         """What the rule says of those who are left. Raises `DropoutError` where they are too few for it."""
         try:
-            selection = self._select(*distances.among(left))
+            selection = self._select(*distances.among(left), distances.banks - len(left))
         except ConfigurationError as error:
             raise DropoutError(f"the rule cannot choose among {len(left)} banks: {error}") from None
         if not set(selection.chosen) <= set(range(len(left))) or len(set(selection.chosen)) < len(selection.chosen):

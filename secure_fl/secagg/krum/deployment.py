@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from secure_fl.secagg.budget.krum import SCHEME_NAME, KrumPlan, plan_krum
-from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, Custody
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.deployment import CKKS_CUSTODY, record_public_key
@@ -35,22 +35,40 @@ CUSTODY = Custody(
         ),
     },
     broken_by=(
-        "a key authority that knows all updates but a few, or has their distances in many rounds: each distance is an "
-        "equation about the updates (Liu et al., arXiv 2506.23622, do this to schemes of two servers of which one sees "
-        "distances; so could this one)",
-        "a bank that gives the encoder complex numbers: an imaginary part shortens its distances to all others, and "
-        "does not show in the sum if another one's cancels it",
-        *CKKS_CUSTODY.broken_by,
+        "aggregator and key authority together: one has the ciphertexts, the other the key",
+        "a key authority that knows the updates of many banks, or works with them: each distance is an equation about "
+        "the last one, and tells any guess of it from the truth",
+        "an aggregator that makes up updates in the place of all banks but one, or derives them from its ciphertext, "
+        "so that they are chosen with it, and subtracts them",
+        "an aggregator that has two sums of the same uploads opened, in two rounds, and subtracts them",
+        REPEATED,
+        "a bank and a curious aggregator together, where the rule takes all banks: the bank uploads minus the sum of "
+        "all others' ciphertexts but one, and that one's update is the sum",
+        "a bank and the key authority together, if the bank also obtains another bank's upload",
+        ALL_BUT_ONE + ", where all are chosen",
     ),
     assumptions=(
-        "The key authority uses distances to choose banks, and for nothing else. It is one server of two that could: "
-        "what it sees are n(n+1)/2 numbers, not vectors of differences, and it has no update of its own to start from.",
-        "The key authority made its public key as it should: with a key of another kind it might unmask totals.",
+        "The key authority uses distances to choose banks, and for nothing else. It is one server of two, like the one "
+        "to which checks against poisoning give gradients in the clear in other schemes (Wu et al., 2025; Schneider et "
+        "al., 2024). What it gets here is one number for each pair and one for each bank, never a vector of "
+        "differences, masked or not: turning all updates alike changes none of them. With updates that it knows they are "
+        "equations.",
+        "The key authority made its public key as it should: with one of another kind it might unmask totals.",
+        "A total carries the noise of its ciphertexts, as one number more or less; nothing is added to drown it.",
+        "Banks encrypt real numbers. An imaginary part, which no honest encoder makes, shortens a bank's distance to "
+        "all others. One bank's shows in the sum, which is then not opened, and nobody knows whose it was. Banks that "
+        "cancel each other's can steer the choice unseen, unless the distance between them shows it.",
         *CKKS_CUSTODY.assumptions,
     ),
     papers=(
         "Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries: Byzantine Tolerant Gradient "
         "Descent, NeurIPS 2017",
+        "Wu, Luo, Sun, Wang, Zhang, Privacy-Preserving Federated Learning Scheme with Mitigating Model Poisoning "
+        "Attacks: Vulnerabilities and Countermeasures, arXiv 2506.23622, 2025",
+        "Schneider, Suresh, Yalame, Comments on Privacy-Enhanced Federated Learning Against Poisoning Adversaries, "
+        "arXiv 2409.19964, 2024",
+        "Chillotti, Gama, Georgieva, Izabachene, TFHE: Fast Fully Homomorphic Encryption over the Torus, Journal of "
+        "Cryptology 2020",
         *CKKS_CUSTODY.papers,
     ),
 )

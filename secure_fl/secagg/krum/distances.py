@@ -2,7 +2,8 @@
 
 Honest banks' distances are those of points in a space, off by at most the plan's errors (but for 2**-40): none is
 negative, none is larger than the range of the plan allows, and no side of a triangle is longer than the two others. The
-middle of the range, an update of zeros, is one more point; its distances are the norms. Under another key, or out of
+middle of the range, an update of zeros, is one more point; its distances are the norms. All are integers, and one whose
+error is below one half is rounded to the exact one. Under another key, or out of
 the plan's range, totals are random modulo the modulus or simply too large: the bank does not fit to the others.
 """
 
@@ -37,7 +38,12 @@ class Distances:
         squared += squared.T
         errors = plan.errors(squared)
         np.fill_diagonal(errors, 0)
-        return cls(squared, errors)
+        exact = errors < 0.5
+        return cls(np.where(exact, np.rint(squared), squared), np.where(exact, 0, errors))
+
+    @property
+    def banks(self) -> int:
+        return len(self.squared) - 1
 
     def among(self, rows: list[int]) -> tuple[FloatMatrix, FloatMatrix]:
         """Squared distances and errors of these updates only."""
@@ -66,7 +72,7 @@ def refused(plan: KrumPlan, distances: Distances) -> dict[int, str]:
 
 def _unfitting(plan: KrumPlan, distances: Distances) -> list[int]:
     """Who stands in most impossibilities goes first; of two that stand in as many, both go."""
-    banks = len(distances.squared) - 1
+    banks = distances.banks
     left = list(range(banks))
     gone: list[int] = []
     while left:
