@@ -51,8 +51,8 @@ CUSTODY = Custody(
         "The key authority uses distances to choose banks, and for nothing else. It is one server of two, like the one "
         "to which checks against poisoning give gradients in the clear in other schemes (Wu et al., 2025; Schneider et "
         "al., 2024). What it gets here is one number for each pair and one for each bank, never a vector of "
-        "differences, masked or not: turning all updates alike changes none of them. With updates that it knows they are "
-        "equations.",
+        "differences, masked or not: turning all updates alike changes none of them. With updates that it knows they "
+        "are equations.",
         "The key authority made its public key as it should: with one of another kind it might unmask totals.",
         "A total carries the noise of its ciphertexts, as one number more or less; nothing is added to drown it.",
         "Banks encrypt real numbers. An imaginary part, which no honest encoder makes, shortens a bank's distance to "

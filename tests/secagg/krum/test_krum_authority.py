@@ -118,9 +118,10 @@ def test_there_is_one_opening_in_an_attempt_and_rounds_do_not_go_back(scene: Sce
     aggregator = Aggregator(scene, round_=3)
     chosen = aggregator.select()
     aggregator.open_rows(chosen)
+    nothing = scene.encrypted_slots(np.zeros_like(scene.slots(0)))
+    otherwise_encrypted = aggregator.added([nothing, *(aggregator.uploads[row] for row in chosen)])
     with pytest.raises(ProtocolError, match="already took part"):
-        nothing = scene.encrypted_slots(np.zeros_like(scene.slots(0)))
-        aggregator.open(chosen, aggregator.added([nothing, *(aggregator.uploads[row] for row in chosen)]))
+        aggregator.open(chosen, otherwise_encrypted)
     for round_, attempt in ((2, 9), (3, 1)):
         with pytest.raises(ProtocolError, match="already took part"):
             Aggregator(scene, round_, attempt).select()
