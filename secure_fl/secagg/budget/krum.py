@@ -87,7 +87,8 @@ class KrumPlan(CkksPlan):
     @property
     def totals_bytes(self) -> int:
         """What the aggregator sends to the key authority to have banks chosen."""
-        return ENVELOPE_BYTES + self.totals * self.data_primes * 8 * (1 + 2 * POLY_MODULUS_DEGREE)
+        words = self.banks * (1 + POLY_MODULUS_DEGREE) + self.totals * (1 + 2 * POLY_MODULUS_DEGREE)
+        return ENVELOPE_BYTES + 8 * self.data_primes * words
 
     @property
     def largest_squared_distance(self) -> int:
@@ -104,20 +105,47 @@ class KrumPlan(CkksPlan):
     @property
     def unit(self) -> float:
         """What the coefficient of a total counts in, as a squared distance."""
-        return float(POLY_MODULUS_DEGREE) / 2 ** (2 * self.scale_bits + 1)
+        return POLY_MODULUS_DEGREE * 2.0 ** -(2 * self.scale_bits + 1)
+
+    @property
+    def deviations(self) -> float:
+        """The b of the bound above."""
+        return math.log(2 / (1 - _U**2) * self.totals * 2.0**ERROR_FAILURE_BITS) / (math.sqrt(2) * _U)
 
     @property
     def noise_per_root(self) -> float:
         """Error of a squared distance, for each unit of the distance itself."""
-        probability = 2.0**-ERROR_FAILURE_BITS / self.totals
-        deviations = math.log(2 / (1 - _U**2) / probability) / (math.sqrt(2) * _U)
-        return 2 * deviations * NOISE * math.sqrt(2) / 2**self.scale_bits
+        return 2 * self.deviations * NOISE * math.sqrt(2) * 2.0**-self.scale_bits
+
+    @property
+    def padded_slots(self) -> int:
+        """Slots of all ciphertexts, in use or not."""
+        return self.ciphertexts * POLY_MODULUS_DEGREE // 2
 
     @property
     def noise_of_squares(self) -> float:
         """Error of a squared distance that does not depend on it."""
-        slots = self.ciphertexts * POLY_MODULUS_DEGREE / 2
-        return 2 * slots * 4 * NOISE**2 / 4**self.scale_bits
+        return 2 * self.padded_slots * 4 * NOISE**2 * 4.0**-self.scale_bits
+
+    def imaginary_errors(self, squared_norms: FloatArray) -> FloatArray:
+        """Bounds on what the imaginary parts of updates of such squared norms add up to under random weights.
+
+        Noise of all slots, times weights of at most 1/2, and the values times what rounding leaves in the imaginary
+        parts of the encoded weights: N coefficients off by less than 1/2 each, in all deviations sqrt(N/24).
+        """
+        noise = self.deviations * NOISE * math.sqrt(self.padded_slots) / 2
+        rounding = self.deviations * math.sqrt(POLY_MODULUS_DEGREE / 24) * np.sqrt(np.maximum(squared_norms, 0) + 1)
+        return np.asarray((noise + rounding) * 2.0**-self.scale_bits)
+
+    @property
+    def imaginary_length_shown(self) -> float:
+        """How long imaginary parts are that show in 99 of 100 sums, in steps (L2), for updates of the middle range.
+
+        A sum of numbers y with uniform weights of width 1 has a density of at most sqrt(2) / |y| (Ball, "Cube slicing
+        in R^n", Proceedings of the AMS 1986).
+        """
+        bound = float(self.imaginary_errors(np.array(float(self.largest_squared_norm) / 4)))
+        return 100 * 2 * math.sqrt(2) * bound
 
     def errors(self, squared: FloatArray) -> FloatArray:
         """Bounds on |measured - true| for measured squared distances, of any shape.
@@ -131,7 +159,7 @@ class KrumPlan(CkksPlan):
     @property
     def sharpness(self) -> float:
         """Relative error of the squared distance of two updates that differ by one step in each value."""
-        return (self.noise_per_root * math.sqrt(self.parameters) + self.noise_of_squares) / self.parameters
+        return self.noise_per_root / math.sqrt(self.parameters) + self.noise_of_squares / self.parameters
 
     @property
     def fits(self) -> bool:
@@ -154,6 +182,7 @@ class KrumPlan(CkksPlan):
             "largest_squared_distance": self.largest_squared_distance,
             "error_of_the_largest": round(float(self.errors(np.array(float(self.largest_squared_distance)))), 3),
             "sharpness": self.sharpness,
+            "imaginary_length_shown": round(self.imaginary_length_shown, 3),
             "coefficients_sent_of_a_total": 1,
             "statistical_distance_of_the_others": 0.0,
         }

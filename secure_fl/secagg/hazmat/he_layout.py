@@ -43,11 +43,14 @@ def expanded(parameters: HeParameters, data: bytes, power: int = 1) -> bytes:
     return b"".join((sizes, _as_varint(_HEADER.size + len(body)), header, body, scale))
 
 
-def residues_of_square(parameters: HeParameters, data: bytes) -> NDArray[np.uint64]:
-    """The polynomials of a serialized product of two ciphertexts, uint64 [3, data primes, N]. Raises `MessageError`."""
-    _, body = _body(parameters, data, power=2)
-    words = np.frombuffer(body, dtype="<u8", offset=len(body) - _WORD_BYTES * _coefficients(parameters, power=2))
-    return words.reshape(3, parameters.data_primes, POLY_MODULUS_DEGREE)
+def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[np.uint64]:
+    """The polynomials of a serialized vector, or product of `power` of them, uint64 [power + 1, data primes, N].
+
+    Raises `MessageError`.
+    """
+    _, body = _body(parameters, data, power)
+    words = np.frombuffer(body, dtype="<u8", offset=len(body) - _WORD_BYTES * _coefficients(parameters, power))
+    return words.reshape(power + 1, parameters.data_primes, POLY_MODULUS_DEGREE)
 
 
 def _around(parameters: HeParameters) -> tuple[bytes, bytes]:

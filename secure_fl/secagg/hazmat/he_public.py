@@ -11,7 +11,9 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import tenseal as ts
+from numpy.typing import NDArray
 from tenseal import sealapi
 
 from secure_fl.errors import MessageError, SecretExposureError
@@ -116,6 +118,10 @@ class EncryptedVector:
             self._vector.add_(other._vector)
         except (ValueError, RuntimeError):
             raise MessageError("its ciphertext is made to cancel those of other banks; make a new attempt") from None
+
+    def weighed(self, weights: NDArray[np.float64]) -> EncryptedVector:
+        """Slot by slot times public weights, at the scale of a square (CKKS)."""
+        return EncryptedVector(self._vector * weights.tolist())
 
     def squared(self) -> EncryptedVector:
         """Slot by slot, of three polynomials instead of two (CKKS)."""

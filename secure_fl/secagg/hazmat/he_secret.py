@@ -12,7 +12,7 @@ from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.hazmat.he_public import read_vector
-from secure_fl.secagg.hazmat.he_totals import Total, data_moduli, from_residues
+from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, data_moduli, from_residues
 
 Limbs: TypeAlias = NDArray[np.float64]
 LIMB_BITS, LIMBS = 20, 3
@@ -52,19 +52,21 @@ class SecretContext:
         except (ValueError, RuntimeError, MemoryError):
             raise MessageError("a summed ciphertext cannot be read; make a new attempt") from None
 
-    def open_total(self, total: Total) -> int:
-        """The constant coefficient of a ciphertext of three polynomials, exactly: c0 + c1 s + c2 s**2 at X**0."""
+    def open_total(self, total: Total, imaginary: bool = False) -> int:
+        """One coefficient of c0 + c1 s + c2 s**2, exactly: that at X**0, or for imaginary parts that at X**(N/2)."""
         moduli = data_moduli(self._parameters)
         self._powers = self._powers or self._key_and_its_square(moduli)
-        residues = []
+        remainders = []
         for place, modulus in enumerate(moduli):
-            products = (
-                _inner_product(polynomial[place], power[place])
-                for polynomial, power in zip(total.polynomials, self._powers, strict=True)
-            )
-            at_zero = sum(products) * pow(POLY_MODULUS_DEGREE, -1, modulus)
-            residues.append((total.constant[place] + at_zero) % modulus)
-        return from_residues(residues, moduli)
+            halves = [
+                sum(
+                    _inner_product(polynomial[place][half], power[place][:, half])
+                    for polynomial, power in zip(total.polynomials, self._powers, strict=False)
+                )
+                for half in (slice(None, POLY_MODULUS_DEGREE // 2), slice(POLY_MODULUS_DEGREE // 2, None))
+            ]
+            remainders.append(total.coefficient[place] + coefficient_of(halves, modulus, imaginary))
+        return from_residues(remainders, moduli)
 
     def _key_and_its_square(self, moduli: tuple[int, ...]) -> list[list[Limbs]]:
         """S and s**2 by their values at the roots, for each data prime."""

@@ -111,9 +111,10 @@ class KrumDecryptor:
 
     def _distances(self, numbers: tuple[int, ...], rest: memoryview) -> Distances:
         """Opens totals, of which each is one number."""
-        totals = split_totals(self._plan.parameters_of_context, rest, len(numbers))
-        opened = [self._secret.open_total(total) * self._plan.unit for total in totals]
-        return Distances.measured(self._plan, opened[: len(numbers)], opened[len(numbers) :])
+        parts, squares = split_totals(self._plan.parameters_of_context, rest, len(numbers))
+        imaginary = [self._secret.open_total(total, imaginary=True) * self._plan.unit for total in parts]
+        opened = [self._secret.open_total(total) * self._plan.unit for total in squares]
+        return Distances.measured(self._plan, opened[: len(numbers)], opened[len(numbers) :], imaginary)
 
     def _selection(self, distances: Distances, left: list[int]) -> Selection:
         """What the rule says of those who are left. Raises `DropoutError` where they are too few for it."""

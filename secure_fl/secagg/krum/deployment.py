@@ -55,9 +55,10 @@ CUSTODY = Custody(
         "are equations.",
         "The key authority made its public key as it should: with one of another kind it might unmask totals.",
         "A total carries the noise of its ciphertexts, as one number more or less; nothing is added to drown it.",
-        "Banks encrypt real numbers. An imaginary part, which no honest encoder makes, shortens a bank's distance to "
-        "all others. One bank's shows in the sum, which is then not opened, and nobody knows whose it was. Banks that "
-        "cancel each other's can steer the choice unseen, unless the distance between them shows it.",
+        "Banks encrypt real numbers. An imaginary part, which no honest encoder makes, would shorten a bank's distance "
+        "to all others; random weights show one of the length that the plan states in 99 of 100 rounds.",
+        "A bank that encrypts a few values far beyond the range, so that its squares wrap around the modulus, is "
+        "noticed where that shows in distances or in the sum, and only a proof of range could always tell.",
         *CKKS_CUSTODY.assumptions,
     ),
     papers=(

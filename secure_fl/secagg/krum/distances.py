@@ -3,12 +3,16 @@
 Honest banks' distances are those of points in a space, off by at most the plan's errors (but for 2**-40): none is
 negative, none is larger than the range of the plan allows, and no side of a triangle is longer than the two others. The
 middle of the range, an update of zeros, is one more point; its distances are the norms. All are integers, and one whose
-error is below one half is rounded to the exact one. Under another key, or out of
-the plan's range, totals are random modulo the modulus or simply too large: the bank does not fit to the others.
+error is below one half is rounded to the exact one. Under another key, or out of the plan's range, totals are random
+modulo the modulus or simply too large: the bank does not fit to the others.
+
+No honest update has imaginary parts. Their squares would be negative and would bring a bank closer to all others, and
+two banks could cancel each other's in the sum; random weights show them (`KrumPlan.imaginary_errors`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +31,13 @@ class Distances:
 
     squared: FloatMatrix
     errors: FloatMatrix
+    imaginary: FloatMatrix
+    """Of each update, what its imaginary parts sum up to under random weights, [n]; honest ones have noise only."""
 
     @classmethod
-    def measured(cls, plan: KrumPlan, norms: list[float], pairs: list[float]) -> Distances:
+    def measured(
+        cls, plan: KrumPlan, norms: Sequence[float], pairs: Sequence[float], imaginary: Sequence[float]
+    ) -> Distances:
         """From squared norms in order, and squared distances of the pairs (0, 1), (0, 2) ... (1, 2) ..."""
         banks = len(norms)
         squared = np.zeros((banks + 1, banks + 1))
@@ -39,7 +47,7 @@ class Distances:
         errors = plan.errors(squared)
         np.fill_diagonal(errors, 0)
         exact = errors < 0.5
-        return cls(np.where(exact, np.rint(squared), squared), np.where(exact, 0, errors))
+        return cls(np.where(exact, np.rint(squared), squared), np.where(exact, 0, errors), np.array(imaginary))
 
     @property
     def banks(self) -> int:
@@ -62,7 +70,9 @@ class Distances:
 
 def refused(plan: KrumPlan, distances: Distances) -> dict[int, str]:
     """Rows whose distances cannot be, or that are too long, each with one of `REASONS`."""
-    out = dict.fromkeys(_unfitting(plan, distances), IMPOSSIBLE)
+    shown = np.abs(distances.imaginary) > plan.imaginary_errors(distances.squared[:-1, -1])
+    out = dict.fromkeys(np.flatnonzero(shown).tolist(), IMPOSSIBLE)
+    out |= dict.fromkeys(_unfitting(plan, distances, sorted(set(range(distances.banks)) - out.keys())), IMPOSSIBLE)
     if plan.norm_bound is not None:
         shortest = distances.squared[:-1, -1] - distances.errors[:-1, -1]
         too_long = np.flatnonzero(shortest > plan.norm_bound**2).tolist()
@@ -70,13 +80,11 @@ def refused(plan: KrumPlan, distances: Distances) -> dict[int, str]:
     return out
 
 
-def _unfitting(plan: KrumPlan, distances: Distances) -> list[int]:
-    """Who stands in most impossibilities goes first; of two that stand in as many, both go."""
-    banks = distances.banks
-    left = list(range(banks))
+def _unfitting(plan: KrumPlan, distances: Distances, left: list[int]) -> list[int]:
+    """Of those who are left. Who stands in most impossibilities goes first; of two that stand in as many, both go."""
     gone: list[int] = []
     while left:
-        points = [*left, banks]
+        points = [*left, distances.banks]
         count = _impossibilities(plan, *distances.among(points))[:-1]
         if not count.any():
             break
@@ -97,4 +105,4 @@ def _impossibilities(plan: KrumPlan, squared: FloatMatrix, errors: FloatMatrix) 
         broken = shortest > longest[:, corner, None] + longest[None, corner] + plan.noise_per_root
         count += broken.sum(axis=1)
         count[corner] += broken.sum() // 2
-    return count
+    return np.asarray(count, dtype=np.float64)

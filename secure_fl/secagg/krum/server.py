@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
-from secure_fl.secagg.hazmat.he_totals import total_of
+from secure_fl.secagg.hazmat.he_totals import total_of_imaginary_parts, total_of_square
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, join_ciphertexts, split_ciphertexts
 from secure_fl.secagg.krum.wire import SELECT, decode_choice, join_list, norms_and_pairs
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
@@ -62,26 +66,42 @@ def _to_authority(cohort: Cohort[KrumPlan], stage: str, payload: Iterator[bytes]
 
 
 def _totals(cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads) -> Iterator[bytes]:
-    """Encrypted squared norms in the order of numbers, then squared distances in that of pairs.
+    """What `wire.split_totals` reads: of each bank the imaginary parts, weighed at random; norms; squared distances.
 
-    One ciphertext of each bank is in memory at a time, and one running total for each pair.
+    One ciphertext of each bank is in memory at a time, and one running total for each bank and pair.
     """
-    running: dict[tuple[int, ...], EncryptedVector] = {}
+    numbers, parameters = sorted(uploads), cohort.plan.parameters_of_context
+    parts: dict[tuple[int, ...], EncryptedVector] = {}
+    squares: dict[tuple[int, ...], EncryptedVector] = {}
     for place in range(cohort.plan.ciphertexts):
-        loaded = {number: public.load_vector(uploads[number][place]) for number in uploads}
-        for banks in norms_and_pairs(sorted(uploads)):
+        loaded = {number: public.load_vector(uploads[number][place]) for number in numbers}
+        weights = random_weights(parameters.slots)
+        for number in numbers:
+            _add(parts, (number,), loaded[number].weighed(weights))
+        for banks in norms_and_pairs(numbers):
             with _blaming(cohort, max(banks, key=list(uploads).index)):
-                square = _square(*(loaded[number] for number in banks))
-                if banks in running:
-                    running[banks].add(square)
-                else:
-                    running[banks] = square
-    for total in running.values():
-        yield total_of(cohort.plan.parameters_of_context, total, public).serialize()
+                _add(squares, banks, _square(*(loaded[number] for number in banks)))
+    for weighed in parts.values():
+        yield total_of_imaginary_parts(parameters, weighed, public).serialize()
+    for square in squares.values():
+        yield total_of_square(parameters, square, public).serialize()
+
+
+def random_weights(count: int) -> NDArray[np.float64]:
+    """Uniform in [-1/2, 1/2), unknown to everybody before uploads are in."""
+    words = np.frombuffer(secrets.token_bytes(4 * count), dtype="<i4")
+    return words.astype(np.float64) / 2**32
 
 
 def _square(one: EncryptedVector, other: EncryptedVector | None = None) -> EncryptedVector:
     return one.squared() if other is None else one.squared_difference(other)
+
+
+def _add(running: dict[tuple[int, ...], EncryptedVector], banks: tuple[int, ...], more: EncryptedVector) -> None:
+    if banks in running:
+        running[banks].add(more)
+    else:
+        running[banks] = more
 
 
 @contextmanager

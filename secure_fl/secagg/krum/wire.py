@@ -40,12 +40,16 @@ def split_list(payload: memoryview, banks: int) -> tuple[tuple[int, ...], memory
     return decode_numbers(payload[_COUNT.size : stop], banks), payload[stop:]
 
 
-def split_totals(parameters: HeParameters, data: memoryview, banks: int) -> Iterator[Total]:
-    """The totals of so many norms and of their pairs. Raises `MessageError`."""
-    step = total_bytes(parameters)
-    if len(data) != step * (banks * (banks + 1) // 2):
+def split_totals(parameters: HeParameters, data: memoryview, banks: int) -> tuple[Iterator[Total], Iterator[Total]]:
+    """Of so many banks, the totals of imaginary parts, and those of norms and pairs. Raises `MessageError`."""
+    parts, squares = total_bytes(parameters, 1), total_bytes(parameters, 2)
+    border = parts * banks
+    if len(data) != border + squares * (banks * (banks + 1) // 2):
         raise MessageError(f"a payload does not hold the totals of {banks} banks; make a new attempt")
-    return (Total.load(parameters, data[start : start + step]) for start in range(0, len(data), step))
+    return (
+        (Total.load(parameters, data[start : start + parts], 1) for start in range(0, border, parts)),
+        (Total.load(parameters, data[start : start + squares], 2) for start in range(border, len(data), squares)),
+    )
 
 
 def encode_choice(chosen: Iterable[int], refused: Mapping[int, str]) -> bytes:

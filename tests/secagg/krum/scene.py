@@ -80,7 +80,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.rule = MultiKrum(self.byzantine)
         self.scheme = krum_scheme(self.rule, self.norm_bound)
-        planned = plan_for(self.scheme, *self.updates.shape, self.bits, self.threshold)
+        planned = plan_for(self.scheme, len(self.updates), self.updates.shape[1], self.bits, self.threshold)
         assert isinstance(planned, KrumPlan)
         self.plan, self.deployment = planned, KrumDeployment(planned, self.rule)
 

@@ -19,7 +19,7 @@ from secure_fl.secagg.hazmat.he_totals import data_moduli
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused
-from secure_fl.secagg.krum.server import ChosenSum
+from secure_fl.secagg.krum.server import ChosenSum, random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Outcome
@@ -195,30 +195,53 @@ def complex_upload(scene: Scene, cohort: Any, bank: str, real: Any, imaginary: A
     return Sends(scene, cohort, bank, parts)
 
 
-def test_an_imaginary_part_shortens_distances_and_does_not_get_past_the_opened_sum() -> None:
-    """Squares of i y are negative, so that a poisoned update comes close to all others; its sum does not fit that."""
-    scene = Scene(poisoned(5, SLOTS, 0, seed=8))
+def poisoned_far_away(banks: int, byzantine: int) -> Scene:
+    """The last ones are 50 steps off in each value, to either side: far from all others, and as long as they."""
+    scene = Scene(poisoned(banks, SLOTS, 0, seed=8), byzantine)
     shift = np.where(np.random.default_rng(1).random(SLOTS) < 0.5, -50, 50)
-    scene.updates[4] = np.rint(scene.updates[:4].mean(axis=0)) + shift
-    assert 4 not in scene.chosen(scene.run())
-    imaginary = np.full((1, SLOTS), 49.5)
+    for row in range(banks - byzantine, banks):
+        scene.updates[row] = np.rint(scene.updates[: banks - byzantine].mean(axis=0)) + shift
+    return scene
+
+
+@pytest.mark.parametrize("signs", [(1,), (1, -1), (1, 1, -2)])
+def test_imaginary_parts_that_would_bring_banks_closer_are_refused_by_name(signs: tuple[int, ...]) -> None:
+    """Squares of i y are negative. Opposite ones leave no trace in a sum, but random weights find each."""
+    scene = poisoned_far_away(9, len(signs))
+    rows = range(9 - len(signs), 9)
+    assert not set(rows) & set(scene.chosen(scene.run()))
+    imaginary = np.full((1, SLOTS), 49.0)
     cohort = scene.cohort(2)
-    liar = complex_upload(scene, cohort, "bank-5", scene.slots(4), imaginary)
+    liars: dict[int, Any] = {
+        row: complex_upload(scene, cohort, scene.banks[row], scene.slots(row), sign * imaginary)
+        for row, sign in zip(rows, signs, strict=True)
+    }
+    outcome = scene.run(liars, cohort=cohort)
+    assert outcome.refused == {scene.banks[row]: IMPOSSIBLE for row in rows}
+    assert set(scene.chosen(outcome)) == set(range(9)) - set(rows)
+
+
+def test_without_the_weights_an_imaginary_part_would_be_chosen_and_the_opened_sum_would_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The attack works where nobody looks; the last line of defence is that the sum is as long as distances say."""
+    scene = poisoned_far_away(5, 1)
+    monkeypatch.setattr("secure_fl.secagg.krum.server.random_weights", lambda count: 1e-3 * np.eye(1, count)[0])
+    cohort = scene.cohort()
+    liar = complex_upload(scene, cohort, "bank-5", scene.slots(4), np.full((1, SLOTS), 49.9))
     with pytest.raises(ProtocolError, match="does not fit the distances"):
         scene.run({4: liar}, cohort=cohort)
 
 
-def test_two_banks_whose_imaginary_parts_cancel_are_told_from_each_other() -> None:
-    """Opposite parts leave no trace in a sum, but the two are then at a distance whose square is negative."""
-    scene = Scene(poisoned(7, SLOTS, 0, seed=8), byzantine=2)
-    imaginary = np.full((1, SLOTS), 10.0)
-    cohort = scene.cohort()
-    liars = {
-        row: complex_upload(scene, cohort, scene.banks[row], scene.slots(row), sign * imaginary)
-        for row, sign in ((5, 1), (6, -1))
-    }
-    outcome = scene.run(liars, cohort=cohort)
-    assert not {5, 6} & set(scene.chosen(outcome))
+def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
+    """Of the length that shows in 99 of 100 cases, in one slot or in all; honest ones never do."""
+    plan = plan_krum(5, SLOTS, 8, 3)
+    length, rng = plan.imaginary_length_shown, np.random.default_rng(3)
+    bound = float(plan.imaginary_errors(np.array(plan.largest_squared_norm / 4)))
+    shapes = (np.eye(1, SLOTS)[0], np.full(SLOTS, SLOTS**-0.5), rng.normal(size=SLOTS) / SLOTS**0.5)
+    for shape in shapes:
+        seen = [abs(float(random_weights(SLOTS) @ shape)) * length > bound for _ in range(2000)]
+        assert np.mean(seen) > 0.985
 
 
 # Dropouts and thresholds
@@ -294,7 +317,7 @@ def test_a_bound_that_bounds_nothing_is_refused(bound: float) -> None:
 def measured(plan: KrumPlan, updates: Any) -> Distances:
     squared = squared_distances(updates)
     norms = [float(((u - 128) ** 2).sum()) for u in updates]
-    return Distances.measured(plan, norms, squared[np.triu_indices(len(updates), k=1)].tolist())
+    return Distances.measured(plan, norms, squared[np.triu_indices(len(updates), k=1)].tolist(), [0.0] * len(updates))
 
 
 @pytest.fixture

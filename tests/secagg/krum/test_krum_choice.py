@@ -9,7 +9,7 @@ import pytest
 
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.hazmat.he_public import EncryptedVector
-from secure_fl.secagg.hazmat.he_totals import Total, total_of
+from secure_fl.secagg.hazmat.he_totals import Total, total_of_square
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, encode_slots
 from secure_fl.secagg.krum.distances import Distances
 from secure_fl.secagg.krum.server import ChosenSum
@@ -52,8 +52,8 @@ def totals_on_ciphertexts(scene: Scene, updates: IntVector) -> tuple[list[float]
     loaded = [scene.public.load_vector(scene.public.encrypt(encode_slots(plan, update)[0])) for update in updates]
 
     def opened(square: EncryptedVector) -> float:
-        total = total_of(plan.parameters_of_context, square, scene.public)
-        return secret.open_total(Total.load(plan.parameters_of_context, total.serialize())) * plan.unit
+        total = total_of_square(plan.parameters_of_context, square, scene.public)
+        return secret.open_total(Total.load(plan.parameters_of_context, total.serialize(), power=2)) * plan.unit
 
     norms = [opened(one.squared()) for one in loaded]
     return norms, [opened(a.squared_difference(b)) for a, b in combinations(loaded, 2)]
@@ -72,7 +72,7 @@ def test_in_a_thousand_random_cases_the_choice_differs_in_ties_only() -> None:
         scene = scenes.setdefault(parameters, Scene(np.zeros((10, parameters), dtype=np.int64)))
         updates = poisoned(banks, parameters, byzantine, seed=case)
         exact = squared_distances(updates)
-        opened = Distances.measured(scene.plan, *totals_on_ciphertexts(scene, updates))
+        opened = Distances.measured(scene.plan, *totals_on_ciphertexts(scene, updates), [0.0] * banks)
         measured, errors = opened.among(list(range(banks)))
         assert (np.abs(measured - exact) <= errors).all(), "the planner's bound"
         rule = MultiKrum(byzantine)

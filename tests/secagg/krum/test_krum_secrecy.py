@@ -14,10 +14,10 @@ from scipy.stats import ks_2samp, kstest
 
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
-from secure_fl.secagg.hazmat.he_layout import expanded, residues_of_square
+from secure_fl.secagg.hazmat.he_layout import expanded, residues
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.hazmat.he_totals import Total, data_moduli, from_residues, total_bytes, total_of
+from secure_fl.secagg.hazmat.he_totals import Total, data_moduli, from_residues, total_bytes, total_of_square
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, encode_slots
 from secure_fl.secagg.krum.authority import KrumAuthority, KrumDecryptor
 from secure_fl.secagg.krum.server import ChosenSum
@@ -104,12 +104,13 @@ def in_slots(coefficients: list[int]) -> NDArray[np.complex128]:
     twisted = np.array(coefficients, dtype=np.float64) * np.exp(
         1j * np.pi / POLY_MODULUS_DEGREE * np.arange(POLY_MODULUS_DEGREE)
     )
-    return (np.fft.ifft(twisted) * POLY_MODULUS_DEGREE)[(odd - 1) // 2]
+    slots: NDArray[np.complex128] = (np.fft.ifft(twisted) * POLY_MODULUS_DEGREE)[(odd - 1) // 2]
+    return slots
 
 
 def of_total(keys: Keys, total: Total) -> NDArray[np.float64]:
     """All that a total decrypts to but its constant, over q, [N - 1]: of c0 nobody was told more."""
-    first = [np.full(POLY_MODULUS_DEGREE, constant, dtype=object) for constant in total.constant]
+    first = [np.full(POLY_MODULUS_DEGREE, constant, dtype=object) for constant in total.coefficient]
     modulus = prod(data_moduli(keys.parameters))
     return np.array([value / modulus for value in decrypted(keys, first, total.polynomials)[1:]]) + 0.5
 
@@ -119,10 +120,10 @@ def test_the_decryption_that_these_tests_make_is_that_of_the_scheme(keys: Keys) 
     slots = np.random.default_rng(1).integers(-100, 100, SLOTS)
     square = keys.loaded(slots).squared()
     scale = 2.0 ** (2 * keys.parameters.scale_bits)
-    first, *others = residues_of_square(keys.parameters, square.serialize())
+    first, *others = residues(keys.parameters, square.serialize(), power=2)
     coefficients = decrypted(keys, first.astype(object), np.array(others))
     assert in_slots(coefficients).real / scale == pytest.approx(slots.astype(float) ** 2, abs=5)
-    total = keys.secret.open_total(total_of(keys.parameters, square, keys.public))
+    total = keys.secret.open_total(total_of_square(keys.parameters, square, keys.public))
     assert total == pytest.approx(coefficients[0], abs=500)
 
 
@@ -133,7 +134,7 @@ def test_of_a_total_all_but_its_constant_is_uniform(keys: Keys, shape: str) -> N
     masked, opened = [], []
     for _ in range(10):
         a, b = keys.loaded(difference), keys.loaded(one_slot(0))
-        total = total_of(keys.parameters, a.squared_difference(b), keys.public)
+        total = total_of_square(keys.parameters, a.squared_difference(b), keys.public)
         masked += [as_unit(w, q) for w, q in zip(total.polynomials[0], data_moduli(keys.parameters), strict=True)]
         opened.append(of_total(keys, total))
     fresh = np.random.default_rng(0).random(10 * POLY_MODULUS_DEGREE)
@@ -145,7 +146,7 @@ def test_of_a_total_all_but_its_constant_is_uniform(keys: Keys, shape: str) -> N
 def test_the_same_test_notices_squares_where_all_of_c0_is_sent(keys: Keys) -> None:
     square = keys.loaded(np.full(SLOTS, 200)).squared_difference(keys.loaded(one_slot(0)))
     square.add(keys.public.encrypt_zero_square())
-    first, *others = residues_of_square(keys.parameters, square.serialize())
+    first, *others = residues(keys.parameters, square.serialize(), power=2)
     modulus = prod(data_moduli(keys.parameters))
     values = np.array([value / modulus for value in decrypted(keys, first.astype(object), np.array(others))]) + 0.5
     assert kstest(values[1:], "uniform").pvalue < 1e-12
@@ -158,7 +159,7 @@ def test_the_same_distance_looks_the_same_whatever_it_is_made_of(keys: Keys) -> 
         found = []
         for _ in range(60):
             square = keys.loaded(slots).squared_difference(keys.loaded(one_slot(0)))
-            total = total_of(keys.parameters, square, keys.public)
+            total = total_of_square(keys.parameters, square, keys.public)
             found.append(
                 keys.secret.open_total(total) * POLY_MODULUS_DEGREE / 2 ** (2 * keys.parameters.scale_bits + 1)
             )
@@ -180,9 +181,9 @@ def rebuilt_first(keys: Keys, others: NDArray[np.uint64], place: int) -> list[in
 
 def test_a_square_without_the_fresh_encryption_of_zero_is_rebuilt_and_with_it_is_not(keys: Keys) -> None:
     square = keys.loaded(one_slot(9)).squared_difference(keys.loaded(one_slot(4)))
-    whole = residues_of_square(keys.parameters, square.serialize())
+    whole = residues(keys.parameters, square.serialize(), power=2)
     assert rebuilt_first(keys, whole[1:], 0) == whole[0][0].tolist(), "the mask is needed"
-    total = total_of(keys.parameters, square, keys.public)
+    total = total_of_square(keys.parameters, square, keys.public)
     assert (total.polynomials[1] == whole[2]).all()
     rebuilt = rebuilt_first(keys, total.polynomials, 0)
     assert not set(zip(range(POLY_MODULUS_DEGREE), rebuilt, strict=True)) & set(enumerate(whole[0][0].tolist()))
@@ -199,7 +200,7 @@ def test_numbers_that_sum_to_zero_in_the_slots_would_leave_imaginary_parts() -> 
     scale = 2.0 ** (2 * TWO.scale_bits)
     square.add(EncryptedVector(ts.ckks_vector(keys.public._context, blinding.tolist(), scale=scale)))
 
-    first, *others = residues_of_square(TWO, square.serialize())
+    first, *others = residues(TWO, square.serialize(), power=2)
     slots = in_slots(decrypted(keys, first.astype(object), np.array(others)))
     real, imaginary = np.abs(slots.real), np.abs(slots.imag)
     assert ((real > np.median(real)) == differs).mean() < 0.6, "the blinding itself holds"
@@ -224,11 +225,11 @@ def test_all_that_the_authority_receives_is_totals_and_one_sum() -> None:
     cohort, parameters = scene.cohort(), scene.plan.parameters_of_context
     asked = open_message(cohort, select, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage=SELECT)
     numbers, rest = split_list(asked.payload, 5)
-    assert len(rest) == total_bytes(parameters) * (5 + 10)
-    distances = [
-        scene.deployment._authority._secret.open_total(total) * scene.plan.unit
-        for total in split_totals(parameters, rest, len(numbers))
-    ]
+    assert len(rest) == 5 * total_bytes(parameters, 1) + 15 * total_bytes(parameters, 2)
+    secret, (parts, squares) = scene.deployment._authority._secret, split_totals(parameters, rest, len(numbers))
+    noise = [secret.open_total(total, imaginary=True) * scene.plan.unit for total in parts]
+    assert np.abs(noise).max() < 1, "steps: no bank has imaginary parts"
+    distances = [secret.open_total(total) * scene.plan.unit for total in squares]
     exact = [float(((scene.updates[i] - scene.updates[j]) ** 2).sum()) for i, j in combinations(range(5), 2)]
     assert distances[5:] == pytest.approx(exact, rel=1e-4)
     assert open_message(cohort, decrypt, recipient=KEY_AUTHORITY, sender=AGGREGATOR).stage == DECRYPT
