@@ -19,6 +19,7 @@ from secure_fl.secagg.budget import (
     Plan,
 )
 from secure_fl.secagg.budget.noise import MIN_DEVIATION
+from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.schemes import SCHEMES
 
 
@@ -31,6 +32,11 @@ def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, thresh
     """
     if scheme not in SCHEMES:
         raise PlanError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
+    return plan_for(SCHEMES[scheme], banks, parameters, bits, threshold)
+
+
+def plan_for(scheme: Scheme, banks: int, parameters: int, bits: float | str = 8, threshold: int | None = None) -> Plan:
+    """The same for a scheme that is in no table, such as one with a rule of its own."""
     banks, parameters = _whole("banks", banks), _whole("parameters", parameters)
     if not MIN_BANKS <= banks <= MAX_BANKS:
         raise PlanError(
@@ -40,11 +46,11 @@ def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, thresh
     if not 1 <= parameters <= MAX_PARAMETERS:
         raise PlanError(f"{parameters} parameters cannot be planned; use 1 to {MAX_PARAMETERS}")
     if threshold is None:
-        threshold = SCHEMES[scheme].default_threshold(banks)
+        threshold = scheme.default_threshold(banks)
     threshold = _whole("threshold", threshold)
     if not banks // 2 < threshold <= banks:
         raise PlanError(f"a threshold of {threshold} is refused; use {banks // 2 + 1} to {banks} for {banks} banks")
-    return SCHEMES[scheme].plan(banks, parameters, _bits(scheme, bits), threshold)
+    return scheme.plan(banks, parameters, _bits(scheme, bits), threshold)
 
 
 def plan_with_noise(
@@ -112,10 +118,10 @@ def _noise_problem(scheme: str, noise: NoisePlan) -> str:
     )
 
 
-def _bits(scheme: str, bits: float | str) -> int | None:
+def _bits(scheme: Scheme, bits: float | str) -> int | None:
     if bits == FLOAT32:
-        if not SCHEMES[scheme].takes_float32:
-            raise PlanError(f"{scheme} sums integers, not float32; use {MIN_BITS} to {MAX_BITS} bits or plaintext")
+        if not scheme.takes_float32:
+            raise PlanError(f"{scheme.name} sums integers, not float32; use {MIN_BITS} to {MAX_BITS} bits or plaintext")
         return None
     width = _whole("bits", bits)
     if not MIN_BITS <= width <= MAX_BITS:

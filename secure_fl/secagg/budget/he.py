@@ -76,11 +76,14 @@ class HeParameters:
     """CKKS only."""
     plain_modulus: int = 0
     """BFV only."""
+    data_primes: int = 1
+    """So many of `prime_bits` each, where squares need more room than one."""
 
     @property
-    def coeff_mod_bit_sizes(self) -> tuple[int, int]:
-        """Data prime, special prime."""
-        return (self.prime_bits, min(MODULUS_BITS - self.prime_bits, LARGEST_PRIME_BITS))
+    def coeff_mod_bit_sizes(self) -> tuple[int, ...]:
+        """Data primes, special prime."""
+        special = min(MODULUS_BITS - self.data_primes * self.prime_bits, LARGEST_PRIME_BITS)
+        return (*[self.prime_bits] * self.data_primes, special)
 
     @property
     def slots(self) -> int:

@@ -2,7 +2,8 @@
 
     vector      list of sizes, [slots]; length; *object*; for CKKS the scale
     object      header of 16 bytes with SEAL's version, compression and length; body, compressed or not
-    body        parameters' digest, form, sizes, scale; *object* of N * 2 coefficients, never compressed
+    body        parameters' digest, form, sizes, scale; *object* of N coefficients for each polynomial and data prime,
+                never compressed
 
 SEAL's loader expands a compressed object before it looks inside, at both levels: 10 kB become 300 MiB, or more. So the
 object is expanded here, into a buffer of the one length that is right, and the loader gets it uncompressed. Two things
@@ -13,7 +14,9 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HeParameters
@@ -28,27 +31,54 @@ _MAGIC, _VERSION = 0xA15E, 4
 _NONE, _ZSTD = 0, 2
 _MEMBERS_BYTES = 73
 _COUNT = struct.Struct("<Q")
-_COEFFICIENTS = 2 * POLY_MODULUS_DEGREE
-_BODY_BYTES = _MEMBERS_BYTES + _HEADER.size + _COUNT.size + 8 * _COEFFICIENTS
+_WORD_BYTES = 8
 _CODEC = pyarrow.Codec("zstd")
 
 
-def expanded(parameters: HeParameters, data: bytes) -> bytes:
-    """The serialized vector with its ciphertext uncompressed. Raises `MessageError`."""
-    sizes = _SIZES[parameters.scheme] + _OBJECT
+def expanded(parameters: HeParameters, data: bytes, power: int = 1) -> bytes:
+    """The serialized vector, or product of `power` of them, with its ciphertext uncompressed. Raises `MessageError`."""
+    sizes, scale = _around(parameters)
+    minor, body = _body(parameters, data, power)
+    header = _HEADER.pack(_MAGIC, _HEADER.size, _VERSION, minor, _NONE, 0, _HEADER.size + len(body))
+    return b"".join((sizes, _as_varint(_HEADER.size + len(body)), header, body, scale))
+
+
+def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[np.uint64]:
+    """The polynomials of a serialized vector, or product of `power` of them, uint64 [power + 1, data primes, N].
+
+    Raises `MessageError`.
+    """
+    _, body = _body(parameters, data, power)
+    words = np.frombuffer(body, dtype="<u8", offset=len(body) - _WORD_BYTES * _coefficients(parameters, power))
+    return words.reshape(power + 1, parameters.data_primes, POLY_MODULUS_DEGREE)
+
+
+def _around(parameters: HeParameters) -> tuple[bytes, bytes]:
+    """What stands before and behind the object; the scale is the one that a vector was made with, in its square too."""
     scale = _SCALE + struct.pack("<d", 2.0**parameters.scale_bits) if parameters.scheme == "ckks" else b""
+    return _SIZES[parameters.scheme] + _OBJECT, scale
+
+
+def _coefficients(parameters: HeParameters, power: int) -> int:
+    return (power + 1) * parameters.data_primes * POLY_MODULUS_DEGREE
+
+
+def _body(parameters: HeParameters, data: bytes, power: int) -> tuple[int, memoryview]:
+    """SEAL's minor version, and the uncompressed body of a product of so many ciphertexts. Raises `MessageError`."""
+    sizes, scale = _around(parameters)
+    coefficients = _coefficients(parameters, power)
+    body_bytes = _MEMBERS_BYTES + _HEADER.size + _COUNT.size + _WORD_BYTES * coefficients
     length, start = _varint(data, len(sizes))
     stop = start + length
     if data[: len(sizes)] != sizes or data[stop:] != scale:
         raise unreadable()
     minor, compression = _check_header(data[start : start + _HEADER.size], length)
     sent = memoryview(data)[start + _HEADER.size : stop]
-    body = memoryview(_inflated(sent)) if compression == _ZSTD else sent
-    if len(body) != _BODY_BYTES:
+    body = memoryview(_inflated(sent, body_bytes)) if compression == _ZSTD else sent
+    if len(body) != body_bytes:
         raise unreadable()
-    _check_coefficients(bytes(body[_MEMBERS_BYTES : _MEMBERS_BYTES + _HEADER.size + _COUNT.size]))
-    header = _HEADER.pack(_MAGIC, _HEADER.size, _VERSION, minor, _NONE, 0, _HEADER.size + _BODY_BYTES)
-    return b"".join((sizes, _as_varint(_HEADER.size + _BODY_BYTES), header, body, scale))
+    _check_coefficients(bytes(body[_MEMBERS_BYTES : _MEMBERS_BYTES + _HEADER.size + _COUNT.size]), coefficients)
+    return minor, body
 
 
 def unreadable() -> MessageError:
@@ -67,17 +97,17 @@ def _check_header(header: bytes, length: int) -> tuple[int, int]:
     return minor, compression
 
 
-def _check_coefficients(beginning: bytes) -> None:
+def _check_coefficients(beginning: bytes, count: int) -> None:
     """The coefficients are an object inside the object, with their number in front: neither may be compressed."""
-    _, compression = _check_header(beginning[: _HEADER.size], _HEADER.size + _COUNT.size + 8 * _COEFFICIENTS)
-    if compression != _NONE or beginning[_HEADER.size :] != _COUNT.pack(_COEFFICIENTS):
+    _, compression = _check_header(beginning[: _HEADER.size], _HEADER.size + _COUNT.size + _WORD_BYTES * count)
+    if compression != _NONE or beginning[_HEADER.size :] != _COUNT.pack(count):
         raise unreadable()
 
 
-def _inflated(frame: memoryview) -> bytes:
+def _inflated(frame: memoryview, body_bytes: int) -> bytes:
     """What a frame holds, in a buffer of the right length and no more."""
     try:
-        return bytes(_CODEC.decompress(frame, decompressed_size=_BODY_BYTES, asbytes=True))
+        return bytes(_CODEC.decompress(frame, decompressed_size=body_bytes, asbytes=True))
     except (OSError, ValueError):
         raise unreadable() from None
 

@@ -11,7 +11,9 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import tenseal as ts
+from numpy.typing import NDArray
 from tenseal import sealapi
 
 from secure_fl.errors import MessageError, SecretExposureError
@@ -75,7 +77,6 @@ class PublicContext:
             raise MessageError("a context has no public key to encrypt with; ask the key authority for it")
         if tuple(context.seal_context().data.key_parms_id()) != parameters_digest(parameters):
             raise MessageError("a public key has other parameters than the plan; ask the key authority for the plan's")
-        context.auto_relin = context.auto_rescale = context.auto_mod_switch = False
         self._context = context
         self._parameters = parameters
 
@@ -95,13 +96,18 @@ class PublicContext:
         scale = 2.0**self._parameters.scale_bits
         return bytes(ts.ckks_vector(self._context, slots.tolist(), scale=scale).serialize())
 
+    def encrypt_zero_square(self) -> EncryptedVector:
+        """A fresh encryption of zeros that squares can be added to (CKKS): it hides how a square came about."""
+        zeros = [0.0] * self._parameters.slots
+        return EncryptedVector(ts.ckks_vector(self._context, zeros, scale=2.0 ** (2 * self._parameters.scale_bits)))
+
     def load_vector(self, data: bytes) -> EncryptedVector:
         """The ciphertext in `data`, checked to be one that `encrypt` could have made. Raises `MessageError`."""
         return EncryptedVector(read_vector(self._context, self._parameters, data))
 
 
 class EncryptedVector:
-    """A loaded ciphertext that others are added to in place."""
+    """A loaded ciphertext that others are added to in place, or the square of a difference of two."""
 
     def __init__(self, vector: Any) -> None:
         self._vector = vector
@@ -112,6 +118,21 @@ class EncryptedVector:
             self._vector.add_(other._vector)
         except (ValueError, RuntimeError):
             raise MessageError("its ciphertext is made to cancel those of other banks; make a new attempt") from None
+
+    def weighed(self, weights: NDArray[np.float64]) -> EncryptedVector:
+        """Slot by slot times public weights, at the scale of a square (CKKS)."""
+        return EncryptedVector(self._vector * weights.tolist())
+
+    def squared(self) -> EncryptedVector:
+        """Slot by slot, of three polynomials instead of two (CKKS)."""
+        return EncryptedVector(self._vector.square())
+
+    def squared_difference(self, other: EncryptedVector) -> EncryptedVector:
+        """The same of what is left when the other one is subtracted. Raises `MessageError` where that is nothing."""
+        try:
+            return EncryptedVector((self._vector - other._vector).square_())
+        except RuntimeError:
+            raise MessageError("its ciphertext is a copy of another bank's; make a new attempt") from None
 
     def serialize(self) -> bytes:
         return bytes(self._vector.serialize())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tenseal as ts
@@ -12,6 +12,10 @@ from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.hazmat.he_public import read_vector
+from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, data_moduli, from_residues
+
+Limbs: TypeAlias = NDArray[np.float64]
+LIMB_BITS, LIMBS = 20, 3
 
 
 class SecretContext:
@@ -23,6 +27,9 @@ class SecretContext:
         modulus = parameters.plain_modulus or -1
         sizes = list(parameters.coeff_mod_bit_sizes)
         self._context = ts.context(kind, POLY_MODULUS_DEGREE, modulus, sizes, n_threads=1)
+        # A context without its secret key keeps what it was made with, whatever is set then.
+        self._context.auto_relin = self._context.auto_rescale = self._context.auto_mod_switch = False
+        self._powers: list[list[Limbs]] = []
 
     def __repr__(self) -> str:
         return "SecretContext(...)"
@@ -44,3 +51,43 @@ class SecretContext:
             return np.array(vector.decrypt(), dtype=np.int64) % self._parameters.plain_modulus
         except (ValueError, RuntimeError, MemoryError):
             raise MessageError("a summed ciphertext cannot be read; make a new attempt") from None
+
+    def open_total(self, total: Total, imaginary: bool = False) -> int:
+        """One coefficient of c0 + c1 s + c2 s**2, exactly: that at X**0, or for imaginary parts that at X**(N/2)."""
+        moduli = data_moduli(self._parameters)
+        self._powers = self._powers or self._key_and_its_square(moduli)
+        remainders = []
+        for place, modulus in enumerate(moduli):
+            halves = [
+                sum(
+                    _inner_product(polynomial[place][half], power[place][:, half])
+                    for polynomial, power in zip(total.polynomials, self._powers, strict=False)
+                )
+                for half in (slice(None, POLY_MODULUS_DEGREE // 2), slice(POLY_MODULUS_DEGREE // 2, None))
+            ]
+            remainders.append(total.coefficient[place] + coefficient_of(halves, modulus, imaginary))
+        return from_residues(remainders, moduli)
+
+    def _key_and_its_square(self, moduli: tuple[int, ...]) -> list[list[Limbs]]:
+        """S and s**2 by their values at the roots, for each data prime."""
+        words = self._context.secret_key().data.data()
+        keys = [
+            [words[prime * POLY_MODULUS_DEGREE + root] for root in range(POLY_MODULUS_DEGREE)]
+            for prime in range(len(moduli))
+        ]
+        squares = [[word * word % modulus for word in key] for key, modulus in zip(keys, moduli, strict=True)]
+        return [[_limbs(np.array(key, dtype=np.uint64)) for key in power] for power in (keys, squares)]
+
+
+def _limbs(words: NDArray[np.uint64]) -> Limbs:
+    """float64 [LIMBS, N], the lowest first; sums of N products of two limbs are exact in float64."""
+    return np.array(
+        [(words >> np.uint64(place * LIMB_BITS)) & np.uint64((1 << LIMB_BITS) - 1) for place in range(LIMBS)],
+        dtype=np.float64,
+    )
+
+
+def _inner_product(words: NDArray[np.uint64], key: Limbs) -> int:
+    """The exact sum of products, not reduced."""
+    products = _limbs(words) @ key.T
+    return sum(int(products[i, j]) << (LIMB_BITS * (i + j)) for i in range(LIMBS) for j in range(LIMBS))

@@ -100,11 +100,7 @@ class HeDeployment:
         self._public = accept_public_key(self._public_key, fingerprint(self._public_key), plan.parameters_of_context)
 
     def setup(self, cohort: Cohort[HePlan], transcript: Transcript) -> None:
-        """The way of the public key, once per federation: key authority -> aggregator -> banks."""
-        for sender, recipients in ((KEY_AUTHORITY, (AGGREGATOR,)), (AGGREGATOR, cohort.banks)):
-            for recipient in recipients:
-                message = seal(cohort, "public_key", sender, recipient, self._public_key)
-                transcript.record(cohort, "public_key", sender, recipient, message)
+        record_public_key(cohort, transcript, self._public_key)
 
     def client(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
         return HeClient(cohort, bank, values, self._public)
@@ -114,6 +110,14 @@ class HeDeployment:
 
     def server(self, cohort: Cohort[HePlan]) -> ServerHalf:
         return he_server(cohort, self._public)
+
+
+def record_public_key(cohort: Cohort[HePlan], transcript: Transcript, public_key: bytes) -> None:
+    """The way of the public key, once per federation: key authority -> aggregator -> banks."""
+    for sender, recipients in ((KEY_AUTHORITY, (AGGREGATOR,)), (AGGREGATOR, cohort.banks)):
+        for recipient in recipients:
+            message = seal(cohort, "public_key", sender, recipient, public_key)
+            transcript.record(cohort, "public_key", sender, recipient, message)
 
 
 def _homomorphic(custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan]) -> Scheme:

@@ -1,0 +1,383 @@
+"""Banks that send what they should not, or vanish: each is its own dropout, is refused by name, or is not chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import tenseal as ts
+
+from secure_fl.errors import ConfigurationError, DropoutError, PlanError, ProtocolError
+from secure_fl.secagg.attempts import attempt_sum
+from secure_fl.secagg.budget.krum import KrumPlan, plan_krum
+from secure_fl.secagg.hazmat.he_layout import expanded
+from secure_fl.secagg.hazmat.he_public import fingerprint
+from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.hazmat.he_totals import data_moduli
+from secure_fl.secagg.he.client import HeClient, accept_public_key
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused
+from secure_fl.secagg.krum.server import ChosenSum, random_weights
+from secure_fl.secagg.messages import AGGREGATOR, seal
+from secure_fl.secagg.planning import plan_for
+from secure_fl.secagg.protocol import Outcome
+from tests.secagg.krum.scene import Scene, Sends, poisoned, squared_distances
+
+SLOTS = 2048
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene(poisoned(7, 3000, 0, seed=3), byzantine=1)
+
+
+def other_key(scene: Scene) -> Any:
+    parameters = scene.plan.parameters_of_context
+    key = SecretContext(parameters).public_key()
+    return accept_public_key(key, fingerprint(key), parameters)
+
+
+def test_a_bank_under_another_key_is_refused_by_name(scene: Scene) -> None:
+    cohort = scene.cohort()
+    liar = HeClient(cohort, "bank-3", scene.updates[2], other_key(scene))
+    outcome = scene.run({2: liar}, cohort=cohort)
+    assert outcome.refused == {"bank-3": IMPOSSIBLE}
+    assert 2 not in scene.chosen(outcome)
+
+
+@pytest.mark.parametrize("liars", [(2,), (0, 6)])
+def test_garbage_of_the_right_form_is_refused_or_not_chosen(scene: Scene, liars: Sequence[int]) -> None:
+    """Random coefficients: one total in a few looks possible by itself, and hardly ever all of a bank."""
+    named = 0
+    for round_ in range(1, 6):
+        cohort = scene.cohort(round_)
+        public = other_key(scene)
+        instead = {row: HeClient(cohort, scene.banks[row], scene.updates[row], public) for row in liars}
+        outcome = scene.run(instead, cohort=cohort)
+        assert not set(scene.chosen(outcome)) & set(liars)
+        assert set(outcome.refused) <= {scene.banks[row] for row in liars}
+        named += len(outcome.refused)
+    assert named >= 4 * len(liars)
+
+
+BEYOND = {"a large slot": (0, 2.0**14), "all slots too large": (slice(None), 2000.0)}
+
+
+@pytest.mark.parametrize(("where", "value"), BEYOND.values(), ids=BEYOND)
+def test_values_beyond_the_range_are_refused_or_not_chosen(scene: Scene, where: Any, value: float) -> None:
+    slots = scene.slots(4).astype(np.float64)
+    slots[0, where] = value
+    cohort = scene.cohort()
+    outcome = scene.run({4: Sends(scene, cohort, "bank-5", scene.encrypted_slots(slots))}, cohort=cohort)
+    assert 4 not in scene.chosen(outcome)
+    assert set(outcome.refused) <= {"bank-5"}
+
+
+def test_no_ciphertext_of_what_is_no_number_can_be_made(scene: Scene) -> None:
+    """A residue is always a number: what decrypts to none does not exist, and TenSEAL encodes none either."""
+    slots = scene.slots(4).astype(np.float64)
+    slots[0, 5] = np.nan
+    cohort = scene.cohort()
+    try:
+        ciphertexts = scene.encrypted_slots(slots)
+    except (ValueError, RuntimeError):
+        return
+    outcome = scene.run({4: Sends(scene, cohort, "bank-5", ciphertexts)}, cohort=cohort)
+    assert 4 not in scene.chosen(outcome)
+
+
+FORMS = {
+    "one too few": lambda whole: whole[:-1],
+    "one too many": lambda whole: [*whole, whole[0]],
+    "none": lambda whole: [],
+    "one is cut": lambda whole: [whole[0][:-40], *whole[1:]],
+    "one is empty": lambda whole: [b"", *whole[1:]],
+    "noise": lambda whole: [np.random.default_rng(0).bytes(len(c)) for c in whole],
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_an_upload_of_another_form_is_its_banks_dropout(scene: Scene, form: Any) -> None:
+    cohort = scene.cohort()
+    liar = Sends(scene, cohort, "bank-2", form(scene.ciphertexts(scene.updates[1], cohort)))
+    outcome = scene.run({1: liar}, cohort=cohort)
+    assert set(outcome.refused) == {"bank-2"}
+    assert 1 not in scene.chosen(outcome)
+    assert isinstance(outcome.sum, ChosenSum)
+    assert "bank-2" not in outcome.sum.passed_over
+
+
+def test_a_ciphertext_of_another_scale_or_of_a_square_is_its_banks_dropout(scene: Scene) -> None:
+    cohort, honest = scene.cohort(), scene.ciphertexts(scene.updates[1])
+    context = scene.public._context
+    other = ts.ckks_vector(context, [1.0] * SLOTS, scale=2.0 ** (scene.plan.scale_bits + 1)).serialize()
+    square = scene.public.load_vector(honest[0]).squared().serialize()
+    for bad in (other, square):
+        outcome = scene.run({1: Sends(scene, cohort, "bank-2", [bad, *honest[1:]])}, cohort=scene.cohort())
+        assert set(outcome.refused) == {"bank-2"}
+        scene = Scene(scene.updates, scene.byzantine)
+
+
+def attempted(scene: Scene, liars: dict[int, Any]) -> tuple[Outcome, int, dict[str, str]]:
+    """With new attempts without those to blame. `liars`: row -> cohort to party."""
+
+    def once(cohort: Any, left_out: Any) -> Outcome:
+        instead = {row: make(cohort) for row, make in liars.items()}
+        return scene.run(instead, cohort=cohort, left_out=tuple(left_out))
+
+    done = attempt_sum(scene.cohort(), once)
+    return done.outcome, done.attempts, dict(done.refused)
+
+
+def test_a_copied_ciphertext_costs_the_copier_its_place(scene: Scene) -> None:
+    """The one that came later: nobody can copy what is not there yet."""
+    kept: dict[int, list[bytes]] = {}
+
+    def first(cohort: Any) -> Sends:
+        kept[cohort.attempt] = scene.ciphertexts(scene.updates[1], cohort)
+        return Sends(scene, cohort, "bank-2", kept[cohort.attempt])
+
+    def copier(cohort: Any) -> Sends:
+        return Sends(scene, cohort, "bank-5", kept[cohort.attempt])
+
+    outcome, attempts, out = attempted(scene, {1: first, 4: copier})
+    assert attempts == 2
+    assert set(out) == {"bank-5"}
+    assert "copy of another bank's" in out["bank-5"]
+    assert 4 not in scene.chosen(outcome)
+
+
+def test_a_bank_whose_squares_cancel_is_named() -> None:
+    """i times the first ciphertext as the second one: their squares sum to nothing, but not those of differences."""
+    scene = Scene(poisoned(7, 2 * SLOTS, 0, seed=3))
+
+    def liar(cohort: Any) -> Sends:
+        one = scene.ciphertexts(scene.updates[2], cohort)[0]
+        return Sends(scene, cohort, "bank-3", [one, turned(scene, one)])
+
+    outcome, _, out = attempted(scene, {2: liar})
+    assert set(out) == {"bank-3"}
+    assert 2 not in scene.chosen(outcome)
+
+
+def turned(scene: Scene, ciphertext: bytes) -> bytes:
+    """Times X**(N/2), which is i in all slots or -i in all."""
+    parameters = scene.plan.parameters_of_context
+    whole = expanded(parameters, ciphertext)
+    moduli, degree = data_moduli(parameters), 2 * SLOTS
+    words = np.frombuffer(whole[len(whole) - 9 - 16 * degree * len(moduli) : -9], dtype="<u8").astype(object)
+    words = words.reshape(2, len(moduli), degree)
+    for place, prime in enumerate(moduli):
+        root = root_of_minus_one(prime, degree)
+        words[:, place, :SLOTS] = words[:, place, :SLOTS] * root % prime
+        words[:, place, SLOTS:] = words[:, place, SLOTS:] * (prime - root) % prime
+    raw = words.astype("<u8").tobytes()
+    return whole[: len(whole) - 9 - len(raw)] + raw + whole[-9:]
+
+
+def root_of_minus_one(prime: int, degree: int) -> int:
+    """The power N/2 of the smallest primitive 2N-th root, which is the one that SEAL takes."""
+    generator = next(
+        g for a in range(2, 1000) for g in [pow(a, (prime - 1) // (2 * degree), prime)] if pow(g, degree, prime) != 1
+    )
+    return pow(min(pow(generator, odd, prime) for odd in range(1, 2 * degree, 2)), degree // 2, prime)
+
+
+def complex_upload(scene: Scene, cohort: Any, bank: str, real: Any, imaginary: Any) -> Sends:
+    """Ciphertexts with an imaginary part in each slot, which an honest encoder never makes."""
+    parts = []
+    for re, im in zip(scene.encrypted_slots(real), scene.encrypted_slots(imaginary), strict=True):
+        one = scene.public.load_vector(re)
+        one.add(scene.public.load_vector(turned(scene, im)))
+        parts.append(one.serialize())
+    return Sends(scene, cohort, bank, parts)
+
+
+def poisoned_far_away(banks: int, byzantine: int) -> Scene:
+    """The last ones are 50 steps off in each value, to either side: far from all others, and as long as they."""
+    scene = Scene(poisoned(banks, SLOTS, 0, seed=8), byzantine)
+    shift = np.where(np.random.default_rng(1).random(SLOTS) < 0.5, -50, 50)
+    for row in range(banks - byzantine, banks):
+        scene.updates[row] = np.rint(scene.updates[: banks - byzantine].mean(axis=0)) + shift
+    return scene
+
+
+@pytest.mark.parametrize("signs", [(1,), (1, -1), (1, 1, -2)])
+def test_imaginary_parts_that_would_bring_banks_closer_are_refused_by_name(signs: tuple[int, ...]) -> None:
+    """Squares of i y are negative. Opposite ones leave no trace in a sum, but random weights find each."""
+    scene = poisoned_far_away(9, len(signs))
+    rows = range(9 - len(signs), 9)
+    assert not set(rows) & set(scene.chosen(scene.run()))
+    imaginary = np.full((1, SLOTS), 49.0)
+    cohort = scene.cohort(2)
+    liars: dict[int, Any] = {
+        row: complex_upload(scene, cohort, scene.banks[row], scene.slots(row), sign * imaginary)
+        for row, sign in zip(rows, signs, strict=True)
+    }
+    outcome = scene.run(liars, cohort=cohort)
+    assert outcome.refused == {scene.banks[row]: IMPOSSIBLE for row in rows}
+    assert set(scene.chosen(outcome)) == set(range(9)) - set(rows)
+
+
+def test_without_the_weights_an_imaginary_part_would_be_chosen_and_the_opened_sum_would_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The attack works where nobody looks; the last line of defence is that the sum is as long as distances say."""
+    scene = poisoned_far_away(5, 1)
+    monkeypatch.setattr("secure_fl.secagg.krum.server.random_weights", lambda count: 1e-3 * np.eye(1, count)[0])
+    cohort = scene.cohort()
+    liar = complex_upload(scene, cohort, "bank-5", scene.slots(4), np.full((1, SLOTS), 49.9))
+    with pytest.raises(ProtocolError, match="does not fit the distances"):
+        scene.run({4: liar}, cohort=cohort)
+
+
+def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
+    """Of the length that shows in 99 of 100 cases, in one slot or in all; honest ones never do."""
+    plan = plan_krum(5, SLOTS, 8, 3)
+    length, rng = plan.imaginary_length_shown, np.random.default_rng(3)
+    bound = float(plan.imaginary_errors(np.array(plan.largest_squared_norm / 4)))
+    shapes = (np.eye(1, SLOTS)[0], np.full(SLOTS, SLOTS**-0.5), rng.normal(size=SLOTS) / SLOTS**0.5)
+    for shape in shapes:
+        seen = [abs(float(random_weights(SLOTS) @ shape)) * length > bound for _ in range(2000)]
+        assert np.mean(seen) > 0.985
+
+
+# Dropouts and thresholds
+
+
+def test_banks_that_vanish_are_missing_and_nothing_else(scene: Scene) -> None:
+    outcome = scene.run(drop={"bank-1": UPLOAD, "bank-4": UPLOAD})
+    assert set(scene.chosen(outcome)) < {1, 2, 4, 5, 6}
+    assert len(outcome.sum.contributors) == 4
+
+
+def test_below_the_threshold_there_is_no_sum(scene: Scene) -> None:
+    with pytest.raises(DropoutError, match="only 3 of 7 banks contributed"):
+        scene.run(drop=dict.fromkeys(scene.banks[:4], UPLOAD))
+
+
+def test_too_few_for_the_rule_is_a_dropout_that_says_so() -> None:
+    scene = Scene(poisoned(7, 300, 0, seed=3), byzantine=2)
+    with pytest.raises(DropoutError, match="the rule cannot choose among 6 banks: Krum with f = 2 needs 7 banks"):
+        scene.run(drop={"bank-1": UPLOAD})
+
+
+def test_a_choice_below_the_threshold_is_not_opened() -> None:
+    scene = Scene(poisoned(7, 300, 0, seed=3), byzantine=2, threshold=6)
+    with pytest.raises(DropoutError, match="open a sum of 5 banks"):
+        scene.run()
+
+
+def test_so_many_refused_that_too_few_are_left_is_a_dropout_that_names_them() -> None:
+    scene = Scene(poisoned(4, 300, 0, seed=3), byzantine=0, threshold=4)
+    cohort = scene.cohort()
+    liar = HeClient(cohort, "bank-3", scene.updates[2], other_key(scene))
+    with pytest.raises(DropoutError) as caught:
+        scene.run({2: liar}, cohort=cohort)
+    assert caught.value.refused == {"bank-3": IMPOSSIBLE}
+
+
+def test_a_silent_authority_is_a_dropout(scene: Scene) -> None:
+    for stage in ("select", "decrypt"):
+        fresh = Scene(scene.updates, scene.byzantine)
+        with pytest.raises(DropoutError, match="key authority did not answer"):
+            fresh.run(drop={KEY_AUTHORITY: stage})
+
+
+# Norms
+
+
+def test_longer_updates_than_the_bound_are_refused_by_name_and_shorter_ones_are_not() -> None:
+    updates = poisoned(6, 500, 0, seed=2)
+    updates[3] = np.where(np.arange(500) % 2, 255, 0)
+    norms = np.sqrt(((updates - 128) ** 2).sum(axis=1))
+    scene = Scene(updates, norm_bound=float(np.sort(norms)[-2]) + 1)
+    outcome = scene.run()
+    assert outcome.refused == {"bank-4": TOO_LONG}
+    assert 3 not in scene.chosen(outcome)
+
+
+def test_a_norm_at_the_bound_is_no_reason() -> None:
+    updates = poisoned(5, 500, 0, seed=2)
+    norms = np.sqrt(((updates - 128) ** 2).sum(axis=1))
+    assert not Scene(updates, norm_bound=float(norms.max())).run().refused
+
+
+@pytest.mark.parametrize("bound", [0, -1.0, float("inf"), float("nan")])
+def test_a_bound_that_bounds_nothing_is_refused(bound: float) -> None:
+    with pytest.raises(PlanError, match="norm bound"):
+        plan_krum(5, 100, 8, 3, bound)
+
+
+# Distances that cannot be
+
+
+def measured(plan: KrumPlan, updates: Any) -> Distances:
+    squared = squared_distances(updates)
+    norms = [float(((u - 128) ** 2).sum()) for u in updates]
+    return Distances.measured(plan, norms, squared[np.triu_indices(len(updates), k=1)].tolist(), [0.0] * len(updates))
+
+
+@pytest.fixture
+def plan() -> KrumPlan:
+    return plan_krum(6, 2500, 8, 4)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_distances_of_any_updates_are_possible(plan: KrumPlan, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    updates = rng.integers(0, 256, (6, 2500)) if seed % 2 else poisoned(6, 2500, 2, seed)
+    updates[rng.integers(6)] = updates[0]
+    updates[rng.integers(6)] = 255 * rng.integers(2)
+    assert refused(plan, measured(plan, updates)) == {}
+
+
+CHANGES = {
+    "a negative distance": (1, 4, -1e6),
+    "one beyond the range": (1, 4, 2500 * 256.0**2 * 1.1),
+    "a side longer than two others": (1, 4, 100.0),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "square"), CHANGES.values(), ids=CHANGES)
+def test_one_impossible_distance_costs_one_of_both_or_both(plan: KrumPlan, one: int, other: int, square: float) -> None:
+    updates = poisoned(6, 2500, 0, seed=1)
+    updates[4] = 255 - updates[4]
+    distances = measured(plan, updates)
+    distances.squared[one, other] = distances.squared[other, one] = square
+    assert set(refused(plan, distances)) <= {one, other}
+    assert refused(plan, distances)
+
+
+@pytest.mark.parametrize("bad", range(6))
+def test_the_bank_that_fits_to_nobody_is_the_one(plan: KrumPlan, bad: int) -> None:
+    distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+    rng = np.random.default_rng(bad)
+    garbage = rng.uniform(-4, 4, 7) * plan.largest_squared_distance
+    distances.squared[bad], distances.squared[:, bad] = garbage, garbage
+    distances.squared[bad, bad] = 0
+    assert refused(plan, distances) == {bad: IMPOSSIBLE}
+
+
+# Plans
+
+
+def test_a_rule_is_asked_for_sums_that_a_plan_can_be_for() -> None:
+    scene = Scene(poisoned(5, 50, 0, seed=1))
+    for banks, match in ((2, "with two"), (101, "at most 100 banks")):
+        with pytest.raises(PlanError, match=match):
+            plan_for(scene.scheme, banks, 50)
+    with pytest.raises(PlanError, match="use at most 18 bits"):
+        plan_for(scene.scheme, 10, 1_000_000, 24)
+    with pytest.raises(PlanError, match="not float32"):
+        plan_for(scene.scheme, 10, 100, "float32")
+    with pytest.raises(ConfigurationError):
+        scene.deployment.client(scene.cohort(), "bank-1", scene.updates[0][:-1])
+
+
+def test_requests_of_another_round_are_not_answered(scene: Scene) -> None:
+    client = scene.parties(scene.cohort())["bank-1"]
+    with pytest.raises(ProtocolError, match="belongs to round 2"):
+        client.respond(seal(scene.cohort(2), UPLOAD, AGGREGATOR, "bank-1"))
