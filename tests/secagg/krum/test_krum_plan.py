@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tenseal import sealapi
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import MODULUS_BITS, POLY_MODULUS_DEGREE, SAFE_FAILURE_BITS
-from secure_fl.secagg.budget.krum import ERROR_FAILURE_BITS, SHARPNESS, SPARE_BITS, KrumPlan, plan_krum
+from secure_fl.secagg.budget.krum import ERROR_FAILURE_BITS, SHARPNESS, SPARE_BITS, plan_krum
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import (
@@ -70,12 +71,8 @@ def test_distances_are_sharp_and_no_smaller_upload_would_do(banks: int, paramete
     one_step_in_each = float(plan.errors(np.array(float(parameters))))
     assert one_step_in_each == pytest.approx(plan.sharpness * parameters, rel=0.2, abs=1e-2)
     for prime_bits in range(40, plan.prime_bits):
-        smaller = [KrumPlan(**{**fields(plan), "prime_bits": prime_bits, "scale_bits": s}) for s in range(1, 50)]
+        smaller = [replace(plan, prime_bits=prime_bits, scale_bits=scale_bits) for scale_bits in range(1, 50)]
         assert not any(other.fits for other in smaller)
-
-
-def fields(plan: KrumPlan) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
 
 
 def test_the_bound_on_an_error_is_the_one_of_the_text() -> None:
