@@ -58,6 +58,8 @@ SMALLEST_SPECIAL_PRIME_BITS = 20
 ERROR_FAILURE_BITS = 40
 SHARPNESS = 1e-3
 """Largest error of the squared distance of two updates that differ by one quantization step in each value, relative."""
+WEIGHTS_WIDTH = 256
+"""Random weights are drawn from [-128, 128), so that rounding them matters little."""
 _U = 0.95
 
 FloatArray = NDArray[np.float64]
@@ -128,13 +130,15 @@ class KrumPlan(CkksPlan):
         return 2 * self.padded_slots * 4 * NOISE**2 * 4.0**-self.scale_bits
 
     def imaginary_errors(self, squared_norms: FloatArray) -> FloatArray:
-        """Bounds on what the imaginary parts of updates of such squared norms add up to under random weights.
+        """Bounds on what the imaginary parts of updates of such squared norms add up to under weights of width 1.
 
-        Noise of all slots, times weights of at most 1/2, and the values times what rounding leaves in the imaginary
-        parts of the encoded weights: N coefficients off by less than 1/2 each, in all deviations sqrt(N/24).
+        Noise of all slots times weights, whose squares add up to slots / 12, or for ten deviations more to slots / 10;
+        and the values times what rounding leaves in the imaginary parts of the encoded weights: N coefficients off by
+        less than 1/2 each, which makes sqrt(N / 24) in a slot, over WEIGHTS_WIDTH.
         """
-        noise = self.deviations * NOISE * math.sqrt(self.padded_slots) / 2
-        rounding = self.deviations * math.sqrt(POLY_MODULUS_DEGREE / 24) * np.sqrt(np.maximum(squared_norms, 0) + 1)
+        noise = self.deviations * NOISE * math.sqrt(self.padded_slots / 10)
+        rounded = self.deviations * math.sqrt(POLY_MODULUS_DEGREE / 24) / WEIGHTS_WIDTH
+        rounding = rounded * np.sqrt(np.maximum(squared_norms, 0) + 1)
         return np.asarray((noise + rounding) * 2.0**-self.scale_bits)
 
     @property

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError
 from secure_fl.secagg.budget import HeParameters
-from secure_fl.secagg.budget.krum import KrumPlan
+from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, decode_slots, split_ciphertexts
 from secure_fl.secagg.krum.distances import Distances, refused
@@ -112,7 +113,8 @@ class KrumDecryptor:
     def _distances(self, numbers: tuple[int, ...], rest: memoryview) -> Distances:
         """Opens totals, of which each is one number."""
         parts, squares = split_totals(self._plan.parameters_of_context, rest, len(numbers))
-        imaginary = [self._secret.open_total(total, imaginary=True) * self._plan.unit for total in parts]
+        of_weighed = self._plan.unit / WEIGHTS_WIDTH
+        imaginary = [self._secret.open_total(total, imaginary=True) * of_weighed for total in parts]
         opened = [self._secret.open_total(total) * self._plan.unit for total in squares]
         return Distances.measured(self._plan, opened[: len(numbers)], opened[len(numbers) :], imaginary)
 
@@ -136,14 +138,14 @@ class KrumDecryptor:
         ciphertexts = split_ciphertexts(rest, self._plan.ciphertexts)
         slots = np.concatenate([self._secret.decrypt(c) for c in ciphertexts])
         total = decode_slots(self._plan, slots, len(numbers))
-        self._require_norm(total, made)
+        self._require_norm(total, np.rint(slots[self._plan.slots :]), made)
         return pack_bits(total, self._plan.field_bits)
 
-    def _require_norm(self, total: IntVector, made: Choice) -> None:
-        """The sum must be as long as the distances between its parts say."""
+    def _require_norm(self, total: IntVector, padding: NDArray[np.float64], made: Choice) -> None:
+        """The sum must be as long as the distances between its parts say, and there must be nothing behind it."""
         centred = (total - len(made.chosen) * self._plan.centre).astype(np.float64)
         expected, error = made.squared_norm
-        if abs(centred @ centred - expected) > error:
+        if abs(centred @ centred - expected) > error or padding.any():
             raise ProtocolError(
                 "the sum does not fit the distances between the chosen banks: some bank encrypted what is no update, "
                 "or another sum was sent; make a new attempt"

@@ -57,8 +57,10 @@ CUSTODY = Custody(
         "A total carries the noise of its ciphertexts, as one number more or less; nothing is added to drown it.",
         "Banks encrypt real numbers. An imaginary part, which no honest encoder makes, would shorten a bank's distance "
         "to all others; random weights show one of the length that the plan states in 99 of 100 rounds.",
-        "A bank that encrypts a few values far beyond the range, so that its squares wrap around the modulus, is "
-        "noticed where that shows in distances or in the sum, and only a proof of range could always tell.",
+        "Banks encrypt values in range. The square of one far beyond it, where all others have the same value, wraps "
+        "around the modulus and can shorten a bank's distances. That shows in the sum, which is then not opened, and "
+        "nobody knows whose it was. Banks that cancel each other's can steer the choice unseen, unless the distance "
+        "between them shows it: only a proof of range could tell.",
         *CKKS_CUSTODY.assumptions,
     ),
     papers=(

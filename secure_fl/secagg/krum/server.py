@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import MessageError, ProtocolError
-from secure_fl.secagg.budget.krum import KrumPlan
+from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_totals import total_of_imaginary_parts, total_of_square
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, join_ciphertexts, split_ciphertexts
@@ -88,9 +88,9 @@ def _totals(cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads) -
 
 
 def random_weights(count: int) -> NDArray[np.float64]:
-    """Uniform in [-1/2, 1/2), unknown to everybody before uploads are in."""
+    """Uniform in [-WEIGHTS_WIDTH / 2, WEIGHTS_WIDTH / 2), unknown to everybody before uploads are in."""
     words = np.frombuffer(secrets.token_bytes(4 * count), dtype="<i4")
-    return words.astype(np.float64) / 2**32
+    return words.astype(np.float64) * (WEIGHTS_WIDTH / 2**32)
 
 
 def _square(one: EncryptedVector, other: EncryptedVector | None = None) -> EncryptedVector:

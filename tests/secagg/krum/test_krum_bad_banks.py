@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import tenseal as ts
 
 from secure_fl.errors import ConfigurationError, DropoutError, PlanError, ProtocolError
 from secure_fl.secagg.attempts import attempt_sum
-from secure_fl.secagg.budget.krum import KrumPlan, plan_krum
+from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan, plan_krum
 from secure_fl.secagg.hazmat.he_layout import expanded
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.hazmat.he_secret import SecretContext
@@ -226,11 +227,36 @@ def test_without_the_weights_an_imaginary_part_would_be_chosen_and_the_opened_su
 ) -> None:
     """The attack works where nobody looks; the last line of defence is that the sum is as long as distances say."""
     scene = poisoned_far_away(5, 1)
-    monkeypatch.setattr("secure_fl.secagg.krum.server.random_weights", lambda count: 1e-3 * np.eye(1, count)[0])
+    monkeypatch.setattr(KrumPlan, "imaginary_errors", lambda self, norms: np.full_like(norms, np.inf))
     cohort = scene.cohort()
     liar = complex_upload(scene, cohort, "bank-5", scene.slots(4), np.full((1, SLOTS), 49.9))
     with pytest.raises(ProtocolError, match="does not fit the distances"):
         scene.run({4: liar}, cohort=cohort)
+
+
+@pytest.mark.parametrize("banks", [1, 2])
+def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_the_sum_or_between_two(
+    banks: int,
+) -> None:
+    """Where all others have nothing, here behind the last parameter. Two equal banks cancel it, but stand apart."""
+    scene = Scene(np.pad(poisoned_far_away(9, banks).updates[:, :3000], ((0, 0), (0, 3000 - SLOTS))), byzantine=banks)
+    plan = scene.plan
+    rows = range(9 - banks, 9)
+    assert not set(rows) & set(scene.chosen(scene.run()))
+    modulus = math.prod(data_moduli(plan.parameters_of_context))
+    large = math.sqrt(modulus * plan.unit - 0.99 * 50**2 * SLOTS)
+    cohort = scene.cohort(2)
+    liars: dict[int, Any] = {}
+    for row, sign in zip(rows, (1, -1), strict=False):
+        slots = scene.slots(row).astype(np.float64)
+        slots[-1, -1] = sign * large
+        liars[row] = Sends(scene, cohort, scene.banks[row], scene.encrypted_slots(slots))
+    assert [line for line in scene.scheme.custody.assumptions if "wraps around" in line]
+    if banks == 1:
+        with pytest.raises(ProtocolError, match="does not fit the distances"):
+            scene.run(liars, cohort=cohort)
+    else:
+        assert set(scene.run(liars, cohort=cohort).refused) == {scene.banks[row] for row in rows}
 
 
 def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
@@ -240,7 +266,7 @@ def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
     bound = float(plan.imaginary_errors(np.array(plan.largest_squared_norm / 4)))
     shapes = (np.eye(1, SLOTS)[0], np.full(SLOTS, SLOTS**-0.5), rng.normal(size=SLOTS) / SLOTS**0.5)
     for shape in shapes:
-        seen = [abs(float(random_weights(SLOTS) @ shape)) * length > bound for _ in range(2000)]
+        seen = [abs(float(random_weights(SLOTS) @ shape)) * length > bound * WEIGHTS_WIDTH for _ in range(2000)]
         assert np.mean(seen) > 0.985
 
 
