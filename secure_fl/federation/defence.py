@@ -104,7 +104,11 @@ class Defence:
         )
         return replace(
             custody,
-            can_decrypt={**custody.can_decrypt, AGGREGATOR: tuple(reads)},
+            can_decrypt={
+                **custody.can_decrypt,
+                "banks": ("their own update", "what the rule makes of all updates"),
+                AGGREGATOR: tuple(reads),
+            },
             assumptions=(*custody.assumptions, said),
         )
 

@@ -188,7 +188,11 @@ def test_a_backdoor_is_learned_where_nobody_defends(small: Small) -> None:
 
 def test_custody_says_what_the_aggregator_reads(small: Small) -> None:
     custody = opened(small(**RULED)).custody
-    assert custody.can_decrypt == CUSTODY.can_decrypt
+    assert custody.can_decrypt == {
+        **CUSTODY.can_decrypt,
+        "banks": ("their own update", "what the rule makes of all updates"),
+    }
+    assert "every bank's update" in custody.can_decrypt["aggregator"]
     assert custody.assumptions[:-1] == CUSTODY.assumptions
     assert "combines single updates by multi-krum, which bears up to 1 byzantine banks" in custody.assumptions[-1]
     rooted = opened(small(scheme="plaintext", robust="fltrust")).custody
