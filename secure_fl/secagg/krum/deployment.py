@@ -24,7 +24,10 @@ CUSTODY = Custody(
     "sum of the chosen ones; the aggregator computes on ciphertexts and learns who was chosen.",
     can_decrypt={
         "banks": ("their own update", "the sum of the chosen updates"),
-        AGGREGATOR: ("which banks were chosen", "the sum of the chosen updates, once the key authority has opened it"),
+        AGGREGATOR: (
+            "which banks were chosen, and of a refused one whether it was too long or no update at all",
+            "the sum of the chosen updates, once the key authority has opened it",
+        ),
         KEY_AUTHORITY: (
             "the distance between any two updates, and how long each one is",
             "the sum of the chosen updates",
