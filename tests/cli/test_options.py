@@ -192,6 +192,7 @@ STARTING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", STARTING, ids=lambda given: given[0])
 def test_a_command_says_that_it_starts_before_it_imports_what_takes_long(arguments: tuple[str, ...]) -> None:
     """Each import of a large library writes a line, too."""

@@ -268,6 +268,7 @@ def needed(title: str) -> list[Any]:
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", [pytest.param(title, marks=needed(title)) for title in FORMS])
 def test_a_known_file_is_read_as_the_page_says(
     title: str, beside: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,8 @@ from secure_fl.secagg import SCHEMES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Party
 
+pytestmark = pytest.mark.slow
+
 Small = Callable[..., Experiment]
 BAD = "bank-2"
 LATE = {"consistency_check", "unmask"}

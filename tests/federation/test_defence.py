@@ -79,6 +79,7 @@ def test_chosen_updates_are_averaged_equally_however_many_rows_banks_have(small:
     assert np.abs(done.mean.update - weighted).max() > done.mean.step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [16, "float32"])
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_the_aggregate_is_the_rules_on_what_banks_sent(rule: str, bits: Any, small: Small) -> None:

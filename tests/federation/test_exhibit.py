@@ -16,6 +16,8 @@ from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import request
 from secure_fl.secagg.schemes import SCHEMES
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 Small = Callable[..., Experiment]
 

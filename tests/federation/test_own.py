@@ -120,6 +120,7 @@ def test_kinds_of_tables_make_no_difference() -> None:
     assert len(set(weights.values())) == 1
 
 
+@pytest.mark.slow
 def test_without_a_model_the_fraud_model_takes_the_width_of_the_table(tmp_path: Path) -> None:
     tables = {name: pd.DataFrame(x, columns=list("abcd")).assign(bad=y) for name, (x, y) in banks().items()}
     settings = experiment(dataset="in-memory", label="bad")
@@ -133,6 +134,7 @@ def test_without_a_model_the_fraud_model_takes_the_width_of_the_table(tmp_path: 
     assert scores[tables["north"]["bad"] == 1].mean() > scores[tables["north"]["bad"] == 0].mean()
 
 
+@pytest.mark.slow
 def test_several_classes_and_rows_of_several_axes() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -252,6 +254,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "options", "message"), CHANGES.values(), ids=CHANGES)
 def test_a_run_goes_on_as_the_one_that_it_was(
     settings: dict[str, Any], options: dict[str, Any], message: str, tmp_path: Path

@@ -63,6 +63,7 @@ def drawings(page: str) -> list[str]:
     return re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [

@@ -41,6 +41,7 @@ def test_a_plan_keeps_every_promise(banks: int, parameters: int, bits: int) -> N
     assert p.ciphertexts * SLOTS * p.fields_per_slot >= parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8, 12, 16, 24])
 @pytest.mark.parametrize("banks", [3, 4, 16, 100])
 def test_random_sums_are_exact(banks: int, bits: int, random_updates: Callable[..., IntVector]) -> None:

@@ -32,6 +32,7 @@ CohortFactory = Callable[..., Cohort[Any]]
 Send = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8, 12, 16, 24])
 @pytest.mark.parametrize("banks", [3, 4, 10, 33])
 def test_random_sums_are_exact(banks: int, bits: int, random_updates: Callable[..., IntVector]) -> None:

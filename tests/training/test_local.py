@@ -178,6 +178,7 @@ def test_the_seed_decides_what_drops_out() -> None:
     assert not np.array_equal(last(alike, seed=1), last(alike, seed=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positive_weight", [0.25, 1.0, 4.0])
 def test_the_weight_of_fraud_multiplies_the_odds_that_the_model_learns(positive_weight: float) -> None:
     """Without features, the best answer is the same for all rows: odds = weight x fraud rows / honest rows."""

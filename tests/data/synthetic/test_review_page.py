@@ -140,6 +140,7 @@ def test_an_empty_store_and_patterns_without_room_have_a_page(store: PatternStor
     assert "<svg" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("with_them", "says"), [(0.5, "they hurt"), (0.615, "change little"), (0.7, "they help")])
 def test_the_page_says_when_synthetic_rows_hurt(store: PatternStore, with_them: float, says: str) -> None:
     scores = replace(SCORES, both_on_real=Score(with_them, 0.01))

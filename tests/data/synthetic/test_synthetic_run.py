@@ -31,6 +31,8 @@ from secure_fl.data.synthetic.validation import Objection, Verdict, objection
 from secure_fl.errors import ConfigurationError, SyntheticError
 from secure_fl.report import render
 
+pytestmark = pytest.mark.slow
+
 Small = Callable[..., Experiment]
 
 

@@ -79,6 +79,7 @@ for number in range(40):
 """
 
 
+@pytest.mark.slow
 def test_runs_at_the_same_time_lose_no_entry(tmp_path: Path) -> None:
     """Each writer sees all lines before its own: a budget is never judged by an old state."""
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "abc"]

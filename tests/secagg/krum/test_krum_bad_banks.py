@@ -26,6 +26,8 @@ from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Outcome
 from tests.secagg.krum.scene import Scene, Sends, poisoned, squared_distances
 
+pytestmark = pytest.mark.slow
+
 SLOTS = 2048
 
 

@@ -19,6 +19,7 @@ from tests.secagg.krum.scene import MultiKrum, Scene, poisoned, squared_distance
 SLOTS = 2048
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("banks", "parameters", "byzantine"),
     [(3, 1, 0), (3, SLOTS, 0), (5, SLOTS + 1, 1), (10, 2 * SLOTS, 3), (7, 2 * SLOTS + 1, 2), (10, 3 * SLOTS, 2)],

@@ -87,6 +87,7 @@ def test_the_bound_on_an_error_is_the_one_of_the_text() -> None:
     assert float(plan.errors(np.array(squared))) == pytest.approx(bound, rel=1e-2)
 
 
+@pytest.mark.slow
 @given(squared=st.floats(0, 1e9), sign=st.sampled_from([-1, 1]))
 @settings(max_examples=200, deadline=None)
 def test_the_bound_holds_for_the_measured_distance_too(squared: float, sign: int) -> None:

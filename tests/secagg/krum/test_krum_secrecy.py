@@ -27,6 +27,8 @@ from secure_fl.secagg.protocol import Stage
 from tests.secagg.krum.scene import Ear, Scene, poisoned
 from tests.secagg.test_custody_and_schemes import Canary, Wires, reachable
 
+pytestmark = pytest.mark.slow
+
 SLOTS = 2048
 ONE = HeParameters("ckks", 60, scale_bits=19)
 TWO = HeParameters("ckks", 43, scale_bits=20, data_primes=2)
