@@ -205,6 +205,16 @@ class Examples:
     def __repr__(self) -> str:
         return f"Examples({len(self)} rows, {int(self.fraud.sum())} fraud)"
 
+    def take(self, rows: NDArray[Any]) -> Examples:
+        """The rows that an index array, or a bool mask [n], selects."""
+        return Examples(
+            self.features[rows],
+            self.fraud[rows],
+            self.pattern[rows],
+            None if self.day is None else self.day[rows],
+            None if self.amount is None else self.amount[rows],
+        )
+
     @classmethod
     def pooled(cls, parts: Sequence[Examples]) -> Examples:
         """The examples of all parts, one part after the other."""

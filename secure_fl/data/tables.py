@@ -93,27 +93,6 @@ def read_table(path: Path, declared: Declaration) -> ReadTable:
     return ReadTable(transactions, used, ignored, warnings_about(transactions))
 
 
-def load_table(
-    path: Path,
-    *,
-    label: str | None,
-    time: str | None = None,
-    amount: str | None = None,
-    identifiers: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    numeric: Sequence[str] = (),
-    pattern: str | None = None,
-) -> Transactions:
-    """The rows of a .csv or .parquet file, in the order of the file.
-
-    `label=None` reads rows to be scored: `fraud` is all False and `labelled` is False. `pattern` names a column
-    with 0 for honest rows and the number of the fraud pattern otherwise (default: `fraud_pattern`, if present).
-    Raises as `read_table` does, which has more to declare.
-    """
-    declared = Declaration(label, time, amount, identifiers, categorical, numeric, pattern)
-    return read_table(path, declared).transactions
-
-
 def uses(schema: Schema, *, labelled: bool = True) -> dict[str, str]:
     """Column -> what it is used as, for people to check."""
     time = "time, a timestamp" if schema.calendar else f"time in {schema.time_unit}"
@@ -128,7 +107,7 @@ def uses(schema: Schema, *, labelled: bool = True) -> dict[str, str]:
 def load_table_as(path: Path, schema: Schema, *, labelled: bool = True) -> Transactions:
     """The rows of a file with exactly the columns of `schema`, for instance a model's; other columns are ignored.
 
-    `labelled=False` reads rows to be scored; the label column may then be missing. Raises as `load_table` does.
+    `labelled=False` reads rows to be scored; the label column may then be missing. Raises as `read_table` does.
     """
     source = read_source(path)
     pattern = PATTERN_COLUMN if labelled and PATTERN_COLUMN in source.names else None

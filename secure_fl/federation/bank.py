@@ -21,7 +21,7 @@ from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.settings import Experiment
-from secure_fl.training import Learner, fraud_learner, train
+from secure_fl.training import Learner, fraud_learner, mixed_seed, train
 
 
 class Bank:
@@ -124,5 +124,4 @@ class Bank:
         return self._model
 
     def _seed(self, round_: int, purpose: str) -> int:
-        words = [self._experiment.seed, self._number, round_, *purpose.encode()]
-        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+        return mixed_seed(self._experiment.seed, self._number, round_, *purpose.encode())

@@ -22,11 +22,11 @@ from secure_fl.robust import RULES, Rule
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.plaintext import UPLOAD, decode_values
-from secure_fl.secagg.protocol import Attendance, ServerHalf, Values, reason, request
+from secure_fl.secagg.plaintext import plaintext_server
+from secure_fl.secagg.protocol import ServerHalf, Values, dropout, reason
 from secure_fl.settings import Experiment
 from secure_fl.settings.robust import least_banks
-from secure_fl.training import Learner, train
+from secure_fl.training import Learner, mixed_seed, train
 
 ROOT_SHARE, LEAST_ROOT_ROWS = 0.01, 100
 """Of the training rows of all banks. The paper has 100 rows; at one fraud in 600 there would be none among them."""
@@ -58,13 +58,12 @@ class Root:
 
     def update(self, model: GlobalModel, round_: int) -> FloatVector:
         """New minus old weights, as a bank's."""
-        words = [self.experiment.seed, round_, *b"root"]
         *_, trained = train(
             model.weights,
             self.examples,
             self.experiment,
             epochs=self.experiment.local_epochs,
-            seed=int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1),
+            seed=mixed_seed(self.experiment.seed, round_, *b"root"),
             learner=self.learner,
         )
         update: FloatVector = trained.astype(np.float64) - model.weights
@@ -124,25 +123,19 @@ class Reading:
     """Of the last attempt: bank -> its update."""
 
     def server(self, cohort: Cohort[Plan]) -> ServerHalf:
-        """The aggregator's half: what `plaintext_server` does, with the updates kept apart."""
+        """The aggregator's half: that of plaintext, which keeps the updates apart too."""
         rule, byzantine = self.defence.rule, self.defence.byzantine
-        total = np.zeros(cohort.plan.parameters, dtype=np.int64 if cohort.plan.bits else np.float64)
-        self.arrived, attendance = {}, Attendance(cohort)
-        asked = request(cohort, UPLOAD, cohort.banks)
-        for bank, (values, update) in attendance.answers(
-            asked, (yield asked), lambda _, payload: self._read(decode_values(cohort.plan, payload))
-        ):
-            total += values
-            self.arrived[bank] = update
-        attendance.require_threshold(self.arrived)
+        self.arrived = {}
+        summed = yield from plaintext_server(cohort, self._look)
         least = least_banks(rule.name, byzantine)
         if len(self.arrived) < least:
-            raise attendance.dropout(
+            raise dropout(
                 f"only {len(self.arrived)} banks sent an update in round {cohort.round}, and {rule.name} needs {least} "
                 f"where {byzantine} may be byzantine",
                 "wait for more banks",
+                summed.refused,
             )
-        return attendance.finish(total, self.arrived)
+        return summed
 
     def combine(self, contributors: tuple[str, ...], round_: int) -> Combined:
         """What the rule makes of the updates. Raises `TrainingError` where too few of them are finite."""
@@ -165,10 +158,10 @@ class Reading:
             tuple(bank for row, bank in enumerate(contributors) if row not in found.chosen),
         )
 
-    def _read(self, values: Values) -> tuple[Values, MeanUpdate]:
-        """One bank's values, and the update that they are. Raises `MessageError` for a count that cannot be."""
+    def _look(self, bank: str, values: Values) -> None:
+        """Keep the update that a bank's values are. Raises `MessageError` for a count that cannot be."""
         try:
-            return values, self.codec.decode(values, 1)
+            self.arrived[bank] = self.codec.decode(values, 1)
         except TrainingError as error:
             raise MessageError(f"{reason(error)}; find out why") from None
 
@@ -180,10 +173,4 @@ def _root_rows(examples: Sequence[Examples], seed: int) -> Examples:
     rng = np.random.default_rng([seed, *b"root rows"])
     kinds = [np.flatnonzero(pooled.fraud), np.flatnonzero(~pooled.fraud)]
     rows = np.sort(np.concatenate([rng.permutation(kind)[: int(np.ceil(share * len(kind)))] for kind in kinds]))
-    return Examples(
-        pooled.features[rows],
-        pooled.fraud[rows],
-        pooled.pattern[rows],
-        None if pooled.day is None else pooled.day[rows],
-        None if pooled.amount is None else pooled.amount[rows],
-    )
+    return pooled.take(rows)

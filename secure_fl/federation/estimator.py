@@ -18,11 +18,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from secure_fl.data import standardize
-from secure_fl.data.given import read_given
 from secure_fl.federation.opening import Federation
-from secure_fl.federation.run import train_rounds
+from secure_fl.federation.run import open_federation, train_rounds
 from secure_fl.settings import IN_MEMORY, Experiment
-from secure_fl.training import make_learner, predict
+from secure_fl.training import predict
 
 
 class FederatedFraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
@@ -133,9 +132,7 @@ class FederatedFraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
             seed=self._seed,
             **{name: value for name, value in chosen.items() if value is not None},
         )
-        given = read_given(experiment, rows, test)
-        learner = make_learner(self.model, None, given.inputs, given.classes, experiment.dropout)
-        return Federation.open(experiment, None, given, learner)
+        return open_federation(experiment, model=self.model, banks=rows, test=test)
 
     @property
     def _seed(self) -> int:

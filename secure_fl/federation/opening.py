@@ -119,8 +119,7 @@ class Federation:
         """Write down what the run has come to, where it is to go on after it was stopped."""
         if self.checkpoint is not None:
             residuals = {bank.name: bank.residual for bank in self.banks}
-            deliveries = tuple(self.aggregation.transcript.deliveries)
-            self.checkpoint.save(Snapshot.of(history, deliveries, residuals))
+            self.checkpoint.save(Snapshot.of(history, self.aggregation.transcript.so_far, residuals))
 
     def finish(self) -> None:
         """Forget the keys of the noise; with a checkpoint they go with it, once the results are on disk."""

@@ -52,7 +52,7 @@ def run_federation(
     that does something else). Raises errors of `secure_fl.errors`.
     """
     progress("transactions", 0, 1)
-    federation = _open(experiment, checkpoint, model, banks, test, train)
+    federation = open_federation(experiment, checkpoint, model, banks, test, train)
     progress("transactions", 1, 1)
 
     history = train_rounds(federation, progress)
@@ -91,14 +91,15 @@ def train_rounds(federation: Federation, progress: Progress = unseen) -> History
     return history
 
 
-def _open(
+def open_federation(
     experiment: Experiment,
-    checkpoint: Checkpoint | None,
-    model: MakeModule | None,
-    banks: Mapping[str, Any] | None,
-    test: Any,
-    fit: Fit | None,
+    checkpoint: Checkpoint | None = None,
+    model: MakeModule | None = None,
+    banks: Mapping[str, Any] | None = None,
+    test: Any = None,
+    fit: Fit | None = None,
 ) -> Federation:
+    """The parties of a run, as `run_federation` is given them."""
     if banks is None:
         if test is not None:
             raise ConfigurationError("test rows are handed over beside those of the banks; add banks=, or leave it out")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -164,19 +165,19 @@ def _end(positions: Sequence[float], cluster: Sequence[int], gap: float) -> floa
     return _start(positions, cluster, gap) + gap * (len(cluster) - 1)
 
 
-def _curve(axes: Axes, values: Sequence[float], *, dashes: tuple[int, int] | None = None, **style: object) -> None:
-    (line,) = axes.plot(range(1, len(values) + 1), values, **style)  # type: ignore[arg-type]
+def _curve(axes: Axes, values: Sequence[float], *, dashes: tuple[int, int] | None = None, **style: Any) -> None:
+    (line,) = axes.plot(range(1, len(values) + 1), values, **style)
     if dashes:
         line.set_dashes(dashes)
 
 
-def _precision(axes: Axes, model: OnTest | None, dashes: tuple[int, ...] = (), **style: object) -> None:
+def _precision(axes: Axes, model: OnTest | None, dashes: tuple[int, ...] = (), **style: Any) -> None:
     """Each precision holds from the recall before it up to its own. Nothing is drawn where nobody looked."""
     if model is None:
         return
     curve = model.curve
     recall, precision = (0.0, *curve.recall), (curve.precision[0], *curve.precision)
-    (line,) = axes.plot(recall, precision, drawstyle="steps-pre", **style)  # type: ignore[arg-type]
+    (line,) = axes.plot(recall, precision, drawstyle="steps-pre", **style)
     if dashes:
         line.set_dashes(dashes)
 

@@ -7,7 +7,7 @@ AISTATS 2017.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,14 +50,23 @@ class PlaintextClient:
         return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, encode_values(self._cohort.plan, self._values))
 
 
-def plaintext_server(cohort: Cohort[Plan]) -> ServerHalf:
-    """The aggregator's half: add what arrives."""
+def plaintext_server(
+    cohort: Cohort[Plan], look: Callable[[str, Values], None] = lambda bank, values: None
+) -> ServerHalf:
+    """The aggregator's half: add what arrives.
+
+    `look`: is shown each bank's values, and raises `ProtocolError` where they cannot be used.
+    """
+
+    def read(bank: str, payload: memoryview) -> Values:
+        values = decode_values(cohort.plan, payload)
+        look(bank, values)
+        return values
+
     total: NDArray[Any] = np.zeros(cohort.plan.parameters, dtype=np.int64 if cohort.plan.bits else np.float64)
     contributors, attendance = set(), Attendance(cohort)
     asked = request(cohort, UPLOAD, cohort.banks)
-    for bank, values in attendance.answers(
-        asked, (yield asked), lambda _, payload: decode_values(cohort.plan, payload)
-    ):
+    for bank, values in attendance.answers(asked, (yield asked), read):
         total += values
         contributors.add(bank)
     attendance.require_threshold(contributors)

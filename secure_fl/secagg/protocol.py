@@ -122,8 +122,13 @@ class Attendance:
 
     def dropout(self, problem: str, advice: str) -> DropoutError:
         """The error of a sum that cannot end, with what is known of those who are missing."""
-        known = "".join(f" ({party}: {why})" for party, why in sorted(self.refused.items()))
-        return DropoutError(f"{problem}{known}; {advice}", self.refused)
+        return dropout(problem, advice, self.refused)
+
+
+def dropout(problem: str, advice: str, refused: Mapping[str, str]) -> DropoutError:
+    """The error of a sum that cannot end; `refused`: parties whose answers could not be used, each with the reason."""
+    known = "".join(f" ({party}: {why})" for party, why in sorted(refused.items()))
+    return DropoutError(f"{problem}{known}; {advice}", dict(refused))
 
 
 def reason(error: Exception) -> str:

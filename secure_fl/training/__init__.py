@@ -5,7 +5,7 @@ The only part of the package that knows torch.
 
 from secure_fl.training.evaluation import evaluate, examine, predict
 from secure_fl.training.learner import Fit, Learner, MakeModule, fraud_learner, make_learner, usual_tensors
-from secure_fl.training.local import train, usable_device
+from secure_fl.training.local import mixed_seed, train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
 from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
 from secure_fl.training.rows_apart import behaviour, require_rows_apart
@@ -27,6 +27,7 @@ __all__ = [
     "initial_weights",
     "load_model",
     "make_learner",
+    "mixed_seed",
     "model_bytes",
     "predict",
     "require_rows_apart",

@@ -130,13 +130,14 @@ class Learner:
 
         Raises `ConfigurationError` where the module answers so many rows in another way than it did when it was made.
         """
-        answers = model(rows)
-        shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
-        good: list[object] = [(len(rows), self.outputs), *([(len(rows),)] if self.outputs == 1 else [])]
-        if shape in good:
-            return answers  # type: ignore[no-any-return]
-        if isinstance(answers, torch.Tensor) and len(rows) == 1 and answers.numel() == self.outputs:
-            return answers.view(1, self.outputs)  # squeezed
+        answers: object = model(rows)
+        shape: object = type(answers).__name__
+        if isinstance(answers, torch.Tensor):
+            shape = tuple(answers.shape)
+            if shape == (len(rows), self.outputs) or (shape == (len(rows),) and self.outputs == 1):
+                return answers
+            if len(rows) == 1 and answers.numel() == self.outputs:
+                return answers.view(1, self.outputs)  # squeezed
         raise ConfigurationError(
             f"the model answers {len(rows)} rows with {shape}; answer each row by itself, however many there are"
         )

@@ -90,10 +90,15 @@ def _positive_weight(setting: PositiveWeight, examples: Examples) -> torch.Tenso
     return torch.tensor(float(setting))
 
 
+def mixed_seed(*words: int) -> int:
+    """One seed of 63 bits from several numbers, each of which counts."""
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
 @contextmanager
 def repeatable(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
     """One thread and seeded draws, without touching the caller's. For experiments: torch keeps 32 bits of a seed."""
-    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+    mixed = mixed_seed(seed, epoch)
     with one_thread(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(mixed)
         yield torch.Generator().manual_seed(mixed)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from secure_fl.data import Schema, Transactions, load_table, load_table_as, write_simulated
+from secure_fl.data import Schema, Transactions, load_table_as, write_simulated
 from secure_fl.data.simulator import SCHEMA
 from secure_fl.errors import ConfigurationError, StorageError
+from tests.data.reading import load_table
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "ROWS.CSV"])

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from secure_fl.data import Declaration, Schema, load_table, load_table_as, read_table
+from secure_fl.data import Declaration, Schema, load_table_as, read_table
 from secure_fl.errors import ConfigurationError, DataError
+from tests.data.reading import load_table
 
 Write = Callable[..., Path]
 Check = Callable[[BaseException], None]

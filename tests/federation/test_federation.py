@@ -255,21 +255,27 @@ def dataset(small: Small) -> Dataset:
     return open_dataset(small())
 
 
-def a_round(
+def first_round(
     experiment: Experiment, dataset: Dataset, clip: float = 0.05
-) -> tuple[RoundOutcome, NDArray[Any], NDArray[Any]]:
-    """The outcome of round 1; all banks' updates and numbers of examples, trained once more."""
-    weights = initial_weights(experiment.seed)
+) -> tuple[tuple[Bank, ...], GlobalModel, RoundOutcome]:
+    """The banks after round 1, the model that they began with, and what came out."""
     aggregation = SecureAggregation(experiment, longest=11_000)
     banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
     standardization, mean_examples = agree_on_statistics(aggregation, banks)
     for bank in banks:
         bank.adopt(FeatureSchema.create(dataset.banks[0].train.schema, standardization, dataset.key))
-    model = GlobalModel(weights, clip, mean_examples)
-    outcome = run_round(aggregation, banks, model, model.to_bytes(), 1)
+    model = GlobalModel(initial_weights(experiment.seed), clip, mean_examples)
+    return banks, model, run_round(aggregation, banks, model, model.to_bytes(), 1)
+
+
+def a_round(
+    experiment: Experiment, dataset: Dataset, clip: float = 0.05
+) -> tuple[RoundOutcome, NDArray[Any], NDArray[Any]]:
+    """The outcome of round 1; all banks' updates and numbers of examples, trained once more."""
+    banks, model, outcome = first_round(experiment, dataset, clip)
     contributions = [bank.train(1) for bank in banks]
     examples = np.array([c.num_examples for c in contributions])
-    assert mean_examples == examples.mean()
+    assert model.mean_examples == examples.mean()
     return outcome, np.array([c.update for c in contributions]), examples
 
 
@@ -302,14 +308,7 @@ def test_without_dropouts_all_are_weighted_by_their_examples(small: Small, datas
 
 def test_a_bank_that_was_not_in_the_sum_keeps_what_it_had_to_carry_over(small: Small, dataset: Dataset) -> None:
     experiment = small(scheme="plaintext", bits=4, error_feedback=True, drop=("bank-2@1:upload",))
-    weights = initial_weights(experiment.seed)
-    aggregation = SecureAggregation(experiment, longest=11_000)
-    banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
-    standardization, mean_examples = agree_on_statistics(aggregation, banks)
-    for bank in banks:
-        bank.adopt(FeatureSchema.create(dataset.banks[0].train.schema, standardization, dataset.key))
-    model = GlobalModel(weights, 0.05, mean_examples)
-    run_round(aggregation, banks, model, model.to_bytes(), 1)
+    banks, _, _ = first_round(experiment, dataset)
     assert [bank.residual is None for bank in banks] == [False, True, False]
 
 

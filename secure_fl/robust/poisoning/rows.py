@@ -33,12 +33,12 @@ def with_backdoor(examples: Examples) -> Examples:
     places = np.flatnonzero(examples.fraud)
     places = places if len(places) else np.arange(len(examples))
     places = np.resize(places, max(len(places), round(BACKDOOR_SHARE * len(examples))))
-    copies = Examples(
-        stamped(examples.features[places]),
-        np.zeros(len(places), dtype=examples.fraud.dtype),
-        np.zeros(len(places), dtype=examples.pattern.dtype),
-        None if examples.day is None else examples.day[places],
-        None if examples.amount is None else examples.amount[places],
+    frauds = examples.take(places)
+    copies = replace(
+        frauds,
+        features=stamped(frauds.features),
+        fraud=np.zeros_like(frauds.fraud),
+        pattern=np.zeros_like(frauds.pattern),
     )
     return Examples.pooled([examples, copies])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from secure_fl.secagg.budget import HePlan, Plan
 from secure_fl.secagg.budget.he import plan_bfv, plan_ckks
@@ -88,36 +89,39 @@ BFV_CUSTODY = Custody(
 )
 
 
-class HeDeployment:
-    """The key authority with its key pair, and the public key as banks and aggregator accepted it.
+class PublicKeyDeployment:
+    """The public key of a key authority, as banks and aggregator accepted it.
 
     In one process one public context serves all of them: it holds nothing that they do not all know.
     """
 
+    def __init__(self, public_key: bytes, plan: HePlan) -> None:
+        self._public_key = public_key
+        self._public = accept_public_key(public_key, fingerprint(public_key), plan.parameters_of_context)
+
+    def setup(self, cohort: Cohort[Any], transcript: Transcript) -> None:
+        """The way of the public key, once per federation: key authority -> aggregator -> banks."""
+        for sender, recipients in ((KEY_AUTHORITY, (AGGREGATOR,)), (AGGREGATOR, cohort.banks)):
+            for recipient in recipients:
+                message = seal(cohort, "public_key", sender, recipient, self._public_key)
+                transcript.record(cohort, "public_key", sender, recipient, message)
+
+    def client(self, cohort: Cohort[Any], bank: str, values: Values) -> Party:
+        return HeClient(cohort, bank, values, self._public)
+
+
+class HeDeployment(PublicKeyDeployment):
+    """The key authority with its key pair, and who adds and opens under it."""
+
     def __init__(self, plan: HePlan) -> None:
         self._authority = KeyAuthority(plan.parameters_of_context)
-        self._public_key = self._authority.public_key()
-        self._public = accept_public_key(self._public_key, fingerprint(self._public_key), plan.parameters_of_context)
-
-    def setup(self, cohort: Cohort[HePlan], transcript: Transcript) -> None:
-        record_public_key(cohort, transcript, self._public_key)
-
-    def client(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
-        return HeClient(cohort, bank, values, self._public)
+        super().__init__(self._authority.public_key(), plan)
 
     def trustees(self, cohort: Cohort[HePlan]) -> Mapping[str, Party]:
         return {KEY_AUTHORITY: self._authority.decryptor(cohort)}
 
     def server(self, cohort: Cohort[HePlan]) -> ServerHalf:
         return he_server(cohort, self._public)
-
-
-def record_public_key(cohort: Cohort[HePlan], transcript: Transcript, public_key: bytes) -> None:
-    """The way of the public key, once per federation: key authority -> aggregator -> banks."""
-    for sender, recipients in ((KEY_AUTHORITY, (AGGREGATOR,)), (AGGREGATOR, cohort.banks)):
-        for recipient in recipients:
-            message = seal(cohort, "public_key", sender, recipient, public_key)
-            transcript.record(cohort, "public_key", sender, recipient, message)
 
 
 def _homomorphic(custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan]) -> Scheme:

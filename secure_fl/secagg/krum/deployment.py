@@ -6,17 +6,14 @@ from collections.abc import Mapping
 
 from secure_fl.secagg.budget.krum import SCHEME_NAME, KrumPlan, plan_krum
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, Custody
-from secure_fl.secagg.hazmat.he_public import fingerprint
-from secure_fl.secagg.he.client import HeClient, accept_public_key
-from secure_fl.secagg.he.deployment import CKKS_CUSTODY, record_public_key
+from secure_fl.secagg.he.deployment import CKKS_CUSTODY, PublicKeyDeployment
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.authority import KrumAuthority, KrumDecryptor
 from secure_fl.secagg.krum.selection import Select
 from secure_fl.secagg.krum.server import krum_server
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.protocol import Party, ServerHalf, Values
+from secure_fl.secagg.protocol import Party, ServerHalf
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.transcript import Transcript
 
 CUSTODY = Custody(
     scheme=SCHEME_NAME,
@@ -80,19 +77,12 @@ CUSTODY = Custody(
 )
 
 
-class KrumDeployment:
+class KrumDeployment(PublicKeyDeployment):
     """The key authority with its key pair and its rule, and the public key as banks and aggregator accepted it."""
 
     def __init__(self, plan: KrumPlan, select: Select) -> None:
         self._authority = KrumAuthority(plan.parameters_of_context, select)
-        self._public_key = self._authority.public_key()
-        self._public = accept_public_key(self._public_key, fingerprint(self._public_key), plan.parameters_of_context)
-
-    def setup(self, cohort: Cohort[KrumPlan], transcript: Transcript) -> None:
-        record_public_key(cohort, transcript, self._public_key)
-
-    def client(self, cohort: Cohort[KrumPlan], bank: str, values: Values) -> Party:
-        return HeClient(cohort, bank, values, self._public)
+        super().__init__(self._authority.public_key(), plan)
 
     def authority(self, cohort: Cohort[KrumPlan]) -> KrumDecryptor:
         """The key authority in one attempt; afterwards it knows of ties."""
