@@ -825,6 +825,7 @@ TINY = ("--transactions", "3000", "--fraud-share", "0.05", "--rounds", "1", "--s
 RESULTS = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [".", "link"])
 def test_a_run_fills_the_empty_folder_that_it_is_given(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
@@ -988,6 +989,7 @@ def test_the_figures_of_scores_are_those_of_the_file_that_was_written(command: C
         assert Path(f"s-{name}.csv").read_bytes() == Path("plain.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_dash_prints_figures_in_place_of_tables(command: Command, finished: Path) -> None:
     for arguments, key in (
         (("compare", finished, finished), "runs"),
@@ -1001,6 +1003,7 @@ def test_a_dash_prints_figures_in_place_of_tables(command: Command, finished: Pa
     assert "name a file" in command("bench", "claims", "--json", "-").error
 
 
+@pytest.mark.slow
 def test_what_is_odd_about_the_data_is_said_once_before_training_and_again_at_the_end(command: Command) -> None:
     """Hours that are read as seconds."""
     rows = "".join(f"{n},{n % 97}.5,{int(n % 20 == 3)}\n" for n in range(1_500))

@@ -35,6 +35,7 @@ def federation(small: Small) -> tuple[Experiment, tuple[Bank, ...], Examples, di
     return experiment, banks, test, dataset.test_rows
 
 
+@pytest.mark.slow
 def test_they_are_scored_after_every_round_with_the_federations_number_of_epochs(
     federation: tuple[Experiment, tuple[Bank, ...], Examples, dict[str, int]],
 ) -> None:

@@ -69,6 +69,7 @@ def test_classes_have_their_own_names() -> None:
     assert sorted(fitted.banks_.values()) == [80, 80, 80]
 
 
+@pytest.mark.slow
 def test_it_takes_part_in_pipelines_and_searches() -> None:
     X, y = table()
     frame = pd.DataFrame(X, columns=list("abcdef"))

@@ -71,6 +71,7 @@ def test_ckks_is_plaintext_bit_for_bit(run_small: Run, settings: dict[str, Any])
     assert_identical(run_small(scheme="ckks", **settings), run_small(scheme="plaintext", **settings))
 
 
+@pytest.mark.slow
 def test_a_result_holds_the_settings_that_repeat_it(run_small: Run, tmp_path: Path) -> None:
     result = run_small(bits=8, initial_clip=0.01)
     assert_identical(result, run_federation(Experiment(**result.experiment)))
@@ -79,6 +80,7 @@ def test_a_result_holds_the_settings_that_repeat_it(run_small: Run, tmp_path: Pa
     assert Experiment.from_toml(path) == Experiment(**result.experiment)
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(run_small: Run) -> None:
     assert difference(run_small(), run_small(seed=2)).max() > 0.01
 

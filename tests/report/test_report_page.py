@@ -146,10 +146,12 @@ def test_each_bank_has_a_line_with_its_own_model_and_the_common_one(make_result:
     assert all(line.cells[2:5] == (None, None, None) for line in bank_results(unknown))
 
 
+@pytest.mark.slow
 def test_same_result_gives_the_same_page(page: str, make_result: MakeResult) -> None:
     assert render(make_result(rounds=3)) == page
 
 
+@pytest.mark.slow
 def test_hostile_names_are_shown_and_not_obeyed(make_result: MakeResult) -> None:
     page = render(make_result(names=HOSTILE, rounds=1))
     assert "<script" not in page
@@ -189,11 +191,13 @@ def test_plain_float32_is_the_reference_for_bytes(make_result: MakeResult, words
     assert "four bytes for each of 10,000 parameters" in page
 
 
+@pytest.mark.slow
 def test_sparse_data_and_no_baselines_still_make_a_page(make_result: MakeResult) -> None:
     page = render(replace(make_result(rounds=1), data={}, experiment={}, local=()))
     assert "not named" in page
 
 
+@pytest.mark.slow
 def test_round_in_which_nothing_arrived_and_nothing_took_time(make_result: MakeResult) -> None:
     result = make_result(rounds=1)
     silent = replace(
@@ -269,6 +273,7 @@ def test_importing_the_report_does_not_import_matplotlib() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_columns_and_warnings_of_the_data_are_shown(make_result: MakeResult) -> None:
     columns = {"used": {"fraud": "label", HOSTILE[0]: "number", "age": "number"}, "ignored": ["note", "memo"]}
     result = make_result()
@@ -283,6 +288,7 @@ def test_columns_and_warnings_of_the_data_are_shown(make_result: MakeResult) -> 
     assert '<div class="warning"> <p>the times span &lt;i&gt;one second&lt;/i&gt;</p> </div>' in page
 
 
+@pytest.mark.slow
 def test_no_warning_is_shown_where_there_is_none(make_result: MakeResult) -> None:
     result = make_result()
     page = render(replace(result, data={**result.data, "warnings": []}))
@@ -290,6 +296,7 @@ def test_no_warning_is_shown_where_there_is_none(make_result: MakeResult) -> Non
     assert "the times span" not in page
 
 
+@pytest.mark.slow
 def test_a_run_on_rows_from_python_says_how_it_is_repeated_and_what_was_compared(make_result: MakeResult) -> None:
     result = make_result()
     learner = fraud_learner(0.0, 128, 4)

@@ -428,6 +428,7 @@ def test_splitting_noise_is_refused_or_complete(payload: bytes, count: int) -> N
     assert b"".join(join_ciphertexts(parts)) == payload
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_refused_or_leaves_the_shape(round_: Round) -> None:
     """In an envelope of its own a bank can send what it likes; it must not crash anyone."""
     first, second = round_.upload("bank-1")

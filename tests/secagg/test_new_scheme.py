@@ -99,6 +99,7 @@ def test_it_sums_with_dropouts() -> None:
     assert done.total.tolist() == updates[[0, 1, 3]].sum(axis=0).tolist()
 
 
+@pytest.mark.slow
 def test_it_trains_a_federation_to_the_same_weights(run_small: Callable[..., Result]) -> None:
     result = run_small(scheme="mirror", rounds=1)
     assert result.custody.scheme == "mirror"

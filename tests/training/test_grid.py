@@ -49,6 +49,7 @@ def gradients(seed: int, kind: str, scale: float) -> list[torch.Tensor]:
     ]
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 2**31),
     st.sampled_from(["normal", "equal", "wide", "one", "sparse"]),

@@ -155,6 +155,7 @@ def test_losses_and_probabilities_are_those_of_the_textbook(outputs: int, classe
     assert told == pytest.approx(right[:, 1] if outputs == 2 else right, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_one_logit_may_stand_in_a_column_or_not() -> None:
     flat = Learner(lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), (4,))
     column, rows = linear(1), examples()

@@ -55,6 +55,7 @@ def border(deviation: float, k: int) -> int:
 # Right in every digit
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**128 - 1), st.sampled_from(DEVIATIONS))
 def test_every_value_is_the_quantile_of_its_bits(bits: int, deviation: float) -> None:
     assert of_bits(deviation, bits) == [quantile(deviation, bits)]

@@ -135,6 +135,7 @@ def test_what_the_page_admits_of_figures_of_equal_means_and_different_shapes() -
     assert ALLOWED < wrong < 0.16 + 4 * math.sqrt(0.16 * 0.84 / SAMPLES)
 
 
+@pytest.mark.slow
 def test_of_many_comparisons_without_a_difference_hardly_any_page_shows_one() -> None:
     rng, many, pages = np.random.default_rng(11), 25, 300
     draws = NULLS["lognormal"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from secure_fl.bench.schemes.dropouts import sweep, sweep_cases
 
 
@@ -15,6 +17,7 @@ def test_sums_succeed_up_to_the_threshold_and_not_beyond() -> None:
     assert {d.stage for d in dropouts} == {"masked_input"}
 
 
+@pytest.mark.slow
 def test_many_banks_are_swept_in_a_few_steps() -> None:
     (case,) = sweep_cases(["masked"], [(20, 10)], 8)
     dropped = [d.dropped for d in sweep(case)]

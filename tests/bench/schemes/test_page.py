@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pytest
+
 from secure_fl.bench.schemes.benchmark import Benchmark
 from secure_fl.bench.schemes.page import list_sizes, render
 from secure_fl.bench.schemes.rows import Row
@@ -31,6 +33,7 @@ def test_the_page_loads_nothing(benchmark_of_rows: Benchmark) -> None:
     assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org)", page)
 
 
+@pytest.mark.slow
 def test_the_same_benchmark_gives_the_same_page(benchmark_of_rows: Benchmark) -> None:
     assert render(benchmark_of_rows) == render(benchmark_of_rows)
 

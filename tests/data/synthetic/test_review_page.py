@@ -128,6 +128,7 @@ def test_the_log_is_on_the_page_with_its_signers_and_hashes(store: PatternStore,
     assert "Approved so far1" in outline.text.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_the_same_store_gives_the_same_page(store: PatternStore, page: str) -> None:
     assert render_review(store.read(), REAL.training, SCORES, "simulated transactions") == page
 

@@ -100,6 +100,7 @@ def test_no_row_has_spent_more_than_what_is_said_of_its_bank() -> None:
             assert epsilon(own, DELTA, "rdp") <= said + 1e-9
 
 
+@pytest.mark.slow
 def test_rows_cost_what_googles_accountant_says() -> None:
     accountant = dp_accounting.pld.PLDAccountant()
     for event in (SMALL, LARGE):

@@ -60,6 +60,7 @@ def test_the_search_finds_withheld_shares_where_lists_are_not_checked_against_le
     assert smallest_sum(rules) == 2 * threshold - banks
 
 
+@pytest.mark.slow
 def test_the_search_finds_replays_where_statements_of_other_attempts_count() -> None:
     assert smallest_sum(complete(5, 3, replay=True), lists_at_once=3) < 3
 
