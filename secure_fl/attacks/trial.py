@@ -104,6 +104,7 @@ class Observatory:
     @property
     def weight(self) -> float:
         """Of every bank's update in the sum: its number of examples, which is a batch, over the public mean."""
+        assert self.model.mean_examples is not None, "updates are weighted"
         return self.scene.experiment.batch_size / self.model.mean_examples
 
     def contribution(self, bank: Bank, number: int, rng: np.random.Generator) -> Contribution:

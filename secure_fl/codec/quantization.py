@@ -15,7 +15,8 @@ times one factor, their mean number of examples over that of all banks: the same
 step.
 
 What one bank says is not checked, beyond what is impossible: it can send any update within the clip range, and have the
-range doubled by claiming that it clipped.
+range doubled by claiming that it clipped. Under a rule that bears byzantine banks all count the same and say nothing
+of themselves: there is no mean number of examples, and no count of clipped values travels.
 
 The clip range is public, because all banks must use the same: it follows the means of earlier rounds (`next_clip`).
 """
@@ -40,7 +41,7 @@ COUNT_BITS = 40
 CLIP_RANGE = (1e-30, 1e30)
 """Beyond these, steps and weights leave float32."""
 RANGE_MARGIN = 3.0
-"""How much larger than the largest mean value of the last round the next clip range is."""
+"""How much larger than the largest mean value of the last round the next clip range usually is."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,12 @@ class Contribution:
     """New minus old weights, [parameters]."""
     num_examples: int = field(repr=False)
 
-    def weighted(self, mean_examples: float) -> FloatVector:
-        """The update times its weight, the number of examples over the mean number of all banks: what is summed."""
-        return self.update * (self.num_examples / mean_examples)
+    def weighted(self, mean_examples: float | None) -> FloatVector:
+        """The update times its weight, the number of examples over the mean number of all banks: what is summed.
+
+        None: every bank counts the same.
+        """
+        return self.update if mean_examples is None else self.update * (self.num_examples / mean_examples)
 
 
 @dataclass(frozen=True)
@@ -122,15 +126,16 @@ class QuantizedCodec:
     parameters: int
     bits: int
     clip: float
-    mean_examples: float
-    """The mean number of examples per bank: a public figure that weights are relative to."""
+    mean_examples: float | None
+    """The mean number of examples per bank: a public figure that weights are relative to. None: all count the same, and
+    do not say how many values they clipped."""
 
     def __post_init__(self) -> None:
         require_clip(self.clip)
 
     @property
     def length(self) -> int:
-        return self.parameters + digits_for(COUNT_BITS, self.bits)
+        return self.parameters + (0 if self.mean_examples is None else digits_for(COUNT_BITS, self.bits))
 
     @property
     def unit(self) -> float:
@@ -141,17 +146,26 @@ class QuantizedCodec:
         weighted = _weighted(contribution, self.mean_examples)
         within = np.clip(weighted, -self.clip, self.clip)
         clipped = int(np.count_nonzero(within != weighted))
-        return np.concatenate([self._quantizer.quantize(within, rng), to_digits(clipped, COUNT_BITS, self.bits)])
+        quantized = self._quantizer.quantize(within, rng)
+        if self.mean_examples is None:
+            return quantized
+        return np.concatenate([quantized, to_digits(clipped, COUNT_BITS, self.bits)])
 
     def decode(self, total: Vector, contributors: int) -> MeanUpdate:
         integers = total.astype(np.int64)
-        clipped = from_digits(integers[self.parameters :], self.bits)
+        mean = self._quantizer.mean(integers[: self.parameters], contributors)
+        return MeanUpdate(mean, self._clipped(integers[self.parameters :], contributors), step=self.unit)
+
+    def _clipped(self, digits: NDArray[np.int64], contributors: int) -> int | None:
+        if self.mean_examples is None:
+            return None
+        clipped = from_digits(digits, self.bits)
         if clipped > contributors * self.parameters:
             raise TrainingError(
                 f"the banks say that they clipped {clipped} of {contributors * self.parameters} values; one of them "
                 "sends a wrong count, so find out which before you go on"
             )
-        return MeanUpdate(self._quantizer.mean(integers[: self.parameters], contributors), clipped, step=self.unit)
+        return clipped
 
     @property
     def _quantizer(self) -> Quantizer:
@@ -163,7 +177,7 @@ class Float32Codec:
     """No quantization: float32 values."""
 
     parameters: int
-    mean_examples: float
+    mean_examples: float | None
 
     @property
     def length(self) -> int:
@@ -179,8 +193,8 @@ class Float32Codec:
         return MeanUpdate(total / contributors, clipped=0, step=None)
 
 
-def make_codec(parameters: int, bits: int | None, clip: float, mean_examples: float) -> Codec:
-    """The codec for `bits`, None meaning float32."""
+def make_codec(parameters: int, bits: int | None, clip: float, mean_examples: float | None) -> Codec:
+    """The codec for `bits`, None meaning float32; `mean_examples` None: every bank counts the same."""
     if bits is None:
         return Float32Codec(parameters, mean_examples)
     return QuantizedCodec(parameters, bits, clip, mean_examples)
@@ -192,10 +206,10 @@ def require_clip(clip: float) -> None:
         raise ConfigurationError(f"a clip range of {clip} is refused; use {CLIP_RANGE[0]:.0e} to {CLIP_RANGE[1]:.0e}")
 
 
-def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None) -> float:
+def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None, margin: float = RANGE_MARGIN) -> float:
     """The clip range of the next round, from public numbers only.
 
-    `RANGE_MARGIN` times the largest value of the mean, since single banks deviate from it; but doubled instead where
+    `margin` times the largest value of the mean, since single banks deviate from it; but doubled instead where
     banks did clip, because then the mean understates what they wanted to send. None: a range that does not move.
     """
     if clipped_fraction is None:
@@ -203,10 +217,10 @@ def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None) ->
     if clipped_fraction > 0:
         return 2 * clip
     largest = float(np.abs(mean).max())
-    return RANGE_MARGIN * largest if largest > 0 else clip
+    return margin * largest if largest > 0 else clip
 
 
-def _weighted(contribution: Contribution, mean_examples: float) -> FloatVector:
+def _weighted(contribution: Contribution, mean_examples: float | None) -> FloatVector:
     if not np.isfinite(contribution.update).all():
         raise TrainingError("an update is not finite: local training diverged; lower the learning rate")
     return contribution.weighted(mean_examples)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
-from secure_fl.secagg.planning import plan, plan_with_noise
+from secure_fl.secagg.planning import plan_for, plan_with_noise
 from secure_fl.secagg.protocol import Outcome, Party, ServerHalf, Values, run_protocol
+from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
@@ -20,24 +22,32 @@ class SecureAggregation:
     """The scheme of an experiment with its keys made: any number of secure sums, one transcript."""
 
     def __init__(
-        self, settings: Summing, longest: int, noise_multiplier: float | None = None, noisy: int | None = None
+        self,
+        settings: Summing,
+        longest: int,
+        noise_multiplier: float | None = None,
+        noisy: int | None = None,
+        *,
+        scheme: Scheme | None = None,
+        transcript: Transcript | None = None,
     ) -> None:
         """`longest`: length of the longest vector to be summed; `noise_multiplier`: of the noise that banks share in
-        sums of length `noisy` (None: of the longest).
+        sums of length `noisy` (None: of the longest); `scheme`: None for the one that settings name; `transcript`:
+        one that has begun.
 
         Raises `PlanError` where that cannot work.
         """
         self.settings = settings
-        self.scheme = SCHEMES[settings.scheme]
+        self.scheme = scheme or SCHEMES[settings.scheme]
         self.noise: NoisePlan | None = None
-        scheme, banks, bits, threshold = settings.scheme, settings.banks, settings.bits, settings.threshold
+        banks, bits, threshold = settings.banks, settings.bits, settings.threshold
         if noise_multiplier is None:
-            self.plan = plan(scheme, banks, longest, bits, threshold)
+            self.plan = plan_for(self.scheme, banks, longest, bits, threshold)
         else:
             self.plan, self.noise = plan_with_noise(
-                scheme, banks, noisy or longest, noise_multiplier, bits, threshold, longest
+                self.scheme.name, banks, noisy or longest, noise_multiplier, bits, threshold, longest
             )
-        self.transcript = Transcript()
+        self.transcript = Transcript() if transcript is None else transcript
         self._session = new_session()
         self._deployed = self.scheme.deploy(self.plan)
         self._deployed.setup(self.cohort(0, self.plan.parameters), self.transcript)
@@ -46,6 +56,14 @@ class SecureAggregation:
         """All banks, for one sum of vectors of some length; `context` is bound into every message."""
         banks = self.settings.bank_names
         return self.scheme.cohort(self.plan.resized(length), round_, banks, context, self._session)
+
+    def group(self, cohort: Cohort[Plan], banks: tuple[str, ...], threshold: int, turn: int) -> Cohort[Plan]:
+        """Some of a cohort's banks, for a sum of their own; groups of a round take their attempts one after the other.
+
+        `turn`: 0 for the round's first group.
+        """
+        plan, attempt = cohort.plan.among(len(banks), threshold), 1 + turn * self.settings.attempts
+        return replace(cohort, plan=plan, banks=banks, attempt=attempt)
 
     def broadcast(self, cohort: Cohort[Plan], payload: bytes) -> dict[str, memoryview]:
         """Send the same payload to every bank; what each of them opened."""

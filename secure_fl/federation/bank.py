@@ -15,8 +15,9 @@ from secure_fl.codec.digits import LARGEST
 from secure_fl.codec.quantization import Contribution, FloatVector, Vector
 from secure_fl.data import Examples, FeatureSchema, describe, encode, moments
 from secure_fl.data.datasets import BankData
-from secure_fl.errors import MessageError
+from secure_fl.errors import MessageError, TrainingError
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
+from secure_fl.federation.grouping import groups_of, require_group
 from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import Cohort
@@ -100,11 +101,18 @@ class Bank:
         update = trained.astype(np.float64) - old
         if self.residual is not None:
             update += self.residual
-        return Contribution(update, num_examples=self._weight(len(self.examples)))
+        if not np.isfinite(update).all():
+            raise TrainingError(
+                f"{self.name}: local training diverged, its update is not finite; lower the learning rate"
+            )
+        return Contribution(update, num_examples=len(self.examples))
 
-    def _weight(self, rows: int) -> int:
-        """A robust rule counts every bank alike: a bank could claim any number of rows."""
-        return rows if self._experiment.robust == "none" else 1
+    def join(self, cohort: Cohort[Plan]) -> None:
+        """Take part in a sum. Raises `MessageError` where it is over a group that the bank does not belong to."""
+        settings = self._experiment
+        if settings.group_size is not None:
+            groups = groups_of(settings.bank_names, settings.groups, settings.seed, cohort.round)
+            require_group(cohort.banks, groups, self.name)
 
     def encode(self, contribution: Contribution, plan: Plan, round_: int) -> Vector:
         """The contribution as the vector to be summed. The draws of stochastic rounding are no secret."""
@@ -114,8 +122,10 @@ class Bank:
     def settle(self, contribution: Contribution, values: Vector, plan: Plan) -> None:
         """After a round whose sum holds this bank's values: with error feedback, carry over what rounding lost."""
         if self._experiment.error_feedback:
+            mean_examples = self.model.mean_examples
+            assert mean_examples is not None, "error feedback goes with weights"
             sent = self.model.codec(plan, self._noise).decode(values, 1).update
-            self.residual = contribution.update - sent * (self.model.mean_examples / contribution.num_examples)
+            self.residual = contribution.update - sent * (mean_examples / contribution.num_examples)
 
     @property
     def model(self) -> GlobalModel:

@@ -1,7 +1,6 @@
-"""A round with a robust rule in the place of the mean: the aggregator reads single updates, and the rule decides.
+"""The rule of an experiment, and how it sees updates: one by one, by their encrypted distances, or as means of groups.
 
-Banks upload as they always do under plaintext, quantized, but every bank counts the same. What cannot be read is its
-sender's dropout; that includes a bank that says that it clipped more values than there are.
+Under a rule every bank counts the same, and says nothing of itself: it could claim any number of rows.
 
 FLTrust's root set: the aggregator holds a clean share of the training rows, drawn once, frauds among them as among all.
 Somebody has to give it such rows; the sandbox takes them from the banks, before anything is poisoned.
@@ -9,43 +8,27 @@ Somebody has to give it such rows; the sandbox takes them from the banks, before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from secure_fl.codec.quantization import Codec, Contribution, FloatVector, MeanUpdate
+from secure_fl.codec.quantization import Codec, FloatVector
 from secure_fl.data import Examples
-from secure_fl.errors import MessageError, TrainingError
+from secure_fl.federation.aggregation import SecureAggregation
+from secure_fl.federation.combining import Averaging, Combining
 from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.grouping import Grouping, groups_of
+from secure_fl.federation.reading import Reading
+from secure_fl.federation.ruling import Ruling
 from secure_fl.robust import RULES, Rule
-from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.custody import Custody
-from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.plaintext import plaintext_server
-from secure_fl.secagg.protocol import ServerHalf, Values, dropout, reason
+from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.settings import Experiment
-from secure_fl.settings.robust import least_banks
 from secure_fl.training import Learner, mixed_seed, train
 
 ROOT_SHARE, LEAST_ROOT_ROWS = 0.01, 100
 """Of the training rows of all banks. The paper has 100 rows; at one fraud in 600 there would be none among them."""
-
-
-@dataclass(frozen=True)
-class Combined:
-    """What a round's updates were combined to."""
-
-    mean: MeanUpdate
-    clipped_fraction: float | None
-    same_of: Callable[[list[Contribution]], FloatVector] = field(repr=False)
-    """What the same combination of the contributors' updates is, in float64 and without quantization."""
-    excluded: tuple[str, ...] = ()
-    """Contributors that have no part in it."""
-
-    def max_abs_error(self, contributions: list[Contribution]) -> float:
-        """Largest difference to the same of updates that were not quantized."""
-        return float(np.abs(self.mean.update - self.same_of(contributions)).max())
 
 
 @dataclass(frozen=True)
@@ -74,8 +57,7 @@ class Root:
 class Defence:
     """The rule of an experiment."""
 
-    rule: Rule
-    byzantine: int
+    experiment: Experiment
     root: Root | None = None
     """Where the rule needs one."""
 
@@ -84,23 +66,48 @@ class Defence:
         """`examples`: the clean training rows of each bank. None where sums are averaged."""
         if experiment.robust == "none":
             return None
-        rule = RULES[experiment.robust]
-        root = Root(_root_rows(examples, experiment.seed), experiment, learner) if rule.needs_root else None
-        return cls(rule, experiment.byzantine, root)
+        needed = RULES[experiment.robust].needs_root
+        return cls(experiment, Root(_root_rows(examples, experiment.seed), experiment, learner) if needed else None)
 
-    def reading(self, codec: Codec, model: GlobalModel) -> Reading:
+    @property
+    def rule(self) -> Rule:
+        return RULES[self.experiment.robust]
+
+    def combining(self, aggregation: SecureAggregation, codec: Codec, model: GlobalModel, round_: int) -> Combining:
         """One round with this rule."""
-        return Reading(self, codec, model)
+        way = self.experiment.way(self.experiment.scheme)
+        if way == "distances":
+            return Averaging(aggregation, codec, model)  # of those that the key authority chose
+        root = None if self.root is None else self.root.update(model, round_)
+        ruling = Ruling(self.rule, self.experiment.byzantine, root)
+        if way == "updates":
+            return Reading(aggregation, codec, ruling)
+        return Grouping(aggregation, codec, ruling, self.groups(round_))
+
+    def groups(self, round_: int) -> tuple[tuple[str, ...], ...]:
+        """The groups of banks of a round."""
+        return groups_of(self.experiment.bank_names, self.experiment.groups, self.experiment.seed, round_)
 
     def custody(self, custody: Custody) -> Custody:
         """What a scheme says of itself, and what the rule changes about it."""
+        match self.experiment.way(self.experiment.scheme):
+            case "updates":
+                return self._custody_of_updates(custody)
+            case "groups":
+                return self._custody_of_groups(custody)
+            case _:
+                return replace(custody, assumptions=(*custody.assumptions, self._promise("distances of updates")))
+
+    def _promise(self, compared: str) -> str:
+        return (
+            f"{self.rule.name} compares {compared}, and bears up to {self.experiment.byzantine} byzantine banks as far "
+            "as its paper says; the statistics of round 0 are plain sums, which any bank can steer."
+        )
+
+    def _custody_of_updates(self, custody: Custody) -> Custody:
         reads = list(custody.can_decrypt[AGGREGATOR])
         if self.root is not None:
             reads.append(f"{len(self.root.examples)} clean training rows, the root set of fltrust")
-        said = (
-            f"The aggregator combines single updates by {self.rule.name}, which bears up to {self.byzantine} byzantine "
-            "banks as far as its paper says; the statistics of round 0 are plain sums, which any bank can steer."
-        )
         return replace(
             custody,
             can_decrypt={
@@ -108,62 +115,35 @@ class Defence:
                 "banks": ("their own update", "what the rule makes of all updates"),
                 AGGREGATOR: tuple(reads),
             },
-            assumptions=(*custody.assumptions, said),
+            assumptions=(*custody.assumptions, self._promise("single updates")),
         )
 
+    def _custody_of_groups(self, custody: Custody) -> Custody:
+        """Who could read the sum of all updates reads those of groups; the broadcast model shows what the rule made."""
+        sizes = sorted({len(group) for group in self.groups(1)})
+        least, whole = sizes[0] - 1, "the sum of all updates"
+        within = f"the sum of each group of {' or '.join(map(str, sizes))} banks"
 
-@dataclass
-class Reading:
-    """The updates of one round, as the aggregator reads them."""
+        def of_groups(party: str, known: tuple[str, ...]) -> tuple[str, ...]:
+            if party == "banks":
+                return ("their own update", "what the rule makes of the groups' means")
+            return tuple(line.replace(whole, within) for line in known)
 
-    defence: Defence
-    codec: Codec
-    model: GlobalModel
-    arrived: dict[str, MeanUpdate] = field(default_factory=dict)
-    """Of the last attempt: bank -> its update."""
-
-    def server(self, cohort: Cohort[Plan]) -> ServerHalf:
-        """The aggregator's half: that of plaintext, which keeps the updates apart too."""
-        rule, byzantine = self.defence.rule, self.defence.byzantine
-        self.arrived = {}
-        summed = yield from plaintext_server(cohort, self._look)
-        least = least_banks(rule.name, byzantine)
-        if len(self.arrived) < least:
-            raise dropout(
-                f"only {len(self.arrived)} banks sent an update in round {cohort.round}, and {rule.name} needs {least} "
-                f"where {byzantine} may be byzantine",
-                "wait for more banks",
-                summed.refused,
-            )
-        return summed
-
-    def combine(self, contributors: tuple[str, ...], round_: int) -> Combined:
-        """What the rule makes of the updates. Raises `TrainingError` where too few of them are finite."""
-        rule, byzantine = self.defence.rule, self.defence.byzantine
-        root = None if self.defence.root is None else self.defence.root.update(self.model, round_)
-        found = rule(np.array([self.arrived[bank].update for bank in contributors]), byzantine, root)
-        claims = sorted((self.arrived[bank].clipped or 0 for bank in contributors), reverse=True)
-        clipped = claims[min(byzantine, len(claims) - 1)]
-
-        def same_of(contributions: list[Contribution]) -> FloatVector:
-            exact = np.array([c.update for c in contributions])
-            mixed: FloatVector
-            mixed = rule(exact, byzantine, root).aggregate if found.weights is None else found.weights @ exact
-            return mixed
-
-        return Combined(
-            MeanUpdate(found.aggregate, clipped, self.arrived[contributors[0]].step),
-            clipped / len(found.aggregate),
-            same_of,
-            tuple(bank for row, bank in enumerate(contributors) if row not in found.chosen),
+        return replace(
+            custody,
+            can_decrypt={party: of_groups(party, known) for party, known in custody.can_decrypt.items()},
+            broken_by=(
+                *custody.broken_by,
+                f"the other banks of a group, which are {least} or more, with whoever knows the group's sum: they "
+                "subtract their own updates",
+                "sums of different groups in two rounds, of a bank whose update hardly changes: groups are drawn anew, "
+                "and what two sums share cancels",
+            ),
+            assumptions=(
+                *custody.assumptions,
+                self._promise("means of groups, of which each byzantine bank spoils one,"),
+            ),
         )
-
-    def _look(self, bank: str, values: Values) -> None:
-        """Keep the update that a bank's values are. Raises `MessageError` for a count that cannot be."""
-        try:
-            self.arrived[bank] = self.codec.decode(values, 1)
-        except TrainingError as error:
-            raise MessageError(f"{reason(error)}; find out why") from None
 
 
 def _root_rows(examples: Sequence[Examples], seed: int) -> Examples:

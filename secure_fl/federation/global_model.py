@@ -34,8 +34,8 @@ class GlobalModel:
     """Shape [parameters]."""
     clip: float
     """Clip range of weighted updates; under a distributed noise, the L2 norm that updates are clipped to."""
-    mean_examples: float
-    """Mean number of examples per bank."""
+    mean_examples: float | None
+    """Mean number of examples per bank; None: every bank counts the same."""
 
     @property
     def digest(self) -> bytes:
@@ -57,7 +57,11 @@ class GlobalModel:
         return GlobalModel(weights, clip, self.mean_examples)
 
     def to_bytes(self) -> bytes:
-        return _SETTINGS.pack(_WEIGHTS, self.clip, self.mean_examples) + self.weights.astype("<f4").tobytes()
+        return self.head(_WEIGHTS) + self.weights.astype("<f4").tobytes()
+
+    def head(self, kind: int) -> bytes:
+        """What stands before weights, or before a sum; there is no bank without rows, so that 0 is free for None."""
+        return _SETTINGS.pack(kind, self.clip, 0.0 if self.mean_examples is None else self.mean_examples)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class LastSum:
 
     def to_bytes(self, plan: Plan, model: GlobalModel) -> bytes:
         """`model` as the step from the one before it."""
-        head = _SETTINGS.pack(_SUM, model.clip, model.mean_examples) + _CONTRIBUTORS.pack(self.contributors)
+        head = model.head(_SUM) + _CONTRIBUTORS.pack(self.contributors)
         return head + pack_bits(self.total.astype(np.int64), plan.field_bits)
 
 
@@ -82,12 +86,12 @@ def read_broadcast(
         raise MessageError("a broadcast model is truncated; ask for it again")
     kind, clip, mean_examples = _SETTINGS.unpack_from(data)
     body = data[_SETTINGS.size :]
-    if not (CLIP_RANGE[0] <= clip <= CLIP_RANGE[1] and 0 < mean_examples < math.inf):
+    if not (CLIP_RANGE[0] <= clip <= CLIP_RANGE[1] and 0 <= mean_examples < math.inf):
         raise MessageError(
             "a broadcast model has a clip range or a mean number of rows that cannot be; ask for it again"
         )
     if kind == _WEIGHTS and len(body) % 4 == 0:
-        model = GlobalModel(np.frombuffer(body, dtype="<f4"), clip, mean_examples)
+        model = GlobalModel(np.frombuffer(body, dtype="<f4"), clip, mean_examples or None)
         if model.codec(plan, noise).length != plan.parameters or not np.isfinite(model.weights).all():
             raise MessageError(
                 "a broadcast model has another size than the plan, or no finite weights; ask for it again"

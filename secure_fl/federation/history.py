@@ -36,9 +36,13 @@ class History:
         return replace(self, model=model, rounds=(*self.rounds, record), scores=scores, exhibit=exhibit)
 
 
-def next_model(model: GlobalModel, done: RoundOutcome) -> GlobalModel:
-    """The model with the mean update applied, and the clip range that the next round starts with."""
-    return model.updated(done.mean, next_clip(done.mean.update, model.clip, done.clipped_fraction))
+def next_model(model: GlobalModel, done: RoundOutcome, clip_margin: float) -> GlobalModel:
+    """The model with the mean update applied, and the clip range that the next round starts with.
+
+    Where banks do not say how much they clipped, a mean at the edge of the range widens it by itself.
+    """
+    clipped = 0.0 if model.mean_examples is None else done.clipped_fraction
+    return model.updated(done.mean, next_clip(done.mean.update, model.clip, clipped, clip_margin))
 
 
 def withheld(done: RoundOutcome) -> RoundOutcome:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from secure_fl.errors import ConfigurationError, DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
+from secure_fl.federation.choosing import scheme_of_updates
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
@@ -44,6 +46,7 @@ class Federation:
     experiment: Experiment
     dataset: Dataset
     aggregation: SecureAggregation
+    """Of updates."""
     banks: tuple[Bank, ...]
     privacy: FederationPrivacy
     schema: FeatureSchema
@@ -73,7 +76,7 @@ class Federation:
         attackers = Attackers.of(experiment)
         weights = learner.initial(experiment.seed)
         features = DIMENSION if given is None else dimension(given.schema)
-        aggregation = prepare(experiment, len(weights), features)
+        statistics, aggregation = prepare(experiment, len(weights), features)
         tables = experiment.private
         dataset = open_dataset(experiment, tables) if given is None else given_dataset(experiment, given, tables)
         for line in dataset.warnings:
@@ -93,7 +96,7 @@ class Federation:
             for number, data in enumerate(dataset.banks, start=1)
         )
         start = (
-            _first(experiment, weights, aggregation, banks)
+            _first(experiment, weights, statistics, banks)
             if before is None
             else _resumed(before, aggregation, banks, privacy)
         )
@@ -127,15 +130,30 @@ class Federation:
             self.privacy.close()
 
 
-def prepare(experiment: Experiment, parameters: int, features: int = DIMENSION) -> SecureAggregation:
+class Sums(NamedTuple):
+    """The secure sums of a run, in one transcript: those of round 0, and those of updates."""
+
+    statistics: SecureAggregation
+    updates: SecureAggregation
+    """The same object, unless a rule chooses by encrypted distances, which takes other ciphertexts."""
+
+
+def prepare(experiment: Experiment, parameters: int, features: int = DIMENSION) -> Sums:
     """The secure sums of a run. Raises `PlanError`, or `ConfigurationError`, for what cannot work."""
     bits = experiment.bits if isinstance(experiment.bits, int) else None
     statistics = statistics_length(features, bits, privately=experiment.private_rows)
     if experiment.private_sums:
         noise = distributed_noise_multiplier(experiment, parameters, experiment.banks)
-        return SecureAggregation(experiment, statistics, noise, noisy=parameters)
-    updates = make_codec(parameters, bits, clip=1.0, mean_examples=1.0).length
-    return SecureAggregation(experiment, max(updates, statistics))
+        aggregation = SecureAggregation(experiment, statistics, noise, noisy=parameters)
+        return Sums(aggregation, aggregation)
+    weighted = 1.0 if experiment.robust == "none" else None
+    updates = make_codec(parameters, bits, clip=1.0, mean_examples=weighted).length
+    scheme = scheme_of_updates(experiment, experiment.scheme)
+    if scheme is None:
+        aggregation = SecureAggregation(experiment, max(updates, statistics))
+        return Sums(aggregation, aggregation)
+    first = SecureAggregation(experiment, statistics)
+    return Sums(first, SecureAggregation(experiment, updates, scheme=scheme, transcript=first.transcript))
 
 
 def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapshot | None:
@@ -174,7 +192,7 @@ def _first(
     """Round 0."""
     standardization, mean_examples = agree_on_statistics(aggregation, banks, privately=experiment.private_rows)
     clip = _clip(experiment, mean_examples)
-    return History(standardization, GlobalModel(weights, clip, mean_examples if experiment.robust == "none" else 1.0))
+    return History(standardization, GlobalModel(weights, clip, mean_examples if experiment.robust == "none" else None))
 
 
 def _resumed(

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-import numpy as np
-
-from secure_fl.codec.noisy import clipped_to_norm
-from secure_fl.codec.quantization import Codec, Contribution, FloatVector, MeanUpdate
+from secure_fl.codec.quantization import Codec, Contribution, MeanUpdate
 from secure_fl.errors import ProtocolError, TrainingError
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
-from secure_fl.federation.defence import Combined, Defence
+from secure_fl.federation.combining import Averaging, Combining
+from secure_fl.federation.defence import Defence
 from secure_fl.federation.exhibit import Overheard, make_exhibit
 from secure_fl.federation.global_model import GlobalModel, LastSum
 from secure_fl.federation.results import Exhibit, Seconds
@@ -59,6 +57,12 @@ class Robustness:
         """What banks send in a round, from what each would honestly send."""
         return contributions if self.attackers is None else self.attackers.poison(contributions, round_, model.clip)
 
+    def combining(self, aggregation: SecureAggregation, codec: Codec, model: GlobalModel, round_: int) -> Combining:
+        """How a round's updates become one."""
+        if self.defence is None:
+            return Averaging(aggregation, codec, model)
+        return self.defence.combining(aggregation, codec, model, round_)
+
     def attacked(self, banks: tuple[str, ...]) -> tuple[str, ...]:
         """Which of the banks attack."""
         return () if self.attackers is None else tuple(name for name in banks if name in self.attackers.names)
@@ -87,29 +91,27 @@ def run_round(
     train_seconds = clock() - started
 
     contributions = robustness.poison(honest, number, model)
-    reading = None if robustness.defence is None else robustness.defence.reading(codec, model)
+    combining = robustness.combining(aggregation, codec, model, number)
     speaking = next((b.name for b in banks if b.name not in {*aggregation.dropping(number), *absent}), banks[0].name)
     upload = _Upload(aggregation, banks, contributions, speaking)
-    server = None if reading is None else reading.server
-    done = aggregation.sum(cohort, lambda attempt: upload.clients(attempt, charge, clock), absent, clock, server)
-    contributors = tuple(name for name in cohort.banks if name in done.outcome.sum.contributors)
+    done = combining.sum(cohort, lambda attempt: upload.clients(attempt, charge, clock), absent, clock)
     started = clock()
-    last_sum = LastSum(done.outcome.sum.total, len(contributors))
-    combined = reading.combine(contributors, number) if reading else _mean_of_sum(codec, model, last_sum, upload.noisy)
+    combined = combining.combine(done.outcome.sum, cohort)
+    contributors = combined.contributors
     decode_seconds = clock() - started
     upload.settle(cohort.plan, contributors)
     return RoundOutcome(
         number=number,
-        last_sum=last_sum,
+        last_sum=LastSum(done.outcome.sum.total, len(done.outcome.sum.contributors)),
         mean=combined.mean,
         contributors=contributors,
         dropped=tuple(name for name in cohort.banks if name not in contributors),
         attempts=done.attempts,
         refused=done.refused,
-        max_abs_error=combined.max_abs_error([contributions[name] for name in contributors]),
+        max_abs_error=combined.max_abs_error(contributions),
         clipped_fraction=combined.clipped_fraction,
         seconds=_seconds(train_seconds, upload.encode_seconds, done.outcome, decode_seconds),
-        exhibit=make_exhibit(aggregation.scheme, cohort.plan, codec, upload.shown(model), upload.overheard[-1]),
+        exhibit=upload.exhibit(cohort.plan, codec, model),
         excluded=combined.excluded,
         byzantine=robustness.attacked(contributors),
     )
@@ -126,17 +128,20 @@ class _Upload:
     """Whose message is exhibited."""
     values: dict[str, Values] = field(default_factory=dict)
     encode_seconds: dict[str, float] = field(default_factory=dict)
-    overheard: list[Overheard] = field(default_factory=list)
+    overheard: Overheard | None = None
+    """Its message of the last attempt."""
 
     @property
     def noisy(self) -> bool:
         """Whether banks add shares of noise."""
         return self.aggregation.noise is not None
 
-    def shown(self, model: GlobalModel) -> FloatVector:
-        """The update in the message that is exhibited, as it is encoded."""
+    def exhibit(self, plan: Plan, codec: Codec, model: GlobalModel) -> Exhibit:
+        """One message, beside the update in it as it was encoded."""
+        assert self.overheard is not None, "the bank is asked in every attempt at a sum that it belongs to"
         speaking = self.contributions[self.speaking]
-        return speaking.update if self.noisy else speaking.weighted(model.mean_examples)
+        update = speaking.update if self.noisy else speaking.weighted(model.mean_examples)
+        return make_exhibit(self.aggregation.scheme, plan, codec, update, self.overheard)
 
     def clients(
         self, attempt: Cohort[Plan], charge: Callable[[], None], clock: Callable[[], float]
@@ -145,14 +150,16 @@ class _Upload:
         charge()
         halves: dict[str, Party] = {}
         for bank in self.banks:
-            if bank.name in self.contributions:
+            if bank.name in self.contributions and bank.name in attempt.banks:
+                bank.join(attempt)
                 started = clock()
                 self.values[bank.name] = bank.encode(self.contributions[bank.name], attempt.plan, attempt.round)
                 self.encode_seconds[bank.name] = clock() - started
                 halves[bank.name] = self.aggregation.client(attempt, bank.name, self.values[bank.name])
-        stage = self.aggregation.scheme.input_stage
-        self.overheard.append(Overheard(halves[self.speaking], attempt, self.speaking, stage))
-        return halves | {self.speaking: self.overheard[-1]}
+        if self.speaking in halves:
+            stage = self.aggregation.scheme.input_stage
+            self.overheard = halves[self.speaking] = Overheard(halves[self.speaking], attempt, self.speaking, stage)
+        return halves
 
     def settle(self, plan: Plan, contributors: tuple[str, ...]) -> None:
         """Banks whose values are in the sum carry over what rounding lost."""
@@ -179,26 +186,6 @@ def _train(
     if len(contributions) < cohort.plan.threshold:
         raise next(iter(errors.values()))
     return contributions, {bank: reason(error) for bank, error in errors.items()}
-
-
-def _mean_of_sum(codec: Codec, model: GlobalModel, summed: LastSum, noisy: bool) -> Combined:
-    mean = codec.decode(summed.total, summed.contributors)
-    share = None if mean.clipped is None else mean.clipped / (summed.contributors * len(model.weights))
-    if noisy:
-        return Combined(mean, share, lambda contributions: mean_within_norm(contributions, model.clip))
-    return Combined(mean, share, lambda contributions: exact_mean(contributions, model.mean_examples))
-
-
-def exact_mean(contributions: list[Contribution], mean_examples: float) -> FloatVector:
-    """What the secure sum is compared with, in float64: the mean of the weighted updates."""
-    mean: FloatVector = np.mean([c.weighted(mean_examples) for c in contributions], axis=0)
-    return mean
-
-
-def mean_within_norm(contributions: list[Contribution], norm: float) -> FloatVector:
-    """The plain mean of updates clipped to a norm, in float64: what a noisy sum is compared with."""
-    mean: FloatVector = np.mean([clipped_to_norm(c.update, norm) for c in contributions], axis=0)
-    return mean
 
 
 def _seconds(train: float, encode: dict[str, float], outcome: Outcome, decode: float) -> Seconds:

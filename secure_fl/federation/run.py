@@ -80,7 +80,7 @@ def train_rounds(federation: Federation, progress: Progress = unseen) -> History
             aggregation, federation.banks, history.model, broadcast, number, charge, robustness=federation.robustness
         )
         done = withheld(done) if experiment.private_sums else done
-        model = next_model(history.model, done)
+        model = next_model(history.model, done, experiment.clip_margin)
         scores = evaluate(model.weights, federation.test, federation.learner)
         record = make_record(done, scores, aggregation.transcript, federation.privacy.epsilon)
         history = history.after(done, model, scores, record)

@@ -42,24 +42,27 @@ def mean_of_best(updates: FloatMatrix, byzantine: int, m: int) -> Robust:
     return linear(updates, weights, choice.tied)
 
 
-def krum_from_distances(squared: FloatMatrix, f: int, m: int = 1, error: float = 0.0) -> Choice:
+def krum_from_distances(squared: FloatMatrix, f: int, m: int = 1, errors: float | FloatMatrix = 0.0) -> Choice:
     """The `m` of n rows with the lowest scores.
 
-    `squared`: squared distances, [n, n], each off by `error` at most; the diagonal is not looked at. Raises
+    `squared`: squared distances, [n, n], each off by at most `errors`, one number or [n, n]; diagonals are not looked
+    at. Raises
     `ConfigurationError` for n < 2 f + 3 or an m that is not 1 to n; `ProtocolError` for what cannot be distances.
     """
     squared = np.asarray(squared, dtype=np.float64)
     n = len(squared)
-    if squared.ndim != 2 or squared.shape != (n, n) or not 0 <= error < np.inf:
-        raise ConfigurationError(f"distances of shape {squared.shape} are refused; give [n, n], and their error")
+    off = np.asarray(errors, dtype=np.float64)
+    if squared.ndim != 2 or squared.shape != (n, n) or off.shape not in ((), (n, n)) or not _finite(off):
+        raise ConfigurationError(f"distances of shape {squared.shape} are refused; give [n, n], and their errors")
     require_enough("krum" if m == 1 else "multi-krum", n, f)
     if not 1 <= m <= n:
         raise ConfigurationError(f"{m} of {n} updates cannot be chosen; use 1 to {n}")
-    _require_distances(squared, error)
+    _require_distances(squared, off)
     scores = krum_scores(squared, n - f - 2)
     order = np.argsort(scores, kind="stable")
     chosen, others = order[:m], order[m:]
-    return Choice(tuple(sorted(chosen.tolist())), scores, _tied(scores, chosen, others, (n - f - 2) * error))
+    lowest, highest = krum_scores(squared - off, n - f - 2), krum_scores(squared + off, n - f - 2)
+    return Choice(tuple(sorted(chosen.tolist())), scores, _tied(lowest, highest, chosen, others))
 
 
 def krum_scores(squared: FloatMatrix, closest: int) -> FloatVector:
@@ -70,22 +73,24 @@ def krum_scores(squared: FloatMatrix, closest: int) -> FloatVector:
     return scores
 
 
-def _tied(scores: FloatVector, chosen: np.ndarray, others: np.ndarray, error: float) -> tuple[int, ...]:
-    """Rows on either side of the border that an error of so much in each score could exchange."""
-    if not len(others):
+def _tied(lowest: FloatVector, highest: FloatVector, chosen: np.ndarray, others: np.ndarray) -> tuple[int, ...]:
+    """Rows on either side of the border whose scores, known to lie between two bounds, might be the other way round."""
+    if not len(others) or lowest[others].min() > highest[chosen].max():
         return ()
-    best_other, worst_chosen = scores[others].min(), scores[chosen].max()
-    if best_other - worst_chosen > 2 * error:
-        return ()
-    near = [row for row in chosen.tolist() if scores[row] >= best_other - 2 * error]
-    near += [row for row in others.tolist() if scores[row] <= worst_chosen + 2 * error]
+    near = [row for row in chosen.tolist() if highest[row] >= lowest[others].min()]
+    near += [row for row in others.tolist() if lowest[row] <= highest[chosen].max()]
     return tuple(sorted(near))
 
 
-def _require_distances(squared: FloatMatrix, error: float) -> None:
-    between = squared[~np.eye(len(squared), dtype=bool)]
+def _finite(errors: FloatMatrix) -> bool:
+    return bool(np.isfinite(errors).all() and (errors >= 0).all())
+
+
+def _require_distances(squared: FloatMatrix, errors: FloatMatrix) -> None:
+    apart = ~np.eye(len(squared), dtype=bool)
+    between, off = squared[apart], np.broadcast_to(errors, squared.shape)[apart]
     with np.errstate(invalid="ignore"):
         lopsided = squared != squared.T
-        lopsided &= ~(np.abs(squared - squared.T) <= 2 * error)
-    if np.isnan(between).any() or (between < -error).any() or lopsided.any():
+        lopsided &= ~(np.abs(squared - squared.T) <= 2 * errors)
+    if np.isnan(between).any() or (between < -off).any() or lopsided.any():
         raise ProtocolError("distances between updates are negative, lopsided or no numbers; make a new attempt")

@@ -29,9 +29,6 @@ class Rule:
     """Whether f changes the aggregate, and not only whether it can be relied on."""
     chooses: bool
     """Whether it leaves whole updates out."""
-    group_means: bool
-    """Whether it may run over the means of groups in place of single updates, f counting groups that hold a byzantine
-    bank. The norm or the direction of a mean says too little of those in it."""
 
     @property
     def needs_root(self) -> bool:
@@ -50,14 +47,14 @@ class Rule:
 RULES: Mapping[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule("median", median, uses_byzantine=False, chooses=False, group_means=True),
-        Rule("trimmed-mean", trimmed_mean, uses_byzantine=True, chooses=False, group_means=True),
-        Rule("norm-clip", norm_clipping, uses_byzantine=False, chooses=False, group_means=False),
-        Rule("krum", krum, uses_byzantine=True, chooses=True, group_means=True),
-        Rule("multi-krum", multi_krum, uses_byzantine=True, chooses=True, group_means=True),
-        Rule("bulyan", bulyan, uses_byzantine=True, chooses=True, group_means=True),
-        Rule("rfa", geometric_median, uses_byzantine=False, chooses=False, group_means=True),
-        Rule("centred-clip", centred_clipping, uses_byzantine=False, chooses=False, group_means=True),
-        Rule("fltrust", None, uses_byzantine=False, chooses=True, group_means=False),
+        Rule("median", median, uses_byzantine=False, chooses=False),
+        Rule("trimmed-mean", trimmed_mean, uses_byzantine=True, chooses=False),
+        Rule("norm-clip", norm_clipping, uses_byzantine=False, chooses=False),
+        Rule("krum", krum, uses_byzantine=True, chooses=True),
+        Rule("multi-krum", multi_krum, uses_byzantine=True, chooses=True),
+        Rule("bulyan", bulyan, uses_byzantine=True, chooses=True),
+        Rule("rfa", geometric_median, uses_byzantine=False, chooses=False),
+        Rule("centred-clip", centred_clipping, uses_byzantine=False, chooses=False),
+        Rule("fltrust", None, uses_byzantine=False, chooses=True),
     )
 }

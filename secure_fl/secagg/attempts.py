@@ -37,14 +37,14 @@ def attempt_sum(
 ) -> Completed:
     """The outcome of the first attempt that succeeds; `once(cohort, left_out)` makes one.
 
-    `left_out`: banks that are not asked, with the reason; those to blame for a failed attempt join them. Raises the
-    last attempt's `ProtocolError`.
+    The first is the cohort's own. `left_out`: banks that are not asked, with the reason; those to blame for a failed
+    attempt join them. Raises the last attempt's `ProtocolError`.
     """
     out, refused = dict(left_out or {}), dict(left_out or {})
     tried, untried = dict[str, str](), dict[str, str]()
-    for attempt in range(1, attempts + 1):
+    for tries in range(1, attempts + 1):
         try:
-            outcome = once(replace(cohort, attempt=attempt), out | tried)
+            outcome = once(replace(cohort, attempt=cohort.attempt + tries - 1), out | tried)
         except SecretExposureError:
             raise
         except ProtocolError as error:
@@ -56,11 +56,11 @@ def attempt_sum(
                 tried, untried = ({}, {}) if enough else _sides(error.quarrels)
                 out |= {} if tried else blamed
             refused |= error.absent | (tried or blamed)
-            if attempt == attempts:
+            if tries == attempts:
                 error.refused = refused | error.refused
                 raise
         else:
-            return Completed(outcome, attempt, refused | dict(outcome.refused))
+            return Completed(outcome, tries, refused | dict(outcome.refused))
     raise AssertionError("there is at least one attempt")
 
 

@@ -50,6 +50,8 @@ class SecureSum:
     refused: Mapping[str, str] = field(default_factory=dict)
     """Banks that sent something wrong, and what; those whose values had arrived before are contributors all the
     same."""
+    passed_over: frozenset[str] = frozenset()
+    """Banks that sent what they should, and that a rule did not choose."""
 
 
 Replies: TypeAlias = Iterator[tuple[str, bytes]]

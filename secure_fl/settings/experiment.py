@@ -65,6 +65,10 @@ class Experiment(Robust, Summing, Privacy, Holdings):
             )
         if self.robust != "none":
             self._check_rule()
+        elif self.group_size is not None:
+            raise ConfigurationError(
+                "groups are for a rule that compares them, and there is none; add --robust, or leave out --group-size"
+            )
         if self.synthetic != "none":
             self._check_synthetic()
 
@@ -85,6 +89,10 @@ class Experiment(Robust, Summing, Privacy, Holdings):
             )
         if self.downlink == "sum":
             raise ConfigurationError(f"{self.robust} makes no sum that banks could decode; use --downlink weights")
+        if self.group_size is not None and self.threshold is not None:
+            raise ConfigurationError(
+                "each group has a threshold of its own, a majority and never fewer than three; leave out --threshold"
+            )
         self.check_rule(self.scheme)
 
     def _check_synthetic(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.secagg.budget import MAX_BANKS
+from secure_fl.secagg.budget import MAX_BANKS, MIN_BANKS
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings.banks import Banks
 
@@ -24,6 +24,10 @@ LEAST_BANKS: Mapping[str, tuple[int, int]] = {
     "fltrust": (1, 1),
 }
 """Rule -> (a, b): with f byzantine banks it holds for n >= a f + b, as its paper has it (`secure_fl.robust`)."""
+ONE_OF_MANY = ("norm-clip", "fltrust")
+"""Rules on single updates only: the norm or the direction of a group's mean says too little of those in it."""
+Way: TypeAlias = Literal["updates", "distances", "groups"]
+"""What a rule sees: single updates; their distances, which the key authority opens; the means of groups."""
 STRENGTHLESS = ("label-flip", "min-max", "min-sum")
 """Attacks that have no strength, or find it by themselves."""
 TOGETHER = ("a-little", "min-max", "min-sum")
@@ -51,6 +55,30 @@ def require_enough(rule: str, banks: int, byzantine: int) -> None:
         )
 
 
+def way_of(rule: str, scheme: str, *, grouped: bool) -> Way:
+    """How a rule goes with a scheme. Raises `ConfigurationError`, which says why, where it does not."""
+    if grouped:
+        if rule in ONE_OF_MANY:
+            raise ConfigurationError(
+                f"{rule} needs single updates: the norm or the direction of a group's mean says too little of those in "
+                "it; use another rule, or --scheme plaintext without --group-size"
+            )
+        return "groups"
+    if SCHEMES[scheme].read_upload is not None:
+        return "updates"
+    if (rule, scheme) == ("multi-krum", "ckks"):
+        return "distances"
+    if (rule, scheme) == ("krum", "ckks"):
+        raise ConfigurationError(
+            "krum takes one bank, and a sum over one is its update, which ckks hides; use multi-krum, --group-size or "
+            "--scheme plaintext"
+        )
+    instead = (
+        "--scheme plaintext" if rule in ONE_OF_MANY else "--group-size, which compares means, or --scheme plaintext"
+    )
+    raise ConfigurationError(f"{rule} compares single updates, and {scheme} hides them; use {instead}")
+
+
 class Robust(Banks):
     """Robustness: against poisoned updates."""
 
@@ -66,9 +94,13 @@ class Robust(Banks):
         "centred-clip",
         "fltrust",
     ] = "none"
-    """The rule that stands in for the mean; it reads single updates, so plaintext only."""
+    """The rule that stands in for the mean. It compares single updates, which only plaintext shows; or encrypted
+    distances (multi-krum on ckks); or, with group_size, means of groups under any scheme."""
     byzantine: Annotated[int, Field(ge=0, le=MAX_BANKS)] = 0
     """How many banks may send anything (f); with an attack, so many do: the last ones."""
+    group_size: Annotated[int, Field(ge=MIN_BANKS, le=MAX_BANKS)] | None = None
+    """Banks are divided at random into groups of so many or more, each with a secure sum, and the rule compares the
+    groups' means; f byzantine banks spoil f groups."""
     attack: Literal[
         "none",
         "label-flip",
@@ -112,12 +144,24 @@ class Robust(Banks):
         if self.attack_strength is not None and self.attack in STRENGTHLESS:
             raise ConfigurationError(f"{self.attack} takes no attack_strength; leave it out")
 
+    @property
+    def groups(self) -> int:
+        """Into how many groups the banks are divided."""
+        return 1 if self.group_size is None else self.banks // self.group_size
+
+    def way(self, scheme: str) -> Way:
+        """What the rule sees under a scheme. Raises `ConfigurationError`."""
+        return way_of(self.robust, scheme, grouped=self.group_size is not None)
+
     def check_rule(self, scheme: str) -> None:
         """Raises `ConfigurationError` where the rule could not work: too few banks, or a scheme that hides updates."""
-        require_enough(self.robust, self.banks, self.byzantine)
-        if SCHEMES[scheme].read_upload is None:
-            to_come = " (multi-krum on ckks is to come)" if self.robust == "multi-krum" else ""
+        if self.way(scheme) != "groups":
+            return require_enough(self.robust, self.banks, self.byzantine)
+        least = least_banks(self.robust, self.byzantine)
+        if self.groups < least:
             raise ConfigurationError(
-                f"{self.robust} compares single updates, and {scheme} hides them; use --scheme plaintext{to_come}, or "
-                "leave out --robust"
+                f"{self.robust} needs {least} groups where {self.byzantine} are byzantine, and {self.banks} banks with "
+                f"a group size of {self.group_size} make {self.groups}; use at least {least * (self.group_size or 0)} "
+                "banks, smaller groups or fewer byzantine"
             )
+        return None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from secure_fl.codec.quantization import CLIP_RANGE
+from secure_fl.codec.quantization import CLIP_RANGE, RANGE_MARGIN
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.attempts import ATTEMPTS
 from secure_fl.secagg.budget import FLOAT32, MAX_BITS, MIN_BITS
@@ -31,6 +31,8 @@ class Summing(Banks):
     """How the model reaches the banks: float32 weights, or the integers of the last sum (smaller, and exact)."""
     initial_clip: Annotated[float, Field(ge=CLIP_RANGE[0], le=CLIP_RANGE[1])] | None = None
     """Clip range of the first round; twice what Adam moves a weight by in a round where nothing is said."""
+    clip_margin: Annotated[float, Field(ge=1, le=1e6)] = RANGE_MARGIN
+    """Of later rounds: how much larger than the largest value of the last mean; doubled instead where banks clipped."""
 
     def check_sums(self, rounds: int) -> None:
         """Raises `ConfigurationError` where no sum could be made."""

@@ -657,8 +657,10 @@ RUN: dict[str, Any] = {
     "downlink": "sum",
     "dropout": 0.125,
     "initial_clip": 0.75,
+    "clip_margin": 4.5,
     "robust": "bulyan",
     "byzantine": 2,
+    "group_size": 3,
     "attack": "min-max",
     "attack_strength": 3.5,
 }

@@ -67,7 +67,7 @@ def agree(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ag
         with monkeypatch.context() as patch:
             patch.setattr(round_zero, "from_histogram", watched)
             _, banks = private_banks(dataset, experiment)
-            agreed, mean = agree_on_statistics(prepare(experiment, 10_369), banks, privately=True)
+            agreed, mean = agree_on_statistics(prepare(experiment, 10_369).statistics, banks, privately=True)
         return *seen[0], agreed, mean
 
     return run
@@ -133,10 +133,10 @@ def test_the_vector_has_the_length_that_was_planned(dataset: Dataset) -> None:
     for bits in (4, 8, 16, 24):
         planned = statistics_length(DIMENSION, bits, privately=True)
         assert planned >= (1 + features * BINS) * math.ceil(40 / bits)
-        assert prepare(EXPERIMENT.with_(bits=bits), 10).plan.parameters == planned
+        assert prepare(EXPERIMENT.with_(bits=bits), 10).statistics.plan.parameters == planned
         exact = statistics_length(500, bits, privately=False)
         assert exact >= 1001 * math.ceil(160 / bits)
-        assert prepare(Experiment(scheme="plaintext", bits=bits), 10, features=500).plan.parameters == exact
+        assert prepare(Experiment(scheme="plaintext", bits=bits), 10, features=500).statistics.plan.parameters == exact
 
 
 def test_too_few_rows_are_refused_by_name() -> None:
@@ -183,7 +183,7 @@ def test_what_was_agreed_is_broadcast_in_round_0_and_every_message_is_bound_to_i
     monkeypatch.setattr(SecureAggregation, "attempt", watched_sum)
     monkeypatch.setattr(SecureAggregation, "broadcast", watched_broadcast)
     experiment, banks = either_banks(dataset, private)
-    agreed, _ = agree_on_statistics(prepare(experiment, 10_369), banks, privately=private)
+    agreed, _ = agree_on_statistics(prepare(experiment, 10_369).statistics, banks, privately=private)
     assert contexts == [(0, b"statistics")] * 2
     assert broadcasts == [np.array([*agreed.mean, *agreed.std], dtype="<f8").tobytes()]
 
@@ -203,7 +203,7 @@ def test_a_bank_that_does_not_answer_counts_for_nothing_in_what_is_agreed(
 
     monkeypatch.setattr(SecureAggregation, "client", around)
     experiment, banks = either_banks(dataset, private)
-    agreed, mean = agree_on_statistics(prepare(experiment, 10_369), banks, privately=private)
+    agreed, mean = agree_on_statistics(prepare(experiment, 10_369).statistics, banks, privately=private)
     first, _, third = (bank.train.numeric for bank in dataset.banks)
     assert mean == (len(first) + len(third)) / 2
     if not private:

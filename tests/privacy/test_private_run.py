@@ -22,7 +22,7 @@ from scipy.stats import chi2
 from secure_fl import Experiment, Result, run_federation
 from secure_fl.data.metrics import Scores
 from secure_fl.errors import ConfigurationError, DamageWarning, PrivacyError
-from secure_fl.federation import rounds, run
+from secure_fl.federation import combining, rounds, run
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.federation.results import Baseline
 from secure_fl.files import sealed, unsealed
@@ -442,7 +442,7 @@ def test_every_scheme_sums_the_noise_of_its_banks(scheme: str) -> None:
 def noise_in_the_mean(experiment: Experiment) -> tuple[np.ndarray, Result]:
     """Of the last round, beside what the run says; only a test sees both sums."""
     means: list[np.ndarray] = []
-    exact_of, round_of = rounds.mean_within_norm, rounds.run_round
+    exact_of, round_of = combining.mean_within_norm, rounds.run_round
 
     def mean_within_norm(*arguments: Any) -> Any:
         means.append(exact_of(*arguments))
@@ -454,7 +454,7 @@ def noise_in_the_mean(experiment: Experiment) -> tuple[np.ndarray, Result]:
         return done
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds, "mean_within_norm", mean_within_norm)
+        patch.setattr(combining, "mean_within_norm", mean_within_norm)
         patch.setattr(run, "run_round", run_round)
         result = run_federation(experiment)
     return means[-1] - means[-2], result

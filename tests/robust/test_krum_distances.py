@@ -57,7 +57,7 @@ def test_a_tie_begins_where_both_scores_can_be_off_by_all_their_errors(m: int) -
 
 def test_clear_choices_are_no_ties() -> None:
     squared = squared_distances(np.concatenate([points(1, 7), 1e3 + points(2, 2)]))
-    found = krum_from_distances(squared, 2, 7, error=1e-3)
+    found = krum_from_distances(squared, 2, 7, errors=1e-3)
     assert (found.chosen, found.tied) == (tuple(range(7)), ())
     assert krum_from_distances(squared, 2, 9).tied == ()
     assert krum_from_distances(np.zeros((5, 5)), 1, 2).tied == (0, 1, 2, 3, 4)
@@ -71,10 +71,10 @@ def test_what_cannot_be_distances_is_refused() -> None:
         if value < 0:
             bad[place[::-1]] = value
         with pytest.raises(ProtocolError, match="negative, lopsided or no numbers; make a new attempt"):
-            krum_from_distances(bad, 2, 7, error=0.1)
+            krum_from_distances(bad, 2, 7, errors=0.1)
     slightly = good.copy()
     slightly[0, 1] = slightly[1, 0] = -0.05
-    krum_from_distances(slightly, 2, 7, error=0.1)
+    krum_from_distances(slightly, 2, 7, errors=0.1)
     far = good.copy()
     far[0, 1:] = far[1:, 0] = np.inf
     assert 0 not in krum_from_distances(far, 2, 7).chosen
@@ -91,4 +91,4 @@ def test_too_few_banks_and_impossible_choices_are_refused(n: int) -> None:
         with pytest.raises(ConfigurationError, match="give \\[n, n\\]"):
             krum_from_distances(wrong, 0, 1)
     with pytest.raises(ConfigurationError):
-        krum_from_distances(np.ones((9, 9)), 2, 1, error=-1.0)
+        krum_from_distances(np.ones((9, 9)), 2, 1, errors=-1.0)

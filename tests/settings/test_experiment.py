@@ -51,6 +51,7 @@ EVERYTHING: dict[str, Any] = {
     "threshold": 4,
     "attempts": 5,
     "initial_clip": 0.1 + 0.2,
+    "clip_margin": 4.5,
     "error_feedback": True,
     "downlink": "sum",
     "drop": ("bank-1@2:upload", "bank-5@7:upload"),
@@ -74,7 +75,8 @@ POISONED: dict[str, Any] = {
     "attack": "sign-flip",
     "attack_strength": 2.5,
 }
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED]
+GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "group_size": 4}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -94,7 +96,9 @@ def test_every_setting_is_tried() -> None:
     assert {name for settings in FULL for name in settings} == set(Experiment.model_fields)
 
 
-@pytest.mark.parametrize("settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned"])
+@pytest.mark.parametrize(
+    "settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped"]
+)
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
     default = Experiment()
@@ -352,10 +356,12 @@ DEFAULTS: dict[str, Any] = {
     "error_feedback": False,
     "downlink": "weights",
     "initial_clip": None,
+    "clip_margin": 3.0,
     "names": (),
     "drop": (),
     "robust": "none",
     "byzantine": 0,
+    "group_size": None,
     "attack": "none",
     "attack_strength": None,
 }
@@ -385,7 +391,9 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "threshold": (2, 3),
     "attempts": (1, 100),
     "initial_clip": (1e-30, 1e30),
+    "clip_margin": (1.0, 1e6),
     "byzantine": (0, 1),
+    "group_size": (3, 3),
     "attack_strength": (LEAST, 1e6),
 }
 """The least and the most that each number may be, at three banks; both are allowed."""
@@ -399,6 +407,7 @@ def _with(name: str, value: Any) -> dict[str, Any]:
         "epsilon": {"delta": 1e-5},
         "noise_multiplier": {"delta": 1e-5},
         "byzantine": {"scheme": "plaintext", "robust": "median"},
+        "group_size": {"robust": "median"},
         "attack_strength": {"attack": "sign-flip", "byzantine": 1},
     }
     return {**needs.get(name, {}), name: value}

@@ -44,10 +44,43 @@ def test_a_rule_needs_as_many_banks_as_its_paper_says(rule: str, f: int) -> None
 
 @pytest.mark.parametrize("scheme", ["additive", "masked", "ckks", "bfv"])
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_scheme_that_hides_updates_has_no_rules(scheme: str, rule: str) -> None:
+def test_a_scheme_that_hides_updates_goes_with_distances_and_groups_only(scheme: str, rule: str) -> None:
+    grouped: dict[str, Any] = {"robust": rule, "scheme": scheme, "banks": 12, "group_size": 4}
+    if rule in {"norm-clip", "fltrust"}:
+        assert "says too little of those in it; use another rule" in refusal(**grouped)
+    else:
+        assert Experiment(**grouped).way(scheme) == "groups"
+    if (rule, scheme) == ("multi-krum", "ckks"):
+        assert Experiment(robust="multi-krum", scheme=scheme, banks=7, byzantine=2).way(scheme) == "distances"
+        return
     text = refusal(robust=rule, scheme=scheme, banks=7)
-    assert f"{rule} compares single updates, and {scheme} hides them; use --scheme plaintext" in text
-    assert ("multi-krum on ckks is to come" in text) == (rule == "multi-krum")
+    if (rule, scheme) == ("krum", "ckks"):
+        assert "a sum over one is its update, which ckks hides; use multi-krum" in text
+    else:
+        assert f"{rule} compares single updates, and {scheme} hides them; use --" in text
+        assert ("--group-size" in text) == (rule not in {"norm-clip", "fltrust"})
+
+
+@pytest.mark.parametrize("rule", sorted({*RULES} - {"norm-clip", "fltrust"}))
+@pytest.mark.parametrize("f", [0, 1, 2])
+def test_groups_are_as_many_as_the_rule_needs_banks(rule: str, f: int) -> None:
+    settings: dict[str, Any] = {"robust": rule, "scheme": "masked", "byzantine": f, "group_size": 3}
+    least = 3 * least_banks(rule, f)
+    assert Experiment(**settings, banks=max(3, least)).groups == max(1, least // 3)
+    if least > 3:
+        text = refusal(**settings, banks=least - 1)
+        assert f"with a group size of 3 make {(least - 1) // 3}; use at least {least} banks, smaller groups" in text
+
+
+def test_what_groups_do_not_go_with() -> None:
+    grouped: dict[str, Any] = {"robust": "median", "scheme": "masked", "group_size": 3, "banks": 9}
+    assert "leave out --threshold" in refusal(**grouped, threshold=5)
+    assert "add --robust, or leave out --group-size" in refusal(group_size=3)
+    assert "group_size is refused: input should be greater than or equal to 3" in refusal(
+        **(grouped | {"group_size": 2})
+    )
+    assert "with a group size of 10 make 0" in refusal(**(grouped | {"group_size": 10}))
+    assert Experiment(**(grouped | {"scheme": "plaintext"})).way("plaintext") == "groups"
 
 
 def test_what_a_rule_does_not_go_with() -> None:

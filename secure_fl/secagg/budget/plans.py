@@ -96,6 +96,12 @@ class Plan:
             raise PlanError(f"the plan is for {self.parameters} parameters, not {parameters}; plan again")
         return replace(self, parameters=parameters)
 
+    def among(self, banks: int, threshold: int) -> Self:
+        """The same keys and layout for a sum over some of the banks."""
+        if not threshold <= banks <= self.banks:
+            raise PlanError(f"the plan is for {self.banks} banks, not {banks}; plan again")
+        return replace(self, banks=banks, threshold=threshold)
+
 
 def _shown(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from secure_fl.errors import PlanError
@@ -80,6 +80,9 @@ class MaskedPlan(RingPlan):
     @property
     def upload_bytes(self) -> int:
         return super().upload_bytes + 4 * ENVELOPE_BYTES + self.degree * SHARE_ROUTE_BYTES
+
+    def among(self, banks: int, threshold: int) -> MaskedPlan:
+        return replace(super().among(banks, threshold), **rules(banks, threshold)._asdict())
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,6 @@ from secure_fl.secagg.protocol import Attendance, Replies, SecureSum, ServerHalf
 
 Uploads = Mapping[int, Sequence[bytes]]
 """By the bank's number, in the order of arrival: its ciphertexts, serialized."""
-
-
-@dataclass(frozen=True)
-class ChosenSum(SecureSum):
-    """The exact sum over the banks that a rule chose; `refused` has those that could not be among them."""
-
-    passed_over: frozenset[str] = field(default_factory=frozenset)
-    """Banks that sent what they should, and were not chosen."""
 
 
 def krum_server(cohort: Cohort[KrumPlan], public: PublicContext) -> ServerHalf:
@@ -58,7 +49,7 @@ def krum_server(cohort: Cohort[KrumPlan], public: PublicContext) -> ServerHalf:
     total = _opened(cohort, attendance, asked, (yield asked))
     names = frozenset(cohort.banks[number] for number in uploads)
     contributors = frozenset(cohort.banks[number] for number in chosen)
-    return ChosenSum(total, contributors, dict(attendance.refused), names - contributors - refused.keys())
+    return SecureSum(total, contributors, dict(attendance.refused), names - contributors - refused.keys())
 
 
 def _to_authority(cohort: Cohort[KrumPlan], stage: str, payload: Iterator[bytes]) -> Stage:

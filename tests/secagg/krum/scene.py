@@ -14,7 +14,6 @@ from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD, encode_slots, join_ciphertexts, split_ciphertexts
 from secure_fl.secagg.krum.deployment import KrumDeployment, krum_scheme
 from secure_fl.secagg.krum.selection import FloatMatrix, Selection
-from secure_fl.secagg.krum.server import ChosenSum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.planning import plan_for
@@ -131,7 +130,6 @@ class Scene:
 
     def chosen(self, outcome: Outcome) -> list[int]:
         """Rows that are in the sum, which is checked."""
-        assert isinstance(outcome.sum, ChosenSum)
         rows = [self.banks.index(bank) for bank in sorted(outcome.sum.contributors, key=self.banks.index)]
         assert (outcome.sum.total == self.updates[rows].sum(axis=0)).all()
         return rows

@@ -20,7 +20,7 @@ from secure_fl.secagg.hazmat.he_totals import data_moduli
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused
-from secure_fl.secagg.krum.server import ChosenSum, random_weights
+from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Outcome
@@ -108,7 +108,6 @@ def test_an_upload_of_another_form_is_its_banks_dropout(scene: Scene, form: Any)
     outcome = scene.run({1: liar}, cohort=cohort)
     assert set(outcome.refused) == {"bank-2"}
     assert 1 not in scene.chosen(outcome)
-    assert isinstance(outcome.sum, ChosenSum)
     assert "bank-2" not in outcome.sum.passed_over
 
 
@@ -268,8 +267,8 @@ def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
     bound = float(plan.imaginary_errors(np.array(plan.largest_squared_norm / 4)))
     shapes = (np.eye(1, SLOTS)[0], np.full(SLOTS, SLOTS**-0.5), rng.normal(size=SLOTS) / SLOTS**0.5)
     for shape in shapes:
-        seen = [abs(float(random_weights(SLOTS) @ shape)) * length > bound * WEIGHTS_WIDTH for _ in range(2000)]
-        assert np.mean(seen) > 0.985
+        seen = [abs(float(random_weights(SLOTS) @ shape)) * length > bound * WEIGHTS_WIDTH for _ in range(8000)]
+        assert np.mean(seen) > 0.99 - 6 * (0.01 * 0.99 / len(seen)) ** 0.5
 
 
 # Dropouts and thresholds
