@@ -20,18 +20,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from secure_fl.bench.schemes.measuring import peak_rss_bytes
-from secure_fl.errors import ConfigurationError
+from secure_fl.federation.ruled_sums import choose
+from secure_fl.robust.multi_krum import multi_krum
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY
 from secure_fl.secagg.krum.deployment import KrumDeployment, krum_scheme
-from secure_fl.secagg.krum.selection import FloatMatrix, Select, Selection
 from secure_fl.secagg.krum.wire import SELECT
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import IntVector
@@ -72,20 +72,6 @@ class Row:
     peak_rss_bytes: int
 
 
-def multi_krum(byzantine: int) -> Select:
-    """Blanchard et al. 2017: the n - f banks with the smallest sums of distances to their n - f - 2 nearest others."""
-
-    def select(squared: FloatMatrix, errors: FloatMatrix, refused: int) -> Selection:
-        banks, expected = len(squared), max(byzantine - refused, 0)
-        if banks < 2 * expected + 3:
-            raise ConfigurationError(f"Krum with f = {expected} needs {2 * expected + 3} banks, not {banks}")
-        others = np.sort(squared + np.diag(np.full(banks, np.inf)), axis=1)[:, : banks - expected - 2]
-        order = np.argsort(others.sum(axis=1), kind="stable")
-        return Selection(tuple(sorted(order[: banks - expected].tolist())))
-
-    return select
-
-
 def make_updates(banks: int, parameters: int) -> IntVector:
     """Around one direction, but for the last ones, which are flipped and scaled by 4; int64 [banks, parameters]."""
     rng = np.random.default_rng(0)
@@ -98,12 +84,8 @@ def make_updates(banks: int, parameters: int) -> IntVector:
 
 
 def plaintext_choice(updates: IntVector) -> tuple[int, ...]:
-    """Squared distances from norms and inner products, and the rule."""
-    rows = updates.astype(np.float64)
-    products = rows @ rows.T
-    norms = np.diag(products)
-    squared: NDArray[np.float64] = norms[:, None] + norms[None] - 2 * products
-    return multi_krum(BYZANTINE)(squared, np.zeros_like(squared), 0).chosen
+    """What the rule chooses in plaintext."""
+    return multi_krum(updates.astype(np.float64), BYZANTINE).chosen
 
 
 class Timed:
@@ -160,10 +142,11 @@ def measure_round(updates: IntVector, plan: KrumPlan, deployment: KrumDeployment
 
 def measure_here(banks: int, parameters: int, repeat: int) -> Row:
     """The median round, in this process."""
-    scheme = krum_scheme(multi_krum(BYZANTINE))
+    select = partial(choose, byzantine=BYZANTINE)
+    scheme = krum_scheme(select)
     plan = plan_for(scheme, banks, parameters, BITS)
     assert isinstance(plan, KrumPlan)
-    deployment = KrumDeployment(plan, multi_krum(BYZANTINE))
+    deployment = KrumDeployment(plan, select)
     updates = make_updates(banks, parameters)
     rows = [measure_round(updates, plan, deployment, round_) for round_ in range(1, repeat + 1)]
     return sorted(rows, key=lambda row: row.distances_seconds)[len(rows) // 2]

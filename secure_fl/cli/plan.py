@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,14 +16,33 @@ def plan(
     parameters: Annotated[int, typer.Option(help="Length of the vectors to be summed.")] = 10_369,
     bits: Annotated[str, typer.Option(help="4 to 24, or float32.")] = "8",
     threshold: Annotated[int | None, typer.Option(help="Fewest banks whose sum is opened.")] = None,
+    robust: Annotated[str, typer.Option(help="A rule that bears byzantine banks, as in run.")] = "none",
+    byzantine: Annotated[int | None, typer.Option(help="How many banks may send anything; with --robust.")] = None,
+    group_size: Annotated[int | None, typer.Option(help="Banks of a group with its own sum; with --robust.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a secure sum would cost, or why it cannot work, before anything runs."""
-    from secure_fl.cli.summary import print_plan
+    from secure_fl.cli.summary import print_figures
     from secure_fl.secagg.planning import plan as plan_sum
 
-    planned = plan_sum(scheme, banks, parameters, number(bits), threshold)
-    if as_json:
-        typer.echo(json.dumps(planned.derived()))
+    if robust == "none" and byzantine is None and group_size is None:
+        figures = plan_sum(scheme, banks, parameters, number(bits), threshold).derived()
     else:
-        print_plan(planned)
+        ruled = {"robust": robust, "byzantine": byzantine, "group_size": group_size, "threshold": threshold}
+        figures = _under_rule(parameters, scheme=scheme, banks=banks, bits=number(bits), **ruled)
+    if as_json:
+        typer.echo(json.dumps(figures))
+    else:
+        print_figures(figures)
+
+
+def _under_rule(parameters: int, **settings: Any) -> dict[str, Any]:
+    from secure_fl.errors import ConfigurationError
+    from secure_fl.federation.ruled_sums import plan_under_rule
+    from secure_fl.settings import Experiment
+
+    if settings["robust"] == "none":
+        raise ConfigurationError("--byzantine and --group-size are for a rule; add --robust, or leave them out")
+    experiment = Experiment(**{name: value for name, value in settings.items() if value is not None})
+    planned, of_the_rule = plan_under_rule(experiment, parameters)
+    return planned.derived() | of_the_rule

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.table import Table
 
@@ -11,7 +13,6 @@ from secure_fl.data.metrics import Scores
 from secure_fl.federation.results import Result
 from secure_fl.progress import plain_console
 from secure_fl.report import wording
-from secure_fl.secagg.budget import Plan
 from secure_fl.settings import BUILT_IN
 
 
@@ -62,12 +63,13 @@ def print_summary(result: Result, directory: Path) -> None:
     console.print(f"report: {directory / 'report.html'}", soft_wrap=True)
 
 
-def print_plan(plan: Plan) -> None:
-    """One line a figure."""
+def print_figures(figures: Mapping[str, Any]) -> None:
+    """Of a plan, one line a figure."""
     table = Table.grid(padding=(0, 2))
-    for name, value in plan.derived().items():
-        said = _SAID.get(name, name.replace("_", " "))
-        table.add_row(said, f"{value:,}" if isinstance(value, int) else _NOBODY if value is None else str(value))
+    for name, value in figures.items():
+        missing = _NOBODY if name.startswith("may_collude") else "none"
+        text = f"{value:,}" if isinstance(value, int) else missing if value is None else str(value)
+        table.add_row(_SAID.get(name, name.replace("_", " ")), text)
     plain_console().print(table)
 
 

@@ -23,12 +23,12 @@ from secure_fl.errors import ConfigurationError, DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
-from secure_fl.federation.choosing import scheme_of_updates
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
 from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
 from secure_fl.federation.rounds import Robustness
+from secure_fl.federation.ruled_sums import scheme_of_updates
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore

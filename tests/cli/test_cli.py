@@ -292,6 +292,29 @@ def test_plan_prints_what_a_sum_costs(command: Command) -> None:
     assert re.search(r"ciphertexts +163\b", table)
 
 
+def test_plan_says_how_a_rule_goes_with_a_scheme_or_why_not(command: Command) -> None:
+    ruled = ("plan", "--banks", "10", "--robust", "multi-krum", "--byzantine", "2", "--json")
+    figures = json.loads(command(*ruled).out)
+    assert (figures["scheme"], figures["rule"], figures["byzantine"]) == ("ckks-krum", "multi-krum", 2)
+    assert figures["totals"] == 55
+    assert figures["rule_sees"] == "distances of updates, which the key authority opens"
+    grouped = json.loads(
+        command(
+            *ruled[:2], "16", *ruled[3:5], "--byzantine", "1", "--json", "--scheme", "masked", "--group-size", "3"
+        ).out
+    )
+    assert (grouped["groups"], grouped["banks"], grouped["threshold"]) == (5, 4, 3)
+    for arguments, why in (
+        (("--scheme", "masked"), "and masked hides them; use --group-size"),
+        (("--robust", "krum"), "a sum over one is its update"),
+        (("--byzantine", "4"), "multi-krum needs 2 f + 3 banks where f = 4"),
+        (("--group-size", "3"), "multi-krum needs 7 groups where 2 are byzantine"),
+    ):
+        done = command(*ruled, *arguments)
+        assert (done.status, why in done.error) == (2, True), done.error
+    assert "add --robust, or leave them out" in command("plan", "--byzantine", "1").error
+
+
 @pytest.mark.slow
 def test_simulate_then_train_on_the_file_then_score(command: Command) -> None:
     assert (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from secure_fl.cli.summary import print_plan
+from secure_fl.cli.summary import print_figures
 from secure_fl.errors import DropoutError, PlanError
 from secure_fl.secagg import SCHEMES, plan, simulate
 from secure_fl.secagg.budget import FLOAT32, Plan
@@ -100,7 +100,7 @@ def test_the_figures_of_a_plan_and_what_the_terminal_says(scheme: str, capsys: p
     figures = planned.derived()
     names = ("may_vanish", "may_collude_curious", "may_collude_lying")
     assert [figures[name] for name in names] == [getattr(planned, name) for name in names]
-    print_plan(planned)
+    print_figures(figures)
     said = [re.sub(" +", " ", line).strip() for line in capsys.readouterr().out.splitlines()]
     assert "banks that may vanish 4" in said
     curious, lying = (

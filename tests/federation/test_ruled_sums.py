@@ -10,10 +10,10 @@ import pytest
 
 from secure_fl import Experiment
 from secure_fl.errors import ConfigurationError, DropoutError, PlanError
-from secure_fl.federation.choosing import choose, scheme_of_updates
 from secure_fl.federation.opening import Federation
 from secure_fl.federation.results import Result
 from secure_fl.federation.rounds import RoundOutcome, run_round
+from secure_fl.federation.ruled_sums import choose, scheme_of_updates
 from secure_fl.secagg.krum.deployment import CUSTODY
 from secure_fl.training import train
 
