@@ -1,0 +1,23 @@
+"""docs/robust.md says what the settings decide, and the figures that were stored."""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.robust_page import FIGURES, PAGE, REFUSED, costs, matrix, refusals
+from benchmarks.written_blocks import read_block
+from secure_fl.settings.robust import LEAST_BANKS
+
+
+def test_the_page_is_what_the_settings_decide() -> None:
+    assert read_block(PAGE, "matrix") == matrix()
+    assert read_block(PAGE, "refusals") == refusals()
+    assert read_block(PAGE, "costs") == costs(json.loads(FIGURES.read_text(encoding="utf-8"))["rows"])
+
+
+def test_every_rule_has_a_line_and_every_refusal_its_reason() -> None:
+    lines = matrix().splitlines()
+    assert len(lines) == 2 + len(LEAST_BANKS)
+    assert "| multi-krum | >= 2 f + 3 | updates | - | - | distances | - | groups |" in lines
+    assert "| fltrust | >= f + 1 | updates | - | - | - | - | - |" in lines
+    assert len(refusals().splitlines()) == len(REFUSED)
