@@ -39,3 +39,9 @@ def _blocks(vector: RingVector, seed: bytes) -> Any:
         part = vector[start : start + step]
         written = encryptor.update_into(_ZEROS[: part.nbytes], buffer)
         yield part, np.frombuffer(buffer, dtype=vector.dtype, count=written // vector.itemsize)
+
+
+def words(seed: bytes, count: int) -> NDArray[np.uint64]:
+    """The first `count` 64-bit words of PRG(seed), little-endian; a seed must be used for one vector only."""
+    encryptor = Cipher(algorithms.AES256(seed), modes.CTR(bytes(16))).encryptor()
+    return np.frombuffer(encryptor.update(bytes(8 * count)), dtype="<u8").astype(np.uint64, copy=False)
