@@ -73,7 +73,7 @@ def _multiply(a: FieldArray, b: FieldArray) -> FieldArray:
     high = a1 * b1 + (middle >> _HALF) + (other >> _HALF)
     # low + 2**64 * (high & _LOW) + 2**96 * (high >> 32)
     top, rest = high >> _HALF, high & _LOW
-    reduced = low - top
+    reduced: FieldArray = low - top
     reduced -= _LOW * (low < top)
     more = (rest << _HALF) - rest
     reduced += more
