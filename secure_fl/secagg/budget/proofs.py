@@ -132,10 +132,11 @@ def plan_proofs(
         share_holders=SHARE_HOLDERS,
         norm_bound=norm_bound,
     )
-    if not planned.circuit.exact:
+    circuit = planned.circuit
+    if not circuit.exact:
         raise PlanError(
             f"squared norms of {parameters} parameters x {bits} bits reach the modulus of the field, where they wrap "
-            "around; use fewer bits or fewer parameters"
+            f"around; use at most {circuit.most_parameters} parameters or fewer bits"
         )
     return planned
 

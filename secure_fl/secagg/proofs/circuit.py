@@ -17,7 +17,8 @@ norm <= bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -53,7 +54,12 @@ class Circuit:
     @property
     def exact(self) -> bool:
         """Whether the norm check is about integers: no norm with any slack reaches p."""
-        return self.largest_squared_norm + (1 << self.slack_bits) <= PRIME
+        return self.squared_bound is None or self.parameters <= self.most_parameters
+
+    @property
+    def most_parameters(self) -> int:
+        """For which a norm check of these bits and this bound is exact."""
+        return (PRIME - (1 << self.slack_bits)) // self.centre**2
 
     @property
     def inputs(self) -> int:
@@ -114,9 +120,10 @@ class Circuit:
         """The one with the shortest proof."""
         whole = cls(parameters, bits, squared_bound, chunk=1)
         candidates = []
-        for log in range(1, whole.calls.bit_length() + 1):
-            chunk = -(-whole.calls // ((1 << log) - 1))
-            candidates += [cls(parameters, bits, squared_bound, more) for more in (chunk, chunk + 1)]
+        for log in range(whole.outputs, whole.calls.bit_length() + 1):
+            chunks = range(1, whole.inputs + 1)
+            least = bisect_left(chunks, True, key=lambda chunk: replace(whole, chunk=chunk).calls < 1 << log)
+            candidates.append(replace(whole, chunk=chunks[least]))
         return min(candidates, key=lambda circuit: (circuit.proof_length, circuit.chunk))
 
     @cached_property

@@ -30,7 +30,7 @@ class Upload:
     """For each share-holder, sealed."""
     blind: bytes = field(repr=False)
     """Of the aggregator's part of the joint randomness."""
-    parts: tuple[bytes, ...]
+    parts: tuple[bytes, ...] = field(repr=False)
     """The share-holders' parts of it."""
     share: Share
 
