@@ -43,9 +43,9 @@ CUSTODY = Custody(
         "Proofs bind banks only where the aggregator and all share-holders are honest. Any one of them that is not can "
         "have a bad proof pass, because its share of the verifier's message is what it says; it could as well add what "
         "it likes to its share of the sum. It can also have an honest bank left out, which tells it nothing new.",
-        "An honest bank is never refused. An invalid update passes with the chance that the plan states: of one upload "
-        "(forgery_bits), and of 2**40 uploads whose makers hash 2**80 times before (forgery_bits_of_a_life), where "
-        "SHA-256 is a random oracle.",
+        "If these are honest, an honest bank is never refused. An invalid update passes with the chance that the plan "
+        "states: of one upload (forgery_bits), and of 2**40 uploads whose makers hash 2**80 times before "
+        "(forgery_bits_of_a_life), where SHA-256 is a random oracle.",
         "What is proved: each value is an integer in range, and the update, measured from the middle of the range, is "
         "no longer than the norm bound. Within that a bank can send what it likes, and claim what it likes about rows.",
         "Sums that share-holders give are masked for the banks that they were asked for: asked for different ones, "

@@ -84,6 +84,7 @@ def test_one_input_that_is_no_bit_is_found_out(circuit: Circuit, data: st.DataOb
     assert not proved(circuit, inputs)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 12), st.integers(4, 24), st.integers(1, 9), st.data())
 @settings(max_examples=60)
 def test_a_norm_of_one_above_the_bound_is_found_out(
