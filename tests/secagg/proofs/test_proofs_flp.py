@@ -102,6 +102,9 @@ def test_a_norm_of_one_above_the_bound_is_found_out(
             bits_of_slack = [slack >> place & 1 for place in range(above.slack_bits)]
             inputs = np.array([*anything.encode(values).tolist(), *bits_of_slack], dtype=np.uint64)
             assert not proved(above, inputs)
+        if above.slack_bits:  # nor does a negative one, which makes the norm check zero
+            negative = [PRIME - 1] + [0] * (above.slack_bits - 1)
+            assert not proved(above, np.array([*anything.encode(values).tolist(), *negative], dtype=np.uint64))
 
 
 @given(circuits.filter(lambda c: c.slack_bits > 0), st.data())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from hypothesis import strategies as st
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError
 from secure_fl.secagg import SCHEMES, simulate
 from secure_fl.secagg.additive.deployment import HOLDERS
-from secure_fl.secagg.messages import AGGREGATOR, seal
+from secure_fl.secagg.attempts import attempt_sum
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.deployment import CUSTODY, proven_scheme
 from secure_fl.secagg.proofs.wire import SUM_SHARES, UPLOAD, VERIFY
-from secure_fl.secagg.protocol import run_protocol
+from secure_fl.secagg.protocol import Outcome, run_protocol
 from secure_fl.secagg.transcript import Transcript
 from tests.secagg.proofs.scene import Scene, drawn
 
@@ -60,6 +63,20 @@ def test_banks_that_drop_out_are_not_in_the_sum() -> None:
     assert outcome.sum.total.tolist() == scene.total([0, 2, 3])
     with pytest.raises(DropoutError, match="threshold is 3"):
         scene.run(drop=dict.fromkeys(("bank-1", "bank-2", "bank-3"), UPLOAD), cohort=scene.cohort(attempt=2))
+
+
+def test_a_failed_attempt_is_made_again_with_the_same_values() -> None:
+    scene, cohorts = Scene(drawn(4, 10), norm_bound=200.0), []
+
+    def once(cohort: Cohort[Any], left_out: Mapping[str, str]) -> Outcome:
+        cohorts.append(cohort)
+        liar = {"bank-2": scene.liar(1, {0: 2}, cohort)}
+        return scene.run(liar, {HOLDERS[1]: SUM_SHARES} if len(cohorts) == 1 else None, tuple(left_out), cohort)
+
+    done = attempt_sum(scene.cohort(), once)
+    assert [cohort.attempt for cohort in cohorts] == [1, 2]
+    assert done.outcome.sum.total.tolist() == scene.total([0, 2, 3])
+    assert set(done.refused) == {"bank-2"}
 
 
 @pytest.mark.parametrize("stage", [VERIFY, SUM_SHARES])
