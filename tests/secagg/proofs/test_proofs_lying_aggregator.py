@@ -12,7 +12,8 @@ from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg.additive.deployment import HOLDERS
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
 from secure_fl.secagg.proofs.fiat_shamir import queries
-from secure_fl.secagg.proofs.field import PRIME, FieldArray, subtract
+from secure_fl.secagg.proofs.field import PRIME, FieldArray, add, subtract
+from secure_fl.secagg.proofs.flp import decide
 from secure_fl.secagg.proofs.shares import expanded_share, verifier_share
 from secure_fl.secagg.proofs.wire import (
     SUM_SHARES,
@@ -24,7 +25,7 @@ from secure_fl.secagg.proofs.wire import (
     encode_verifiers,
 )
 from secure_fl.secagg.protocol import Party
-from tests.secagg.proofs.scene import Altered, Scene, drawn
+from tests.secagg.proofs.scene import KEY, Altered, Scene, drawn
 from tests.secagg.test_custody_and_schemes import reachable
 
 
@@ -264,3 +265,40 @@ def test_the_aggregator_never_holds_a_seed(scene: Scene) -> None:
     assert not any(seed in thing for seed in seeds for thing in things)
     blind = scene.upload(SaysAgain(answer), "bank-1", cohort).blind
     assert any(blind in thing for thing in things)
+
+
+# What breaks it, as custody says
+
+
+def test_the_aggregator_and_all_holders_together_read_an_update(scene: Scene) -> None:
+    """And what all but one of them have adds up to noise."""
+    upload, cohort = scene.upload(scene.client(3), "bank-4"), scene.cohort()
+    opened = scene.plan.circuit.truncate(upload.share.inputs)
+    assert (opened > 255).any()
+    for place, holder in enumerate(HOLDERS):
+        party: Any = scene.deployment.trustees(cohort)[holder]
+        seed, _ = decode_mail(scene.plan, party._open("bank-4", upload.mail[place]))
+        opened = add(opened, scene.plan.circuit.truncate(expanded_share(scene.plan, seed).inputs))
+        assert ((opened > 255).sum() > 3) == (holder != HOLDERS[-1])
+    assert opened.tolist() == scene.updates[3].tolist()
+
+
+def test_an_aggregator_that_makes_up_all_banks_but_one_reads_that_one(scene: Scene) -> None:
+    made_up = drawn(5, 6, seed=9)
+    made_up[2] = scene.updates[2]
+    instead: dict[str, Party] = {bank: scene.client(row, None, made_up[row]) for row, bank in enumerate(scene.banks)}
+    outcome = scene.run(instead)
+    others = [0, 1, 3, 4]
+    assert (outcome.sum.total - made_up[others].sum(axis=0)).tolist() == scene.updates[2].tolist()
+
+
+def test_holders_that_are_given_different_keys_have_honest_banks_fail_and_show_nothing(scene: Scene) -> None:
+    uploads = scene.uploads()
+    first, second = scene.verify(0, uploads), scene.verify(1, uploads, bytes(32))
+    asked = queries(scene.plan, KEY)
+    for row, upload in uploads.items():
+        joint, share = first[row]
+        assert second[row][0] == joint
+        message = add(add(share, second[row][1]), verifier_share(scene.plan, upload.share, joint, asked))
+        assert not any(map(decide, message))
+        assert len(np.unique(message)) == message.size, "no number of it is known beforehand"
