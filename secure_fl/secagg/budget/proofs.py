@@ -34,7 +34,7 @@ UPLOADS = 2**40
 """What all banks may upload in it."""
 LIFE_BITS = 64
 MOST_INPUTS = 1 << 24
-"""Bits of all values: one share of so many takes 128 MiB, and a proof ten times that while it is made."""
+"""Bits of all values: one share of so many takes 128 MiB, and a bank that proves them 2 GB of memory."""
 HASH_BYTES = 32
 SEALED_MAIL_BYTES = 32 + HASH_BYTES * (1 + SHARE_HOLDERS) + 16
 """A public key, a seed with the other parties' parts of the joint randomness, and a tag."""

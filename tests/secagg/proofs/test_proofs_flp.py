@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from secure_fl.secagg.proofs.circuit import Circuit
 from secure_fl.secagg.proofs.field import PRIME, FieldArray, add, expand, subtract
 from secure_fl.secagg.proofs.flp import Query, decide, prove, query
+from secure_fl.secagg.proofs.polynomials import roots
 from tests.secagg.proofs.naive import NaiveProof
 
 
@@ -128,6 +129,37 @@ def test_inputs_that_cancel_each_other_are_found_out() -> None:
         inputs = circuit.encode(np.array([3, 9]))
         inputs[0], inputs[place] = root, other
         assert not proved(circuit, inputs)
+
+
+def test_whoever_knew_the_point_could_cheat_there_and_nowhere_else() -> None:
+    """As often as the bound on soundness says: at 2 (wires_length - 1) points."""
+    circuit = Circuit(1, 4, None, 4)
+    assert circuit.wires_length == 2
+    inputs = np.array([2, 0, 1, 0], dtype=np.uint64)
+    joint = fresh(circuit.joint_length)
+    proof = prove(circuit, inputs, fresh(circuit.arity), joint)
+    a, b = map(int, fresh(2))
+    nodes = roots(4).tolist()
+    output, minus_one = int(proof[circuit.arity + 2]), nodes[2]
+    scale = -output * pow((minus_one - a) * (minus_one - b), -1, PRIME)
+    error = np.array([scale * (node - a) * (node - b) % PRIME for node in nodes[:3]], dtype=np.uint64)
+    proof[circuit.arity :] = add(proof[circuit.arity :], error)
+    holds = [decide(query(Query(circuit, fresh(2), t), inputs, proof, joint, 1)) for t in (a, b, *map(int, fresh(50)))]
+    assert holds == [True, True] + [False] * 50
+
+
+def test_whoever_knew_joint_randomness_before_sharing_could_cheat() -> None:
+    """With b (b - 1) and c (c - 1) that cancel under that r; under any other they do not."""
+    circuit = Circuit(1, 4, None, 4)
+    joint = fresh(1)
+    for b in range(2, 100):
+        square = (1 - 4 * b * (b - 1) * pow(int(joint[0]), -1, PRIME)) % PRIME
+        if pow(square, (PRIME - 1) // 2, PRIME) == 1:
+            break
+    c = (1 + _square_root(square)) * pow(2, -1, PRIME) % PRIME
+    inputs = np.array([b, c, 0, 1], dtype=np.uint64)
+    assert passes(circuit, inputs, prove(circuit, inputs, fresh(circuit.arity), joint), joint)
+    assert not proved(circuit, inputs)
 
 
 def _square_root(square: int) -> int:
