@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secure_fl.errors import MessageError
-from secure_fl.secagg.budget import AdditivePlan
+from secure_fl.secagg.budget import AdditivePlan, Plan
 from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES, TAG_BYTES
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import Cohort
@@ -17,7 +17,7 @@ def holder_name(number: int) -> str:
     return f"share-holder-{number}"
 
 
-def purpose(cohort: Cohort[AdditivePlan], bank: str, holder: str) -> bytes:
+def purpose(cohort: Cohort[Plan], bank: str, holder: str) -> bytes:
     """Binds a sealed seed to the round, the bank and the share-holder."""
     return b"secure_fl seed" + cohort.digest + cohort.number[bank].to_bytes(2, "little") + holder.encode()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from numpy.typing import NDArray
 
 SEED_BYTES = 32
@@ -31,8 +31,18 @@ def subtract_mask(vector: RingVector, seed: bytes) -> None:
         np.subtract(part, stream, out=part)
 
 
+def words(seed: bytes, count: int) -> NDArray[np.uint64]:
+    """The first `count` 64-bit words of PRG(seed), little-endian; a seed must be used for one vector only."""
+    return np.frombuffer(_keystream(seed).update(bytes(8 * count)), dtype="<u8").astype(np.uint64, copy=False)
+
+
+def _keystream(seed: bytes) -> CipherContext:
+    """What it makes of zeros is PRG(seed)."""
+    return Cipher(algorithms.AES256(seed), modes.CTR(bytes(16))).encryptor()
+
+
 def _blocks(vector: RingVector, seed: bytes) -> Any:
-    encryptor = Cipher(algorithms.AES256(seed), modes.CTR(bytes(16))).encryptor()
+    encryptor = _keystream(seed)
     buffer = bytearray(min(_BLOCK_BYTES, vector.nbytes) + 15)
     step = _BLOCK_BYTES // vector.itemsize
     for start in range(0, len(vector), step):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secure_fl.secagg.hazmat import prg
-from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask, subtract_mask
+from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask, subtract_mask, words
 
 BLOCK = 1 << 18
 both_words = pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
@@ -94,3 +94,11 @@ def test_every_byte_of_a_seed_counts(place: int) -> None:
 def test_a_seed_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="key"):
         add_mask(np.zeros(4, dtype=np.uint16), bytes(length))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 1000])
+def test_words_are_the_keystream(count: int) -> None:
+    seed = bytes(range(SEED_BYTES))
+    stream = words(seed, count)
+    assert stream.dtype == np.uint64
+    assert stream.astype("<u8").tobytes() == keystream(seed, 8 * count)
