@@ -82,8 +82,8 @@ _SUCCESS = {
     "membership": "TPR - FPR of LiRA at a threshold chosen on shadow models",
     "audit-epsilon": "share of right guesses, among the canaries that were called included; a coin has 0.5",
     "poisoning": "auprc: of the final model on the test rows of all banks (guessing: the share of fraud); "
-    "backdoor_success: share of the test frauds that pass with the pattern, at the threshold where the model of the same "
-    "rule without attackers finds 80 % of them (frauds_passed: without the pattern); rightly_excluded, "
+    "backdoor_success: share of the test frauds that pass with the pattern, at the threshold where the model of the "
+    "same rule without attackers finds 80 % of them (frauds_passed: without the pattern); rightly_excluded, "
     "wrongly_excluded: shares of the poisoned and of the honest uploads; seconds: from all uploads to the mean",
 }
 _TRIALS = "95 %, Clopper-Pearson over trials"

@@ -67,7 +67,7 @@ def _trial(opened: Federation, cell: Cell, unharmed: Trial | Stopped | None) -> 
 
 
 def _head(cell: Cell, guessing: float) -> dict[str, Any]:
-    empty = dict.fromkeys((*MEASURED, "auprc_interval", "reason"))
+    empty = dict.fromkeys((*MEASURED, "auprc_interval", "excluded", "reason"))
     return {"rule": cell.rule, "attack": cell.attack, "byzantine": cell.byzantine, "guessing": guessing} | empty
 
 
@@ -82,8 +82,15 @@ def _row(cell: Cell, guessing: float, trials: Sequence[Trial | Stopped]) -> dict
         _head(cell, guessing)
         | {name: _mean([getattr(trial, name) for trial in done]) for name in MEASURED}
         | {"auprc_by_seed": scores, "auprc_interval": interval_of_mean(scores) if len(scores) > 1 else None}
-        | {"excluded": [[list(record.excluded) for record in trial.rounds] for trial in done]}
+        | {"excluded": _left_out(done)}
     )
+
+
+def _left_out(trials: Sequence[Trial]) -> list[list[str]] | None:
+    """The names in each round of the first seed; None of a rule that leaves nobody out."""
+    if trials[0].wrongly_excluded is None:
+        return None
+    return [list(record.excluded) for record in trials[0].rounds]
 
 
 def _mean(figures: Sequence[float | None]) -> float | None:
