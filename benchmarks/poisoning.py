@@ -21,7 +21,7 @@ from benchmarks.written_blocks import write_block
 from secure_fl.attacks.command import run_command
 from secure_fl.cli.progress import show_progress
 from secure_fl.report.heat_map import MISSING, HeatMap, draw_maps
-from secure_fl.report.poisoning_maps import auprc_maps, backdoor_map, rule_name
+from secure_fl.report.poisoning_maps import auprc_maps, backdoor_maps, rule_name
 from secure_fl.report.poisoning_page import choices, costs, reasons, signed_text, unharmed_mean, verdict
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.report.wording import seconds_text, share_text
@@ -31,7 +31,7 @@ PAGE, PICTURE, STORED = DOCS / "poisoning.md", DOCS / "poisoning.svg", DOCS / "f
 SETTINGS: Mapping[str, Any] = {
     "dataset": "ulb",
     "rules": ("none", "median", "trimmed-mean", "norm-clip", "rfa", "multi-krum", "bulyan"),
-    "attacks": ("sign-flip", "label-flip", "inner-product", "a-little", "min-max", "scaled", "backdoor"),
+    "attacks": ("sign-flip", "label-flip", "inner-product", "a-little@1.5", "min-max", "scaled", "backdoor"),
 }
 COLUMNS, WIDTH = 2, 400
 
@@ -41,8 +41,7 @@ Row = Mapping[str, Any]
 def maps_of(report: Mapping[str, Any]) -> tuple[HeatMap, ...]:
     """One for each attack, and that of the backdoor."""
     results, banks = report["results"], report["settings"]["banks"]
-    backdoor = backdoor_map(results, banks)
-    return (*auprc_maps(results, banks), *(() if backdoor is None else (backdoor,)))
+    return (*auprc_maps(results, banks), *backdoor_maps(results, banks))
 
 
 def draw(report: Mapping[str, Any]) -> str:

@@ -64,8 +64,8 @@ class AttackSettings:
     """Audit: trainings on canaries."""
     rules: tuple[str, ...] = ("none", "median", "trimmed-mean", "norm-clip", "multi-krum", "rfa")
     """Poisoning: what combines updates; none: their mean."""
-    attacks: tuple[str, ...] = ("sign-flip", "a-little", "backdoor")
-    """Poisoning: what attackers do."""
+    attacks: tuple[str, ...] = ("sign-flip", "a-little@1.5", "backdoor")
+    """Poisoning: what attackers do; @ and a number: how hard."""
     byzantine: tuple[int, ...] = (0, 1, 2, 3)
     """Poisoning: how many banks attack, 10 banks in all where nothing is said."""
     seeds: int = 1

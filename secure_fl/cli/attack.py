@@ -64,7 +64,8 @@ Rules = Annotated[
     ),
 ]
 Attacks = Annotated[
-    str | None, typer.Option(help="Poisoning: see run --attack.  [default: sign-flip,a-little,backdoor]")
+    str | None,
+    typer.Option(help="Poisoning: see run --attack, @ strength.  [default: sign-flip,a-little@1.5,backdoor]"),
 ]
 _READ: Mapping[str, Callable[[str], Any]] = {
     "bits": number,

@@ -31,6 +31,13 @@ SECTIONS = {
     "words": "Words on this page",
 }
 
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "delta": promise.delta_text,
+    "epsilon": promise.epsilon_text,
+    "left_out": wording.left_out,
+}
+"""Of this page, beside those of all."""
+
 _DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks", "columns", "warnings"})
 _COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")
 
@@ -65,7 +72,12 @@ class BankResult:
 
 def render(result: Result) -> str:
     """The whole report as one HTML document. The same result gives the same text."""
-    from secure_fl.report import exhibit, figures, pictures  # matplotlib is slow to import, so only when needed
+    from secure_fl.report import (
+        exhibit,
+        figures,
+        pictures,
+        selection,
+    )  # matplotlib is slow to import, so only when needed
 
     float32_bytes = 4 * result.parameters
     banks = figures.bank_names(result)
@@ -100,18 +112,15 @@ def render(result: Result) -> str:
         "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
         "poisoning": wording.poisoning(result),
+        "standings": selection.standings(result),
+        "most_shown": selection.MOST_SHOWN,
         "ruled": result.experiment.get("robust", "none") != "none",
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
         "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
-    filters: dict[str, Callable[..., str]] = {
-        "delta": promise.delta_text,
-        "epsilon": promise.epsilon_text,
-        "left_out": wording.left_out,
-    }
-    return frame.fill("page.html.j2", SECTIONS, values, filters)
+    return frame.fill("page.html.j2", SECTIONS, values, FILTERS)
 
 
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:

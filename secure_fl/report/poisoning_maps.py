@@ -25,11 +25,13 @@ def auprc_maps(results: Sequence[Row], banks: int) -> tuple[HeatMap, ...]:
     return tuple(_map(attack, results, "auprc", attack, banks, ACCENT, top) for attack in attacks_of(results))
 
 
-def backdoor_map(results: Sequence[Row], banks: int) -> HeatMap | None:
-    """None where no backdoor was tried."""
-    if BACKDOOR not in attacks_of(results):
-        return None
-    return _map("frauds that pass with the pattern", results, "backdoor_success", BACKDOOR, banks, WARM, 1.0)
+def backdoor_maps(results: Sequence[Row], banks: int) -> tuple[HeatMap, ...]:
+    """One for each strength of the backdoor; none where none was tried. 1 has the strongest shade."""
+    return tuple(
+        _map(f"{attack}: frauds that pass", results, "backdoor_success", attack, banks, WARM, 1.0)
+        for attack in attacks_of(results)
+        if attack.partition("@")[0] == BACKDOOR
+    )
 
 
 def draw(heat_map: HeatMap, name: str) -> Picture:

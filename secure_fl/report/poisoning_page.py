@@ -27,7 +27,7 @@ def render(page: AttackPage) -> str:
     from secure_fl.report import poisoning_maps  # matplotlib is slow to import, so only when needed
 
     results, banks = page.results, page.settings["banks"]
-    auprc, backdoor = poisoning_maps.auprc_maps(results, banks), poisoning_maps.backdoor_map(results, banks)
+    auprc, backdoor = poisoning_maps.auprc_maps(results, banks), poisoning_maps.backdoor_maps(results, banks)
     values = {
         "page": page,
         "scheme": wording.scheme_text(page.scheme),
@@ -35,7 +35,7 @@ def render(page: AttackPage) -> str:
         "verdict": verdict(results, banks),
         "maps": [poisoning_maps.draw(each, f"auprc-{place}") for place, each in enumerate(auprc)],
         "top": max((each.top for each in auprc), default=0.0),
-        "backdoor": None if backdoor is None else poisoning_maps.draw(backdoor, "backdoor"),
+        "backdoors": [poisoning_maps.draw(each, f"backdoor-{place}") for place, each in enumerate(backdoor)],
         "choices": choices(results, banks),
         "costs": costs(results),
         "reasons": reasons(results),

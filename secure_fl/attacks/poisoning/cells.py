@@ -1,5 +1,7 @@
 """What is tried: each rule against each attack with each number of attackers, and each rule with no attacker.
 
+An attack is named as `sign-flip`, or as `sign-flip@2` with a strength other than its usual one.
+
 With no attacker a rule is run once for each number of byzantine banks that it expects, since that is what it costs
 where nobody attacks. The mean without attackers is always there: all others are compared with it.
 """
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.robust.poisoning import Attackers
 from secure_fl.settings import Experiment
 
 NONE = "none"
@@ -23,6 +26,7 @@ class Cell:
 
     rule: str
     attack: str
+    """With its strength, if one is given."""
     byzantine: int
     """How many attack; with no attack, how many the rule expects."""
 
@@ -33,10 +37,22 @@ class Cell:
 
     def experiment(self, base: Experiment) -> Experiment:
         """Raises `ConfigurationError` for what cannot be, such as too few banks for the rule."""
-        return base.with_(robust=self.rule, attack=self.attack, byzantine=self.byzantine)
+        name, strength = named(self.attack)
+        made = base.with_(robust=self.rule, attack=name, byzantine=self.byzantine, attack_strength=strength)
+        Attackers.of(made)  # an attack may find no strength for so many banks
+        return made
 
 
 MEAN = Cell(NONE, NONE, 0)
+
+
+def named(attack: str) -> tuple[str, float | None]:
+    """Its name, and the strength that is asked for; None: its usual one. Raises `ConfigurationError`."""
+    name, at, strength = attack.partition("@")
+    try:
+        return name, float(strength) if at else None
+    except ValueError:
+        raise ConfigurationError(f"{strength!r} is no strength of {name}; write a number, as in {name}@1.5") from None
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,8 @@ class Grid:
     seeds: int
 
     def __post_init__(self) -> None:
-        for word, setting, given in (("rule", "robust", self.rules), ("attack", "attack", self.attacks)):
+        attacks = tuple(named(attack)[0] for attack in self.attacks)
+        for word, setting, given in (("rule", "robust", self.rules), ("attack", "attack", attacks)):
             known = get_args(Experiment.model_fields[setting].annotation)
             known = tuple(name for name in known if setting == "robust" or name != NONE)
             strange = [name for name in given if name not in known]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from secure_fl.attacks.poisoning.cells import NONE
+from secure_fl.attacks.poisoning.cells import NONE, named
 from secure_fl.attacks.poisoning.trial import BACKDOOR
 
 Row = Mapping[str, Any]
@@ -16,8 +16,8 @@ def poisoning_tables(results: Sequence[Row]) -> Iterator[Table]:
     """Title and lines of each; those that would be empty are left out."""
     across = "by number of attackers"
     yield f"AUPRC, {across}", _across(results, "auprc")
-    backdoors = [row for row in results if row["attack"] in (NONE, BACKDOOR)]
-    if any(row["attack"] == BACKDOOR for row in backdoors):
+    backdoors = [row for row in results if named(row["attack"])[0] in (NONE, BACKDOOR)]
+    if any(row["attack"] != NONE for row in backdoors):
         yield f"frauds that pass with the backdoor's pattern, {across}", _across(backdoors, "backdoor_success")
     if any(row["rightly_excluded"] is not None for row in results):
         chosen = [row for row in results if row["wrongly_excluded"] is not None and row["attack"] != NONE]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from secure_fl.attacks.poisoning.backdoor import backdoor_success, passed, threshold_of
-from secure_fl.attacks.poisoning.cells import NONE, Cell
+from secure_fl.attacks.poisoning.cells import NONE, Cell, named
 from secure_fl.attacks.poisoning.staging import staged
 from secure_fl.errors import ProtocolError, TrainingError
 from secure_fl.federation.opening import Federation
@@ -57,7 +57,7 @@ def run_trial(opened: Federation, experiment: Experiment, cell: Cell, threshold:
     if threshold is None:
         threshold = threshold_of(weights, test, learner)
     assert history.scores is not None, "there is at least one round"
-    looked = cell.attack in (NONE, BACKDOOR)
+    looked = named(cell.attack)[0] in (NONE, BACKDOOR)
     right, wrong = shares_left_out(history.rounds) if _chooses(cell.rule) else (None, None)
     return Trial(
         auprc=history.scores.auprc,
