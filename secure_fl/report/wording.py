@@ -296,6 +296,7 @@ def poisoning(result: Result) -> list[str]:
 
 
 def left_out(record: RoundRecord) -> str:
-    """Whom the rule left out of a round, and whether rightly."""
-    said = [f"{bank} ({'attacked' if bank in record.byzantine else 'honest'})" for bank in record.excluded]
-    return names_text(said)
+    """How many the rule left out of a round, and whether rightly; who they are is in the drawing."""
+    rightly = len({*record.excluded} & {*record.byzantine})
+    counts = (("attacked", rightly), ("honest", len(record.excluded) - rightly))
+    return ", ".join(f"{count_text(count)} {who}" for who, count in counts if count)

@@ -265,7 +265,7 @@ def test_who_attacked_and_who_was_left_out_is_told_and_whether_rightly(result: R
     text = text_of(words(told))
     assert all(line in text for line in lines)
     cells = [row[3] for row in Tables(words(told)).rows if row[:2] in (["1", "3 of 3"], ["2", "3 of 3"])]
-    assert cells == ["bank-3 (attacked)", "bank-1 (honest)"]
+    assert cells == ["1 attacked", "1 honest"]
     assert wording.poisoning(ruled(result, "krum", "none")) == ["krum left out 2 of 6 honest uploads"]
 
 
