@@ -34,7 +34,6 @@ SECTIONS = {
 FILTERS: Mapping[str, Callable[..., str]] = {
     "delta": promise.delta_text,
     "epsilon": promise.epsilon_text,
-    "left_out": wording.left_out,
 }
 """Of this page, beside those of all."""
 
