@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from secure_fl.report.figures import WIDE
 from secure_fl.report.heat_map import HeatMap, draw_map
 from secure_fl.report.pictures import Picture, both
 from secure_fl.report.svg import ACCENT, WARM, page_style
 
 Row = Mapping[str, Any]
 BACKDOOR, NONE = "backdoor", "none"
-_WIDE = 366
+_HALF = 366
+MOST_BESIDE = 7
+"""With more columns, maps stand below each other."""
 
 
 def rule_name(rule: str) -> str:
@@ -34,10 +37,16 @@ def backdoor_maps(results: Sequence[Row], banks: int) -> tuple[HeatMap, ...]:
     )
 
 
+def side_by_side(heat_map: HeatMap) -> bool:
+    """Whether two of its size stand beside each other on a desk."""
+    return len(heat_map.columns) <= MOST_BESIDE
+
+
 def draw(heat_map: HeatMap, name: str) -> Picture:
-    """A map for a desk, where two stand side by side, and for a phone."""
+    """A map for a desk and for a phone."""
+    wide = _HALF if side_by_side(heat_map) else WIDE
     with page_style():
-        return both(name, heat_map.label, lambda width: draw_map(heat_map, width), _WIDE)
+        return both(name, heat_map.label, lambda width: draw_map(heat_map, width), wide)
 
 
 def attacks_of(results: Sequence[Row]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ def render(page: AttackPage) -> str:
         "dataset": wording.dataset_text(page.settings["dataset"]),
         "verdict": verdict(results, banks),
         "maps": [poisoning_maps.draw(each, f"auprc-{place}") for place, each in enumerate(auprc)],
+        "side_by_side": all(map(poisoning_maps.side_by_side, auprc)),
         "top": max((each.top for each in auprc), default=0.0),
         "backdoors": [poisoning_maps.draw(each, f"backdoor-{place}") for place, each in enumerate(backdoor)],
         "choices": choices(results, banks),
