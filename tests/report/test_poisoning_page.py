@@ -66,6 +66,10 @@ def test_the_verdict_compares_the_mean_with_the_rule_that_keeps_most() -> None:
         "Where nobody attacks, the mean reaches an AUPRC of 0.80. With 2 of 10 banks attacking, the worst of the "
         "attacks leaves 0.01 to the mean (sign-flip), and 0.69 to median (backdoor@3), the rule that keeps most."
     )
+    for auprc, praised in ((0.65, "0.69 to median (backdoor@3)"), (0.75, "0.75 to krum (sign-flip)")):
+        assert f", and {praised}, the rule that keeps most." in verdict(
+            [*RESULTS, row("krum", "sign-flip", 2, auprc)], 10
+        )
     assert verdict(RESULTS[:1], 10) == "Where nobody attacks, the mean reaches an AUPRC of 0.80."
     assert verdict([row("none", "none", 0, None)], 10).startswith("Not even honest banks came to a model: bulyan needs")
 
