@@ -110,16 +110,25 @@ def render(result: Result) -> str:
         "reading_error": _reading_error(result),
         "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
-        "poisoning": wording.poisoning(result),
-        "standings": selection.standings(result),
-        "most_shown": selection.MOST_SHOWN,
-        "ruled": result.experiment.get("robust", "none") != "none",
+        **_poisoning(result),
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
         "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
     return frame.fill("page.html.j2", SECTIONS, values, FILTERS)
+
+
+def _poisoning(result: Result) -> dict[str, Any]:
+    """What is said of banks that attack, and of the rule against them."""
+    from secure_fl.report import selection
+
+    return {
+        "ruled": result.experiment.get("robust", "none") != "none",
+        "poisoning": wording.poisoning(result),
+        "standings": selection.standings(result),
+        "most_shown": selection.MOST_SHOWN,
+    }
 
 
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:
