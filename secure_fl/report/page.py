@@ -71,12 +71,7 @@ class BankResult:
 
 def render(result: Result) -> str:
     """The whole report as one HTML document. The same result gives the same text."""
-    from secure_fl.report import (
-        exhibit,
-        figures,
-        pictures,
-        selection,
-    )  # matplotlib is slow to import, so only when needed
+    from secure_fl.report import exhibit, figures, pictures  # matplotlib is slow to import, so only when needed
 
     float32_bytes = 4 * result.parameters
     banks = figures.bank_names(result)
