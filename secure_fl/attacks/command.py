@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import numpy as np
 from secure_fl.attacks.audit import Promise, run_audit
 from secure_fl.attacks.inversion import run_inversion
 from secure_fl.attacks.membership import Budget, run_membership
+from secure_fl.attacks.poisoning import Grid, possible, run_poisoning
 from secure_fl.attacks.report import AttackReport, show_rows
 from secure_fl.attacks.scene import PLAIN_BITS, SECRET_BITS, open_scene
 from secure_fl.attacks.split_view import run_split_view
@@ -26,7 +27,9 @@ from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import BUILT_IN, Experiment
 from secure_fl.training.local import one_thread
 
-ATTACKS = ("inversion", "membership", "split-view", "audit-epsilon")
+ATTACKS = ("inversion", "membership", "split-view", "audit-epsilon", "poisoning")
+USUAL: Mapping[str, Mapping[str, Any]] = {"poisoning": {"banks": 10, "rounds": 5}}
+"""Defaults of an attack that are not those of `AttackSettings`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class AttackSettings:
     pools: int = 6
     """Membership: pools of records."""
     rounds: int = 15
-    """Membership: rounds of a federation, of 5 local epochs each."""
+    """Of a federation: in membership of 5 local epochs each; in poisoning of one, and 5 where nothing is said."""
     epsilons: tuple[float, ...] = (float("inf"), 3.0, 1.0)
     """Membership: budgets to train with; inf: without differential privacy."""
     delta: float = 1e-5
@@ -59,6 +62,14 @@ class AttackSettings:
     """Audit: the promise that is put to the test, over the whole training."""
     runs: int = 12
     """Audit: trainings on canaries."""
+    rules: tuple[str, ...] = ("none", "median", "trimmed-mean", "norm-clip", "multi-krum", "rfa")
+    """Poisoning: what combines updates; none: their mean."""
+    attacks: tuple[str, ...] = ("sign-flip", "a-little@1.5", "backdoor")
+    """Poisoning: what attackers do; @ and a number: how hard."""
+    byzantine: tuple[int, ...] = (0, 1, 2, 3)
+    """Poisoning: how many banks attack, 10 banks in all where nothing is said."""
+    seeds: int = 1
+    """Poisoning: federations of each kind, from `seed` on."""
 
     def __post_init__(self) -> None:
         if self.dataset not in BUILT_IN:
@@ -70,6 +81,16 @@ class AttackSettings:
         if any(not epsilon > 0 for epsilon in (*self.epsilons, self.epsilon)) or not 0 < self.delta < 1:
             raise ConfigurationError("epsilon or delta is out of range; use an epsilon above 0 and a delta in (0, 1)")
 
+    @classmethod
+    def of(cls, attack: str, settings: Mapping[str, Any]) -> AttackSettings:
+        """Those that were said, and for the rest what is usual for the attack."""
+        return cls(**{**USUAL.get(attack, {}), **settings})
+
+    @property
+    def grid(self) -> Grid:
+        """What poisoning tries. Raises `ConfigurationError`."""
+        return Grid(self.rules, self.attacks, self.byzantine, self.seeds)
+
 
 def attack(name: str, scheme: str = "plaintext", progress: Progress = unseen, **settings: Any) -> AttackReport:
     """What `secure-fl attack NAME --scheme SCHEME` finds, without printing or writing it.
@@ -78,7 +99,7 @@ def attack(name: str, scheme: str = "plaintext", progress: Progress = unseen, **
     holds the figures, `shown` true rows of the first trial beside rebuilt ones (inversion).
     Raises `ConfigurationError`.
     """
-    chosen = AttackSettings(**settings)
+    chosen = AttackSettings.of(name, settings)
     return run_attack(name, attacked_experiment(name, scheme, chosen), chosen, progress)
 
 
@@ -93,7 +114,7 @@ def run_command(
     **settings: Any,
 ) -> None:
     """Attack, print the table, write the files. They are opened first, so that a wrong name costs no time."""
-    chosen = AttackSettings(**{name: value for name, value in settings.items() if value is not None})
+    chosen = AttackSettings.of(attack, {name: value for name, value in settings.items() if value is not None})
     experiment = attacked_experiment(attack, scheme, chosen)
     with output_files(json_file, html_file, force=force) as (json_target, html_target):
         with show_progress() as progress:
@@ -112,11 +133,13 @@ def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> E
         raise ConfigurationError(f"there is no attack {attack!r}; choose one of {', '.join(ATTACKS)}")
     if scheme not in SCHEMES:
         raise ConfigurationError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
-    default = SECRET_BITS if scheme != "plaintext" or attack == "membership" else PLAIN_BITS
+    default = PLAIN_BITS if scheme == "plaintext" and attack not in ("membership", "poisoning") else SECRET_BITS
     training: dict[str, Any] = {"bits": default if settings.bits is None else settings.bits}
     if attack == "membership":
         training |= {"rounds": settings.rounds, "local_epochs": 5, "batch_size": 32}
-    return Experiment(
+    if attack == "poisoning":
+        training |= {"rounds": settings.rounds}
+    experiment = Experiment(
         dataset=settings.dataset,
         scheme=scheme,
         banks=settings.banks,
@@ -125,6 +148,9 @@ def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> E
         fraud_share=0.02,
         **training,
     )
+    if attack == "poisoning":
+        possible(experiment, settings.grid)
+    return experiment
 
 
 def run_attack(attack: str, experiment: Experiment, settings: AttackSettings, progress: Progress) -> AttackReport:
@@ -134,6 +160,9 @@ def run_attack(attack: str, experiment: Experiment, settings: AttackSettings, pr
         if attack == "audit-epsilon":
             promise = Promise(settings.epsilon, settings.delta, settings.banks, settings.runs)
             return _report(attack, experiment, settings, run_audit(promise, rng, progress), _CANARIES)
+        if attack == "poisoning":
+            rows, dataset = run_poisoning(experiment, settings.grid, progress)
+            return _report(attack, experiment, settings, rows, dataset.source)
         scene = open_scene(experiment, max(settings.batches))
         local = LocalStep(settings.step, settings.noise_multiplier)  # type: ignore[arg-type]
         shown: Sequence[ShownRow] = ()
@@ -171,8 +200,9 @@ def _report(
 def _command_line(attack: str, scheme: str, settings: AttackSettings) -> str:
     """The command that repeats this attack."""
     words = ["secure-fl", "attack", attack, "--scheme", scheme]
+    usual = asdict(AttackSettings.of(attack, {}))
     for name, value in asdict(settings).items():
-        if value != getattr(AttackSettings, name):
+        if value != usual[name]:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words)

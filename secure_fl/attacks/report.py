@@ -11,6 +11,7 @@ from secure_fl.attacks.inversion import Rebuilt
 from secure_fl.attacks.judging import CLOSE, EXACT
 from secure_fl.attacks.raw import undo
 from secure_fl.attacks.scene import Scene
+from secure_fl.report import poisoning_page
 from secure_fl.report.attack_page import AttackPage, ShownRow, render
 
 _SHOWN = 3
@@ -54,7 +55,7 @@ class AttackReport:
         page = AttackPage(
             self.attack, self.scheme, self.command, self.settings, self.results, self.source, self.custody, self.shown
         )
-        return render(page)
+        return poisoning_page.render(page) if self.attack == "poisoning" else render(page)
 
 
 def show_rows(scene: Scene, rebuilt: Mapping[int, Sequence[Rebuilt]]) -> tuple[ShownRow, ...]:
@@ -80,6 +81,10 @@ _SUCCESS = {
     "split-view": _REBUILT,
     "membership": "TPR - FPR of LiRA at a threshold chosen on shadow models",
     "audit-epsilon": "share of right guesses, among the canaries that were called included; a coin has 0.5",
+    "poisoning": "auprc: of the final model on the test rows of all banks (guessing: the share of fraud); "
+    "backdoor_success: share of the test frauds that pass with the pattern, at the threshold where the model of the "
+    "same rule without attackers finds 80 % of them (frauds_passed: without the pattern); rightly_excluded, "
+    "wrongly_excluded: shares of the poisoned and of the honest uploads; seconds: from all uploads to the mean",
 }
 _TRIALS = "95 %, Clopper-Pearson over trials"
 _INTERVAL = {
@@ -87,4 +92,5 @@ _INTERVAL = {
     "split-view": _TRIALS,
     "membership": "95 %, Student over pools",
     "audit-epsilon": "audited_epsilon is a lower bound at 95 %; Steinke, Nasr, Jagielski, NeurIPS 2023",
+    "poisoning": "auprc_interval: 95 %, Student over seeds; none of one seed",
 }

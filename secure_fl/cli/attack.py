@@ -1,8 +1,8 @@
-"""`secure-fl attack`: what a curious or lying party learns."""
+"""`secure-fl attack`: what a curious or lying party learns, and what banks that poison do."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +14,12 @@ from secure_fl.errors import ConfigurationError
 
 _REBUILDING = frozenset({"inversion", "split-view"})
 _SCENES = _REBUILDING | {"membership"}
-ATTACKS = _SCENES | {"audit-epsilon"}
+_POISONING = frozenset({"poisoning"})
+_DATA = _SCENES | _POISONING
+ATTACKS = _DATA | {"audit-epsilon"}
 OPTIONS: Mapping[str, frozenset[str]] = {
-    "dataset": _SCENES,
-    "bits": _SCENES,
+    "dataset": _DATA,
+    "bits": _DATA,
     "banks": ATTACKS,
     "trials": _REBUILDING,
     "batches": _REBUILDING,
@@ -28,6 +30,11 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     "rows": frozenset({"membership"}),
     "epsilon": frozenset({"audit-epsilon"}),
     "runs": frozenset({"audit-epsilon"}),
+    "rounds": frozenset({"membership", "poisoning"}),
+    "rules": _POISONING,
+    "attacks": _POISONING,
+    "byzantine": _POISONING,
+    "seeds": _POISONING,
     "seed": ATTACKS,
 }
 """Which attacks an option says something to."""
@@ -36,16 +43,47 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     "split-view": {"trials": 2, "batches": (1,)},
     "membership": {"models": 4, "pools": 2, "rows": 60, "epsilons": (float("inf"),)},
     "audit-epsilon": {"runs": 2},
+    "poisoning": {
+        "dataset": "simulated",
+        "rules": ("none", "median", "multi-krum"),
+        "attacks": ("sign-flip", "backdoor"),
+        "byzantine": (0, 2),
+    },
 }
 """What is left of an attack where it has to be over in seconds: it shows the way, and its figures say little."""
 
+Name = Annotated[
+    str, typer.Argument(metavar="ATTACK", help="inversion, membership, split-view, audit-epsilon or poisoning.")
+]
+Rounds = Annotated[int | None, typer.Option(help="Membership, poisoning: of a federation.  [default: 15; 5]")]
+Rules = Annotated[
+    str | None,
+    typer.Option(
+        help="Poisoning: see run --robust; none is the mean.  "
+        "[default: none,median,trimmed-mean,norm-clip,multi-krum,rfa]"
+    ),
+]
+Attacks = Annotated[
+    str | None,
+    typer.Option(help="Poisoning: see run --attack, @ strength.  [default: sign-flip,a-little@1.5,backdoor]"),
+]
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "bits": number,
+    "batches": lambda text: numbers(text, "--batches"),
+    "epsilons": lambda text: numbers(text, "--epsilons", float),
+    "byzantine": lambda text: numbers(text, "--byzantine"),
+    "rules": lambda text: tuple(text.split(",")),
+    "attacks": lambda text: tuple(text.split(",")),
+}
+"""What options of several words or numbers mean."""
+
 
 def attack(
-    name: Annotated[str, typer.Argument(metavar="ATTACK", help="inversion, membership, split-view or audit-epsilon.")],
+    name: Name,
     scheme: Annotated[str, typer.Option(help=SCHEMES)] = "plaintext",
     dataset: Annotated[str | None, typer.Option(help="ulb or simulated.  [default: ulb]")] = None,
     bits: Annotated[str | None, typer.Option(help="4 to 24, or float32 (plaintext only, its default).")] = None,
-    banks: Annotated[int | None, typer.Option(help="How many banks.  [default: 3]")] = None,
+    banks: Annotated[int | None, typer.Option(help="How many banks.  [default: 3; poisoning: 10]")] = None,
     trials: Annotated[int | None, typer.Option(help="How often to attack a batch size.  [default: 20]")] = None,
     batches: Annotated[str | None, typer.Option(help="Rows of the victim's step.  [default: 1,2,4,8,16]")] = None,
     noise_multiplier: Annotated[
@@ -57,29 +95,20 @@ def attack(
     rows: Annotated[int | None, typer.Option(help="Membership: training rows of a bank.  [default: 200]")] = None,
     epsilon: Annotated[float | None, typer.Option(help="Audit: the promise to test.  [default: 3]")] = None,
     runs: Annotated[int | None, typer.Option(help="Audit: trainings on canaries.  [default: 12]")] = None,
+    rounds: Rounds = None,
+    rules: Rules = None,
+    attacks: Attacks = None,
+    byzantine: Annotated[str | None, typer.Option(help="Poisoning: attackers.  [default: 0,1,2,3]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Poisoning: federations of each kind.  [default: 1]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="In seconds, with figures that say little.")] = False,
     seed: Annotated[int | None, typer.Option(help="Repeats the choice of victims.")] = None,
     json_file: Json = None,
     html: Annotated[Path | None, typer.Option(help="A file for one self-contained page, with rebuilt rows.")] = None,
     force: Force = False,
 ) -> None:
-    """See what a curious aggregator reads from a scheme, or a stranger from the final model."""
-    settings = {
-        "dataset": dataset,
-        "bits": None if bits is None else number(bits),
-        "banks": banks,
-        "trials": trials,
-        "batches": numbers(batches, "--batches"),
-        "noise_multiplier": noise_multiplier,
-        "epsilons": numbers(epsilons, "--epsilons", float),
-        "models": models,
-        "pools": pools,
-        "rows": rows,
-        "epsilon": epsilon,
-        "runs": runs,
-        "seed": seed,
-    }
-    given = {option: value for option, value in settings.items() if value is not None}
+    """See what a curious aggregator reads, what a stranger reads from the final model, or what poisoning banks do."""
+    said = {option: value for option, value in locals().items() if option in OPTIONS and value is not None}
+    given = {option: _READ[option](value) if option in _READ else value for option, value in said.items()}
     require_options(name, given)
     say_start()
 

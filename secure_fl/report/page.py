@@ -31,6 +31,12 @@ SECTIONS = {
     "words": "Words on this page",
 }
 
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "delta": promise.delta_text,
+    "epsilon": promise.epsilon_text,
+}
+"""Of this page, beside those of all."""
+
 _DATA_SHOWN_ELSEWHERE = frozenset({"source", "rows", "frauds", "banks", "columns", "warnings"})
 _COUNTS = ("train_rows", "train_frauds", "test_rows", "test_frauds")
 
@@ -99,19 +105,25 @@ def render(result: Result) -> str:
         "reading_error": _reading_error(result),
         "settings": settings_by_section(result.experiment),
         "troubles": wording.troubles(result),
-        "poisoning": wording.poisoning(result),
-        "ruled": result.experiment.get("robust", "none") != "none",
+        **_poisoning(result),
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),
         "column_uses": wording.columns_by_use(result),
         "data_warnings": result.data.get("warnings", []),
         "shares": bank_shares(result.data.get("banks", {})),
     }
-    filters: dict[str, Callable[..., str]] = {
-        "delta": promise.delta_text,
-        "epsilon": promise.epsilon_text,
-        "left_out": wording.left_out,
+    return frame.fill("page.html.j2", SECTIONS, values, FILTERS)
+
+
+def _poisoning(result: Result) -> dict[str, Any]:
+    """What is said of banks that attack, and of the rule against them."""
+    from secure_fl.report import selection
+
+    return {
+        "ruled": result.experiment.get("robust", "none") != "none",
+        "poisoning": wording.poisoning(result),
+        "standings": selection.standings(result),
+        "most_shown": selection.MOST_SHOWN,
     }
-    return frame.fill("page.html.j2", SECTIONS, values, filters)
 
 
 def key_figures(result: Result, float32_bytes: int) -> list[KeyFigure]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from secure_fl.data.metrics import RECALL
 from secure_fl.federation.results import Result
-from secure_fl.report import budget_figure, exhibit, figures
+from secure_fl.report import budget_figure, exhibit, figures, selection
 from secure_fl.report.promise import spending
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.report.wording import bytes_text, plural, score_text, seconds_text, share_text, small_text
@@ -43,6 +43,8 @@ class Pictures:
     message_histogram: Picture
     budget: Picture | None
     """None where no round knows an epsilon."""
+    selection: Picture | None
+    """None where no rule leaves whole updates out."""
 
 
 def draw(result: Result, float32_bytes: int) -> Pictures:
@@ -90,6 +92,7 @@ def draw(result: Result, float32_bytes: int) -> Pictures:
                 if spending(result)
                 else None
             ),
+            selection=_selection(result),
         )
 
 
@@ -99,6 +102,12 @@ def both(name: str, label: str, draw_at: Callable[[int], Figure], wide: int = fi
         wide=to_svg(draw_at(wide), f"{name}-wide", label),
         narrow=to_svg(draw_at(_NARROW), f"{name}-narrow", label),
     )
+
+
+def _selection(result: Result) -> Picture | None:
+    if not selection.standings(result):
+        return None
+    return both("selection", selection.describe(result), lambda width: selection.draw_selection(result, width))
 
 
 def _describe_quality(result: Result) -> str:

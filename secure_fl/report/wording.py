@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from secure_fl.data.metrics import ALERTS_A_DAY, RECALL, Scores
-from secure_fl.federation.results import Baseline, Result, RoundRecord
+from secure_fl.federation.results import Baseline, Result
 from secure_fl.robust import RULES
 from secure_fl.secagg import SCHEMES
 
@@ -293,9 +293,3 @@ def poisoning(result: Result) -> list[str]:
     found = f"{count_text(rightly)} of {plural(attacks, 'poisoned upload')} and " if attacks else ""
     honest = plural(uploads - attacks, "honest one" if attacks else "honest upload")
     return [*lines, f"{rule} left out {found}{count_text(wrongly)} of {honest}"]
-
-
-def left_out(record: RoundRecord) -> str:
-    """Whom the rule left out of a round, and whether rightly."""
-    said = [f"{bank} ({'attacked' if bank in record.byzantine else 'honest'})" for bank in record.excluded]
-    return names_text(said)

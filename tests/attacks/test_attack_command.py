@@ -130,6 +130,13 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
         ("membership", "ckks", {"epsilons": (0.0,)}, "epsilon or delta"),
         ("audit-epsilon", "ckks", {"epsilon": -1.0}, "epsilon or delta"),
         ("audit-epsilon", "ckks", {"runs": 0}, "0 runs"),
+        ("poisoning", "plaintext", {"rules": ("mode",)}, "there is no rule 'mode'"),
+        ("poisoning", "plaintext", {"attacks": ("theft",)}, "there is no attack 'theft'"),
+        ("poisoning", "plaintext", {"byzantine": (-1,)}, "fewer than 0 attackers"),
+        ("poisoning", "plaintext", {"seeds": 0}, "0 seeds"),
+        ("poisoning", "plaintext", {"rounds": 0}, "rounds"),
+        ("poisoning", "plaintext", {"rules": ("bulyan",), "byzantine": (2,)}, "bulyan needs 4 f + 3"),
+        ("poisoning", "masked", {"rules": ("median",)}, "masked hides them"),
     ],
 )
 def test_what_cannot_work_is_refused(

@@ -593,9 +593,20 @@ def test_every_option_of_attack_arrives(recorded: Any) -> None:
         "rows": 8,
         "epsilon": 2.5,
         "runs": 9,
+        "rounds": 11,
+        "rules": "none,median",
+        "attacks": "sign-flip,a-little@1.5",
+        "byzantine": "0,2",
+        "seeds": 12,
         "seed": 10,
     }
-    numbers = {"batches": (1, 2), "epsilons": (float("inf"), 3.0)}
+    numbers = {
+        "batches": (1, 2),
+        "epsilons": (float("inf"), 3.0),
+        "rules": ("none", "median"),
+        "attacks": ("sign-flip", "a-little@1.5"),
+        "byzantine": (0, 2),
+    }
     function = "secure_fl.attacks.command.run_command"
     for attack in sorted(ATTACKS):
         own = {name: value for name, value in given.items() if attack in OPTIONS[name]}

@@ -21,7 +21,10 @@ import pytest
 from secure_fl.federation.results import Result
 from secure_fl.report import render
 from secure_fl.report.attack_page import render as render_attack
+from secure_fl.report.poisoning_page import render as render_poisoning
 from tests.report.made_up_attacks import ATTACKS
+from tests.report.made_up_poisoning import PAGES
+from tests.report.test_selection import ruled
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -131,6 +134,22 @@ def test_the_report_of_a_run(browser: Browser, make_result: MakeResult, shape: d
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_the_page_of_an_attack(browser: Browser, name: str, width: int) -> None:
     in_order(browser.measure(render_attack(ATTACKS[name]), width), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", list(PAGES))
+def test_the_page_of_poisoning(browser: Browser, name: str, width: int) -> None:
+    in_order(browser.measure(render_poisoning(PAGES[name]), width), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("shape", [{"banks": 10, "rounds": 8}, {"banks": 30, "rounds": 70}], ids=str)
+def test_the_report_of_a_run_with_a_rule(
+    browser: Browser, make_result: MakeResult, shape: dict[str, Any], width: int
+) -> None:
+    found = browser.measure(render(ruled(make_result(plaintext=True, **shape))), width)
+    in_order(found, width)
+    assert (found["wide"] > 0) == (width == 390)
 
 
 def test_the_browser_notices_what_would_be_wrong(browser: Browser, make_result: MakeResult) -> None:
