@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from secure_fl.bench.schemes.measuring import peak_rss_bytes
-from secure_fl.federation.ruled_sums import choose
+from secure_fl.federation.checked_sums import choose
 from secure_fl.robust.multi_krum import multi_krum
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY

@@ -2,7 +2,7 @@
 
 .venv/bin/python -m benchmarks.robust_page
 
-The costs are those that `python -m benchmarks.krum --json docs/figures/krum.json` stored.
+The costs are those that `python -m benchmarks.krum --json docs/figures/krum.json` stored, and `benchmarks.proofs`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFUSED = (
     ("krum", "ckks", False),
     ("norm-clip", "masked", True),
 )
-FIGURES = PAGE.parent / "figures" / "krum.json"
+FIGURES = PAGE.parent / "figures"
 
 
 def matrix() -> str:
@@ -76,10 +76,32 @@ def costs(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def proofs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each thing that is proved."""
+    lines = [
+        "| bits | proved | a bank | a share-holder, all banks | the aggregator | upload |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['bits']} | {row['proved']} | {row['client_seconds'] * 1e3:,.1f} ms "
+        f"| {row['holder_seconds'] * 1e3:,.1f} ms | {row['server_seconds'] * 1e3:,.1f} ms "
+        f"| {row['upload_bytes'] / 1e3:,.0f} kB |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def stored(name: str) -> list[dict[str, Any]]:
+    """The rows of a benchmark."""
+    rows: list[dict[str, Any]] = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    return rows
+
+
 def main() -> None:
     write_block(PAGE, "matrix", matrix())
     write_block(PAGE, "refusals", refusals())
-    write_block(PAGE, "costs", costs(json.loads(FIGURES.read_text(encoding="utf-8"))["rows"]))
+    write_block(PAGE, "costs", costs(stored("krum")))
+    write_block(PAGE, "proofs", proofs(stored("proofs")))
 
 
 if __name__ == "__main__":

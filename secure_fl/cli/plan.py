@@ -18,6 +18,7 @@ def plan(
     threshold: Annotated[int | None, typer.Option(help="Fewest banks whose sum is opened.")] = None,
     robust: Annotated[str, typer.Option(help="A rule that bears byzantine banks, as in run.")] = "none",
     byzantine: Annotated[int | None, typer.Option(help="How many banks may send anything; with --robust.")] = None,
+    proofs: Annotated[bool, typer.Option("--proofs", help="Of range, by each bank; with --scheme additive.")] = False,
     group_size: Annotated[int | None, typer.Option(help="Banks of a group with its own sum; with --robust.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -25,24 +26,25 @@ def plan(
     from secure_fl.cli.summary import print_figures
     from secure_fl.secagg.planning import plan as plan_sum
 
-    if robust == "none" and byzantine is None and group_size is None:
+    checks = {"robust": robust, "byzantine": byzantine, "group_size": group_size, "proofs": proofs}
+    if set(checks.values()) == {"none", None, False}:
         figures = plan_sum(scheme, banks, parameters, number(bits), threshold).derived()
     else:
-        ruled = {"robust": robust, "byzantine": byzantine, "group_size": group_size, "threshold": threshold}
-        figures = _under_rule(parameters, scheme=scheme, banks=banks, bits=number(bits), **ruled)
+        checks["threshold"] = threshold
+        figures = _checked(parameters, scheme=scheme, banks=banks, bits=number(bits), **checks)
     if as_json:
         typer.echo(json.dumps(figures))
     else:
         print_figures(figures)
 
 
-def _under_rule(parameters: int, **settings: Any) -> dict[str, Any]:
+def _checked(parameters: int, **settings: Any) -> dict[str, Any]:
     from secure_fl.errors import ConfigurationError
-    from secure_fl.federation.ruled_sums import plan_under_rule
+    from secure_fl.federation.checked_sums import plan_checked
     from secure_fl.settings import Experiment
 
-    if settings["robust"] == "none":
+    if settings["robust"] == "none" and not (settings["byzantine"] is settings["group_size"] is None):
         raise ConfigurationError("--byzantine and --group-size are for a rule; add --robust, or leave them out")
     experiment = Experiment(**{name: value for name, value in settings.items() if value is not None})
-    planned, of_the_rule = plan_under_rule(experiment, parameters)
+    planned, of_the_rule = plan_checked(experiment, parameters)
     return planned.derived() | of_the_rule

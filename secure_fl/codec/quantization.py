@@ -23,6 +23,7 @@ The clip range is public, because all banks must use the same: it follows the me
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -110,6 +111,13 @@ class Quantizer:
         quantized = values.astype(np.int64)  # cuts off what is behind the point: the floor, as nothing is negative
         np.minimum(quantized, 2**self.bits - 1, out=quantized)
         return quantized
+
+    def steps(self, norm: float, length: int) -> float:
+        """The farthest that so many numbers of an L2 norm can lie from 2**(bits - 1), whatever is drawn, in steps.
+
+        Each is off by less than one by rounding, and by one half as the middle of the range is no integer.
+        """
+        return norm / self.unit + 1.5 * math.sqrt(length)
 
     def mean(self, total: NDArray[np.int64], contributors: int) -> FloatVector:
         """The mean of the numbers whose integers sum to `total`, float64."""

@@ -7,11 +7,13 @@ With error feedback a bank adds to each update what quantization took from its l
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.codec.digits import LARGEST
+from secure_fl.codec.noisy import clipped_to_norm
 from secure_fl.codec.quantization import Contribution, FloatVector, Vector
 from secure_fl.data import Examples, FeatureSchema, describe, encode, moments
 from secure_fl.data.datasets import BankData
@@ -117,6 +119,8 @@ class Bank:
     def encode(self, contribution: Contribution, plan: Plan, round_: int) -> Vector:
         """The contribution as the vector to be summed. The draws of stochastic rounding are no secret."""
         rng = np.random.default_rng(self._seed(round_, "rounding"))
+        if (norm_bound := self._experiment.norm_bound) is not None:
+            contribution = replace(contribution, update=clipped_to_norm(contribution.update, norm_bound))
         return self.model.codec(plan, self._noise).encode(contribution, rng)
 
     def settle(self, contribution: Contribution, values: Vector, plan: Plan) -> None:

@@ -76,6 +76,8 @@ class Averaging:
     aggregation: SecureAggregation
     codec: Codec
     model: GlobalModel
+    norm_bound: float | None = None
+    """What banks scale longer updates down to (L2), where these are checked."""
 
     def sum(
         self,
@@ -89,8 +91,9 @@ class Averaging:
     def combine(self, arrived: SecureSum, cohort: Cohort[Plan]) -> Combined:
         def same_of(contributions: Contributions) -> FloatVector:
             summed = [contributions[bank] for bank in cohort.banks if bank in arrived.contributors]
-            if self.aggregation.noise is not None:
-                return mean_within_norm(summed, self.model.clip)
+            norm = self.norm_bound if self.aggregation.noise is None else self.model.clip
+            if norm is not None:
+                return mean_within_norm(summed, norm)
             return exact_mean(summed, self.model.mean_examples)
 
         return Combined(

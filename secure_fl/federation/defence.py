@@ -77,7 +77,9 @@ class Defence:
         """One round with this rule."""
         way = self.experiment.way(self.experiment.scheme)
         if way == "distances":
-            return Averaging(aggregation, codec, model)  # of those that the key authority chose
+            return Averaging(
+                aggregation, codec, model, self.experiment.norm_bound
+            )  # of those that the key authority chose
         root = None if self.root is None else self.root.update(model, round_)
         ruling = Ruling(self.rule, self.experiment.byzantine, root)
         if way == "updates":

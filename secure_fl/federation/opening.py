@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,13 +22,13 @@ from secure_fl.data.metrics import require_both_classes
 from secure_fl.errors import ConfigurationError, DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
+from secure_fl.federation.checked_sums import checked_scheme
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
 from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
 from secure_fl.federation.rounds import Robustness
-from secure_fl.federation.ruled_sums import scheme_of_updates
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
@@ -37,6 +37,11 @@ from secure_fl.robust.poisoning import Attackers
 from secure_fl.secagg.custody import Custody
 from secure_fl.settings import Experiment
 from secure_fl.training import FlatWeights, Learner, fraud_learner, require_rows_apart, usable_device
+
+ROUND_ZERO = (
+    "In round 0 only the range of each digit is proved: what a bank says of its rows is believed, and can shift the "
+    "scale of the features."
+)
 
 
 @dataclass(frozen=True)
@@ -105,13 +110,15 @@ class Federation:
             bank.adopt(schema, None if attackers is None else partial(attackers.rows, bank.name))
         defence = Defence.of(experiment, [bank.examples for bank in banks], learner)
         test = Examples.pooled([encode(part, schema) for part in dataset.tests])
-        against = Robustness(attackers, defence)
+        against = Robustness(attackers, defence, experiment.norm_bound)
         return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner, against)
 
     @property
     def custody(self) -> Custody:
         """Who can read what."""
         custody, defence = self.aggregation.scheme.custody, self.robustness.defence
+        if self.experiment.proofs:
+            return replace(custody, assumptions=(*custody.assumptions, ROUND_ZERO))
         return custody if defence is None else defence.custody(custody)
 
     def charge(self, round_: int, model: GlobalModel) -> Callable[[], None]:
@@ -135,7 +142,7 @@ class Sums(NamedTuple):
 
     statistics: SecureAggregation
     updates: SecureAggregation
-    """The same object, unless a rule chooses by encrypted distances, which takes other ciphertexts."""
+    """The same object, unless updates are checked, which takes other ciphertexts or shares."""
 
 
 def prepare(experiment: Experiment, parameters: int, features: int = DIMENSION) -> Sums:
@@ -146,14 +153,14 @@ def prepare(experiment: Experiment, parameters: int, features: int = DIMENSION) 
         noise = distributed_noise_multiplier(experiment, parameters, experiment.banks)
         aggregation = SecureAggregation(experiment, statistics, noise, noisy=parameters)
         return Sums(aggregation, aggregation)
-    weighted = 1.0 if experiment.robust == "none" else None
+    weighted = None if experiment.alike else 1.0
     updates = make_codec(parameters, bits, clip=1.0, mean_examples=weighted).length
-    scheme = scheme_of_updates(experiment, experiment.scheme)
-    if scheme is None:
+    checked = checked_scheme(experiment)
+    if checked is None:
         aggregation = SecureAggregation(experiment, max(updates, statistics))
         return Sums(aggregation, aggregation)
-    first = SecureAggregation(experiment, statistics)
-    return Sums(first, SecureAggregation(experiment, updates, scheme=scheme, transcript=first.transcript))
+    first = SecureAggregation(experiment, statistics, scheme=checked_scheme(experiment, statistics=True))
+    return Sums(first, SecureAggregation(experiment, updates, scheme=checked, transcript=first.transcript))
 
 
 def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapshot | None:
@@ -192,7 +199,7 @@ def _first(
     """Round 0."""
     standardization, mean_examples = agree_on_statistics(aggregation, banks, privately=experiment.private_rows)
     clip = _clip(experiment, mean_examples)
-    return History(standardization, GlobalModel(weights, clip, mean_examples if experiment.robust == "none" else None))
+    return History(standardization, GlobalModel(weights, clip, None if experiment.alike else mean_examples))
 
 
 def _resumed(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from secure_fl.codec.quantization import Codec, Contribution, MeanUpdate
 from secure_fl.errors import ProtocolError, TrainingError
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
+from secure_fl.federation.checked_sums import bounded
 from secure_fl.federation.combining import Averaging, Combining
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.exhibit import Overheard, make_exhibit
@@ -50,6 +51,12 @@ class Robustness:
 
     attackers: Attackers | None = None
     defence: Defence | None = None
+    norm_bound: float | None = None
+    """The longest update that is taken (L2)."""
+
+    def checked(self, cohort: Cohort[Plan], model: GlobalModel) -> Cohort[Plan]:
+        """A cohort whose parties check updates against the norm bound."""
+        return replace(cohort, plan=bounded(cohort.plan, self.norm_bound, model))
 
     def poison(
         self, contributions: Mapping[str, Contribution], round_: int, model: GlobalModel
@@ -60,7 +67,7 @@ class Robustness:
     def combining(self, aggregation: SecureAggregation, codec: Codec, model: GlobalModel, round_: int) -> Combining:
         """How a round's updates become one."""
         if self.defence is None:
-            return Averaging(aggregation, codec, model)
+            return Averaging(aggregation, codec, model, self.norm_bound)
         return self.defence.combining(aggregation, codec, model, round_)
 
     def attacked(self, banks: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,7 +90,7 @@ def run_round(
     `charge`: called before each attempt at a sum, whose noise, if it has any, is drawn anew.
     """
     codec = model.codec(aggregation.plan, aggregation.noise)
-    cohort = aggregation.cohort(number, codec.length, context=model.digest)
+    cohort = robustness.checked(aggregation.cohort(number, codec.length, context=model.digest), model)
     received = aggregation.broadcast(cohort, broadcast)
 
     started = clock()

@@ -69,8 +69,22 @@ class Experiment(Robust, Summing, Privacy, Holdings):
             raise ConfigurationError(
                 "groups are for a rule that compares them, and there is none; add --robust, or leave out --group-size"
             )
+        self.check_proofs(self.scheme)
+        if self.proofs:
+            self._check_proofs()
         if self.synthetic != "none":
             self._check_synthetic()
+
+    def _check_proofs(self) -> None:
+        if self.private_sums:
+            raise ConfigurationError(
+                "shares of noise take an update out of the range that is proved; leave out --proofs, or use "
+                "--mechanism dp-sgd"
+            )
+        if self.error_feedback:
+            raise ConfigurationError(
+                "error feedback makes an update longer than what is proved; leave out --proofs or it"
+            )
 
     def _check_rule(self) -> None:
         if self.private_sums:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from secure_fl.codec.quantization import CLIP_RANGE
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.budget import MAX_BANKS, MIN_BANKS
 from secure_fl.secagg.schemes import SCHEMES
@@ -101,6 +102,11 @@ class Robust(Banks):
     group_size: Annotated[int, Field(ge=MIN_BANKS, le=MAX_BANKS)] | None = None
     """Banks are divided at random into groups of so many or more, each with a secure sum, and the rule compares the
     groups' means; f byzantine banks spoil f groups."""
+    proofs: bool = False
+    """Under additive, each bank proves to all who hold its shares that its update lies in range (and under norm_bound),
+    without showing it; one that cannot is left out by name."""
+    norm_bound: Annotated[float, Field(gt=0, le=CLIP_RANGE[1])] | None = None
+    """Longest update (L2) that is taken, with proofs or with multi-krum on ckks; honest banks scale theirs down."""
     attack: Literal[
         "none",
         "label-flip",
@@ -152,6 +158,24 @@ class Robust(Banks):
     def way(self, scheme: str) -> Way:
         """What the rule sees under a scheme. Raises `ConfigurationError`."""
         return way_of(self.robust, scheme, grouped=self.group_size is not None)
+
+    @property
+    def alike(self) -> bool:
+        """Whether every bank counts the same and says nothing of itself, because nobody believes what it says."""
+        return self.robust != "none" or self.proofs
+
+    def check_proofs(self, scheme: str) -> None:
+        """Raises `ConfigurationError` where nothing could be proved, or where nobody would check a norm."""
+        if self.proofs and (scheme != "additive" or self.robust != "none"):
+            raise ConfigurationError(
+                "proofs are of single updates that are shared and averaged; use them with --scheme additive and "
+                "without --robust"
+            )
+        by_distances = self.robust != "none" and self.way(scheme) == "distances"
+        if self.norm_bound is not None and not self.proofs and not by_distances:
+            raise ConfigurationError(
+                "nobody would check a norm bound; add --scheme additive --proofs, or --scheme ckks --robust multi-krum"
+            )
 
     def check_rule(self, scheme: str) -> None:
         """Raises `ConfigurationError` where the rule could not work: too few banks, or a scheme that hides updates."""

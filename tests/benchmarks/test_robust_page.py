@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from benchmarks.robust_page import FIGURES, PAGE, REFUSED, costs, matrix, refusals
+from benchmarks.robust_page import PAGE, REFUSED, costs, matrix, proofs, refusals, stored
 from benchmarks.written_blocks import read_block
 from secure_fl.settings.robust import LEAST_BANKS
 
@@ -12,7 +10,8 @@ from secure_fl.settings.robust import LEAST_BANKS
 def test_the_page_is_what_the_settings_decide() -> None:
     assert read_block(PAGE, "matrix") == matrix()
     assert read_block(PAGE, "refusals") == refusals()
-    assert read_block(PAGE, "costs") == costs(json.loads(FIGURES.read_text(encoding="utf-8"))["rows"])
+    assert read_block(PAGE, "costs") == costs(stored("krum"))
+    assert read_block(PAGE, "proofs") == proofs(stored("proofs"))
 
 
 def test_every_rule_has_a_line_and_every_refusal_its_reason() -> None:

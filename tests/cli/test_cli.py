@@ -695,6 +695,8 @@ RUN: dict[str, Any] = {
     "robust": "bulyan",
     "byzantine": 2,
     "group_size": 3,
+    "proofs": True,
+    "norm_bound": 2.25,
     "attack": "min-max",
     "attack_strength": 3.5,
 }

@@ -76,7 +76,8 @@ POISONED: dict[str, Any] = {
     "attack_strength": 2.5,
 }
 GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "group_size": 4}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED]
+PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -97,7 +98,7 @@ def test_every_setting_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped"]
+    "settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven"]
 )
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
@@ -362,6 +363,8 @@ DEFAULTS: dict[str, Any] = {
     "robust": "none",
     "byzantine": 0,
     "group_size": None,
+    "proofs": False,
+    "norm_bound": None,
     "attack": "none",
     "attack_strength": None,
 }
@@ -394,6 +397,7 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "clip_margin": (1.0, 1e6),
     "byzantine": (0, 1),
     "group_size": (3, 3),
+    "norm_bound": (LEAST, 1e30),
     "attack_strength": (LEAST, 1e6),
 }
 """The least and the most that each number may be, at three banks; both are allowed."""
@@ -407,7 +411,8 @@ def _with(name: str, value: Any) -> dict[str, Any]:
         "epsilon": {"delta": 1e-5},
         "noise_multiplier": {"delta": 1e-5},
         "byzantine": {"scheme": "plaintext", "robust": "median"},
-        "group_size": {"robust": "median"},
+        "group_size": {"scheme": "plaintext", "robust": "median"},
+        "norm_bound": {"scheme": "additive", "proofs": True},
         "attack_strength": {"attack": "sign-flip", "byzantine": 1},
     }
     return {**needs.get(name, {}), name: value}

@@ -93,6 +93,23 @@ def test_what_a_rule_does_not_go_with() -> None:
     assert Experiment(**rule, bits="float32").robust == "median"
 
 
+def test_what_proofs_do_not_go_with() -> None:
+    proven: dict[str, Any] = {"scheme": "additive", "proofs": True}
+    assert Experiment(**proven).alike
+    assert "use them with --scheme additive and without --robust" in refusal(**(proven | {"scheme": "masked"}))
+    assert "without --robust" in refusal(**proven, robust="median", banks=9, group_size=3)
+    assert "leave out --proofs, or use --mechanism dp-sgd" in refusal(**proven, **PRIVATE, mechanism="distributed")
+    assert "longer than what is proved" in refusal(**proven, error_feedback=True)
+    assert Experiment(**proven, **PRIVATE).private_rows
+
+
+def test_a_norm_bound_is_one_that_somebody_checks() -> None:
+    for checked in ({"scheme": "additive", "proofs": True}, {"robust": "multi-krum"}):
+        assert Experiment.model_validate({**checked, "norm_bound": 0.5}).norm_bound == 0.5
+    for unchecked in ({}, {**PLAIN, "robust": "median"}, {"scheme": "additive"}):
+        assert "nobody would check a norm bound; add" in refusal(**unchecked, norm_bound=0.5)
+
+
 def test_byzantine_banks_do_something() -> None:
     assert "add --robust or --attack" in refusal(byzantine=1)
     assert "leave no honest one" in refusal(byzantine=3, attack="sign-flip")

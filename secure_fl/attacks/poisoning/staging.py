@@ -30,12 +30,12 @@ def staged(opened: Federation, experiment: Experiment) -> Federation:
     defence = Defence.of(experiment, [bank.examples for bank in banks], opened.learner)
     model = opened.start.model
     if defence is not None:
-        model = replace(model, mean_examples=1.0)
+        model = replace(model, mean_examples=None)
     return replace(
         opened,
         experiment=experiment,
-        aggregation=prepare(experiment, len(model.weights)),
+        aggregation=prepare(experiment, len(model.weights)).updates,
         banks=banks,
         start=replace(opened.start, model=model),
-        robustness=Robustness(attackers, defence),
+        robustness=Robustness(attackers, defence, experiment.norm_bound),
     )

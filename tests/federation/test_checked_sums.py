@@ -10,10 +10,10 @@ import pytest
 
 from secure_fl import Experiment
 from secure_fl.errors import ConfigurationError, DropoutError, PlanError
+from secure_fl.federation.checked_sums import checked_scheme, choose
 from secure_fl.federation.opening import Federation
 from secure_fl.federation.results import Result
 from secure_fl.federation.rounds import RoundOutcome, run_round
-from secure_fl.federation.ruled_sums import choose, scheme_of_updates
 from secure_fl.secagg.krum.deployment import CUSTODY
 from secure_fl.training import train
 
@@ -118,11 +118,12 @@ def test_custody_is_that_of_the_distances(small: Small) -> None:
 
 
 def test_other_settings_need_no_scheme_of_their_own() -> None:
-    assert scheme_of_updates(Experiment(), "ckks") is None
-    assert scheme_of_updates(Experiment(scheme="plaintext", robust="median"), "plaintext") is None
-    grouped = Experiment(robust="multi-krum", banks=9, group_size=3)
-    assert scheme_of_updates(grouped, "ckks") is None
-    assert scheme_of_updates(Experiment(robust="multi-krum"), "ckks") is not None
+    assert checked_scheme(Experiment()) is None
+    assert checked_scheme(Experiment(scheme="plaintext", robust="median")) is None
+    assert checked_scheme(Experiment(robust="multi-krum", banks=9, group_size=3)) is None
+    assert checked_scheme(Experiment(robust="multi-krum"), statistics=True) is None
+    assert checked_scheme(Experiment(robust="multi-krum")) is not None
+    assert checked_scheme(Experiment(scheme="additive", proofs=True)) is not None
 
 
 def test_what_cannot_be_planned_is_refused_before_training(small: Small) -> None:
