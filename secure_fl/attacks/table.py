@@ -112,5 +112,5 @@ _NOTES = {
     "audit-epsilon": "Epsilon that is promised, and that right guesses of who was trained on show at least, at 95 %, "
     "each row by itself. More than the promise refutes it; less proves nothing. At best: if every guess were right.",
     "poisoning": "Frauds pass below the threshold where the same rule's model without attackers finds 80 % of them, so "
-    "that 0.2 pass there. Left out: shares of poisoned and of honest uploads, of rules that leave whole updates out.",
+    "that at most 0.2 pass there. Left out: shares of poisoned and of honest uploads, of rules that leave updates out.",
 }

@@ -123,8 +123,8 @@ def reasons(results: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def signed_text(value: float) -> str:
-    """A difference with its sign, three decimals."""
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    """A difference with its sign, three decimals; none that rounds to nothing."""
+    return "0.000" if abs(value) < 5e-4 else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def milliseconds_text(seconds: float) -> str:

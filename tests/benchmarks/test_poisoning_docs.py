@@ -57,6 +57,34 @@ def test_the_page_names_every_rule_and_attack_and_what_it_needs() -> None:
             assert f"n >= {factor} f" + (f" + {more}" if more else "") in line
 
 
+def found(rule: str, attack: str, byzantine: int) -> dict[str, Any]:
+    return next(
+        row for row in REPORT["results"] if (row["rule"], row["attack"], row["byzantine"]) == (rule, attack, byzantine)
+    )
+
+
+def test_what_the_page_tells_readers_to_see_is_in_the_figures() -> None:
+    unharmed, rules = found("none", "none", 0), [rule for rule in SETTINGS["rules"] if rule != "none"]
+    for attack in ("sign-flip", "scaled"):
+        assert found("none", attack, 3)["auprc"] < 0.05
+    for row in REPORT["results"]:
+        assert row["rule"] == "none" or row["reason"] or row["auprc"] > 0.75
+        assert row["reason"] is None or row["auprc"] is None
+    for byzantine in (1, 2, 3):
+        assert abs(found("none", "backdoor", byzantine)["auprc"] - unharmed["auprc"]) < 0.02
+        assert abs(found("none", "label-flip", byzantine)["auprc"] - unharmed["auprc"]) < 0.02
+        assert found("none", "backdoor", byzantine)["backdoor_success"] > 0.5
+    passing = {rule: found(rule, "backdoor", 3)["backdoor_success"] for rule in rules if rule != "bulyan"}
+    assert max(passing, key=lambda rule: passing[rule]) == "norm-clip"
+    assert passing["norm-clip"] < unharmed["backdoor_success"] + 0.1
+    for attack in ("a-little@1.5", "min-max"):
+        quiet = found("multi-krum", attack, 3)
+        assert quiet["rightly_excluded"] == 0.0
+        assert quiet["wrongly_excluded"] > 0.4
+        assert abs(quiet["auprc"] - unharmed["auprc"]) < 0.02
+    assert unharmed["frauds_passed"] <= 0.2
+
+
 def test_a_figure_that_was_touched_by_hand_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, picture = tmp_path / "poisoning.md", tmp_path / "poisoning.svg"
     shutil.copy(PAGE, page)

@@ -3,7 +3,7 @@
 Bagdasaryan, Veit, Hua, Estrin, Shmatikov, "How To Backdoor Federated Learning", AISTATS 2020, measure backdoor
 accuracy: how many inputs with the pattern get the attacker's answer. A fraud model answers with a score, so a
 threshold is needed, and the attacker should not be the one to set it. It is that of the unharmed model: the highest at
-which the model of the same rule without attackers finds 80 % of the frauds as they are. So 20 % of these pass there,
+which the model of the same rule without attackers finds 80 % of the frauds as they are. So at most 20 % of these pass,
 and what passes of the same frauds with the pattern says what the pattern does by itself.
 """
 
