@@ -24,7 +24,7 @@ from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.settings import Experiment
-from secure_fl.training import Learner, fraud_learner, mixed_seed, train
+from secure_fl.training import Learner, mixed_seed, train, usual_learner
 
 
 class Bank:
@@ -51,7 +51,7 @@ class Bank:
         self._trained_on: Examples | None = None
         self._rows = rows
         self._noise = noise
-        self._learner = learner or fraud_learner(experiment.dropout)
+        self._learner = learner or usual_learner(experiment)
         self._model: GlobalModel | None = None
         self.residual: FloatVector | None = None
         """What quantization took from its last update; with error feedback only."""

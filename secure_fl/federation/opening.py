@@ -36,7 +36,7 @@ from secure_fl.privacy.sums import distributed_noise_multiplier
 from secure_fl.robust.poisoning import Attackers
 from secure_fl.secagg.custody import Custody
 from secure_fl.settings import Experiment
-from secure_fl.training import FlatWeights, Learner, fraud_learner, require_rows_apart, usable_device
+from secure_fl.training import FlatWeights, Learner, require_rows_apart, usable_device, usual_learner
 
 ROUND_ZERO = (
     "In round 0 only the range of each digit is proved: what a bank says of its rows is believed, and can shift the "
@@ -75,7 +75,7 @@ class Federation:
         Raises the error of whatever cannot work.
         """
         usable_device(experiment.device)
-        learner = learner or fraud_learner(experiment.dropout)
+        learner = learner or usual_learner(experiment)
         if experiment.private_rows:
             require_rows_apart(learner)
         attackers = Attackers.of(experiment)

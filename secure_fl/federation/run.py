@@ -100,12 +100,14 @@ def open_federation(
     fit: Fit | None = None,
 ) -> Federation:
     """The parties of a run, as `run_federation` is given them."""
+    if model is not None and {"hidden", "activation"} & experiment.model_fields_set:
+        raise ConfigurationError("hidden and activation are of the fraud model; leave them out, or model=")
     if banks is None:
         if test is not None:
             raise ConfigurationError("test rows are handed over beside those of the banks; add banks=, or leave it out")
-        return Federation.open(experiment, checkpoint, learner=make_learner(model, fit, dropout=experiment.dropout))
+        return Federation.open(experiment, checkpoint, learner=make_learner(model, fit, settings=experiment))
     given = read_given(experiment, banks, test)
-    learner = make_learner(model, fit, given.inputs, given.classes, experiment.dropout)
+    learner = make_learner(model, fit, given.inputs, given.classes, experiment)
     return Federation.open(experiment.with_banks(tuple(given.banks)), checkpoint, given, learner)
 
 

@@ -30,9 +30,9 @@ from secure_fl.training import (
     NoiseSettings,
     arithmetic,
     behaviour,
-    fraud_learner,
     sample_rate,
     train_privately,
+    usual_learner,
 )
 
 STATISTICS_NOISE = 20.0
@@ -120,7 +120,7 @@ class RowPrivacy:
         learner: Learner | None = None,
     ) -> FlatWeights:
         """The bank's weights after one round from `weights`, entered into its ledger first."""
-        learner = learner or fraud_learner(self.settings.dropout)
+        learner = learner or usual_learner(self.settings)
         event = SampledGaussian(self.noise.noise_multiplier, self.sample_rate, self.steps)
         settings = repr((self.settings, self.noise, arithmetic())).encode()
         if learner.own:

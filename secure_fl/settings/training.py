@@ -22,8 +22,17 @@ class Steps(Section):
     """The share of hidden units that a step leaves out."""
     positive_weight: PositiveWeight = 10.0
     """Factor on the loss of a fraud; balanced: as many times as a bank has more legitimate rows than frauds."""
+    hidden: Annotated[str, Field(pattern=r"^(none|[1-9][0-9]{0,3}(-[1-9][0-9]{0,3}){0,7})$")] = "64-32"
+    """Units of the fraud model's hidden layers, such as 16-8; none: a logistic regression."""
+    activation: Literal["relu", "square"] = "relu"
+    """Of hidden units: squares can be computed on ciphertexts."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where training takes place."""
+
+    @property
+    def hidden_units(self) -> tuple[int, ...]:
+        """Of each hidden layer."""
+        return () if self.hidden == "none" else tuple(map(int, self.hidden.split("-")))
 
 
 class Training(Steps, Repeatable):

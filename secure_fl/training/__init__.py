@@ -4,7 +4,15 @@ The only part of the package that knows torch.
 """
 
 from secure_fl.training.evaluation import evaluate, examine, predict
-from secure_fl.training.learner import Fit, Learner, MakeModule, fraud_learner, make_learner, usual_tensors
+from secure_fl.training.learner import (
+    Fit,
+    Learner,
+    MakeModule,
+    fraud_learner,
+    make_learner,
+    usual_learner,
+    usual_tensors,
+)
 from secure_fl.training.local import mixed_seed, train, usable_device
 from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
 from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
@@ -35,5 +43,6 @@ __all__ = [
     "train",
     "train_privately",
     "usable_device",
+    "usual_learner",
     "usual_tensors",
 ]

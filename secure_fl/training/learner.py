@@ -32,7 +32,18 @@ from torch.nn import functional
 
 from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, DataError
-from secure_fl.training.model import FEATURES, FlatWeights, FraudModel, flatten, load, travelling
+from secure_fl.settings import Steps
+from secure_fl.training.model import (
+    FEATURES,
+    USUAL,
+    FlatWeights,
+    FraudModel,
+    Network,
+    Square,
+    flatten,
+    load,
+    travelling,
+)
 
 MakeModule = Callable[[], nn.Module]
 """Makes a new module, always of the same shapes."""
@@ -54,6 +65,8 @@ class Learner:
     """Training of one's own, in the place of `local.train`."""
     own: bool = True
     """Whether somebody brought it."""
+    network: Network = USUAL
+    """Layers of the fraud model; nothing where somebody brought a module."""
     outputs: int = field(init=False)
     """Logits for each row."""
     _made: nn.Module = field(init=False)
@@ -86,6 +99,11 @@ class Learner:
     def mixes_rows(self) -> bool:
         """Whether a row's answer in training depends on the rest of its batch, as far as the layers tell."""
         return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self._made.modules())
+
+    @property
+    def squares(self) -> bool:
+        """Whether answers grow faster than linearly, so that training has to be held back."""
+        return any(isinstance(layer, Square) for layer in self._made.modules())
 
     def initial(self, seed: int) -> FlatWeights:
         """The weights that every bank starts from."""
@@ -275,10 +293,17 @@ def _require_learnable(model: nn.Module) -> None:
 
 
 @lru_cache(maxsize=64)
-def fraud_learner(dropout: float = 0.0, features: int = FEATURES, classes: int = 2) -> Learner:
+def fraud_learner(
+    dropout: float = 0.0, features: int = FEATURES, classes: int = 2, network: Network = USUAL
+) -> Learner:
     """The fraud model, for so many features."""
     outputs = 1 if classes == 2 else classes
-    return Learner(partial(FraudModel, dropout, features, outputs), (features,), own=False)
+    return Learner(partial(FraudModel, dropout, features, outputs, network), (features,), own=False, network=network)
+
+
+def usual_learner(settings: Steps) -> Learner:
+    """The fraud model of an experiment."""
+    return fraud_learner(settings.dropout, network=Network.of(settings))
 
 
 def make_learner(
@@ -286,14 +311,15 @@ def make_learner(
     fit: Fit | None = None,
     inputs: tuple[int, ...] = (FEATURES,),
     classes: int = 2,
-    dropout: float = 0.0,
+    settings: Steps | None = None,
 ) -> Learner:
-    """The learner for rows of a shape; `model`: None for the fraud model, with this dropout.
+    """The learner for rows of a shape; `model`: None for the fraud model, as settings have it.
 
     Raises `ConfigurationError` where the module does not fit rows or classes.
     """
     if model is None:
-        usual = fraud_learner(dropout, math.prod(inputs), classes)
+        steps = settings or Steps()
+        usual = fraud_learner(steps.dropout, math.prod(inputs), classes, Network.of(steps))
         return usual if fit is None else replace(usual, fit=fit)
     learner = Learner(model, inputs, fit)
     if learner.classes < classes:

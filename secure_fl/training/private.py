@@ -35,7 +35,7 @@ from secure_fl.data.features import Examples
 from secure_fl.errors import ConfigurationError, TrainingError
 from secure_fl.settings import Steps
 from secure_fl.training.keystream import Keystream
-from secure_fl.training.learner import Learner, fraud_learner
+from secure_fl.training.learner import Learner, usual_learner
 from secure_fl.training.local import ADAM_EPS, one_thread, usable_device
 from secure_fl.training.model import FlatWeights, flatten
 from secure_fl.training.rows_apart import BLOCK, per_row_gradients
@@ -104,7 +104,7 @@ def train_privately(
     """
     from secure_fl.training.grid import GridOptimizer
 
-    learner = learner or fraud_learner(settings.dropout)
+    learner = learner or usual_learner(settings)
     rate = sample_rate(len(examples), settings)
     sampling, dropout, noises = (Keystream(key, purpose) for purpose in ("samples", "dropout", "noise"))
     device = usable_device(settings.device)

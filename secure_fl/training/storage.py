@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,9 +19,9 @@ from safetensors.torch import save
 
 from secure_fl.errors import DataError
 from secure_fl.training.learner import Learner, fraud_learner
-from secure_fl.training.model import FlatWeights, flatten
+from secure_fl.training.model import USUAL, Activation, FlatWeights, Network, flatten
 
-_KEY, _CHECKSUM, _OWN = "secure_fl", "sha256", "own_module"
+_KEY, _CHECKSUM, _OWN, _NETWORK = "secure_fl", "sha256", "own_module", "network"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ def model_bytes(weights: FlatWeights, description: Mapping[str, Any], learner: L
     """
     learner = learner or fraud_learner()
     document = dict(description) | ({_OWN: True} if learner.own else {})
+    if learner.network != USUAL:
+        document |= {_NETWORK: asdict(learner.network)}
     document |= {_CHECKSUM: _checksum(weights, document)}
     state = {name: tensor.contiguous() for name, tensor in learner.restore(weights).state_dict().items()}
     return bytes(save(state, {_KEY: json.dumps(document, sort_keys=True)}))
@@ -57,8 +59,9 @@ def load_model(path: Path) -> StoredModel:
                 f"{path} holds the tensors of a module that somebody brought; make that module, and load them with "
                 "safetensors.torch.load_model"
             )
-        features, outputs = tensors["layers.0.weight"].shape[1], tensors["layers.6.weight"].shape[0]
-        learner = fraud_learner(0.0, features, max(2, outputs))
+        network = _network(description)
+        last = tensors[f"layers.{3 * len(network.hidden)}.weight"]
+        learner = fraud_learner(0.0, tensors["layers.0.weight"].shape[1], max(2, len(last)), network)
         model = learner.restore(learner.initial(0))
         model.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, IndexError, RecursionError):
@@ -72,6 +75,17 @@ def load_model(path: Path) -> StoredModel:
     if not np.isfinite(weights).all():
         raise DataError(f"{path} holds weights that are not finite; give the model.safetensors of a finished run")
     return StoredModel(weights, learner, description)
+
+
+def _network(description: Mapping[str, Any]) -> Network:
+    """The layers that a document names. Raises `TypeError` or `ValueError` for what are none."""
+    named = description.get(_NETWORK)
+    if named is None:
+        return USUAL
+    hidden, activation = named["hidden"], named["activation"]
+    if activation not in get_args(Activation) or not all(type(units) is int and units > 0 for units in hidden):
+        raise ValueError("layers that cannot be")
+    return Network(tuple(hidden), activation)
 
 
 def _checksum(weights: FlatWeights, description: Mapping[str, Any]) -> str:

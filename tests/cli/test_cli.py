@@ -690,6 +690,8 @@ RUN: dict[str, Any] = {
     "error_feedback": True,
     "downlink": "sum",
     "dropout": 0.125,
+    "hidden": "16-8",
+    "activation": "square",
     "initial_clip": 0.75,
     "clip_margin": 4.5,
     "robust": "bulyan",

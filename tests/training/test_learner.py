@@ -71,7 +71,7 @@ def trained(learner: Learner, rows: Examples, epochs: int = 1, **settings: Any) 
 
 
 def test_the_fraud_model_is_the_learner_that_nobody_brought() -> None:
-    usual = make_learner(dropout=0.25)
+    usual = make_learner(settings=Steps(dropout=0.25))
     assert np.array_equal(usual.initial(7), initial_weights(7))
     assert (usual.own, usual.inputs, usual.outputs, usual.classes, usual.parameters) == (False, (128,), 1, 2, 10_369)
     assert [layer.p for layer in usual.restore(usual.initial(1)).modules() if isinstance(layer, nn.Dropout)] == [

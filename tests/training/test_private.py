@@ -406,7 +406,7 @@ class Mixing(FraudModel):
 def test_batch_normalization_is_refused(toy: MakeExamples, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="batch normalization"):
         per_row_gradients(Mixing().train())
-    monkeypatch.setattr(private_training, "fraud_learner", lambda dropout: Learner(lambda: Mixing(dropout)))
+    monkeypatch.setattr(private_training, "usual_learner", lambda settings: Learner(lambda: Mixing(settings.dropout)))
     with pytest.raises(ConfigurationError, match="batch normalization"):
         train_privately(Learner(Mixing).initial(1), toy(), settings(), NoiseSettings(1.0), steps=1, key=bytes(32))
 
