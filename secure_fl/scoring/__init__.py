@@ -5,7 +5,8 @@
     scorer = ModelOwner(model, owner.keys())
     logits = [owner.open(scorer.score(request)) for request in owner.encrypt(rows)]
 
-Start with `model_owner`, which is the computation; then `planning` (what it costs, and how wrong a logit can be),
+`plan_single` instead of `plan_batched` scores one row at a time, sooner. Start with `circuits`, the computation itself;
+then `planning` (what it costs, and how wrong a logit can be),
 `squares` (models as squares) and `noise`.
 """
 
@@ -13,6 +14,7 @@ from secure_fl.scoring.data_owner import DataOwner
 from secure_fl.scoring.model_owner import ModelOwner
 from secure_fl.scoring.network import Layer, Linear, Quadratic, Relu, plain_logits
 from secure_fl.scoring.planning import plan_batched
+from secure_fl.scoring.planning_single import plan_single
 from secure_fl.scoring.plans import PlannedModel, ScoringPlan
 from secure_fl.scoring.squares import CompiledModel, compile_model
 
@@ -29,4 +31,5 @@ __all__ = [
     "compile_model",
     "plain_logits",
     "plan_batched",
+    "plan_single",
 ]

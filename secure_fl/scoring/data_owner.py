@@ -21,6 +21,7 @@ from secure_fl.scoring.hazmat.secret import SecretKey
 from secure_fl.scoring.messages import SESSION_BYTES, Kind, open_message, seal
 from secure_fl.scoring.network import Matrix, Vector
 from secure_fl.scoring.plans import ScoringPlan
+from secure_fl.scoring.rotations import spread_row
 from secure_fl.scoring.rows import check_rows
 
 
@@ -59,7 +60,11 @@ class DataOwner:
 
     def _encrypted(self, rows: Matrix) -> bytes:
         scale = 2.0**self._plan.input_scale_bits
-        parts = [self._key.encrypt(np.ascontiguousarray(column), scale) for column in rows.T]
+        if self._plan.layout == "batched":
+            slots = [np.ascontiguousarray(column) for column in rows.T]
+        else:
+            slots = spread_row(rows[0], self._plan.block, self._plan.parameters.slots)
+        parts = [self._key.encrypt(values, scale) for values in slots]
         batch, self._next_batch = self._next_batch, self._next_batch + 1
         self._waiting[batch] = len(rows)
         return seal(self._plan, Kind.ROWS, self._session, batch, len(rows), parts)

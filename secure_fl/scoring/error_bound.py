@@ -61,43 +61,78 @@ def rounded(layer: Linear, bits: int) -> Matrix:
     return weights
 
 
-def noise_of(network: SquareNetwork, chain: Chain) -> Noise:
-    """Of one batch of this network."""
-    return Noise(chain.degree, sum(network.widths[1:]), sum(range(2, 2 + network.depth)))
+@dataclass(frozen=True, eq=False)
+class Weighing:
+    """How one layer is computed: its weights as they are multiplied with, and what that adds."""
+
+    size: Matrix
+    """Absolute values of the multipliers."""
+    difference: Matrix
+    """Absolute values of what they differ from the weights by."""
+    bits: int
+    rotations: int = 0
+    """How often noise of switched keys is added up in a sum over slots."""
+    elsewhere: float = 1.0
+    """How many times larger than z other slots, which nobody reads, may be."""
+    rescaled: bool = False
+    """Whether a prime is divided away before the square."""
+
+
+def batched_weighings(network: SquareNetwork, scales: Scales) -> list[Weighing]:
+    """Weights are constants: their rounding is a number."""
+    found = []
+    for layer, bits in zip(network.linears, scales.weights, strict=True):
+        multipliers = rounded(layer, bits)
+        found.append(Weighing(np.abs(multipliers), np.abs(multipliers - layer.weights), bits))
+    return found
 
 
 def logit_error(network: SquareNetwork, chain: Chain, scales: Scales, reached: Reach) -> float | None:
-    """The bound, but for 2**-FAILURE_BITS a batch; None where a value can leave the modulus, or weights vanish."""
-    noise = noise_of(network, chain)
-    inputs = len(reached.inputs)
+    """The bound in a batch, but for 2**-FAILURE_BITS; None where a value can leave the modulus, or weights vanish."""
+    neurons = sum(network.widths[1:])
+    noise = Noise(chain.degree, neurons, sum(range(2, 2 + network.depth)), neurons)
+    return followed(batched_weighings(network, scales), chain, scales.inputs, reached, noise)
+
+
+def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> float | None:
+    """The same for any way of computing the layers."""
     signal = _Signal(
         reached.inputs,
-        noise.encoding / 2.0**scales.inputs + FLOAT_ERROR * np.full(inputs, reached.inputs.max()),
-        noise.fresh / 2.0**scales.inputs * np.eye(inputs),
-        2.0**scales.inputs,
+        noise.encoding / 2.0**inputs + FLOAT_ERROR * np.full(len(reached.inputs), reached.inputs.max()),
+        noise.fresh / 2.0**inputs * np.eye(len(reached.inputs)),
+        2.0**inputs,
     )
     primes = list(chain.data)
-    for place, (layer, bits) in enumerate(zip(network.linears, scales.weights, strict=True)):
-        weighed = _weighed(signal, layer, bits, reached.neurons[place])
-        if weighed is None or not _fits(weighed, noise, primes, power=1):
+    for place, (weighing, largest) in enumerate(zip(weighings, reached.neurons, strict=True)):
+        last = place == len(weighings) - 1
+        if not weighing.size.any(axis=1).all():
             return None
-        signal = weighed
-        if place < network.depth:
-            if not _fits(signal, noise, primes, power=2):
+        signal = _weighed(signal, weighing, largest, noise, (tuple(primes), chain.special))
+        if not _fits(signal, noise, primes, 1, weighing.elsewhere):
+            return None
+        if not last:
+            signal = _rescaled(signal, noise, primes.pop()) if weighing.rescaled else signal
+            if not _fits(signal, noise, primes, 2, weighing.elsewhere):
                 return None
-            assert chain.special is not None
-            signal = _squared(signal, noise, noise.switching(tuple(primes), chain.special))
+            signal = _squared(signal, noise, _switching(noise, (tuple(primes), chain.special)))
             signal = _rescaled(signal, noise, primes.pop())
     return float(_error(signal, noise)[0] + FLOAT_ERROR * signal.largest[0])
 
 
-def _weighed(signal: _Signal, layer: Linear, bits: int, largest: Vector) -> _Signal | None:
-    weights = rounded(layer, bits)
-    if not weights.any(axis=1).all():
-        return None
-    size, scale = np.abs(weights), signal.scale * 2.0**bits
-    fixed = size @ signal.fixed + np.abs(weights - layer.weights) @ signal.largest + 1 / scale
-    return _Signal(largest, fixed, size @ signal.spread, scale)
+def _weighed(
+    signal: _Signal, weighing: Weighing, largest: Vector, noise: Noise, primes: tuple[tuple[int, ...], int | None]
+) -> _Signal:
+    scale = signal.scale * 2.0**weighing.bits
+    fixed = weighing.size @ signal.fixed + weighing.difference @ signal.largest + 1 / scale
+    if weighing.rotations:
+        fixed = fixed + weighing.rotations * _switching(noise, primes) / scale
+    return _Signal(largest, fixed, weighing.size @ signal.spread, scale)
+
+
+def _switching(noise: Noise, primes: tuple[tuple[int, ...], int | None]) -> float:
+    data, special = primes
+    assert special is not None
+    return noise.switching(data, special)
 
 
 def _squared(signal: _Signal, noise: Noise, switching: float) -> _Signal:
@@ -118,8 +153,8 @@ def _error(signal: _Signal, noise: Noise) -> Vector:
     return error
 
 
-def _fits(signal: _Signal, noise: Noise, primes: list[int], power: int) -> bool:
+def _fits(signal: _Signal, noise: Noise, primes: list[int], power: int, elsewhere: float) -> bool:
     """No coefficient exceeds the largest slot, whose parts are off by T each; powers of it below half the modulus."""
     with np.errstate(over="ignore"):
-        largest = ((signal.largest + 2 * _error(signal, noise)) * signal.scale) ** power
+        largest = ((signal.largest + 2 * _error(signal, noise)) * elsewhere * signal.scale) ** power
     return bool((largest < prod(primes) / 2.01).all())

@@ -7,8 +7,9 @@ learns: how many rows there are, and when. What it does not hide: see `custody`.
 from __future__ import annotations
 
 from secure_fl.errors import MessageError
+from secure_fl.scoring.circuits import BatchCircuit, RowCircuit
 from secure_fl.scoring.hazmat.objects import refuse_secret_key
-from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
+from secure_fl.scoring.hazmat.public import Evaluation
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.scoring.plans import PlannedModel
 
@@ -27,6 +28,8 @@ class ModelOwner:
         message = open_message(plan, Kind.KEYS, keys, session=None, parts=kinds)
         self._session = message.session
         self._evaluation = Evaluation(plan.parameters, message.parts, plan.rotations)
+        circuit = BatchCircuit if plan.layout == "batched" else RowCircuit
+        self._circuit = circuit(model, self._evaluation)
 
     def __repr__(self) -> str:
         return f"ModelOwner({self._model.network!r})"
@@ -37,17 +40,5 @@ class ModelOwner:
         message = open_message(plan, Kind.ROWS, request, session=self._session, parts=plan.ciphertexts)
         scale = 2.0**plan.input_scale_bits
         values = [self._evaluation.load(part, scale) for part in message.parts]
-        answer = self._evaluation.save_smallest(self._logit(values))
+        answer = self._evaluation.save_smallest(self._circuit.logit(values))
         return seal(plan, Kind.SCORES, self._session, message.batch, message.rows, [answer])
-
-    def _logit(self, values: list[Encrypted]) -> Encrypted:
-        """Layer by layer: weighted sums, and a square of each but the last."""
-        layers = list(zip(self._model.network.linears, self._model.scales.weights, strict=True))
-        for place, (layer, bits) in enumerate(layers):
-            values = [
-                self._evaluation.weighted_sum(values, weights, 2.0**bits, bias)
-                for weights, bias in zip(layer.weights, layer.bias.tolist(), strict=True)
-            ]
-            for value in values if place < len(layers) - 1 else []:
-                self._evaluation.square(value)
-        return values[0]

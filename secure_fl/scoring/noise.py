@@ -6,8 +6,8 @@ variance v has there a real and an imaginary part of variance v N/2 each, and wh
 
     errors e of encryption   a centred binomial of 21 + 21 coins: v = 21/2, strictly subgaussian
     secret s                 uniform in {-1, 0, 1}: v = 2/3, strictly subgaussian
-    rounding t_0 + t_1 s     after a division by a prime; t uniform in [-1/2, 1/2]: v = 1/12. Given the key, the deviation
-                             in a slot is sqrt(N/24 (1 + |s|**2)), with |s| that slot's value of the secret
+    rounding t_0 + t_1 s     after a division by a prime; t uniform in [-1/2, 1/2]: v = 1/12. Given the key, the
+                             deviation in a slot is sqrt(N/24 (1 + |s|**2)), with s that slot's value of the secret
     encoding                 each coefficient rounded to an integer. Inputs decide how, so the worst case counts:
                              (1/2) sum |cos| <= N/pi + 1
 
@@ -43,15 +43,15 @@ class Noise:
     neurons: int
     """Linear forms of noise that are bounded: one for each neuron."""
     switching_primes: int = 0
-    """Errors of keys that are bounded."""
+    """Errors of evaluation keys that are bounded."""
+    switchings: int = 0
+    """How often keys are switched; the rounding after each is bounded by itself."""
 
     @cached_property
     def tail(self) -> float:
         """In standard deviations."""
         slots = self.degree / 2
-        forms = slots * (2 * self.neurons + _DIRECTIONS * (1 + self.switching_primes))
-        # Rounding after the last switching of keys is bounded by itself, for each neuron.
-        forms += slots * 2 * self.neurons
+        forms = slots * (2 * (self.neurons + self.switchings) + _DIRECTIONS * (1 + self.switching_primes))
         return math.sqrt(2 * math.log(2 * forms * 2.0**FAILURE_BITS))
 
     @property

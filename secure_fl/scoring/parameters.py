@@ -1,7 +1,7 @@
 """CKKS parameters and what they are worth: ring degree, primes, security.
 
-Rings have N = 2048 to 16384 and N/2 slots. The primes are given by their sizes: *data primes*, of which each square uses
-up the last one and the first stays to the end, and one *special prime* where keys are switched (after squares and
+Rings have N = 2048 to 16384 and N/2 slots. The primes are given by their sizes: *data primes*, of which each division
+uses up the last one and the first stays to the end, and one *special prime* where keys are switched (after squares and
 rotations). All of them together are the modulus that counts for security.
 
 Security is 128 bits against classical attacks for ternary secrets, as in Bossuat et al., "Security Guidelines for

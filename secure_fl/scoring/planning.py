@@ -7,7 +7,8 @@ searched for: small ones lose digits, large ones leave the modulus. Each square 
     scale_1 = inputs + weights_1,   scale_(l+1) = 2 scale_l - prime + weights_(l+1)
 
 and the last must leave room for the largest logit of the clip range in the first prime. The search goes over all of
-them, with the error bound itself as its aim.
+them: every row of the clip range must fit, and of those that do it takes the scales with the smallest error bound for
+rows like the training rows.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ BATCHED = {
 """By the number of squares that follow each other."""
 RELATIVE_TOLERANCE = 0.01
 """Of the largest logit: fewer than two digits of a score are refused, unless a tolerance is given."""
-LargestError = Callable[[Scales], float | None]
+ErrorBound = Callable[[Scales, Reach], float | None]
+"""The bound on a logit's error at these scales for rows that reach so far; None where they do not fit."""
 
 
 def plan_batched(model: CompiledModel, tolerance: float | None = None) -> PlannedModel:
@@ -54,9 +56,14 @@ def plan_batched(model: CompiledModel, tolerance: float | None = None) -> Planne
             "use fewer layers"
         )
     chain, whole = chain_of(parameters), reach(network, model.clip)
-    scales, bound = _best_scales(network, chain, whole)
-    usual = logit_error(network, chain, scales, reach_of(network, model.rows))
-    assert usual is not None
+
+    def error(scales: Scales, reached: Reach) -> float | None:
+        return logit_error(network, chain, scales, reached)
+
+    found = best_scales(error, whole, reach_of(network, model.rows), network.depth)
+    if found is None:
+        raise refusal(network, whole)
+    scales, bound, usual = found
     plan = ScoringPlan(
         layout="batched",
         parameters=parameters,
@@ -65,67 +72,70 @@ def plan_batched(model: CompiledModel, tolerance: float | None = None) -> Planne
         must_be_zero=model.must_be_zero,
         clip=model.clip,
         input_scale_bits=scales.inputs,
-        result_scale=result_scale(chain, scales),
+        result_scale=result_scale(chain, scales, rescaled=False),
         squares=network.depth,
         largest_logit=float(whole.neurons[-1][0]),
         error_bound=bound,
-        usual_error_bound=min(usual, bound),
+        usual_error_bound=usual,
     )
     allowed = RELATIVE_TOLERANCE * plan.largest_logit if tolerance is None else tolerance
     return PlannedModel(check_tolerance(plan, allowed), network, scales)
 
 
-def result_scale(chain: Chain, scales: Scales) -> float:
-    """What a logit is multiplied by when it is decrypted."""
+def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
+    """What a logit is multiplied by when it is decrypted; `rescaled`: whether primes go before squares, too."""
     scale, primes = 2.0**scales.inputs, list(chain.data)
     for place, bits in enumerate(scales.weights):
         scale *= 2.0**bits
         if place < len(scales.weights) - 1:
+            scale = scale / primes.pop() if rescaled else scale
             scale = scale**2 / primes.pop()
     return scale
 
 
-def _best_scales(network: SquareNetwork, chain: Chain, whole: Reach) -> tuple[Scales, float]:
-    """Scales with the smallest bound over the clip range. Raises `PlanError` or `ScoringError`."""
+def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> tuple[Scales, float, float] | None:
+    """Scales that fit the whole clip range, with the smallest bound for usual rows, and both bounds; None if none fit.
 
-    def error(scales: Scales) -> float | None:
-        return logit_error(network, chain, scales, whole)
+    First a coarse grid; from its best place steps in one or two scales at once, until none makes the bound smaller.
+    """
 
-    starts = (
-        Scales(inputs, (weights,) * network.depth + (last,))
-        for inputs in range(12, 48, 4)
-        for weights in range(4, 36, 4)
-        for last in range(2, 42, 4)
-    )
-    found = [(bound, scales) for scales in starts if (bound := error(scales)) is not None]
-    if not found:
-        raise _refusal(network, whole)
-    bound, scales = min(found, key=lambda one: one[0])
-    return _descended(error, scales, bound)
+    def usual_error(numbers: tuple[int, ...]) -> float:
+        scales = Scales(numbers[0], numbers[1:])
+        fits = min(numbers) > 0 and error(scales, whole) is not None
+        bound = error(scales, usual) if fits else None
+        return math.inf if bound is None else bound
+
+    starts = itertools.product(range(14, 46, 5), *[range(6, 34, 5)] * squares, range(2, 42, 6))
+    alike = (start for start in starts if len(set(start[1:-1])) < 2)
+    bound, best = min((usual_error(start), start) for start in alike)
+    moves = _moves(len(best))
+    while bound < math.inf:
+        tried = [tuple(map(sum, zip(best, move, strict=True))) for move in moves]
+        smallest, place = min((usual_error(numbers), numbers) for numbers in tried)
+        if smallest >= bound * (1 - 1e-9):
+            scales = Scales(best[0], best[1:])
+            return scales, _known(error(scales, whole)), bound
+        bound, best = smallest, place
+    return None
 
 
-def _descended(error: LargestError, scales: Scales, bound: float) -> tuple[Scales, float]:
-    """Steps in one or two scales at once, until none makes the bound smaller."""
-    numbers = [scales.inputs, *scales.weights]
-    steps = [
-        (first, second, up, down)
-        for first, second in itertools.product(range(len(numbers)), repeat=2)
+def _moves(count: int) -> list[tuple[int, ...]]:
+    """All changes by up to 2 of one number, or of two."""
+    pairs = itertools.combinations(range(count), 2) if count > 1 else [(0, 0)]
+    changes = {
+        tuple(up if place == first else down if place == second else 0 for place in range(count))
+        for first, second in pairs
         for up, down in itertools.product((-2, -1, 0, 1, 2), repeat=2)
-    ]
-    moved = True
-    while moved:
-        moved = False
-        for first, second, up, down in steps:
-            tried = list(numbers)
-            tried[first] += up
-            tried[second] += down
-            better = error(Scales(tried[0], tuple(tried[1:]))) if min(tried) > 0 and tried != numbers else None
-            if better is not None and better < bound * (1 - 1e-9):
-                numbers, bound, moved = tried, better, True
-    return Scales(numbers[0], tuple(numbers[1:])), bound
+    }
+    return sorted(changes - {(0,) * count})
 
 
-def _refusal(network: SquareNetwork, whole: Reach) -> PlanError | ScoringError:
+def _known(bound: float | None) -> float:
+    assert bound is not None
+    return bound
+
+
+def refusal(network: SquareNetwork, whole: Reach) -> PlanError | ScoringError:
     """Why no scales fit."""
     smallest = min(float(np.abs(layer.weights).max(axis=1).min()) for layer in network.linears)
     if smallest < 2.0**-40:

@@ -3,13 +3,14 @@
 `ScoringPlan` is public and travels to the data owner; its digest stands in every message. `PlannedModel` is the model
 owner's, with weights. What a plan tells the data owner of the model: which features it takes, how many squares follow
 each other (the primes), the scale of the result, the largest logit and the bounds of its error. The widths of layers
-are not told in a batch; in single rows they are, by the layout.
+are not told in a batch; with single rows they are, up to powers of two, by the layout.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -53,8 +54,8 @@ class ScoringPlan:
     """On |encrypted logit - plain logit|, over all rows of the clip range, but for 2**-FAILURE_BITS a batch."""
     usual_error_bound: float
     """The same over rows that take no neuron further than the training rows did."""
-    neurons: tuple[int, ...] = ()
-    """Widths of the layers, which single rows are laid out by; not told in a batch."""
+    block: int = 1
+    """Slots that a feature takes: 1, or for single rows the width of the first layer, up to a power of two."""
     rotations: tuple[int, ...] = ()
     """Steps that Galois keys are made for."""
 
@@ -67,7 +68,7 @@ class ScoringPlan:
         """Sent for a batch."""
         if self.layout == "batched":
             return len(self.positions)
-        return -(-len(self.positions) * self.neurons[0] // self.parameters.slots)
+        return math.ceil(len(self.positions) * self.block / self.parameters.slots)
 
     @cached_property
     def upload_bytes(self) -> int:
@@ -114,7 +115,9 @@ class ScoringPlan:
             raise ValueError
         if self.layout not in ("batched", "single") or not 0 < self.clip < 2**20 or not 0 < self.input_scale_bits < 64:
             raise ValueError
-        if self.layout == "single" and not self.neurons:
+        if self.block & (self.block - 1) or not 0 < self.block <= self.parameters.slots:
+            raise ValueError
+        if not all(0 < step < self.parameters.slots for step in self.rotations):
             raise ValueError
 
     def derived(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import numpy as np
 from tenseal import sealapi
 
 from secure_fl.errors import MessageError
@@ -24,6 +25,14 @@ Encrypted: TypeAlias = SealObject
 def galois_elements(degree: int, steps: Sequence[int]) -> tuple[int, ...]:
     """3**step modulo 2N: the automorphism that rotates slots by so many steps."""
     return tuple(pow(3, step, 2 * degree) for step in steps)
+
+
+def encoding_error(parameters: CkksParameters, slots: Vector, bits: int) -> Vector:
+    """How far each slot is from what it should be once it is encoded at a scale of 2**bits, in absolute value."""
+    encoder, plain = sealapi.CKKSEncoder(context(parameters)), sealapi.Plaintext()
+    encoder.encode(slots.tolist(), 2.0**bits, plain)
+    error: Vector = np.abs(np.array(encoder.decode_complex(plain)) - slots)
+    return error
 
 
 class Evaluation:
@@ -71,11 +80,43 @@ class Evaluation:
         self._encoder.encode(constant, value.parms_id(), value.scale, self._plain)
         self._evaluator.add_plain_inplace(value, self._plain)
 
+    def encode(self, slots: Vector, like: Encrypted, scale: float) -> SealObject:
+        """A plaintext that can be multiplied with, or added to, ciphertexts under the same primes."""
+        plain = sealapi.Plaintext()
+        self._encoder.encode(slots.tolist(), like.parms_id(), scale, plain)
+        return plain
+
+    def inner_product(self, values: Sequence[Encrypted], weights: Sequence[SealObject]) -> Encrypted:
+        """Sum of products, slot by slot."""
+        total: Encrypted = None
+        for value, weight in zip(values, weights, strict=True):
+            product = sealapi.Ciphertext()
+            self._evaluator.multiply_plain(value, weight, product)
+            if total is None:
+                total = product
+            else:
+                self._evaluator.add_inplace(total, product)
+        return total
+
+    def add_rotated(self, value: Encrypted, steps: Sequence[int]) -> None:
+        """In place, for each step: the value plus itself rotated by so many slots to the left."""
+        for step in steps:
+            turned = sealapi.Ciphertext()
+            self._evaluator.rotate_vector(value, step, self._galois, turned)
+            self._evaluator.add_inplace(value, turned)
+
+    def add_plain(self, value: Encrypted, plain: SealObject) -> None:
+        self._evaluator.add_plain_inplace(value, plain)
+
+    def rescale(self, value: Encrypted) -> None:
+        """In place: one prime is divided away."""
+        self._evaluator.rescale_to_next_inplace(value)
+
     def square(self, value: Encrypted) -> None:
         """In place: square, two polynomials again, one prime less."""
         self._evaluator.square_inplace(value)
         self._evaluator.relinearize_inplace(value, self._relinearization)
-        self._evaluator.rescale_to_next_inplace(value)
+        self.rescale(value)
 
     def save_smallest(self, value: Encrypted) -> bytes:
         """Serialized, under the first prime alone."""
