@@ -70,6 +70,8 @@ class Weighing:
     difference: Matrix
     """Absolute values of what they differ from the weights by."""
     bits: int
+    vanishes: bool
+    """Whether a sum has no weight left: SEAL refuses to multiply by zero, since that would encrypt nothing."""
     rotations: int = 0
     """How often noise of switched keys is added up in a sum over slots."""
     elsewhere: float = 1.0
@@ -83,7 +85,8 @@ def batched_weighings(network: SquareNetwork, scales: Scales) -> list[Weighing]:
     found = []
     for layer, bits in zip(network.linears, scales.weights, strict=True):
         multipliers = rounded(layer, bits)
-        found.append(Weighing(np.abs(multipliers), np.abs(multipliers - layer.weights), bits))
+        difference = np.abs(multipliers - layer.weights)
+        found.append(Weighing(np.abs(multipliers), difference, bits, not multipliers.any(axis=1).all()))
     return found
 
 
@@ -105,7 +108,7 @@ def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reac
     primes = list(chain.data)
     for place, (weighing, largest) in enumerate(zip(weighings, reached.neurons, strict=True)):
         last = place == len(weighings) - 1
-        if not weighing.size.any(axis=1).all():
+        if weighing.vanishes:
             return None
         signal = _weighed(signal, weighing, largest, noise, (tuple(primes), chain.special))
         if not _fits(signal, noise, primes, 1, weighing.elsewhere):

@@ -110,7 +110,8 @@ class SingleRowBounds:
             sums = (np.abs(self._weights[1]) + within) @ reached.neurons[0] ** 2
             idle = self.layout.second * worst * 4 * float(sums.max()) ** 2
         elsewhere = max(2.0, idle / largest + 1.0) if place else 1.0
-        return Weighing(size, difference, bits, turns, elsewhere, rescaled=True)
+        vanishes = bool(difference.max() >= np.abs(self._weights[place]).max())
+        return Weighing(size, difference, bits, vanishes, turns, elsewhere, rescaled=True)
 
     def _padded(self, reached: Reach) -> Reach:
         """With zeros for what the layout fills up."""

@@ -58,8 +58,8 @@ def layout_of(network: SquareNetwork, slots: int) -> RowLayout:
     second = widths[2] if network.depth else 1
     if network.depth > MOST_SQUARES or block * second > slots:
         raise PlanError(
-            f"single rows have room for {MOST_SQUARES} squares in a row and {slots} weights between two layers, and here "
-            f"are {network.depth} and {block * second}; score in batches, or use a smaller model"
+            f"single rows have room for {MOST_SQUARES} squares in a row and {slots} weights between layers, and the "
+            f"model has {network.depth} and {block * second}; score in batches, or use a smaller model"
         )
     return RowLayout(slots, block, min(widths[0], slots // block), second)
 
