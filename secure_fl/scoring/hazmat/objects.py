@@ -106,8 +106,8 @@ def loaded(kind: Kind, parameters: CkksParameters, data: memoryview, keys: int =
 def refuse_secret_key(parameters: CkksParameters, data: bytes | memoryview) -> None:
     """Raises `SecretExposureError` where `data` is a secret key of these parameters, or a TenSEAL context with one."""
     try:
-        _, body = uncompressed(memoryview(data), _secret_key_bytes(parameters))
-        _read(sealapi.SecretKey(), parameters, b"".join((header_of(0, len(body)), body)))
+        minor, body = uncompressed(memoryview(data), _secret_key_bytes(parameters))
+        _read(sealapi.SecretKey(), parameters, b"".join((header_of(minor, len(body)), body)))
     except MessageError:
         if not _is_context_with_secret_key(bytes(data)):
             return
