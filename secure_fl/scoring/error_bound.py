@@ -26,6 +26,9 @@ import numpy as np
 from secure_fl.scoring.network import Linear, Matrix, Reach, SquareNetwork, Vector
 from secure_fl.scoring.noise import FLOAT_ERROR, Noise
 
+_ENCODING_ROOM = 8
+"""SEAL encodes no number whose bits, and two more, reach those of the modulus."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -70,6 +73,8 @@ class Weighing:
     difference: Matrix
     """Absolute values of what they differ from the weights by."""
     bits: int
+    bias: float
+    """The largest absolute value that is added to a sum."""
     vanishes: bool
     """Whether a sum has no weight left: SEAL refuses to multiply by zero, since that would encrypt nothing."""
     rotations: int = 0
@@ -86,7 +91,8 @@ def batched_weighings(network: SquareNetwork, scales: Scales) -> list[Weighing]:
     for layer, bits in zip(network.linears, scales.weights, strict=True):
         multipliers = rounded(layer, bits)
         difference = np.abs(multipliers - layer.weights)
-        found.append(Weighing(np.abs(multipliers), difference, bits, not multipliers.any(axis=1).all()))
+        vanishes = not multipliers.any(axis=1).all()
+        found.append(Weighing(np.abs(multipliers), difference, bits, float(np.abs(layer.bias).max()), vanishes))
     return found
 
 
@@ -112,6 +118,8 @@ def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reac
             return None
         signal = _weighed(signal, weighing, largest, noise, (tuple(primes), chain.special))
         if not _fits(signal, noise, primes, 1, weighing.elsewhere):
+            return None
+        if weighing.bias * signal.scale * _ENCODING_ROOM > prod(primes):
             return None
         if not last:
             signal = _rescaled(signal, noise, primes.pop()) if weighing.rescaled else signal
@@ -157,7 +165,11 @@ def _error(signal: _Signal, noise: Noise) -> Vector:
 
 
 def _fits(signal: _Signal, noise: Noise, primes: list[int], power: int, elsewhere: float) -> bool:
-    """No coefficient exceeds the largest slot, whose parts are off by T each; powers of it below half the modulus."""
+    """No coefficient exceeds the largest slot, whose parts are off by T each; powers of it below half the modulus.
+
+    The scale itself must be, too, however small the values are: SEAL takes no other.
+    """
     with np.errstate(over="ignore"):
-        largest = ((signal.largest + 2 * _error(signal, noise)) * elsewhere * signal.scale) ** power
+        slots = np.maximum((signal.largest + 2 * _error(signal, noise)) * elsewhere, 1.0)
+        largest = (slots * signal.scale) ** power
     return bool((largest < prod(primes) / 2.01).all())

@@ -111,7 +111,8 @@ class SingleRowBounds:
             idle = self.layout.second * worst * 4 * float(sums.max()) ** 2
         elsewhere = max(2.0, idle / largest + 1.0) if place else 1.0
         vanishes = bool(difference.max() >= np.abs(self._weights[place]).max())
-        return Weighing(size, difference, bits, vanishes, turns, elsewhere, rescaled=True)
+        bias = float(np.abs(self._network.linears[place].bias).max())
+        return Weighing(size, difference, bits, bias, vanishes, turns, elsewhere, rescaled=True)
 
     def _padded(self, reached: Reach) -> Reach:
         """With zeros for what the layout fills up."""

@@ -26,7 +26,8 @@ from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 VERSION = 1
 _WORDS_OF_TABLE = 8192
 """`CIPHERTEXT_BYTES` is for two polynomials of 4,096 words."""
-_SMALLEST_MEASURED = min(CIPHERTEXT_BYTES)
+_BYTES_PER_SMALL_BIT = 0.158
+"""Of a word under a prime of 24 to 30 bits, measured."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ class PlannedModel:
 
 def _bytes(degree: int, bits: Sequence[int]) -> int:
     """One polynomial under primes of these sizes, compressed: the size of a ciphertext with a seed."""
-    table = (CIPHERTEXT_BYTES[max(size, _SMALLEST_MEASURED)] for size in bits)
-    return sum(round(entry * degree / _WORDS_OF_TABLE) for entry in table)
+    words = (CIPHERTEXT_BYTES.get(size, _BYTES_PER_SMALL_BIT * size * _WORDS_OF_TABLE) for size in bits)
+    return sum(round(entry * degree / _WORDS_OF_TABLE) for entry in words)
 
 
 def check_tolerance(plan: ScoringPlan, tolerance: float) -> ScoringPlan:

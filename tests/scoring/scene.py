@@ -69,7 +69,11 @@ def open_session(model: PlannedModel) -> Session:
     return Session(model, owner, ModelOwner(model, keys), keys)
 
 
-def session_of(seed: int, widths: tuple[int, ...], single: bool = False, tolerance: float = 1e9) -> Session:
+def planned(seed: int, widths: tuple[int, ...], single: bool = False, tolerance: float = 1e9) -> PlannedModel:
     rng = np.random.default_rng(seed)
     compiled = compile_model(random_layers(rng, widths), random_rows(rng, 500, widths[0]), CLIP)
-    return open_session((plan_single if single else plan_batched)(compiled, tolerance))
+    return (plan_single if single else plan_batched)(compiled, tolerance)
+
+
+def session_of(seed: int, widths: tuple[int, ...], single: bool = False, tolerance: float = 1e9) -> Session:
+    return open_session(planned(seed, widths, single, tolerance))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenseal import sealapi
 
-from secure_fl.errors import DataError, MessageError, PlanError, SecretExposureError, SecureFLError
+from secure_fl.errors import DataError, MessageError, PlanError, SecretExposureError
 from secure_fl.scoring import DataOwner, ModelOwner, ScoringPlan
 from secure_fl.scoring.hazmat.objects import loaded, saved
 from secure_fl.scoring.messages import HEADER_BYTES, Kind, open_message, seal
@@ -151,10 +152,8 @@ def test_ciphertexts_altered_under_a_right_checksum_never_break_the_model_owner(
     part = bytearray(_PART)
     for _ in range(data.draw(st.integers(1, 4))):
         part[data.draw(st.integers(0, min(200, len(part) - 1)))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(MessageError):
         _LINEAR.scorer.score(_forged(_LINEAR, bytes(part)))
-    except SecureFLError as error:
-        assert isinstance(error, MessageError)
 
 
 _LINEAR = session_of(1, (3, 1))
@@ -189,7 +188,7 @@ def test_answers_are_opened_once_and_only_to_what_was_asked(linear: Session) -> 
     with pytest.raises(MessageError, match="holds something else"):
         linear.owner.open(request)
     stranger = session_of(1, (3, 1))
-    with pytest.raises(MessageError, match="another key|another plan"):
+    with pytest.raises(MessageError, match=r"another key|another plan"):
         stranger.owner.open(reply)
 
 

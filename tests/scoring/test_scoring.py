@@ -38,7 +38,7 @@ def test_networks_in_batches(widths: tuple[int, ...]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("widths", [(9, 1), (70, 64, 1), (12, 8, 4, 1), (100, 64, 32, 1)])
+@pytest.mark.parametrize("widths", [(9, 1), (70, 64, 1), (12, 8, 4, 1), (100, 40, 16, 1)])
 def test_single_rows(widths: tuple[int, ...]) -> None:
     session, rng = session_of(3, widths, single=True), np.random.default_rng(3)
     rows = np.concatenate([random_rows(rng, 2, widths[0]), rows_at_the_edge(rng, 2, widths[0])])
