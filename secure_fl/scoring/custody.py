@@ -32,8 +32,8 @@ CUSTODY = Custody(
     ),
     assumptions=(
         "Ring-LWE with ternary secrets is as hard as the guidelines of 2024 say: 128 bits against classical attacks.",
-        "Nobody but the model owner sees a plan before it is checked: parameters that are not secure are refused, but "
-        "a plan for other features than agreed must be told by the data owner.",
+        "A plan comes from the model owner. The data owner's half refuses parameters that are not secure; whether it "
+        "asks for the features that were agreed on is for people to look at.",
         "Number of rows, times and sizes of messages are not hidden.",
     ),
     papers=(

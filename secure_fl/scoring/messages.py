@@ -2,14 +2,13 @@
 
     magic, version, kind; digest of the plan; session; number of the batch; rows; length; checksum; payload
 
-A session is one key of one data owner: a random number that the keys carry first. The checksum is a SHA-256 over the
-rest, cut to 128 bits: it catches what was truncated or altered by accident and proves nothing about who wrote it, which
-is the transport's task (TLS). A payload is a list of parts, each with its length in front.
+A session is one key of one data owner: a random number that the keys carry first. The checksum is that of
+`secagg.messages`, under the plan's digest: it catches what was truncated or altered by accident and proves nothing
+about who wrote it, which is the transport's task (TLS). A payload is a list of parts, each with its length in front.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from enum import IntEnum
 
 from secure_fl.errors import MessageError
 from secure_fl.scoring.plans import ScoringPlan
+from secure_fl.secagg.messages import checksum_of
 
 VERSION = 1
 SESSION_BYTES = 16
@@ -52,7 +52,7 @@ def seal(plan: ScoringPlan, kind: Kind, session: bytes, batch: int, rows: int, p
     """The bytes of one message."""
     payload = b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part))
     fields = _FIELDS.pack(_MAGIC, VERSION, kind, plan.digest, session, batch, rows, len(payload))
-    return b"".join((fields, _checksum(fields, payload), payload))
+    return b"".join((fields, checksum_of(plan.digest, [fields, payload]), payload))
 
 
 def open_message(plan: ScoringPlan, kind: Kind, data: bytes, *, session: bytes | None, parts: int) -> Message:
@@ -78,7 +78,7 @@ def open_message(plan: ScoringPlan, kind: Kind, data: bytes, *, session: bytes |
     if session is not None and sent_session != session:
         raise refuse("belongs to another key")
     payload = memoryview(data)[HEADER_BYTES:]
-    if _checksum(memoryview(data)[: _FIELDS.size], payload) != data[_FIELDS.size : HEADER_BYTES]:
+    if checksum_of(plan.digest, [memoryview(data)[: _FIELDS.size], payload]) != data[_FIELDS.size : HEADER_BYTES]:
         raise refuse("was altered on its way: its checksum does not match")
     if not (rows == 0 if kind is Kind.KEYS else 1 <= rows <= plan.rows_per_batch):
         raise refuse(f"says that it holds {rows} rows where {plan.rows_per_batch} fit")
@@ -99,9 +99,3 @@ def _split(payload: memoryview, parts: int) -> tuple[memoryview, ...] | None:
         found.append(payload[place : place + length])
         place += length
     return tuple(found) if place == len(payload) else None
-
-
-def _checksum(fields: bytes | memoryview, payload: bytes | memoryview) -> bytes:
-    digest = hashlib.sha256(fields)
-    digest.update(payload)
-    return digest.digest()[:_CHECKSUM_BYTES]

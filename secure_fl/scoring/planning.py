@@ -30,7 +30,7 @@ from secure_fl.scoring.squares import CompiledModel
 BATCHED = {
     0: CkksParameters(4096, (57,)),
     1: CkksParameters(8192, (60, 57), 60),
-    2: CkksParameters(8192, (60, 57, 57), 40),
+    2: CkksParameters(8192, (60, 56, 56), 42),
     3: CkksParameters(16384, (60, 60, 60, 60), 60),
     4: CkksParameters(16384, (60, 60, 60, 60, 60), 60),
     5: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
