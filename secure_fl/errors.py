@@ -34,7 +34,11 @@ class ConfigurationError(RequestError):
 
 
 class PlanError(RequestError):
-    """The planner proved that a secure sum with these numbers cannot be exact, or cannot be secure."""
+    """The planner proved that a secure sum or score with these numbers cannot be exact, or cannot be secure."""
+
+
+class ScoringError(RequestError):
+    """A model cannot be computed on ciphertexts as it is: its kind, its depth or its weights."""
 
 
 class DataError(RequestError):
@@ -68,7 +72,7 @@ class TrainingError(SecureFLError):
 
 
 class ProtocolError(SecureFLError):
-    """A secure sum could not be completed."""
+    """A secure sum, or the scoring of encrypted rows, could not be completed."""
 
     def __init__(self, message: str, refused: Mapping[str, str] | None = None) -> None:
         """`refused`: the banks that are to blame, each with the reason; a new attempt goes without them."""

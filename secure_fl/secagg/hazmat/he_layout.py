@@ -25,13 +25,13 @@ from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 _SIZES = {"ckks": b"\x0a\x02\x80\x10", "bfv": b"\x0a\x02\x80\x20"}
 """TenSEAL's list of sizes, [2048] or [4096], as a protocol buffer."""
 _OBJECT, _SCALE = b"\x12", b"\x19"
-_HEADER = struct.Struct("<HBBBBHQ")
+HEADER = struct.Struct("<HBBBBHQ")
 """Magic number, length of the header, version, minor version, compression, reserved, length of the object."""
 _MAGIC, _VERSION = 0xA15E, 4
 _NONE, _ZSTD = 0, 2
-_MEMBERS_BYTES = 73
-_COUNT = struct.Struct("<Q")
-_WORD_BYTES = 8
+MEMBERS_BYTES = 73
+COUNT = struct.Struct("<Q")
+WORD_BYTES = 8
 _CODEC = pyarrow.Codec("zstd")
 
 
@@ -39,8 +39,8 @@ def expanded(parameters: HeParameters, data: bytes, power: int = 1) -> bytes:
     """The serialized vector, or product of `power` of them, with its ciphertext uncompressed. Raises `MessageError`."""
     sizes, scale = _around(parameters)
     minor, body = _body(parameters, data, power)
-    header = _HEADER.pack(_MAGIC, _HEADER.size, _VERSION, minor, _NONE, 0, _HEADER.size + len(body))
-    return b"".join((sizes, _as_varint(_HEADER.size + len(body)), header, body, scale))
+    header = header_of(minor, len(body))
+    return b"".join((sizes, _as_varint(HEADER.size + len(body)), header, body, scale))
 
 
 def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[np.uint64]:
@@ -49,7 +49,7 @@ def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[n
     Raises `MessageError`.
     """
     _, body = _body(parameters, data, power)
-    words = np.frombuffer(body, dtype="<u8", offset=len(body) - _WORD_BYTES * _coefficients(parameters, power))
+    words = np.frombuffer(body, dtype="<u8", offset=len(body) - WORD_BYTES * _coefficients(parameters, power))
     return words.reshape(power + 1, parameters.data_primes, POLY_MODULUS_DEGREE)
 
 
@@ -67,18 +67,29 @@ def _body(parameters: HeParameters, data: bytes, power: int) -> tuple[int, memor
     """SEAL's minor version, and the uncompressed body of a product of so many ciphertexts. Raises `MessageError`."""
     sizes, scale = _around(parameters)
     coefficients = _coefficients(parameters, power)
-    body_bytes = _MEMBERS_BYTES + _HEADER.size + _COUNT.size + _WORD_BYTES * coefficients
+    body_bytes = MEMBERS_BYTES + HEADER.size + COUNT.size + WORD_BYTES * coefficients
     length, start = _varint(data, len(sizes))
     stop = start + length
     if data[: len(sizes)] != sizes or data[stop:] != scale:
         raise unreadable()
-    minor, compression = _check_header(data[start : start + _HEADER.size], length)
-    sent = memoryview(data)[start + _HEADER.size : stop]
+    minor, body = uncompressed(memoryview(data)[start:stop], body_bytes)
+    check_coefficients(bytes(body[MEMBERS_BYTES : MEMBERS_BYTES + HEADER.size + COUNT.size]), coefficients)
+    return minor, body
+
+
+def uncompressed(data: memoryview, body_bytes: int) -> tuple[int, memoryview]:
+    """SEAL's minor version and the body of one whole object, which must have that length. Raises `MessageError`."""
+    minor, compression = _check_header(bytes(data[: HEADER.size]), len(data))
+    sent = data[HEADER.size :]
     body = memoryview(_inflated(sent, body_bytes)) if compression == _ZSTD else sent
     if len(body) != body_bytes:
         raise unreadable()
-    _check_coefficients(bytes(body[_MEMBERS_BYTES : _MEMBERS_BYTES + _HEADER.size + _COUNT.size]), coefficients)
     return minor, body
+
+
+def header_of(minor: int, body_bytes: int) -> bytes:
+    """The header in front of an uncompressed body."""
+    return HEADER.pack(_MAGIC, HEADER.size, _VERSION, minor, _NONE, 0, HEADER.size + body_bytes)
 
 
 def unreadable() -> MessageError:
@@ -87,20 +98,27 @@ def unreadable() -> MessageError:
 
 def _check_header(header: bytes, length: int) -> tuple[int, int]:
     """Minor version and compression of an object of that length."""
-    if len(header) != _HEADER.size:
+    if len(header) != HEADER.size:
         raise unreadable()
-    magic, size, version, minor, compression, _, claimed = _HEADER.unpack(header)
-    if (magic, size, version, claimed) != (_MAGIC, _HEADER.size, _VERSION, length):
+    magic, size, version, minor, compression, _, claimed = HEADER.unpack(header)
+    if (magic, size, version, claimed) != (_MAGIC, HEADER.size, _VERSION, length):
         raise unreadable()
     if compression not in (_NONE, _ZSTD):
         raise unreadable()
     return minor, compression
 
 
-def _check_coefficients(beginning: bytes, count: int) -> None:
+def check_coefficients(beginning: bytes, count: int) -> None:
     """The coefficients are an object inside the object, with their number in front: neither may be compressed."""
-    _, compression = _check_header(beginning[: _HEADER.size], _HEADER.size + _COUNT.size + _WORD_BYTES * count)
-    if compression != _NONE or beginning[_HEADER.size :] != _COUNT.pack(count):
+    check_uncompressed(beginning[: HEADER.size], HEADER.size + COUNT.size + WORD_BYTES * count)
+    if beginning[HEADER.size :] != COUNT.pack(count):
+        raise unreadable()
+
+
+def check_uncompressed(header: bytes, length: int) -> None:
+    """An object of that length, header included, that lies inside another. Raises `MessageError`."""
+    _, compression = _check_header(header, length)
+    if compression != _NONE:
         raise unreadable()
 
 

@@ -1,0 +1,35 @@
+"""Computing on ciphertexts beyond sums: a model's owner scores rows that it cannot read.
+
+    model = plan_batched(compile_model(layers, training_rows, clip=8.0))   # the model owner; model.plan is public
+    owner = DataOwner(model.plan)                                          # the data owner draws a key
+    scorer = ModelOwner(model, owner.keys())
+    logits = [owner.open(scorer.score(request)) for request in owner.encrypt(rows)]
+
+`plan_single` instead of `plan_batched` scores one row at a time, sooner. Start with `circuits`, the computation itself;
+then `planning` (what it costs, and how wrong a logit can be),
+`squares` (models as squares) and `noise`.
+"""
+
+from secure_fl.scoring.data_owner import DataOwner
+from secure_fl.scoring.model_owner import ModelOwner
+from secure_fl.scoring.network import Layer, Linear, Quadratic, Relu, plain_logits
+from secure_fl.scoring.planning import plan_batched
+from secure_fl.scoring.planning_single import plan_single
+from secure_fl.scoring.plans import PlannedModel, ScoringPlan
+from secure_fl.scoring.squares import CompiledModel, compile_model
+
+__all__ = [
+    "CompiledModel",
+    "DataOwner",
+    "Layer",
+    "Linear",
+    "ModelOwner",
+    "PlannedModel",
+    "Quadratic",
+    "Relu",
+    "ScoringPlan",
+    "compile_model",
+    "plain_logits",
+    "plan_batched",
+    "plan_single",
+]

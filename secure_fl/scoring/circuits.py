@@ -1,0 +1,72 @@
+"""The network on ciphertexts, in both layouts; reads like `network.SquareNetwork.logits`.
+
+Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled once. One row: weights are slots,
+a layer is one ciphertext, products are rescaled before and after the square. Scales are in the plan; neither circuit
+chooses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
+from secure_fl.scoring.plans import PlannedModel
+from secure_fl.scoring.rotations import layout_of, spread_biases, spread_weights
+
+
+class BatchCircuit:
+    """A slot is a row, a ciphertext a feature or a neuron."""
+
+    def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
+        self._layers = list(zip(model.network.linears, model.scales.weights, strict=True))
+        self._evaluation = evaluation
+
+    def logit(self, values: Sequence[Encrypted]) -> Encrypted:
+        """Layer by layer: weighted sums, and a square of each but the last."""
+        for place, (layer, bits) in enumerate(self._layers):
+            values = [
+                self._evaluation.weighted_sum(values, weights, 2.0**bits, bias)
+                for weights, bias in zip(layer.weights, layer.bias.tolist(), strict=True)
+            ]
+            for value in values if place < len(self._layers) - 1 else []:
+                self._evaluation.square(value)
+        return values[0]
+
+
+class RowCircuit:
+    """All slots are one row's; weights are encoded once, when the first row comes."""
+
+    def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
+        layout = layout_of(model.network, model.plan.parameters.slots)
+        self._sums = layout.sums
+        self._weights = spread_weights(model.network, layout)
+        self._biases = spread_biases(model.network, layout)
+        self._bits = model.scales.weights
+        self._evaluation = evaluation
+        self._encoded: dict[tuple[str, int], list[Encrypted]] = {}
+
+    def logit(self, values: Sequence[Encrypted]) -> Encrypted:
+        """Layer by layer: product, rotations, bias, square; slot 0 holds the logit."""
+        one = self._evaluation
+        for place, bits in enumerate(self._bits):
+            like = values[0]
+            weights = self._once("weights", place, lambda: self._weights_as(place, like, bits))  # noqa: B023 - called at once
+            total = one.inner_product(values, weights)
+            one.add_rotated(total, self._sums[place])
+            one.add_plain(
+                total,
+                self._once("bias", place, lambda: [one.encode(self._biases[place], total, total.scale)])[0],  # noqa: B023
+            )
+            if place < len(self._bits) - 1:
+                one.rescale(total)
+                one.square(total)
+            values = [total]
+        return values[0]
+
+    def _weights_as(self, place: int, like: Encrypted, bits: int) -> list[Encrypted]:
+        return [self._evaluation.encode(part, like, 2.0**bits) for part in self._weights[place]]
+
+    def _once(self, what: str, place: int, encode: Callable[[], list[Encrypted]]) -> list[Encrypted]:
+        if (what, place) not in self._encoded:
+            self._encoded[what, place] = encode()
+        return self._encoded[what, place]

@@ -1,0 +1,46 @@
+"""Who reads what when encrypted rows are scored, and what scores themselves give away."""
+
+from __future__ import annotations
+
+from secure_fl.secagg.custody import Custody
+
+DATA_OWNER, MODEL_OWNER = "data owner", "model owner"
+
+CUSTODY = Custody(
+    scheme="ckks scoring",
+    summary=(
+        "The data owner draws the only secret key and encrypts its rows; the model owner computes on ciphertexts with "
+        "its weights in the clear and sends back encrypted logits, which the data owner alone can read."
+    ),
+    can_decrypt={
+        DATA_OWNER: (
+            "its own rows and the logit of each",
+            "of the model: which features it takes, how many squares it is deep, the largest logit and the error "
+            "bounds of the plan; with single rows also the widths of its layers, up to powers of two",
+        ),
+        MODEL_OWNER: (),
+        "observer": (),
+    },
+    broken_by=(
+        "a data owner who solves for the weights: raw logits of a linear model at one row more than it has features "
+        "give all of them, and many logits of a network train a copy of it",
+        "a data owner who looks into the noise of answers: there is no circuit privacy, so noise and unused slots "
+        "depend on the weights",
+        "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: their noise tells of "
+        "the key (IND-CPA-D); rounding or fresh noise is due before scores are passed on",
+        "a model owner who deviates: nothing proves that it used its model, and what it answers is believed",
+    ),
+    assumptions=(
+        "Ring-LWE with ternary secrets is as hard as the guidelines of 2024 say: 128 bits against classical attacks.",
+        "A plan comes from the model owner. The data owner's half refuses parameters that are not secure; whether it "
+        "asks for the features that were agreed on is for people to look at.",
+        "Number of rows, times and sizes of messages are not hidden.",
+    ),
+    papers=(
+        "Cheon, Kim, Kim, Song, Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017",
+        "Li and Micciancio, On the Security of Homomorphic Encryption on Approximate Numbers, EUROCRYPT 2021",
+        "Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption, 2024",
+        "Tramer, Zhang, Juels, Reiter, Ristenpart, Stealing Machine Learning Models via Prediction APIs, USENIX "
+        "Security 2016",
+    ),
+)

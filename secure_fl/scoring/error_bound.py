@@ -1,0 +1,175 @@
+"""A bound on the error of a logit, for all rows of the clip range: what the planner refuses or allows by.
+
+Followed through the network, per neuron, in units of the value itself:
+
+    reach       the largest |z| over all inputs (`network.reach`)
+    fixed       what encodings and rounded weights can add at worst, and what squares make of it
+    spread      the absolute weight of every independent noise: a column for each input's encryption error, and for each
+                neuron's rounding after a square; |noise| <= tail x the Euclidean norm of the row
+
+    linear      fixed' = |W| fixed + |W_rounded - W| h + bias / 2;   spread' = |W| spread
+    square      (z + e)**2 - z**2 = 2 z e + e**2, e complex:  fixed' = 2 |z| fixed + 2 T**2;   spread' = 2 |z| spread,
+                with T = fixed + tail x norm, and the noise of switching keys on top of fixed
+    rescale     a new column for each neuron
+
+Weights are constants of a polynomial, so their rounding is known to the model owner exactly. Given the inputs, noise is
+a linear form up to T**2; its worst weights over all inputs are taken. Everything must stay below half the modulus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from secure_fl.scoring.network import Linear, Matrix, Reach, SquareNetwork, Vector
+from secure_fl.scoring.noise import FLOAT_ERROR, Noise
+
+_ENCODING_ROOM = 8
+"""SEAL encodes no number whose bits, and two more, reach those of the modulus."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The primes themselves."""
+
+    degree: int
+    data: tuple[int, ...]
+    special: int | None
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Powers of two that real numbers are multiplied by before they are rounded to integers."""
+
+    inputs: int
+    weights: tuple[int, ...]
+    """Of each layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Signal:
+    """Neurons, and what is wrong with them."""
+
+    largest: Vector
+    fixed: Vector
+    spread: Matrix
+    scale: float
+
+
+def rounded(layer: Linear, bits: int) -> Matrix:
+    """The weights as they are multiplied with."""
+    weights: Matrix = np.rint(layer.weights * 2.0**bits) / 2.0**bits
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class Weighing:
+    """How one layer is computed: its weights as they are multiplied with, and what that adds."""
+
+    size: Matrix
+    """Absolute values of the multipliers."""
+    difference: Matrix
+    """Absolute values of what they differ from the weights by."""
+    bits: int
+    bias: float
+    """The largest absolute value that is added to a sum."""
+    vanishes: bool
+    """Whether a sum has no weight left: SEAL refuses to multiply by zero, since that would encrypt nothing."""
+    rotations: int = 0
+    """How often noise of switched keys is added up in a sum over slots."""
+    elsewhere: float = 1.0
+    """How many times larger than z other slots, which nobody reads, may be."""
+    rescaled: bool = False
+    """Whether a prime is divided away before the square."""
+
+
+def batched_weighings(network: SquareNetwork, scales: Scales) -> list[Weighing]:
+    """Weights are constants: their rounding is a number."""
+    found = []
+    for layer, bits in zip(network.linears, scales.weights, strict=True):
+        multipliers = rounded(layer, bits)
+        difference = np.abs(multipliers - layer.weights)
+        vanishes = not multipliers.any(axis=1).all()
+        found.append(Weighing(np.abs(multipliers), difference, bits, float(np.abs(layer.bias).max()), vanishes))
+    return found
+
+
+def logit_error(network: SquareNetwork, chain: Chain, scales: Scales, reached: Reach) -> float | None:
+    """The bound in a batch, but for 2**-FAILURE_BITS; None where a value can leave the modulus, or weights vanish."""
+    neurons = sum(network.widths[1:])
+    noise = Noise(chain.degree, neurons, sum(range(2, 2 + network.depth)), neurons)
+    return followed(batched_weighings(network, scales), chain, scales.inputs, reached, noise)
+
+
+def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> float | None:
+    """The same for any way of computing the layers."""
+    signal = _Signal(
+        reached.inputs,
+        noise.encoding / 2.0**inputs + FLOAT_ERROR * np.full(len(reached.inputs), reached.inputs.max()),
+        noise.fresh / 2.0**inputs * np.eye(len(reached.inputs)),
+        2.0**inputs,
+    )
+    primes = list(chain.data)
+    for place, (weighing, largest) in enumerate(zip(weighings, reached.neurons, strict=True)):
+        last = place == len(weighings) - 1
+        if weighing.vanishes:
+            return None
+        signal = _weighed(signal, weighing, largest, noise, (tuple(primes), chain.special))
+        if not _fits(signal, noise, primes, 1, weighing.elsewhere):
+            return None
+        if weighing.bias * signal.scale * _ENCODING_ROOM > prod(primes):
+            return None
+        if not last:
+            signal = _rescaled(signal, noise, primes.pop()) if weighing.rescaled else signal
+            if not _fits(signal, noise, primes, 2, weighing.elsewhere):
+                return None
+            signal = _squared(signal, noise, _switching(noise, (tuple(primes), chain.special)))
+            signal = _rescaled(signal, noise, primes.pop())
+    return float(_error(signal, noise)[0] + FLOAT_ERROR * signal.largest[0])
+
+
+def _weighed(
+    signal: _Signal, weighing: Weighing, largest: Vector, noise: Noise, primes: tuple[tuple[int, ...], int | None]
+) -> _Signal:
+    scale = signal.scale * 2.0**weighing.bits
+    fixed = weighing.size @ signal.fixed + weighing.difference @ signal.largest + 1 / scale
+    if weighing.rotations:
+        fixed = fixed + weighing.rotations * _switching(noise, primes) / scale
+    return _Signal(largest, fixed, weighing.size @ signal.spread, scale)
+
+
+def _switching(noise: Noise, primes: tuple[tuple[int, ...], int | None]) -> float:
+    data, special = primes
+    assert special is not None
+    return noise.switching(data, special)
+
+
+def _squared(signal: _Signal, noise: Noise, switching: float) -> _Signal:
+    scale, twice = signal.scale**2, 2 * signal.largest
+    fixed = twice * signal.fixed + 2 * _error(signal, noise) ** 2 + switching / scale
+    return _Signal(signal.largest**2, fixed, twice[:, None] * signal.spread, scale)
+
+
+def _rescaled(signal: _Signal, noise: Noise, prime: int) -> _Signal:
+    scale = signal.scale / prime
+    new = noise.rounding / scale * np.eye(len(signal.fixed))
+    return _Signal(signal.largest, signal.fixed, np.hstack([signal.spread, new]), scale)
+
+
+def _error(signal: _Signal, noise: Noise) -> Vector:
+    """T of each neuron."""
+    error: Vector = signal.fixed + noise.tail * np.sqrt((signal.spread**2).sum(axis=1))
+    return error
+
+
+def _fits(signal: _Signal, noise: Noise, primes: list[int], power: int, elsewhere: float) -> bool:
+    """No coefficient exceeds the largest slot, whose parts are off by T each; powers of it below half the modulus.
+
+    The scale itself must be, too, however small the values are: SEAL takes no other.
+    """
+    with np.errstate(over="ignore"):
+        slots = np.maximum((signal.largest + 2 * _error(signal, noise)) * elsewhere, 1.0)
+        largest = (slots * signal.scale) ** power
+    return bool((largest < prod(primes) / 2.01).all())

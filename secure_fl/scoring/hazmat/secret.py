@@ -1,0 +1,51 @@
+"""The data owner's secret key. Only `data_owner` imports this module; import contracts hold that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from tenseal import sealapi
+
+from secure_fl.scoring.hazmat.objects import context, loaded, saved
+from secure_fl.scoring.hazmat.public import galois_elements
+from secure_fl.scoring.network import Vector
+from secure_fl.scoring.parameters import CkksParameters
+from secure_fl.secagg.hazmat.he_layout import unreadable
+
+
+class SecretKey:
+    """Drawn from the operating system's randomness by SEAL, and never saved."""
+
+    def __init__(self, parameters: CkksParameters) -> None:
+        self._parameters = parameters
+        self._context = context(parameters)
+        self._generator = sealapi.KeyGenerator(self._context)
+        self._key = self._generator.secret_key()
+        self._encryptor = sealapi.Encryptor(self._context, self._key)
+        self._decryptor = sealapi.Decryptor(self._context, self._key)
+        self._encoder = sealapi.CKKSEncoder(self._context)
+        self._plain = sealapi.Plaintext()
+
+    def __repr__(self) -> str:
+        return "SecretKey(...)"
+
+    def evaluation_keys(self, steps: Sequence[int]) -> list[bytes]:
+        """For squares, and for rotations by `steps`: serialized, with a seed in the place of their random halves."""
+        keys = [] if self._parameters.special_bits is None else [saved(self._generator.create_relin_keys())]
+        elements = galois_elements(self._parameters.degree, steps)
+        return keys + ([saved(self._generator.create_galois_keys(list(elements)))] if steps else [])
+
+    def encrypt(self, slots: Vector, scale: float) -> bytes:
+        """One ciphertext with a seed in the place of its random half; short vectors are filled with zeros."""
+        self._encoder.encode(slots.tolist(), scale, self._plain)
+        return saved(self._encryptor.encrypt_symmetric(self._plain))
+
+    def decrypt(self, data: memoryview, scale: float) -> Vector:
+        """All slots of a ciphertext under the first prime alone. Raises `MessageError`."""
+        made = loaded("ciphertext", self._parameters, data, primes=1)
+        # The scale is a product and quotient of float64; both sides compute it, not always in one order.
+        if made.size() != 2 or not made.is_ntt_form() or abs(made.scale / scale - 1) > 1e-9:
+            raise unreadable()
+        self._decryptor.decrypt(made, self._plain)
+        return np.array(self._encoder.decode_double(self._plain), dtype=np.float64)

@@ -1,0 +1,147 @@
+"""The planner of encrypted scoring: primes, scales and the bound on a logit's error, or a refusal.
+
+Batched. Each square uses up one prime, so their number decides ring and primes; a logistic regression needs one prime
+and no keys. Primes are as large as 214 bits (N = 8192) and 1,500 bytes for a row of 32 features allow. Scales are
+searched for: small ones lose digits, large ones leave the modulus. Each square doubles what it gets, so
+
+    scale_1 = inputs + weights_1,   scale_(l+1) = 2 scale_l - prime + weights_(l+1)
+
+and the last must leave room for the largest logit of the clip range in the first prime. The search goes over all of
+them: every row of the clip range must fit, and of those that do it takes the scales with the smallest error bound for
+rows like the training rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from secure_fl.errors import PlanError, ScoringError
+from secure_fl.scoring.error_bound import Chain, Scales, logit_error
+from secure_fl.scoring.hazmat.objects import chain_of
+from secure_fl.scoring.network import Reach, SquareNetwork, reach, reach_of
+from secure_fl.scoring.parameters import CkksParameters
+from secure_fl.scoring.plans import PlannedModel, ScoringPlan, check_tolerance
+from secure_fl.scoring.squares import CompiledModel
+
+BATCHED = {
+    0: CkksParameters(4096, (57,)),
+    1: CkksParameters(8192, (60, 57), 60),
+    2: CkksParameters(8192, (60, 56, 56), 42),
+    3: CkksParameters(16384, (60, 60, 60, 60), 60),
+    4: CkksParameters(16384, (60, 60, 60, 60, 60), 60),
+    5: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
+}
+"""By the number of squares that follow each other."""
+RELATIVE_TOLERANCE = 0.01
+"""Of the largest logit: fewer than two digits of a score are refused, unless a tolerance is given."""
+ErrorBound = Callable[[Scales, Reach], float | None]
+"""The bound on a logit's error at these scales for rows that reach so far; None where they do not fit."""
+
+
+def plan_batched(model: CompiledModel, tolerance: float | None = None) -> PlannedModel:
+    """The plan of a compiled model; `tolerance`: the largest error of a logit that is allowed.
+
+    Raises `ScoringError` for a model that is too deep or has no weight that counts, and `PlanError` where no scales
+    keep the logit within its modulus and its error within the tolerance.
+    """
+    network = model.network
+    parameters = BATCHED.get(network.depth)
+    if parameters is None:
+        raise ScoringError(
+            f"the model squares {network.depth} times in a row, and the largest ring planned for bears {max(BATCHED)}; "
+            "use fewer layers"
+        )
+    chain, whole = chain_of(parameters), reach(network, model.clip)
+
+    def error(scales: Scales, reached: Reach) -> float | None:
+        return logit_error(network, chain, scales, reached)
+
+    found = best_scales(error, whole, reach_of(network, model.rows), network.depth)
+    if found is None:
+        raise refusal(network, whole)
+    scales, bound, usual = found
+    plan = ScoringPlan(
+        layout="batched",
+        parameters=parameters,
+        features=model.features,
+        positions=model.positions,
+        must_be_zero=model.must_be_zero,
+        clip=model.clip,
+        input_scale_bits=scales.inputs,
+        result_scale=result_scale(chain, scales, rescaled=False),
+        squares=network.depth,
+        largest_logit=float(whole.neurons[-1][0]),
+        error_bound=bound,
+        usual_error_bound=usual,
+    )
+    allowed = RELATIVE_TOLERANCE * plan.largest_logit if tolerance is None else tolerance
+    return PlannedModel(check_tolerance(plan, allowed), network, scales)
+
+
+def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
+    """What a logit is multiplied by when it is decrypted; `rescaled`: whether primes go before squares, too."""
+    scale, primes = 2.0**scales.inputs, list(chain.data)
+    for place, bits in enumerate(scales.weights):
+        scale *= 2.0**bits
+        if place < len(scales.weights) - 1:
+            scale = scale / primes.pop() if rescaled else scale
+            scale = scale**2 / primes.pop()
+    return scale
+
+
+def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> tuple[Scales, float, float] | None:
+    """Scales that fit the whole clip range, with the smallest bound for usual rows, and both bounds; None if none fit.
+
+    First a coarse grid; from its best place steps in one or two scales at once, until none makes the bound smaller.
+    """
+
+    def usual_error(numbers: tuple[int, ...]) -> float:
+        scales = Scales(numbers[0], numbers[1:])
+        fits = min(numbers) > 0 and error(scales, whole) is not None
+        bound = error(scales, usual) if fits else None
+        return math.inf if bound is None else bound
+
+    starts = itertools.product(range(14, 46, 5), *[range(6, 34, 5)] * squares, range(2, 42, 6))
+    alike = (start for start in starts if len(set(start[1:-1])) < 2)
+    bound, best = min((usual_error(start), start) for start in alike)
+    moves = _moves(len(best))
+    while bound < math.inf:
+        tried = [tuple(map(sum, zip(best, move, strict=True))) for move in moves]
+        smallest, place = min((usual_error(numbers), numbers) for numbers in tried)
+        if smallest >= bound * (1 - 1e-9):
+            scales = Scales(best[0], best[1:])
+            return scales, _known(error(scales, whole)), bound
+        bound, best = smallest, place
+    return None
+
+
+def _moves(count: int) -> list[tuple[int, ...]]:
+    """All changes by up to 2 of one number, or of two."""
+    pairs = itertools.combinations(range(count), 2) if count > 1 else [(0, 0)]
+    changes = {
+        tuple(up if place == first else down if place == second else 0 for place in range(count))
+        for first, second in pairs
+        for up, down in itertools.product((-2, -1, 0, 1, 2), repeat=2)
+    }
+    return sorted(changes - {(0,) * count})
+
+
+def _known(bound: float | None) -> float:
+    assert bound is not None
+    return bound
+
+
+def refusal(network: SquareNetwork, whole: Reach) -> PlanError | ScoringError:
+    """Why no scales fit."""
+    smallest = min(float(np.abs(layer.weights).max(axis=1).min()) for layer in network.linears)
+    if smallest < 2.0**-40:
+        return ScoringError("a neuron's weights all round to zero at every scale that fits; train the model again")
+    bits = math.ceil(math.log2(float(whole.neurons[-1][0]) + 1))
+    return PlanError(
+        f"logits reach 2**{bits} within the clip range, and no scales keep all layers inside the modulus; narrow the "
+        "clip range, use fewer layers, or train with more weight decay"
+    )

@@ -1,0 +1,167 @@
+"""Plans of encrypted scoring: what both parties must agree on before anything is encrypted.
+
+`ScoringPlan` is public and travels to the data owner; its digest stands in every message. `PlannedModel` is the model
+owner's, with weights. What a plan tells the data owner of the model: which features it takes, how many squares follow
+each other (the primes), the scale of the result, the largest logit and the bounds of its error. The widths of layers
+are not told in a batch; with single rows they are, up to powers of two, by the layout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from secure_fl.errors import MessageError, PlanError
+from secure_fl.scoring.error_bound import Scales
+from secure_fl.scoring.network import SquareNetwork
+from secure_fl.scoring.noise import FAILURE_BITS
+from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
+from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
+
+VERSION = 1
+_WORDS_OF_TABLE = 8192
+"""`CIPHERTEXT_BYTES` is for two polynomials of 4,096 words."""
+_BYTES_PER_SMALL_BIT = 0.158
+"""Of a word under a prime of 24 to 30 bits, measured."""
+
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """Public."""
+
+    layout: Literal["batched", "single"]
+    """A slot is a row and a ciphertext a feature; or all slots are one row's."""
+    parameters: CkksParameters
+    features: int
+    """Of a row as the data owner has it."""
+    positions: tuple[int, ...]
+    """Those that are sent."""
+    must_be_zero: tuple[int, ...]
+    """Those that no training row reached: a row with something there is refused."""
+    clip: float
+    """No feature may exceed it in absolute value."""
+    input_scale_bits: int
+    result_scale: float
+    squares: int
+    """One after the other."""
+    largest_logit: float
+    """Over all rows of the clip range."""
+    error_bound: float
+    """On |encrypted logit - plain logit|, over all rows of the clip range, but for 2**-FAILURE_BITS a batch."""
+    usual_error_bound: float
+    """The same over rows that take no neuron further than the training rows did."""
+    block: int = 1
+    """Slots that a feature takes: 1, or for single rows the width of the first layer, up to a power of two."""
+    rotations: tuple[int, ...] = ()
+    """Steps that Galois keys are made for."""
+
+    @property
+    def rows_per_batch(self) -> int:
+        return self.parameters.slots if self.layout == "batched" else 1
+
+    @property
+    def ciphertexts(self) -> int:
+        """Sent for a batch."""
+        if self.layout == "batched":
+            return len(self.positions)
+        return math.ceil(len(self.positions) * self.block / self.parameters.slots)
+
+    @cached_property
+    def upload_bytes(self) -> int:
+        """Of a batch, about."""
+        return self.ciphertexts * _bytes(self.parameters.degree, self.parameters.data_bits)
+
+    @property
+    def key_bytes(self) -> int:
+        """Evaluation keys, sent once, about."""
+        if self.parameters.special_bits is None:
+            return 0
+        one = _bytes(self.parameters.degree, self.parameters.coeff_mod_bit_sizes)
+        return (1 + len(self.rotations)) * len(self.parameters.data_bits) * one
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of all of it."""
+        return hashlib.sha256(self.to_json()).digest()
+
+    def to_json(self) -> bytes:
+        """As it travels."""
+        return json.dumps(asdict(self) | {"version": VERSION}, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> ScoringPlan:
+        """Inverse of `to_json`. Raises `MessageError`, or `PlanError` for parameters that are not secure."""
+        try:
+            document = json.loads(data)
+            if document.pop("version") != VERSION:
+                raise ValueError
+            given = document.pop("parameters")
+            parameters = CkksParameters(given["degree"], tuple(given["data_bits"]), given["special_bits"])
+            lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
+            plan = cls(parameters=parameters, **document | lists)
+            plan._check()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise MessageError("a plan for scoring cannot be read; ask the model owner for it again") from None
+        return plan
+
+    def _check(self) -> None:
+        """Raises `ValueError` where numbers cannot belong to a plan."""
+        places = (*self.positions, *self.must_be_zero)
+        if not self.positions or len(set(places)) != len(places) or not all(0 <= at < self.features for at in places):
+            raise ValueError
+        if self.layout not in ("batched", "single") or not 0 < self.clip < 2**20 or not 0 < self.input_scale_bits < 64:
+            raise ValueError
+        if self.block & (self.block - 1) or not 0 < self.block <= self.parameters.slots:
+            raise ValueError
+        if not all(0 < step < self.parameters.slots for step in self.rotations):
+            raise ValueError
+
+    def derived(self) -> dict[str, Any]:
+        """For people and scripts."""
+        return {
+            "layout": self.layout,
+            "poly_modulus_degree": self.parameters.degree,
+            "coeff_mod_bit_sizes": list(self.parameters.coeff_mod_bit_sizes),
+            "security": f"{self.parameters.modulus_bits} of {MODULUS_BITS[self.parameters.degree]} bits that 128-bit "
+            "security allows (Bossuat et al., 2024)",
+            "squares": self.squares,
+            "features_sent": len(self.positions),
+            "rows_per_batch": self.rows_per_batch,
+            "upload_bytes_per_row": self.upload_bytes / self.rows_per_batch,
+            "key_bytes": self.key_bytes,
+            "rotations": list(self.rotations),
+            "largest_logit": self.largest_logit,
+            "error_bound": self.error_bound,
+            "usual_error_bound": self.usual_error_bound,
+            "failure_probability": f"2^-{FAILURE_BITS} a batch",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedModel:
+    """A network with its scales: the model owner's secret half of a plan."""
+
+    plan: ScoringPlan
+    network: SquareNetwork = field(repr=False)
+    scales: Scales
+
+
+def _bytes(degree: int, bits: Sequence[int]) -> int:
+    """One polynomial under primes of these sizes, compressed: the size of a ciphertext with a seed."""
+    words = (CIPHERTEXT_BYTES.get(size, _BYTES_PER_SMALL_BIT * size * _WORDS_OF_TABLE) for size in bits)
+    return sum(round(entry * degree / _WORDS_OF_TABLE) for entry in words)
+
+
+def check_tolerance(plan: ScoringPlan, tolerance: float) -> ScoringPlan:
+    """The plan, where its bound is small enough. Raises `PlanError`."""
+    if plan.error_bound > tolerance:
+        raise PlanError(
+            f"a logit could be off by {plan.error_bound:.3g}, and {tolerance:.3g} is allowed; allow more, narrow the "
+            f"clip range (now {plan.clip:g}), or train with more weight decay"
+        )
+    return plan

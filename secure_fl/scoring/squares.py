@@ -1,0 +1,143 @@
+"""From a model's layers to a `SquareNetwork`: complete the square, leave out what is constant, scale each neuron.
+
+    a z**2 + b z + c = a (z + b / (2a))**2 + (c - b**2 / (4a))
+
+so b / (2a) joins the bias before the square, a the weights after it and the rest the bias after it. Where a is small
+beside b the shift would be large and z**2 all noise; such a neuron becomes two, exactly:
+
+    a z**2 + b z = alpha (z + s)**2 + beta (z - s)**2,   alpha, beta = (a +- b / (2s)) / 2 ... with s = max |z|
+
+Then every neuron is multiplied so that max |z| = 1 over training rows, and its weights in the next layer divided by the
+square of that: all z fit one scale. None of this changes the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from secure_fl.errors import DataError, ScoringError
+from secure_fl.scoring.network import Layer, Linear, Matrix, Quadratic, SquareNetwork, Vector, check_layers
+from secure_fl.scoring.relu import Replacement, replace_relu
+
+LARGEST_SHIFT = 8.0
+"""In units of max |z|: beyond it a neuron is split in two."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CompiledModel:
+    """A network that ciphertexts can be put through, and what it takes. The model owner's secret."""
+
+    network: SquareNetwork
+    clip: float
+    """Features beyond it are refused; standardized features are clipped there anyway."""
+    features: int
+    """Of a row as the data owner has it."""
+    positions: tuple[int, ...]
+    """Those that the network takes, in rising order."""
+    must_be_zero: tuple[int, ...]
+    """Those that the model has weights for and no training row reached: they are not sent."""
+    rows: Matrix = field(repr=False)
+    """Training rows at the positions, which tell how far z gets usually."""
+    replacement: Replacement | None
+    """What polynomials in the place of ReLU changed; None where there were none."""
+
+
+def compile_model(layers: Sequence[Layer], rows: Matrix, clip: float) -> CompiledModel:
+    """The network of a model. Rows: training rows as the model gets them, float [n, features].
+
+    Raises `ScoringError` for layers that are refused and `DataError` for rows that are.
+    """
+    checked = check_layers(layers)
+    first = checked[0]
+    assert isinstance(first, Linear)
+    rows = np.asarray(rows, dtype=np.float64)
+    if rows.ndim != 2 or not len(rows) or rows.shape[1] != first.weights.shape[1]:
+        raise DataError(f"the model takes rows of {first.weights.shape[1]} features; give at least one, of that width")
+    if not (np.abs(rows) <= clip).all():
+        raise DataError(f"training rows leave the clip range [-{clip:g}, {clip:g}]; clip them, or widen the range")
+    weighed, reached = (first.weights != 0).any(axis=0), (rows != 0).any(axis=0)
+    positions = np.flatnonzero(weighed & reached)
+    if not len(positions):
+        raise ScoringError("the model's first layer has no weight that counts; train it, or give other training rows")
+    taken = (Linear(first.weights[:, positions], first.bias), *checked[1:])
+    polynomial, replacement = replace_relu(taken, rows[:, positions])
+    network = _scaled(_without_constants(_completed(polynomial, rows[:, positions])), rows[:, positions])
+    return CompiledModel(
+        network,
+        float(clip),
+        rows.shape[1],
+        tuple(positions.tolist()),
+        tuple(np.flatnonzero(weighed & ~reached).tolist()),
+        rows[:, positions],
+        replacement,
+    )
+
+
+def _completed(layers: Sequence[Layer], rows: Matrix) -> SquareNetwork:
+    """Squares only; layers alternate between Linear and Quadratic."""
+    linears = [layer for layer in layers if isinstance(layer, Linear)]
+    activations = [layer for layer in layers if isinstance(layer, Quadratic)]
+    values = rows
+    for place, activation in enumerate(activations):
+        z = values @ linears[place].weights.T + linears[place].bias
+        values = z**2
+        linears[place], linears[place + 1], values = _absorbed(
+            linears[place], activation, linears[place + 1], np.abs(z).max(axis=0), z
+        )
+    return SquareNetwork(tuple(linears))
+
+
+def _absorbed(
+    before: Linear, activation: Quadratic, after: Linear, largest: Vector, z: Matrix
+) -> tuple[Linear, Linear, Matrix]:
+    """Both layers around a square in the place of an activation, and the squares of the rows."""
+    a, b, c = activation.square, activation.linear, activation.constant
+    size = np.where(largest > 0, largest, 1.0)
+    straight = np.abs(b) > 2 * LARGEST_SHIFT * size * np.abs(a)
+    divisor = np.where(straight | (a == 0), 1.0, a)
+    shift = np.where(straight, size, b / (2 * divisor))
+    factor = np.where(straight, (a + b / (2 * size)) / 2, a)
+    rest = np.where(straight, c - a * size**2, c - b**2 / (4 * divisor))
+    twins = np.flatnonzero(straight)
+    mirrored = (a - b / (2 * size))[twins] / 2
+    shifts, factors = np.concatenate([shift, -size[twins]]), np.concatenate([factor, mirrored])
+    doubled = np.concatenate([np.arange(len(a)), twins])
+    return (
+        Linear(before.weights[doubled], before.bias[doubled] + shifts),
+        Linear(after.weights[:, doubled] * factors, after.bias + after.weights @ rest),
+        (z[:, doubled] + shifts) ** 2,
+    )
+
+
+def _without_constants(network: SquareNetwork) -> SquareNetwork:
+    """Neurons that no input moves become part of the next bias; those that nothing reads are left out."""
+    linears = list(network.linears)
+    for place in range(network.depth):
+        before, after = linears[place], linears[place + 1]
+        moved = (before.weights != 0).any(axis=1)
+        bias = after.bias + after.weights[:, ~moved] @ before.bias[~moved] ** 2
+        linears[place + 1] = Linear(after.weights[:, moved], bias)
+        linears[place] = Linear(before.weights[moved], before.bias[moved])
+    for place in range(network.depth - 1, -1, -1):
+        read = (linears[place + 1].weights != 0).any(axis=0)
+        linears[place] = Linear(linears[place].weights[read], linears[place].bias[read])
+        linears[place + 1] = Linear(linears[place + 1].weights[:, read], linears[place + 1].bias)
+    if any(not layer.weights.size for layer in linears):
+        raise ScoringError("the model's logit is the same for every row; train it again")
+    return SquareNetwork(tuple(linears))
+
+
+def _scaled(network: SquareNetwork, rows: Matrix) -> SquareNetwork:
+    """Max |z| = 1 over the rows, for each neuron before a square."""
+    linears, values = list(network.linears), rows
+    for place in range(network.depth):
+        z = values @ linears[place].weights.T + linears[place].bias
+        largest = np.abs(z).max(axis=0)
+        gain = 1 / np.where(largest > 0, largest, 1.0)
+        linears[place] = Linear(linears[place].weights * gain[:, None], linears[place].bias * gain)
+        linears[place + 1] = Linear(linears[place + 1].weights / gain**2, linears[place + 1].bias)
+        values = (z * gain) ** 2
+    return SquareNetwork(tuple(linears))

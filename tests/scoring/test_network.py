@@ -1,0 +1,138 @@
+"""Models become squares without changing, and reach bounds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secure_fl.errors import DataError, ScoringError
+from secure_fl.scoring import Linear, Quadratic, Relu, compile_model, plain_logits
+from secure_fl.scoring.network import check_layers, reach, reach_of
+from secure_fl.scoring.relu import QUANTILES, cross_entropy, least_squares_relu, replace_relu
+from tests.scoring.scene import CLIP, random_layers, random_rows, rows_at_the_edge
+
+SHAPES = st.sampled_from([(5, 1), (6, 4, 1), (7, 5, 3, 1), (3, 4, 4, 2, 1)])
+
+
+def _linear(outputs: int, inputs: int) -> Linear:
+    return Linear(np.ones((outputs, inputs)), np.zeros(outputs))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), shape=SHAPES, flat=st.sampled_from([0.0, 1e-9, 1e-3, 1.0]))
+def test_squares_compute_the_same_function(seed: int, shape: tuple[int, ...], flat: float) -> None:
+    """Also where activations are nearly linear, and where neurons are constant or unread."""
+    rng = np.random.default_rng(seed)
+    layers = random_layers(rng, shape)
+    for layer in layers:
+        if isinstance(layer, Quadratic):
+            layer.square[0] *= flat
+        elif isinstance(layer, Linear) and layer.weights.shape[0] > 1:
+            layer.weights[-1] = 0.0
+    rows = random_rows(rng, 200, shape[0])
+    network = compile_model(layers, rows, CLIP).network
+    wanted = plain_logits(layers, rows)
+    assert np.allclose(network.logits(rows), wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+    for z in network.activations(rows)[:-1]:
+        assert np.allclose(np.abs(z).max(axis=0), 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), shape=SHAPES)
+def test_no_row_of_the_clip_range_gets_further_than_reach(seed: int, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    network = compile_model(random_layers(rng, shape), random_rows(rng, 50, shape[0]), CLIP).network
+    bound, reached = reach(network, CLIP), reach_of(network, rows_at_the_edge(rng, 2000, shape[0]))
+    for most, got in zip(bound.neurons, reached.neurons, strict=True):
+        assert (got <= most * (1 + 1e-9)).all()
+
+
+def test_reach_of_one_layer_is_reached() -> None:
+    network = compile_model([Linear(np.array([[1.0, -2.0]]), np.array([0.5]))], np.ones((3, 2)), CLIP).network
+    assert reach(network, CLIP).neurons[0][0] == 3 * CLIP + 0.5
+
+
+def test_the_polynomial_is_the_best_in_the_mean_square() -> None:
+    points = np.linspace(-3, 3, 200_001)
+    best = np.polynomial.polynomial.polyfit(points, np.maximum(points, 0), 2)
+    ours = least_squares_relu(3.0, 1)
+    assert np.allclose([ours.constant[0], ours.linear[0], ours.square[0]], best, atol=1e-4)
+
+
+def test_the_quantile_is_the_best_one_on_held_out_rows_and_other_rows_play_no_part() -> None:
+    rng = np.random.default_rng(3)
+    layers = random_layers(rng, (6, 8, 1), relu=True)
+    rows = rng.standard_t(2, (4000, 6)).clip(-CLIP, CLIP)
+    fitted, replacement = replace_relu(layers, rows)
+    assert replacement is not None
+    held = rows[::5]
+    wanted = plain_logits(layers, held)
+    costs = {}
+    for quantile in QUANTILES:
+        first = layers[0]
+        assert isinstance(first, Linear)
+        fit_on = np.delete(rows, np.arange(0, 4000, 5), axis=0)
+        z = np.abs(fit_on @ first.weights.T + first.bias)
+        polynomial = least_squares_relu(float(np.quantile(z, quantile)), 8)
+        costs[quantile] = cross_entropy(wanted, plain_logits([first, polynomial, layers[2]], held))
+    assert replacement.quantile == min(costs, key=lambda quantile: costs[quantile])
+    assert replacement.largest_difference == np.abs(plain_logits(fitted, held) - wanted).max()
+
+
+def test_features_that_no_row_has_are_not_taken_and_must_stay_zero() -> None:
+    rows = np.array([[1.0, 0.0, 2.0], [2.0, 0.0, 1.0]])
+    model = compile_model([Linear(np.array([[1.0, 3.0, 0.0]]), np.zeros(1))], rows, CLIP)
+    assert (model.positions, model.must_be_zero) == ((0,), (1,))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([_linear(1, 2), object()], "layer 2 is a object"),
+        ([Relu(), _linear(1, 2)], "without a Linear before it"),
+        ([_linear(3, 2), Relu(), Relu(), _linear(1, 3)], "layer 3 is an activation without"),
+        ([Linear(np.array([[np.nan]]), np.zeros(1))], "not finite"),
+        ([_linear(2, 2)], "does not end in a Linear with one output"),
+        ([_linear(3, 2), Relu(), _linear(1, 4)], "takes 4 numbers but gets 3"),
+        ([], "does not end"),
+        ([_linear(3, 2), Relu()], "does not end"),
+    ],
+)
+def test_other_models_are_refused_by_name(layers: list[Any], message: str) -> None:
+    with pytest.raises(ScoringError, match=message):
+        check_layers(layers)
+
+
+def test_two_linear_layers_are_one() -> None:
+    rng = np.random.default_rng(0)
+    first, second = (
+        Linear(rng.normal(size=(3, 4)), rng.normal(size=3)),
+        Linear(rng.normal(size=(1, 3)), rng.normal(size=1)),
+    )
+    rows = rng.normal(size=(5, 4))
+    assert np.allclose(plain_logits(check_layers([first, second]), rows), plain_logits([first, second], rows))
+    assert len(check_layers([first, second])) == 1
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 2)), np.ones((3, 3)), np.full((3, 2), 5.0), np.full((3, 2), np.nan)])
+def test_training_rows_of_another_kind_are_refused(rows: Any) -> None:
+    with pytest.raises(DataError):
+        compile_model([_linear(1, 2)], rows, CLIP)
+
+
+def test_a_model_that_says_the_same_of_every_row_is_refused() -> None:
+    rows = np.ones((10, 2))
+    with pytest.raises(ScoringError, match="no weight that counts"):
+        compile_model([Linear(np.zeros((1, 2)), np.ones(1))], rows, CLIP)
+    quadratic = Quadratic(np.ones(2), np.zeros(2), np.zeros(2))
+    with pytest.raises(ScoringError, match="same for every row"):
+        compile_model([_linear(2, 2), quadratic, Linear(np.zeros((1, 2)), np.ones(1))], rows, CLIP)
+
+
+def test_weights_are_in_no_repr() -> None:
+    model = compile_model([Linear(np.array([[0.12345, 0.5]]), np.zeros(1))], np.ones((3, 2)), CLIP)
+    assert "1234" not in repr(model) + repr(model.network) + repr(model.network.linears)
