@@ -70,12 +70,23 @@ class Distances:
 
 def refused(plan: KrumPlan, distances: Distances) -> dict[int, str]:
     """Rows whose distances cannot be, or that are too long, each with one of `REASONS`."""
-    shown = np.abs(distances.imaginary) > plan.imaginary_errors(distances.squared[:-1, -1])
-    out = dict.fromkeys(np.flatnonzero(shown).tolist(), IMPOSSIBLE)
-    out |= dict.fromkeys(_unfitting(plan, distances, sorted(set(range(distances.banks)) - out.keys())), IMPOSSIBLE)
+    out = proven_bad(plan, distances)
+    left = [row for row in range(distances.banks) if row not in out]
+    return out | dict.fromkeys(_unfitting(plan, distances, left), IMPOSSIBLE)
+
+
+def proven_bad(plan: KrumPlan, distances: Distances) -> dict[int, str]:
+    """Those whom their own upload gives away: no other bank can bring an honest one here.
+
+    An impossible distance between two, however, proves only that one of them is bad; who stands in most of them may be
+    the honest one, if two others have seen its ciphertext and derived theirs from it.
+    """
+    norms, errors = distances.squared[:-1, -1], distances.errors[:-1, -1]
+    imaginary = np.abs(distances.imaginary) > plan.imaginary_errors(norms)
+    beyond = (norms < -errors) | (norms - errors > plan.largest_squared_norm)
+    out = dict.fromkeys(np.flatnonzero(imaginary | beyond).tolist(), IMPOSSIBLE)
     if plan.norm_bound is not None:
-        shortest = distances.squared[:-1, -1] - distances.errors[:-1, -1]
-        too_long = np.flatnonzero(shortest > plan.norm_bound**2).tolist()
+        too_long = np.flatnonzero(norms - errors > plan.norm_bound**2).tolist()
         out |= {row: TOO_LONG for row in too_long if row not in out}
     return out
 

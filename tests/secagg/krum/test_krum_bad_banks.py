@@ -235,6 +235,34 @@ def test_without_the_weights_an_imaginary_part_would_be_chosen_and_the_opened_su
         scene.run({4: liar}, cohort=cohort)
 
 
+def test_banks_that_get_an_honest_one_refused_do_not_count_it_among_the_byzantine() -> None:
+    """Two derive theirs from the first one's ciphertexts, each with a negative squared distance to it and none between
+    them, by imaginary parts too short to show. It loses its place, but the rule still expects both liars among others.
+    """
+    scene = Scene(poisoned(9, 5 * SLOTS, 0, seed=8), byzantine=2)
+    cohort, nothing = scene.cohort(), np.zeros((5, SLOTS))
+    target = scene.ciphertexts(scene.updates[0], cohort)
+    imaginary, shift = nothing.copy(), nothing.copy()
+    imaginary[0, :2], shift[0, 0] = 1.0, 1.0
+    assert scene.plan.imaginary_length_shown > 200 * math.sqrt(2)
+    liars: dict[int, Any] = {0: Sends(scene, cohort, "bank-1", target)}
+    for row, real in ((7, nothing), (8, shift)):
+        derived = complex_upload(scene, cohort, scene.banks[row], real, imaginary)
+        derived.ciphertexts = [added(scene, one, more) for one, more in zip(target, derived.ciphertexts, strict=True)]
+        liars[row] = derived
+    outcome = scene.run(liars, cohort=cohort)
+    assert outcome.refused == {"bank-1": IMPOSSIBLE}
+    assert len(outcome.sum.contributors) == 8 - 2
+    assert [line for line in scene.scheme.custody.assumptions if "cost that one its place" in line]
+
+
+def added(scene: Scene, one: bytes, more: bytes) -> bytes:
+    """The sum of two ciphertexts."""
+    total = scene.public.load_vector(one)
+    total.add(scene.public.load_vector(more))
+    return total.serialize()
+
+
 @pytest.mark.parametrize("banks", [1, 2])
 def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_the_sum_or_between_two(
     banks: int,
