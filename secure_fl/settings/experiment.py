@@ -108,6 +108,12 @@ class Experiment(Robust, Summing, Privacy, Holdings):
                 "each group has a threshold of its own, a majority and never fewer than three; leave out --threshold"
             )
         self.check_rule(self.scheme)
+        most = self.banks - self.byzantine
+        if self.way(self.scheme) == "distances" and self.threshold is not None and self.threshold > most:
+            raise ConfigurationError(
+                f"{self.robust} sums {most} of {self.banks} banks where {self.byzantine} are byzantine, which is below "
+                f"a threshold of {self.threshold}; use a threshold of at most {most}, or fewer byzantine"
+            )
 
     def _check_synthetic(self) -> None:
         if self.dataset == "ulb":

@@ -282,8 +282,9 @@ def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_
         liars[row] = Sends(scene, cohort, scene.banks[row], scene.encrypted_slots(slots))
     assert [line for line in scene.scheme.custody.assumptions if "wraps around" in line]
     if banks == 1:
-        with pytest.raises(ProtocolError, match="does not fit the distances"):
+        with pytest.raises(ProtocolError, match="does not fit the distances") as caught:
             scene.run(liars, cohort=cohort)
+        assert not caught.value.refused, "so that each further attempt fails as this one"
     else:
         assert set(scene.run(liars, cohort=cohort).refused) == {scene.banks[row] for row in rows}
 
