@@ -108,7 +108,7 @@ class Defence:
             f"{self.rule.name} compares {compared}, and bears up to {self.experiment.byzantine} byzantine banks as far "
             "as its paper says; the statistics of round 0 are plain sums, which any bank can steer. A round of fewer "
             f"than {least_banks(self.rule.name, self.experiment.byzantine)} {parts} fails, and the run with it: where "
-            "there are no more, a byzantine bank that stays silent stops it."
+            "there are no more, a byzantine bank stops it that stays silent or sends what cannot be read."
         )
 
     def _custody_of_updates(self, custody: Custody) -> Custody:
@@ -157,7 +157,7 @@ class Defence:
             ),
             assumptions=(
                 *custody.assumptions,
-                self._promise("means of groups, of which each byzantine bank spoils one,"),
+                self._promise("means of groups, of which each byzantine bank spoils one"),
             ),
         )
 

@@ -71,10 +71,10 @@ def test_over_many_rounds_any_two_banks_meet_equally_often() -> None:
 
 def test_a_bank_takes_part_in_its_own_group_only() -> None:
     divided = (("a", "b", "c"), ("d", "e", "f"))
-    require_group(("a", "b", "c"), divided, "b")
+    require_group(("a", "b", "c"), divided, "b", 3)
     for group, bank in (((("a", "b", "d")), "a"), (("d", "e", "f"), "a"), (("a", "b"), "a"), (("b", "c", "a"), "a")):
         with pytest.raises(MessageError, match="a is asked for its update in a group that is not its own"):
-            require_group(group, divided, bank)
+            require_group(group, divided, bank, 3)
 
 
 def test_an_aggregator_that_divides_banks_as_it_likes_gets_no_sum(small: Small) -> None:
@@ -87,6 +87,20 @@ def test_an_aggregator_that_divides_banks_as_it_likes_gets_no_sum(small: Small) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(defence), "groups", lambda self, round_: others)
         with pytest.raises(ProtocolError, match="in a group that is not its own"):
+            one_round(federation)
+
+
+def test_an_aggregator_that_lowers_the_threshold_of_a_group_gets_no_sum(small: Small) -> None:
+    """With a bank missing it would open a sum of two."""
+    federation = opened(small(**GROUPED, drop=("bank-2@1:masked_input",)))
+    honest = type(federation.aggregation).group
+
+    def lower(aggregation: Any, cohort: Any, banks: Any, threshold: int, turn: int) -> Any:
+        return honest(aggregation, cohort, banks, threshold - 1, turn)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(federation.aggregation), "group", lower)
+        with pytest.raises(ProtocolError, match="would be opened, and not only one over 3 or more"):
             one_round(federation)
 
 
