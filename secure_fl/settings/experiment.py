@@ -70,6 +70,11 @@ class Experiment(Robust, Summing, Privacy, Holdings):
                 "groups are for a rule that compares them, and there is none; add --robust, or leave out --group-size"
             )
         self.check_proofs(self.scheme)
+        if self.alike and self.clip_margin == 1:
+            raise ConfigurationError(
+                "with a clip_margin of 1 the clip range could only shrink, since under a rule or proofs nobody says "
+                "what was clipped; use more than 1"
+            )
         if self.proofs:
             self._check_proofs()
         if self.synthetic != "none":

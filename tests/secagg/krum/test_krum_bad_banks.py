@@ -19,7 +19,7 @@ from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import data_moduli
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
-from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused
+from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, proven_bad, refused
 from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.secagg.planning import plan_for
@@ -415,6 +415,18 @@ def test_the_bank_that_fits_to_nobody_is_the_one(plan: KrumPlan, bad: int) -> No
     distances.squared[bad], distances.squared[:, bad] = garbage, garbage
     distances.squared[bad, bad] = 0
     assert refused(plan, distances) == {bad: IMPOSSIBLE}
+
+
+def test_only_its_own_upload_proves_a_bank_bad(plan: KrumPlan) -> None:
+    """Norms and imaginary parts are of one bank; a distance is of two."""
+    distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+    distances.squared[1, 4] = distances.squared[4, 1] = -1e6
+    assert proven_bad(plan, distances) == {}
+    for row, norm in ((0, -1e6), (2, 2.0 * plan.largest_squared_norm)):
+        distances.squared[row, -1] = distances.squared[-1, row] = norm
+    distances.imaginary[3] = 1e6
+    assert proven_bad(plan, distances) == dict.fromkeys((0, 2, 3), IMPOSSIBLE)
+    assert proven_bad(plan, distances).keys() <= refused(plan, distances).keys()
 
 
 # Plans
