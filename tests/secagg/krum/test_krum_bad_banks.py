@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import data_moduli
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
-from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, proven_bad, refused
+from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, least_bad, proven_bad, refused
 from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.secagg.planning import plan_for
@@ -427,6 +428,29 @@ def test_only_its_own_upload_proves_a_bank_bad(plan: KrumPlan) -> None:
     distances.imaginary[3] = 1e6
     assert proven_bad(plan, distances) == dict.fromkeys((0, 2, 3), IMPOSSIBLE)
     assert proven_bad(plan, distances).keys() <= refused(plan, distances).keys()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "out", "bad"),
+    [
+        ([(1, 4)], {1, 4}, 1),
+        ([(0, 4), (0, 5)], {0}, 0),
+        ([(0, 1), (2, 3)], {0, 1, 2, 3}, 2),
+        ([(0, 1), (1, 2), (0, 2)], {0, 1, 2}, 1),
+    ],
+)
+def test_of_the_refused_no_more_are_certain_to_be_bad_than_any_blame_needs(
+    plan: KrumPlan, pairs: list[tuple[int, int]], out: set[int], bad: int
+) -> None:
+    """Whoever the bad banks are, one of each impossible pair is among them: tried for all sets of banks."""
+    distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+    for one, other in pairs:
+        distances.squared[one, other] = distances.squared[other, one] = -1e6
+    found = refused(plan, distances)
+    assert set(found) == out
+    assert least_bad(plan, distances, found) == bad
+    explaining = [s for n in range(7) for s in combinations(range(6), n) if all({*pair} & {*s} for pair in pairs)]
+    assert bad <= min(len(out & {*s}) for s in explaining)
 
 
 # Plans
