@@ -110,11 +110,11 @@ class Bank:
         return Contribution(update, num_examples=len(self.examples))
 
     def join(self, cohort: Cohort[Plan]) -> None:
-        """Take part in a sum. Raises `MessageError` where it is over a group that the bank does not belong to."""
+        """Take part in a sum. Raises `MessageError` where it is over another group than its own, or too few of it."""
         settings = self._experiment
         if settings.group_size is not None:
             groups = groups_of(settings.bank_names, settings.groups, settings.seed, cohort.round)
-            require_group(cohort.banks, groups, self.name)
+            require_group(cohort.banks, groups, self.name, cohort.plan.threshold)
 
     def encode(self, contribution: Contribution, plan: Plan, round_: int) -> Vector:
         """The contribution as the vector to be summed. The draws of stochastic rounding are no secret."""

@@ -15,6 +15,7 @@ from secure_fl.robust.result import FloatMatrix
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.budget.proofs import ProofsPlan
+from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.krum.deployment import krum_scheme
 from secure_fl.secagg.krum.selection import Selection
 from secure_fl.secagg.planning import plan_for
@@ -56,6 +57,18 @@ def bounded(plan: Plan, norm_bound: float | None, model: GlobalModel) -> Plan:
     assert plan.bits is not None
     steps = Quantizer(plan.bits, model.clip).steps(norm_bound, len(model.weights))
     return replace(plan, norm_bound=max(1.0, steps))
+
+
+def custody_of_bound(custody: Custody, norm_bound: float | None, parameters: int) -> Custody:
+    """What a scheme says of itself, and how long an update can be that is taken under a bound."""
+    if norm_bound is None:
+        return custody
+    promise = (
+        f"Updates are bounded after they were rounded, which can lengthen one by 1.5 sqrt({parameters}) quantization "
+        f"steps: a bank that lies is taken up to the norm bound of {norm_bound:g} and {1.5 * parameters**0.5:,.0f} "
+        "steps, which is much where the bound is small."
+    )
+    return replace(custody, assumptions=(*custody.assumptions, promise))
 
 
 def plan_checked(experiment: Experiment, parameters: int) -> tuple[Plan, dict[str, Any]]:

@@ -18,13 +18,15 @@ from secure_fl.data import Examples
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.combining import Averaging, Combining
 from secure_fl.federation.global_model import GlobalModel
-from secure_fl.federation.grouping import Grouping, groups_of
+from secure_fl.federation.grouping import Grouping, group_threshold, groups_of
 from secure_fl.federation.reading import Reading
 from secure_fl.federation.ruling import Ruling
 from secure_fl.robust import RULES, Rule
 from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.settings import Experiment
+from secure_fl.settings.robust import least_banks
 from secure_fl.training import Learner, mixed_seed, train
 
 ROOT_SHARE, LEAST_ROOT_ROWS = 0.01, 100
@@ -101,9 +103,12 @@ class Defence:
                 return replace(custody, assumptions=(*custody.assumptions, self._promise("distances of updates")))
 
     def _promise(self, compared: str) -> str:
+        parts = "banks" if self.experiment.group_size is None else "groups"
         return (
             f"{self.rule.name} compares {compared}, and bears up to {self.experiment.byzantine} byzantine banks as far "
-            "as its paper says; the statistics of round 0 are plain sums, which any bank can steer."
+            "as its paper says; the statistics of round 0 are plain sums, which any bank can steer. A round of fewer "
+            f"than {least_banks(self.rule.name, self.experiment.byzantine)} {parts} fails, and the run with it: where "
+            "there are no more, a byzantine bank stops it that stays silent or sends what cannot be read."
         )
 
     def _custody_of_updates(self, custody: Custody) -> Custody:
@@ -123,27 +128,36 @@ class Defence:
     def _custody_of_groups(self, custody: Custody) -> Custody:
         """Who could read the sum of all updates reads those of groups; the broadcast model shows what the rule made."""
         sizes = sorted({len(group) for group in self.groups(1)})
-        least, whole = sizes[0] - 1, "the sum of all updates"
-        within = f"the sum of each group of {' or '.join(map(str, sizes))} banks"
+        opened = group_threshold(sizes[0])
+        within, whole = f"the sum of each group of {' or '.join(map(str, sizes))} banks", "the sum of all updates"
+        if opened < sizes[0]:
+            within += f", or of {opened} of them where the others are missing"
 
         def of_groups(party: str, known: tuple[str, ...]) -> tuple[str, ...]:
             if party == "banks":
                 return ("their own update", "what the rule makes of the groups' means")
             return tuple(line.replace(whole, within) for line in known)
 
+        of_key_authority = (
+            "an aggregator that has sums over the same uploads opened in the turns of several groups of one round, "
+            "and subtracts them: the key authority cannot see whose uploads a sum is of",
+        )
         return replace(
             custody,
             can_decrypt={party: of_groups(party, known) for party, known in custody.can_decrypt.items()},
             broken_by=(
                 *custody.broken_by,
-                f"the other banks of a group, which are {least} or more, with whoever knows the group's sum: they "
-                "subtract their own updates",
+                f"the other banks in the sum of a group, which are {opened - 1} or more, with whoever knows that sum: "
+                "they subtract their own updates",
+                "whoever chooses the seed, with such banks: groups follow from it, so that it can put one bank among "
+                "them",
+                *(of_key_authority if KEY_AUTHORITY in custody.can_decrypt else ()),
                 "sums of different groups in two rounds, of a bank whose update hardly changes: groups are drawn anew, "
                 "and what two sums share cancels",
             ),
             assumptions=(
                 *custody.assumptions,
-                self._promise("means of groups, of which each byzantine bank spoils one,"),
+                self._promise("means of groups, of which each byzantine bank spoils one"),
             ),
         )
 

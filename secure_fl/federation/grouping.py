@@ -41,15 +41,20 @@ def groups_of(banks: tuple[str, ...], count: int, seed: int, round_: int) -> tup
     return tuple(tuple(sorted(drawn[start::count], key=banks.index)) for start in range(count))
 
 
-def require_group(group: tuple[str, ...], groups: tuple[tuple[str, ...], ...], bank: str) -> None:
-    """Raises `MessageError` unless a bank is asked in the group that it belongs to."""
-    if bank not in group or group not in groups:
-        raise MessageError(f"{bank} is asked for its update in a group that is not its own; find out why")
-
-
 def group_threshold(size: int) -> int:
     """The fewest banks of a group whose sum is opened: never fewer than three, since of two each knows the other's."""
     return max(MIN_BANKS, majority(size))
+
+
+def require_group(group: tuple[str, ...], groups: tuple[tuple[str, ...], ...], bank: str, threshold: int) -> None:
+    """Raises `MessageError` unless a bank is asked in its own group, whose sum is opened over enough banks."""
+    if bank not in group or group not in groups:
+        raise MessageError(f"{bank} is asked for its update in a group that is not its own; find out why")
+    if threshold < group_threshold(len(group)):
+        raise MessageError(
+            f"{bank} is asked for its update where a sum over {threshold} banks of its group would be opened, and not "
+            f"only one over {group_threshold(len(group))} or more; find out why"
+        )
 
 
 @dataclass

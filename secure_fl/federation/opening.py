@@ -22,7 +22,7 @@ from secure_fl.data.metrics import require_both_classes
 from secure_fl.errors import ConfigurationError, DataWarning
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
-from secure_fl.federation.checked_sums import checked_scheme
+from secure_fl.federation.checked_sums import checked_scheme, custody_of_bound
 from secure_fl.federation.checkpoint import Checkpoint, Snapshot
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
@@ -117,6 +117,7 @@ class Federation:
     def custody(self) -> Custody:
         """Who can read what."""
         custody, defence = self.aggregation.scheme.custody, self.robustness.defence
+        custody = custody_of_bound(custody, self.experiment.norm_bound, len(self.start.model.weights))
         if self.experiment.proofs:
             return replace(custody, assumptions=(*custody.assumptions, ROUND_ZERO))
         return custody if defence is None else defence.custody(custody)

@@ -70,6 +70,11 @@ class Experiment(Robust, Summing, Privacy, Holdings):
                 "groups are for a rule that compares them, and there is none; add --robust, or leave out --group-size"
             )
         self.check_proofs(self.scheme)
+        if self.alike and self.clip_margin == 1:
+            raise ConfigurationError(
+                "with a clip_margin of 1 the clip range could only shrink, since under a rule or proofs nobody says "
+                "what was clipped; use more than 1"
+            )
         if self.proofs:
             self._check_proofs()
         if self.synthetic != "none":
@@ -108,6 +113,12 @@ class Experiment(Robust, Summing, Privacy, Holdings):
                 "each group has a threshold of its own, a majority and never fewer than three; leave out --threshold"
             )
         self.check_rule(self.scheme)
+        most = self.banks - self.byzantine
+        if self.way(self.scheme) == "distances" and self.threshold is not None and self.threshold > most:
+            raise ConfigurationError(
+                f"{self.robust} sums {most} of {self.banks} banks where {self.byzantine} are byzantine, which is below "
+                f"a threshold of {self.threshold}; use a threshold of at most {most}, or fewer byzantine"
+            )
 
     def _check_synthetic(self) -> None:
         if self.dataset == "ulb":

@@ -106,7 +106,8 @@ class Robust(Banks):
     """Under additive, each bank proves to all who hold its shares that its update lies in range (and under norm_bound),
     without showing it; one that cannot is left out by name."""
     norm_bound: Annotated[float, Field(gt=0, le=CLIP_RANGE[1])] | None = None
-    """Longest update (L2) that is taken, with proofs or with multi-krum on ckks; honest banks scale theirs down."""
+    """Longest update (L2) that is taken, with proofs or with multi-krum on ckks; honest banks scale theirs down before
+    they round, and 1.5 sqrt(parameters) quantization steps more are taken for that."""
     attack: Literal[
         "none",
         "label-flip",

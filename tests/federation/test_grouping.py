@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from secure_fl import Experiment
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
+from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.grouping import group_threshold, groups_of, require_group
 from secure_fl.federation.opening import Federation
 from secure_fl.federation.results import Result
 from secure_fl.federation.rounds import RoundOutcome, run_round
 from secure_fl.robust import RULES
+from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, join_ciphertexts, split_ciphertexts
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.packing import unpack_bits
 from secure_fl.secagg.schemes import SCHEMES
 
 Small = Callable[..., Experiment]
@@ -67,10 +71,10 @@ def test_over_many_rounds_any_two_banks_meet_equally_often() -> None:
 
 def test_a_bank_takes_part_in_its_own_group_only() -> None:
     divided = (("a", "b", "c"), ("d", "e", "f"))
-    require_group(("a", "b", "c"), divided, "b")
+    require_group(("a", "b", "c"), divided, "b", 3)
     for group, bank in (((("a", "b", "d")), "a"), (("d", "e", "f"), "a"), (("a", "b"), "a"), (("b", "c", "a"), "a")):
         with pytest.raises(MessageError, match="a is asked for its update in a group that is not its own"):
-            require_group(group, divided, bank)
+            require_group(group, divided, bank, 3)
 
 
 def test_an_aggregator_that_divides_banks_as_it_likes_gets_no_sum(small: Small) -> None:
@@ -83,6 +87,20 @@ def test_an_aggregator_that_divides_banks_as_it_likes_gets_no_sum(small: Small) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(defence), "groups", lambda self, round_: others)
         with pytest.raises(ProtocolError, match="in a group that is not its own"):
+            one_round(federation)
+
+
+def test_an_aggregator_that_lowers_the_threshold_of_a_group_gets_no_sum(small: Small) -> None:
+    """With a bank missing it would open a sum of two."""
+    federation = opened(small(**GROUPED, drop=("bank-2@1:masked_input",)))
+    honest = type(federation.aggregation).group
+
+    def lower(aggregation: Any, cohort: Any, banks: Any, threshold: int, turn: int) -> Any:
+        return honest(aggregation, cohort, banks, threshold - 1, turn)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(federation.aggregation), "group", lower)
+        with pytest.raises(ProtocolError, match="would be opened, and not only one over 3 or more"):
             one_round(federation)
 
 
@@ -155,8 +173,71 @@ def test_custody_says_that_sums_of_groups_are_open(small: Small) -> None:
         "aggregator": ("the sum of each group of 3 or 4 banks",),
         "observer": ("the sum of each group of 3 or 4 banks, unless the transport encrypts it",),
     }
-    assert any("the other banks of a group, which are 2 or more" in line for line in custody.broken_by)
+    assert any("the other banks in the sum of a group, which are 2 or more" in line for line in custody.broken_by)
     assert any("what two sums share cancels" in line for line in custody.broken_by)
+
+
+def test_custody_counts_the_fewest_banks_whose_sum_is_opened(small: Small) -> None:
+    """Where a bank of a larger group is missing, fewer others subtract theirs."""
+    federation = opened(small(**(GROUPED | {"banks": 12, "group_size": 4}), drop=("bank-2@1:masked_input",)))
+    custody = federation.custody
+    assert custody.can_decrypt["aggregator"] == (
+        "the sum of each group of 4 banks, or of 3 of them where the others are missing",
+    )
+    assert any("which are 2 or more" in line for line in custody.broken_by)
+    group = next(group for group in groups(federation) if "bank-2" in group)
+    one_round(federation)
+    done = federation.aggregation.transcript.uploads(1)
+    assert len([bank for bank in group if bank != "bank-2" and bank in done]) - 1 == 2
+
+
+def test_whoever_chooses_the_seed_puts_a_bank_among_its_own(small: Small) -> None:
+    names = tuple(f"bank-{n}" for n in range(1, 10))
+    meant = ("bank-1", "bank-8", "bank-9")
+    assert any(meant in groups_of(names, 3, seed, 1) for seed in range(1_000))
+    assert any("whoever chooses the seed" in line for line in opened(small(**GROUPED)).custody.broken_by)
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def test_sums_over_the_same_uploads_are_opened_in_the_turns_of_two_groups(scheme: str, small: Small) -> None:
+    """What custody warns of: no attempt fails, and no round is repeated."""
+    federation = opened(small(**(GROUPED | {"scheme": scheme})))
+    aggregation, model = federation.aggregation, federation.start.model
+    whole = aggregation.cohort(1, model.codec(aggregation.plan).length, model.digest)
+    first, second = (aggregation.group(whole, banks, 3, turn) for turn, banks in enumerate(groups(federation)[:2]))
+    rng = np.random.default_rng(1)
+    values = [rng.integers(0, 256, whole.plan.parameters) for _ in first.banks]
+    uploads = [sent(aggregation, first, bank, row) for bank, row in zip(first.banks, values, strict=True)]
+    made_up = sent(aggregation, first, first.banks[0], np.zeros_like(values[0]))
+    everybody = authority_opens(aggregation, first, uploads)
+    others = authority_opens(aggregation, second, [made_up, *uploads[1:]])
+    assert (everybody - others == values[0]).all()
+    said = [line for line in federation.custody.broken_by if "in the turns of several groups of one round" in line]
+    assert said
+    assert not set(said) & set(opened(small(**GROUPED)).custody.broken_by), "masks belong to a group"
+
+
+def sent(aggregation: SecureAggregation, cohort: Cohort[Any], bank: str, values: Any) -> list[bytes]:
+    """The ciphertexts of an upload."""
+    answer = aggregation.client(cohort, bank, values).respond(seal(cohort, UPLOAD, AGGREGATOR, bank))
+    payload = open_message(cohort, answer, recipient=AGGREGATOR, sender=bank).payload
+    return split_ciphertexts(payload, cohort.plan.ciphertexts)
+
+
+def authority_opens(aggregation: SecureAggregation, cohort: Cohort[Any], uploads: list[list[bytes]]) -> Any:
+    """The sum of uploads, opened as that of the cohort's group."""
+    deployed: Any = aggregation._deployed
+    totals = []
+    for ciphertexts in zip(*uploads, strict=True):
+        total, *others = (deployed._public.load_vector(ciphertext) for ciphertext in ciphertexts)
+        for other in others:
+            total.add(other)
+        totals.append(total.serialize())
+    payload = [len(uploads).to_bytes(4, "little"), *join_ciphertexts(totals)]
+    asked = seal(cohort, DECRYPT, AGGREGATOR, KEY_AUTHORITY, payload)
+    answer = deployed.trustees(cohort)[KEY_AUTHORITY].respond(asked)
+    summed = open_message(cohort, answer, recipient=AGGREGATOR, sender=KEY_AUTHORITY).payload
+    return unpack_bits(summed, cohort.plan.field_bits, cohort.plan.parameters)
 
 
 def test_updates_that_repeat_are_told_apart_by_the_sums_of_two_rounds(small: Small) -> None:

@@ -95,6 +95,19 @@ def test_a_longer_update_is_refused_by_its_encrypted_norm(small: Small) -> None:
     assert done.dropped == ("bank-2",)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [PROVEN, KRUM | {"bits": 8}], ids=["proofs", "distances"])
+def test_a_lying_bank_is_taken_up_to_the_norm_bound_and_what_rounding_can_add(
+    settings: dict[str, Any], small: Small
+) -> None:
+    """What custody warns of: three times a small bound passes, where a step is 1/255 of the range."""
+    federation = Federation.open(small(**settings, norm_bound=0.02, initial_clip=0.05), None)
+    assert any("up to the norm bound of 0.02 and 153 steps" in line for line in federation.custody.assumptions)
+    federation.banks[1]._experiment = federation.experiment.with_(norm_bound=3 * 0.02)
+    assert not one_round(federation).refused
+    assert np.linalg.norm(federation.banks[1].train(1).update) > 0.06
+
+
 def test_the_norm_bound_of_a_round_is_in_steps_of_its_range(small: Small) -> None:
     federation = Federation.open(small(**PROVEN, norm_bound=0.5, initial_clip=0.25), None)
     cohort = federation.aggregation.cohort(1, 10_369)

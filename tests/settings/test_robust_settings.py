@@ -83,6 +83,21 @@ def test_what_groups_do_not_go_with() -> None:
     assert Experiment(**(grouped | {"scheme": "plaintext"})).way("plaintext") == "groups"
 
 
+def test_a_clip_range_that_could_only_shrink_is_refused() -> None:
+    checked: dict[str, Any]
+    for checked in ({"scheme": "plaintext", "robust": "median"}, {"scheme": "additive", "proofs": True}):
+        assert "could only shrink" in refusal(**checked, clip_margin=1.0)
+        assert Experiment(**checked, clip_margin=1.01)
+    assert Experiment(clip_margin=1.0)
+
+
+def test_a_threshold_that_the_chosen_banks_never_reach_is_refused() -> None:
+    chosen: dict[str, Any] = {"scheme": "ckks", "robust": "multi-krum", "banks": 9, "byzantine": 2}
+    assert "sums 7 of 9 banks" in refusal(**chosen, threshold=8)
+    assert Experiment(**chosen, threshold=7).threshold == 7
+    assert Experiment(**(chosen | {"scheme": "plaintext"}), threshold=8).threshold == 8, "all of them arrive"
+
+
 def test_what_a_rule_does_not_go_with() -> None:
     rule: dict[str, Any] = {**PLAIN, "robust": "median"}
     assert "reads single updates" in refusal(**rule, **PRIVATE, mechanism="distributed")

@@ -16,7 +16,7 @@ from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, decode_slots, split_ciphertexts
-from secure_fl.secagg.krum.distances import Distances, refused
+from secure_fl.secagg.krum.distances import Distances, least_bad, refused
 from secure_fl.secagg.krum.selection import Select, Selection
 from secure_fl.secagg.krum.wire import SELECT, encode_choice, split_list, split_totals
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
@@ -99,7 +99,7 @@ class KrumDecryptor:
         left = [row for row in range(len(numbers)) if row not in out]
         why = {self._cohort.banks[numbers[row]]: text for row, text in out.items()}
         self._require_threshold(len(left), "choose among", why)
-        selection = self._selection(distances, left)
+        selection = self._selection(distances, left, least_bad(self._plan, distances, out))
         chosen = sorted(left[row] for row in selection.chosen)
         self._require_threshold(len(chosen), "open a sum of", why)
         self._choices.made = Choice(
@@ -118,10 +118,13 @@ class KrumDecryptor:
         opened = [self._secret.open_total(total) * self._plan.unit for total in squares]
         return Distances.measured(self._plan, opened[: len(numbers)], opened[len(numbers) :], imaginary)
 
-    def _selection(self, distances: Distances, left: list[int]) -> Selection:
-        """What the rule says of those who are left. Raises `DropoutError` where they are too few for it."""
+    def _selection(self, distances: Distances, left: list[int], bad: int) -> Selection:
+        """What the rule says of those who are left. Raises `DropoutError` where they are too few for it.
+
+        `bad`: how many of the refused are byzantine for certain. Not all must be: two can get an honest one refused.
+        """
         try:
-            selection = self._select(*distances.among(left), distances.banks - len(left))
+            selection = self._select(*distances.among(left), bad)
         except ConfigurationError as error:
             raise DropoutError(f"the rule cannot choose among {len(left)} banks: {error}") from None
         if not set(selection.chosen) <= set(range(len(left))) or len(set(selection.chosen)) < len(selection.chosen):

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.krum.selection import FloatMatrix
@@ -70,14 +71,39 @@ class Distances:
 
 def refused(plan: KrumPlan, distances: Distances) -> dict[int, str]:
     """Rows whose distances cannot be, or that are too long, each with one of `REASONS`."""
-    shown = np.abs(distances.imaginary) > plan.imaginary_errors(distances.squared[:-1, -1])
-    out = dict.fromkeys(np.flatnonzero(shown).tolist(), IMPOSSIBLE)
-    out |= dict.fromkeys(_unfitting(plan, distances, sorted(set(range(distances.banks)) - out.keys())), IMPOSSIBLE)
+    out = proven_bad(plan, distances)
+    left = [row for row in range(distances.banks) if row not in out]
+    return out | dict.fromkeys(_unfitting(plan, distances, left), IMPOSSIBLE)
+
+
+def proven_bad(plan: KrumPlan, distances: Distances) -> dict[int, str]:
+    """Those whom their own upload gives away: no other bank can bring an honest one here.
+
+    An impossible distance between two, however, proves only that one of them is bad; who stands in most of them may be
+    the honest one, if two others have seen its ciphertext and derived theirs from it.
+    """
+    norms, errors = distances.squared[:-1, -1], distances.errors[:-1, -1]
+    imaginary = np.abs(distances.imaginary) > plan.imaginary_errors(norms)
+    beyond = _beyond(plan, distances.squared, distances.errors)[:-1, -1]
+    out = dict.fromkeys(np.flatnonzero(imaginary | beyond).tolist(), IMPOSSIBLE)
     if plan.norm_bound is not None:
-        shortest = distances.squared[:-1, -1] - distances.errors[:-1, -1]
-        too_long = np.flatnonzero(shortest > plan.norm_bound**2).tolist()
+        too_long = np.flatnonzero(norms - errors > plan.norm_bound**2).tolist()
         out |= {row: TOO_LONG for row in too_long if row not in out}
     return out
+
+
+def least_bad(plan: KrumPlan, distances: Distances, out: dict[int, str]) -> int:
+    """How many of the refused are bad for certain: the proven ones, and one of any two whose distance cannot be."""
+    proven = proven_bad(plan, distances)
+    others, beyond = [row for row in out if row not in proven], _beyond(plan, distances.squared, distances.errors)
+    count = len(proven)
+    while others:
+        one = others.pop()
+        other = next((row for row in others if beyond[one, row]), None)
+        if other is not None:
+            others.remove(other)
+            count += 1
+    return count
 
 
 def _unfitting(plan: KrumPlan, distances: Distances, left: list[int]) -> list[int]:
@@ -95,14 +121,18 @@ def _unfitting(plan: KrumPlan, distances: Distances, left: list[int]) -> list[in
 
 def _impossibilities(plan: KrumPlan, squared: FloatMatrix, errors: FloatMatrix) -> FloatMatrix:
     """In how many impossible distances and triangles each point stands, [n + 1]."""
-    largest = np.full_like(squared, plan.largest_squared_distance)
-    largest[-1] = largest[:, -1] = plan.largest_squared_norm
     points = len(squared)
-    beyond = (squared < -errors) | (squared - errors > largest)
-    count = beyond.sum(axis=1) * points * points  # worse than any number of triangles
+    count = _beyond(plan, squared, errors).sum(axis=1) * points * points  # worse than any number of triangles
     shortest, longest = np.sqrt(np.maximum(squared - errors, 0)), np.sqrt(np.maximum(squared + errors, 0))
     for corner in range(points):
         broken = shortest > longest[:, corner, None] + longest[None, corner] + plan.noise_per_root
         count += broken.sum(axis=1)
         count[corner] += broken.sum() // 2
     return np.asarray(count, dtype=np.float64)
+
+
+def _beyond(plan: KrumPlan, squared: FloatMatrix, errors: FloatMatrix) -> NDArray[np.bool_]:
+    """Which distances cannot be, whatever the others are, [n + 1, n + 1]."""
+    largest = np.full_like(squared, plan.largest_squared_distance)
+    largest[-1] = largest[:, -1] = plan.largest_squared_norm
+    return (squared < -errors) | (squared - errors > largest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import data_moduli
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
-from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused
+from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, least_bad, proven_bad, refused
 from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.secagg.planning import plan_for
@@ -235,6 +236,34 @@ def test_without_the_weights_an_imaginary_part_would_be_chosen_and_the_opened_su
         scene.run({4: liar}, cohort=cohort)
 
 
+def test_banks_that_get_an_honest_one_refused_do_not_count_it_among_the_byzantine() -> None:
+    """Two derive theirs from the first one's ciphertexts, each with a negative squared distance to it and none between
+    them, by imaginary parts too short to show. It loses its place, but the rule still expects both liars among others.
+    """
+    scene = Scene(poisoned(9, 5 * SLOTS, 0, seed=8), byzantine=2)
+    cohort, nothing = scene.cohort(), np.zeros((5, SLOTS))
+    target = scene.ciphertexts(scene.updates[0], cohort)
+    imaginary, shift = nothing.copy(), nothing.copy()
+    imaginary[0, :2], shift[0, 0] = 1.0, 1.0
+    assert scene.plan.imaginary_length_shown > 200 * math.sqrt(2)
+    liars: dict[int, Any] = {0: Sends(scene, cohort, "bank-1", target)}
+    for row, real in ((7, nothing), (8, shift)):
+        derived = complex_upload(scene, cohort, scene.banks[row], real, imaginary)
+        derived.ciphertexts = [added(scene, one, more) for one, more in zip(target, derived.ciphertexts, strict=True)]
+        liars[row] = derived
+    outcome = scene.run(liars, cohort=cohort)
+    assert outcome.refused == {"bank-1": IMPOSSIBLE}
+    assert len(outcome.sum.contributors) == 8 - 2
+    assert [line for line in scene.scheme.custody.assumptions if "cost that one its place" in line]
+
+
+def added(scene: Scene, one: bytes, more: bytes) -> bytes:
+    """The sum of two ciphertexts."""
+    total = scene.public.load_vector(one)
+    total.add(scene.public.load_vector(more))
+    return total.serialize()
+
+
 @pytest.mark.parametrize("banks", [1, 2])
 def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_the_sum_or_between_two(
     banks: int,
@@ -254,8 +283,9 @@ def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_
         liars[row] = Sends(scene, cohort, scene.banks[row], scene.encrypted_slots(slots))
     assert [line for line in scene.scheme.custody.assumptions if "wraps around" in line]
     if banks == 1:
-        with pytest.raises(ProtocolError, match="does not fit the distances"):
+        with pytest.raises(ProtocolError, match="does not fit the distances") as caught:
             scene.run(liars, cohort=cohort)
+        assert not caught.value.refused, "so that each further attempt fails as this one"
     else:
         assert set(scene.run(liars, cohort=cohort).refused) == {scene.banks[row] for row in rows}
 
@@ -386,6 +416,41 @@ def test_the_bank_that_fits_to_nobody_is_the_one(plan: KrumPlan, bad: int) -> No
     distances.squared[bad], distances.squared[:, bad] = garbage, garbage
     distances.squared[bad, bad] = 0
     assert refused(plan, distances) == {bad: IMPOSSIBLE}
+
+
+def test_only_its_own_upload_proves_a_bank_bad(plan: KrumPlan) -> None:
+    """Norms and imaginary parts are of one bank; a distance is of two."""
+    distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+    distances.squared[1, 4] = distances.squared[4, 1] = -1e6
+    assert proven_bad(plan, distances) == {}
+    for row, norm in ((0, -1e6), (2, 2.0 * plan.largest_squared_norm)):
+        distances.squared[row, -1] = distances.squared[-1, row] = norm
+    distances.imaginary[3] = 1e6
+    assert proven_bad(plan, distances) == dict.fromkeys((0, 2, 3), IMPOSSIBLE)
+    assert proven_bad(plan, distances).keys() <= refused(plan, distances).keys()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "out", "bad"),
+    [
+        ([(1, 4)], {1, 4}, 1),
+        ([(0, 4), (0, 5)], {0}, 0),
+        ([(0, 1), (2, 3)], {0, 1, 2, 3}, 2),
+        ([(0, 1), (1, 2), (0, 2)], {0, 1, 2}, 1),
+    ],
+)
+def test_of_the_refused_no_more_are_certain_to_be_bad_than_any_blame_needs(
+    plan: KrumPlan, pairs: list[tuple[int, int]], out: set[int], bad: int
+) -> None:
+    """Whoever the bad banks are, one of each impossible pair is among them: tried for all sets of banks."""
+    distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+    for one, other in pairs:
+        distances.squared[one, other] = distances.squared[other, one] = -1e6
+    found = refused(plan, distances)
+    assert set(found) == out
+    assert least_bad(plan, distances, found) == bad
+    explaining = [s for n in range(7) for s in combinations(range(6), n) if all({*pair} & {*s} for pair in pairs)]
+    assert bad <= min(len(out & {*s}) for s in explaining)
 
 
 # Plans
