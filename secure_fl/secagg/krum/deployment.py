@@ -60,7 +60,9 @@ CUSTODY = Custody(
         "Banks encrypt values in range. The square of one far beyond it, where all others have the same value, wraps "
         "around the modulus and can shorten a bank's distances. That shows in the sum, which is then not opened, and "
         "nobody knows whose it was. Banks that cancel each other's can steer the choice unseen, unless the distance "
-        "between them shows it: only a proof of range could tell.",
+        "between them shows it. A bank whose value fits to all others but one can cost one other bank its place, with "
+        "its own, and several together can without theirs; the rule counts as bad only as many as surely are. Only a "
+        "proof of range could tell.",
         *CKKS_CUSTODY.assumptions,
     ),
     papers=(

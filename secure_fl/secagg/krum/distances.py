@@ -12,7 +12,7 @@ two banks could cancel each other's in the sum; random weights show them (`KrumP
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,14 +70,38 @@ class Distances:
 
 def refused(plan: KrumPlan, distances: Distances) -> dict[int, str]:
     """Rows whose distances cannot be, or that are too long, each with one of `REASONS`."""
-    shown = np.abs(distances.imaginary) > plan.imaginary_errors(distances.squared[:-1, -1])
-    out = dict.fromkeys(np.flatnonzero(shown).tolist(), IMPOSSIBLE)
-    out |= dict.fromkeys(_unfitting(plan, distances, sorted(set(range(distances.banks)) - out.keys())), IMPOSSIBLE)
-    if plan.norm_bound is not None:
-        shortest = distances.squared[:-1, -1] - distances.errors[:-1, -1]
-        too_long = np.flatnonzero(shortest > plan.norm_bound**2).tolist()
-        out |= {row: TOO_LONG for row in too_long if row not in out}
-    return out
+    out = _bad_by_themselves(plan, distances)
+    left = sorted(set(range(distances.banks)) - out.keys())
+    return out | dict.fromkeys(_unfitting(plan, distances, left), IMPOSSIBLE)
+
+
+def surely_bad(plan: KrumPlan, distances: Distances, out: Collection[int]) -> int:
+    """How many of the refused rows are bad, at least: those that are so by themselves, and one of each two that cannot
+    both be honest. A bad bank whose values wrap around the modulus can take an honest one with it.
+    """
+    bad = _bad_by_themselves(plan, distances)
+    count, rest = len(bad), sorted(set(out) - bad.keys())
+    while rest:
+        one = rest.pop(0)
+        against = [other for other in rest if _unfit(plan, distances, one, other)]
+        if against:
+            rest.remove(against[0])
+            count += 1
+    return count
+
+
+def _bad_by_themselves(plan: KrumPlan, distances: Distances) -> dict[int, str]:
+    """Rows that no other one is needed to tell of."""
+    norms, errors = distances.squared[:-1, -1], distances.errors[:-1, -1]
+    cannot_be = (np.abs(distances.imaginary) > plan.imaginary_errors(norms)) | (norms < -errors)
+    cannot_be |= norms - errors > plan.largest_squared_norm
+    too_long = np.zeros_like(cannot_be) if plan.norm_bound is None else norms - errors > plan.norm_bound**2
+    return {row: IMPOSSIBLE if cannot_be[row] else TOO_LONG for row in np.flatnonzero(cannot_be | too_long).tolist()}
+
+
+def _unfit(plan: KrumPlan, distances: Distances, one: int, other: int) -> bool:
+    """Whether two rows cannot both be updates, whatever the others are."""
+    return bool(_impossibilities(plan, *distances.among([one, other, distances.banks])).any())
 
 
 def _unfitting(plan: KrumPlan, distances: Distances, left: list[int]) -> list[int]:

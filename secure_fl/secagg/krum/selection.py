@@ -27,7 +27,8 @@ class Select(Protocol):
     def __call__(self, squared: FloatMatrix, errors: FloatMatrix, refused: int) -> Selection:
         """Squared distances in quantization steps and the largest error of each, both [n, n] and symmetric.
 
-        `refused`: how many banks were found to be bad before, which a rule may take off the number that it expects.
+        `refused`: how many banks were found to be bad before, at least, which a rule may take off the number that it
+        expects.
         Raises `ConfigurationError` where it cannot choose among n.
         """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import data_moduli
 from secure_fl.secagg.he.client import HeClient, accept_public_key
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
-from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused
+from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, refused, surely_bad
 from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.secagg.planning import plan_for
@@ -260,6 +261,29 @@ def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_
         assert set(scene.run(liars, cohort=cohort).refused) == {scene.banks[row] for row in rows}
 
 
+def test_a_bank_that_takes_an_honest_one_with_it_makes_no_room_for_a_third() -> None:
+    """Its large value fits to all who have the middle of the range there, and to nobody else: bank-1. Both go, one of
+    them is bad, and so one bad one is left among five."""
+    scene = poisoned_far_away(7, 2)
+    scene.updates[:, 100] = 128
+    scene.updates[0, 100] = 127
+    assert not {5, 6} & set(scene.chosen(scene.run()))
+    cohort = scene.cohort(2)
+    slots = np.rint(scene.updates[:5].mean(axis=0))[None] - 128
+    slots[0, 100] = wrapping(scene.plan)
+    outcome = scene.run({5: Sends(scene, cohort, "bank-6", scene.encrypted_slots(slots))}, cohort=cohort)
+    assert outcome.refused == {"bank-1": IMPOSSIBLE, "bank-6": IMPOSSIBLE}
+    assert scene.chosen(outcome) == [1, 2, 3, 4]
+    assert [line for line in scene.scheme.custody.assumptions if "cost one other bank its place" in line]
+
+
+def wrapping(plan: KrumPlan) -> float:
+    """A number whose square is nothing modulo what distances count in, and twice of which is half of that."""
+    modulus = math.prod(data_moduli(plan.parameters_of_context)) * plan.unit
+    roots = np.sqrt(modulus * np.arange(1e6, 2e6))
+    return float(roots[np.argmin(np.abs(2 * roots % modulus - 0.49 * modulus))])
+
+
 def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
     """Of the length that shows in 99 of 100 cases, in one slot or in all; honest ones never do."""
     plan = plan_krum(5, SLOTS, 8, 3)
@@ -386,6 +410,28 @@ def test_the_bank_that_fits_to_nobody_is_the_one(plan: KrumPlan, bad: int) -> No
     distances.squared[bad], distances.squared[:, bad] = garbage, garbage
     distances.squared[bad, bad] = 0
     assert refused(plan, distances) == {bad: IMPOSSIBLE}
+
+
+def test_of_those_who_go_each_counts_that_is_bad_by_itself_and_one_of_two_that_do_not_fit(plan: KrumPlan) -> None:
+    """Bad ones are few enough to be counted by trying all sets that explain what cannot be."""
+    rng = np.random.default_rng(5)
+    counts = []
+    for _ in range(200):
+        distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+        wrong = [tuple(rng.choice(7, 2, replace=False)) for _ in range(rng.integers(1, 5))]
+        for one, other in wrong:
+            distances.squared[one, other] = distances.squared[other, one] = -1e6
+        out = refused(plan, distances)
+        explained = [
+            len(bad & out.keys())
+            for size in range(7)
+            for bad in map(set, combinations(range(6), size))
+            if all(bad & {one, other} for one, other in wrong)
+        ]
+        assert surely_bad(plan, distances, out) <= min(explained)
+        counts.append((surely_bad(plan, distances, out), min(explained), len(out)))
+    assert any(bad < gone for bad, _, gone in counts)
+    assert np.mean([bad == fewest for bad, fewest, _ in counts]) > 0.9
 
 
 # Plans
