@@ -70,6 +70,11 @@ class Experiment(Robust, Summing, Privacy, Holdings):
                 "groups are for a rule that compares them, and there is none; add --robust, or leave out --group-size"
             )
         self.check_proofs(self.scheme)
+        if self.alike and self.clip_margin == 1:
+            raise ConfigurationError(
+                "a clip_margin of 1 could never widen the clip range where banks do not say how much they clipped; use "
+                "more than 1"
+            )
         if self.proofs:
             self._check_proofs()
         if self.synthetic != "none":
@@ -108,6 +113,12 @@ class Experiment(Robust, Summing, Privacy, Holdings):
                 "each group has a threshold of its own, a majority and never fewer than three; leave out --threshold"
             )
         self.check_rule(self.scheme)
+        chosen = self.banks - self.byzantine
+        if self.way(self.scheme) == "distances" and (self.threshold or 0) > chosen:
+            raise ConfigurationError(
+                f"{self.robust} chooses {chosen} of {self.banks} banks, and a threshold of {self.threshold} forbids "
+                f"their sum; use a threshold of at most {chosen}, or fewer byzantine"
+            )
 
     def _check_synthetic(self) -> None:
         if self.dataset == "ulb":

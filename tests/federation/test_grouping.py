@@ -131,6 +131,7 @@ def test_no_sum_of_fewer_than_three_banks_is_opened(small: Small) -> None:
     assert set(done.dropped) == set(lost)
     assert all("its group has no sum: only 2 of 3 banks" in done.refused[bank] for bank in lost)
     assert len(done.contributors) == 9
+    assert done.attempts == federation.experiment.attempts, "those of the group that has no sum are attempts too"
 
 
 def test_where_too_few_groups_are_left_the_round_fails(small: Small) -> None:

@@ -93,6 +93,21 @@ def test_what_a_rule_does_not_go_with() -> None:
     assert Experiment(**rule, bits="float32").robust == "median"
 
 
+def test_a_threshold_is_one_that_the_chosen_banks_reach() -> None:
+    chosen: dict[str, Any] = {"robust": "multi-krum", "scheme": "ckks", "banks": 10, "byzantine": 2}
+    assert Experiment(**chosen, threshold=8).threshold == 8
+    assert "forbids their sum; use a threshold of at most 8" in refusal(**chosen, threshold=9)
+    assert Experiment(**(chosen | PLAIN), threshold=10).threshold == 10, "a rule that reads updates opens no sum"
+
+
+def test_a_clip_range_that_could_only_narrow_is_refused() -> None:
+    """Without a count of clipped values, only a margin brings a mean at the edge of the range to a wider one."""
+    for alike in ({**PLAIN, "robust": "median"}, {"scheme": "additive", "proofs": True}):
+        assert "use more than 1" in refusal(**alike, clip_margin=1.0)
+        assert Experiment.model_validate({**alike, "clip_margin": 1.01}).alike
+    assert Experiment(clip_margin=1.0).clip_margin == 1.0
+
+
 def test_what_proofs_do_not_go_with() -> None:
     proven: dict[str, Any] = {"scheme": "additive", "proofs": True}
     assert Experiment(**proven).alike

@@ -152,6 +152,24 @@ def test_a_copied_ciphertext_costs_the_copier_its_place(scene: Scene) -> None:
     assert 4 not in scene.chosen(outcome)
 
 
+def test_a_bank_that_cancels_another_ones_ciphertext_is_named_and_not_the_other() -> None:
+    """bank-1 heard bank-2 before it spoke, whatever their numbers are."""
+    scene = Scene(poisoned(3, 300, 0, seed=3), byzantine=0)
+    cohort = scene.cohort()
+    server, parties = scene.deployment.server(cohort), scene.parties(cohort)
+    uploads = {row: scene.ciphertexts(scene.updates[row], cohort) for row in (1, 2)}
+    negative = [scene.public.load_vector(ciphertext)._vector.neg().serialize() for ciphertext in uploads[1]]
+    sent = [(1, uploads[1]), (0, negative), (2, uploads[2])]
+    next(server)
+    asked = server.send(
+        iter([(scene.banks[row], Sends(scene, cohort, scene.banks[row], what).respond(b"")) for row, what in sent])
+    )
+    chosen = parties[KEY_AUTHORITY].respond(asked.requests[KEY_AUTHORITY])
+    with pytest.raises(ProtocolError, match="bank-1: its ciphertext is made to cancel") as caught:
+        server.send(iter([(KEY_AUTHORITY, chosen)]))
+    assert set(caught.value.refused) == {"bank-1"}
+
+
 def test_a_bank_whose_squares_cancel_is_named() -> None:
     """i times the first ciphertext as the second one: their squares sum to nothing, but not those of differences."""
     scene = Scene(poisoned(7, 2 * SLOTS, 0, seed=3))
