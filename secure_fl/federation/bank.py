@@ -19,7 +19,7 @@ from secure_fl.data import Examples, FeatureSchema, describe, encode, moments
 from secure_fl.data.datasets import BankData
 from secure_fl.errors import MessageError, TrainingError
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
-from secure_fl.federation.grouping import groups_of, require_group
+from secure_fl.federation.grouping import group_threshold, groups_of, require_group
 from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import Cohort
@@ -110,11 +110,18 @@ class Bank:
         return Contribution(update, num_examples=len(self.examples))
 
     def join(self, cohort: Cohort[Plan]) -> None:
-        """Take part in a sum. Raises `MessageError` where it is over a group that the bank does not belong to."""
+        """Take part in a sum. Raises `MessageError` where it is over a group that the bank does not belong to, or would
+        be opened for fewer banks than a group's.
+        """
         settings = self._experiment
         if settings.group_size is not None:
             groups = groups_of(settings.bank_names, settings.groups, settings.seed, cohort.round)
             require_group(cohort.banks, groups, self.name)
+            if cohort.plan.threshold < group_threshold(len(cohort.banks)):
+                raise MessageError(
+                    f"{self.name} is asked for a sum that {cohort.plan.threshold} of {len(cohort.banks)} banks would "
+                    "open; find out why"
+                )
 
     def encode(self, contribution: Contribution, plan: Plan, round_: int) -> Vector:
         """The contribution as the vector to be summed. The draws of stochastic rounding are no secret."""

@@ -103,7 +103,9 @@ class Defence:
     def _promise(self, compared: str) -> str:
         return (
             f"{self.rule.name} compares {compared}, and bears up to {self.experiment.byzantine} byzantine banks as far "
-            "as its paper says; the statistics of round 0 are plain sums, which any bank can steer."
+            "as its paper says. One that is silent, or is refused, is missing where the rule needs so many: with none to "
+            "spare it stops the round. The statistics of round 0 are plain sums, which any bank can steer: the scale of "
+            "features, and where no initial_clip is given the first clip range, so far that rounding spoils the model."
         )
 
     def _custody_of_updates(self, custody: Custody) -> Custody:
@@ -133,11 +135,13 @@ class Defence:
 
         return replace(
             custody,
+            summary=f"In groups of {' or '.join(map(str, sizes))} banks, each with a sum of its own: {custody.summary}",
             can_decrypt={party: of_groups(party, known) for party, known in custody.can_decrypt.items()},
             broken_by=(
                 *custody.broken_by,
                 f"the other banks of a group, which are {least} or more, with whoever knows the group's sum: they "
-                "subtract their own updates",
+                "subtract their own updates; who draws the seed can draw such groups, and in enough rounds they are "
+                "drawn by themselves, for one bank after the other",
                 "sums of different groups in two rounds, of a bank whose update hardly changes: groups are drawn anew, "
                 "and what two sums share cancels",
             ),

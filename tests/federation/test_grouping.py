@@ -73,6 +73,17 @@ def test_a_bank_takes_part_in_its_own_group_only() -> None:
             require_group(group, divided, bank)
 
 
+def test_a_bank_takes_part_in_no_group_whose_sum_fewer_could_have_opened(small: Small) -> None:
+    federation = opened(small(**(GROUPED | {"banks": 12, "group_size": 6})))
+    bank, aggregation = federation.banks[0], federation.aggregation
+    group = next(found for found in groups(federation) if bank.name in found)
+    cohort = aggregation.cohort(1, 100)
+    bank.join(aggregation.group(cohort, group, group_threshold(6), 0))
+    for threshold in (1, 2, 3):
+        with pytest.raises(MessageError, match=f"a sum that {threshold} of 6 banks would open"):
+            bank.join(aggregation.group(cohort, group, threshold, 0))
+
+
 def test_an_aggregator_that_divides_banks_as_it_likes_gets_no_sum(small: Small) -> None:
     federation = opened(small(**GROUPED))
     defence = federation.robustness.defence
@@ -156,7 +167,11 @@ def test_custody_says_that_sums_of_groups_are_open(small: Small) -> None:
         "aggregator": ("the sum of each group of 3 or 4 banks",),
         "observer": ("the sum of each group of 3 or 4 banks, unless the transport encrypts it",),
     }
+    assert (
+        custody.summary == f"In groups of 3 or 4 banks, each with a sum of its own: {SCHEMES['masked'].custody.summary}"
+    )
     assert any("the other banks of a group, which are 2 or more" in line for line in custody.broken_by)
+    assert any("none to spare it stops the round" in line for line in custody.assumptions)
     assert any("what two sums share cancels" in line for line in custody.broken_by)
 
 
@@ -170,3 +185,17 @@ def test_updates_that_repeat_are_told_apart_by_the_sums_of_two_rounds(small: Sma
     sums = equations @ np.array([same[bank] for bank in names])
     solved, *_ = np.linalg.lstsq(equations, sums, rcond=None)
     assert np.allclose(solved, [same[bank] for bank in names])
+
+
+def test_two_banks_that_work_together_are_alone_with_one_after_the_other_in_enough_rounds(small: Small) -> None:
+    """What custody warns of: groups of three, drawn anew, and a seed that draws them so in the first round."""
+    custody = opened(small(**GROUPED)).custody
+    assert any("for one bank after the other" in line for line in custody.broken_by)
+    names = tuple(f"bank-{n}" for n in range(1, 10))
+
+    def alone_with(seed: int, round_: int) -> set[str]:
+        found = next(group for group in groups_of(names, 3, seed, round_) if "bank-1" in group)
+        return {*found} - {"bank-1", "bank-2"} if "bank-2" in found else set()
+
+    assert set().union(*(alone_with(3, round_) for round_ in range(1, 101))) == {*names[2:]}
+    assert any(alone_with(seed, 1) == {"bank-9"} for seed in range(200))
