@@ -91,8 +91,8 @@ def plan_checked(experiment: Experiment, parameters: int) -> tuple[Plan, dict[st
 def choose(squared: FloatMatrix, errors: FloatMatrix, refused: int, *, byzantine: int) -> Selection:
     """Multi-Krum's choice of n - f banks by their distances (see `robust.multi_krum`).
 
-    Refused banks are some of the f byzantine ones, so fewer of these are left. Raises `ConfigurationError` where the
-    rule promises nothing for so many.
+    At least `refused` of the banks that went before are some of the f byzantine ones, so fewer of these are left.
+    Raises `ConfigurationError` where the rule promises nothing for so many.
     """
     left = max(0, byzantine - refused)
     choice = krum_from_distances(squared, left, len(squared) - left, errors)

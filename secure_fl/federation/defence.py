@@ -103,12 +103,14 @@ class Defence:
                 return replace(custody, assumptions=(*custody.assumptions, self._promise("distances of updates")))
 
     def _promise(self, compared: str) -> str:
+        least, f = least_banks(self.rule.name, self.experiment.byzantine), self.experiment.byzantine
         parts = "banks" if self.experiment.group_size is None else "groups"
         return (
-            f"{self.rule.name} compares {compared}, and bears up to {self.experiment.byzantine} byzantine banks as far "
-            "as its paper says; the statistics of round 0 are plain sums, which any bank can steer. A round of fewer "
-            f"than {least_banks(self.rule.name, self.experiment.byzantine)} {parts} fails, and the run with it: where "
-            "there are no more, a byzantine bank stops it that stays silent or sends what cannot be read."
+            f"{self.rule.name} compares {compared}, and bears up to {f} byzantine banks as far as its paper says. A "
+            f"round of fewer than {least} {parts} fails, and the run with it: with none to spare one bank stops it "
+            "by silence, or by what cannot be read. The statistics of round 0 are plain sums, which any bank can "
+            "steer: the scale of features, and where no initial_clip is given the first clip range, so far that rounding "
+            "spoils the model."
         )
 
     def _custody_of_updates(self, custody: Custody) -> Custody:
@@ -144,13 +146,14 @@ class Defence:
         )
         return replace(
             custody,
+            summary=f"In groups of {' or '.join(map(str, sizes))} banks, each with a sum of its own: {custody.summary}",
             can_decrypt={party: of_groups(party, known) for party, known in custody.can_decrypt.items()},
             broken_by=(
                 *custody.broken_by,
                 f"the other banks in the sum of a group, which are {opened - 1} or more, with whoever knows that sum: "
                 "they subtract their own updates",
                 "whoever chooses the seed, with such banks: groups follow from it, so that it can put one bank among "
-                "them",
+                "them; in enough rounds such groups are drawn by themselves, for one bank after the other",
                 *(of_key_authority if KEY_AUTHORITY in custody.can_decrypt else ()),
                 "sums of different groups in two rounds, of a bank whose update hardly changes: groups are drawn anew, "
                 "and what two sums share cancels",

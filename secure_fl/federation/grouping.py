@@ -88,7 +88,7 @@ class Grouping:
                 lost |= {bank: f"its group has no sum: {reason(error)}" for bank in banks} | error.refused
         self.sums = [completed.outcome.sum for completed in done]
         self.ruling.require(len(done), "groups of banks have a sum", cohort.round, lost)
-        return _together(done, lost)
+        return _together(done, lost, self.aggregation.settings.attempts if lost else 1)
 
     def combine(self, arrived: SecureSum, cohort: Cohort[Plan]) -> Combined:
         means = [self.codec.decode(one.total, len(one.contributors)) for one in self.sums]
@@ -107,8 +107,8 @@ class Grouping:
         )
 
 
-def _together(done: list[Completed], lost: Mapping[str, str]) -> Completed:
-    """What the groups' sums took, all together."""
+def _together(done: list[Completed], lost: Mapping[str, str], attempts: int) -> Completed:
+    """What the groups' sums took, all together; `attempts`: those of groups that have none."""
     outcomes = [completed.outcome for completed in done]
     seconds: dict[str, float] = {}
     for outcome in outcomes:
@@ -123,4 +123,4 @@ def _together(done: list[Completed], lost: Mapping[str, str]) -> Completed:
         refused,
     )
     outcome = Outcome(total, seconds, sum(outcome.server_seconds for outcome in outcomes), refused)
-    return Completed(outcome, max(completed.attempts for completed in done), refused)
+    return Completed(outcome, max(attempts, *(completed.attempts for completed in done)), refused)

@@ -186,6 +186,21 @@ def test_a_backdoor_is_learned_where_nobody_defends(small: Small) -> None:
     assert defended > 2 * poisoned
 
 
+def test_a_bank_that_claims_many_rows_in_round_0_widens_the_first_clip_range_unless_one_is_given(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows, sums and squares alike, so that features stay what they are; steps are then longer than updates."""
+    statistics = Bank.statistics
+    monkeypatch.setattr(Bank, "statistics", lambda bank: statistics(bank) * (1e6 if bank.name == "bank-5" else 1))
+    federation = opened(small(**RULED))
+    assert any("where no initial_clip is given" in line for line in federation.custody.assumptions)
+    done = one_round(federation)
+    assert done.mean.step is not None
+    assert done.mean.step > 10 * np.abs(honest_updates(federation)).max()
+    assert np.abs(done.mean.update).max() > 5 * np.abs(honest_updates(federation)).max()
+    assert opened(small(**RULED, initial_clip=0.02)).start.model.clip == 0.02
+
+
 def test_custody_says_what_the_aggregator_reads(small: Small) -> None:
     custody = opened(small(**RULED)).custody
     assert custody.can_decrypt == {

@@ -149,6 +149,7 @@ def test_no_sum_of_fewer_than_three_banks_is_opened(small: Small) -> None:
     assert set(done.dropped) == set(lost)
     assert all("its group has no sum: only 2 of 3 banks" in done.refused[bank] for bank in lost)
     assert len(done.contributors) == 9
+    assert done.attempts == federation.experiment.attempts, "those of the group that has no sum are attempts too"
 
 
 def test_where_too_few_groups_are_left_the_round_fails(small: Small) -> None:
@@ -173,7 +174,11 @@ def test_custody_says_that_sums_of_groups_are_open(small: Small) -> None:
         "aggregator": ("the sum of each group of 3 or 4 banks",),
         "observer": ("the sum of each group of 3 or 4 banks, unless the transport encrypts it",),
     }
+    assert (
+        custody.summary == f"In groups of 3 or 4 banks, each with a sum of its own: {SCHEMES['masked'].custody.summary}"
+    )
     assert any("the other banks in the sum of a group, which are 2 or more" in line for line in custody.broken_by)
+    assert any("with none to spare one bank stops it" in line for line in custody.assumptions)
     assert any("what two sums share cancels" in line for line in custody.broken_by)
 
 
@@ -250,3 +255,17 @@ def test_updates_that_repeat_are_told_apart_by_the_sums_of_two_rounds(small: Sma
     sums = equations @ np.array([same[bank] for bank in names])
     solved, *_ = np.linalg.lstsq(equations, sums, rcond=None)
     assert np.allclose(solved, [same[bank] for bank in names])
+
+
+def test_two_banks_that_work_together_are_alone_with_one_after_the_other_in_enough_rounds(small: Small) -> None:
+    """What custody warns of: groups of three, drawn anew, and a seed that draws them so in the first round."""
+    custody = opened(small(**GROUPED)).custody
+    assert any("for one bank after the other" in line for line in custody.broken_by)
+    names = tuple(f"bank-{n}" for n in range(1, 10))
+
+    def alone_with(seed: int, round_: int) -> set[str]:
+        found = next(group for group in groups_of(names, 3, seed, round_) if "bank-1" in group)
+        return {*found} - {"bank-1", "bank-2"} if "bank-2" in found else set()
+
+    assert set().union(*(alone_with(3, round_) for round_ in range(1, 101))) == {*names[2:]}
+    assert any(alone_with(seed, 1) == {"bank-9"} for seed in range(200))

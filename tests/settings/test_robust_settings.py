@@ -108,6 +108,14 @@ def test_what_a_rule_does_not_go_with() -> None:
     assert Experiment(**rule, bits="float32").robust == "median"
 
 
+def test_a_clip_range_that_could_only_narrow_is_refused() -> None:
+    """Without a count of clipped values, only a margin brings a mean at the edge of the range to a wider one."""
+    for alike in ({**PLAIN, "robust": "median"}, {"scheme": "additive", "proofs": True}):
+        assert "use more than 1" in refusal(**alike, clip_margin=1.0)
+        assert Experiment.model_validate({**alike, "clip_margin": 1.01}).alike
+    assert Experiment(clip_margin=1.0).clip_margin == 1.0
+
+
 def test_what_proofs_do_not_go_with() -> None:
     proven: dict[str, Any] = {"scheme": "additive", "proofs": True}
     assert Experiment(**proven).alike

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError
+from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_secret import SecretContext
@@ -21,6 +21,7 @@ from secure_fl.secagg.krum.selection import Select, Selection
 from secure_fl.secagg.krum.wire import SELECT, encode_choice, split_list, split_totals
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector, pack_bits
+from secure_fl.secagg.protocol import dropout, reason
 from secure_fl.secagg.turns import OneAnswer
 
 
@@ -99,7 +100,7 @@ class KrumDecryptor:
         left = [row for row in range(len(numbers)) if row not in out]
         why = {self._cohort.banks[numbers[row]]: text for row, text in out.items()}
         self._require_threshold(len(left), "choose among", why)
-        selection = self._selection(distances, left, least_bad(self._plan, distances, out))
+        selection = self._selection(distances, left, least_bad(self._plan, distances, out), why)
         chosen = sorted(left[row] for row in selection.chosen)
         self._require_threshold(len(chosen), "open a sum of", why)
         self._choices.made = Choice(
@@ -118,7 +119,7 @@ class KrumDecryptor:
         opened = [self._secret.open_total(total) * self._plan.unit for total in squares]
         return Distances.measured(self._plan, opened[: len(numbers)], opened[len(numbers) :], imaginary)
 
-    def _selection(self, distances: Distances, left: list[int], bad: int) -> Selection:
+    def _selection(self, distances: Distances, left: list[int], bad: int, why: dict[str, str]) -> Selection:
         """What the rule says of those who are left. Raises `DropoutError` where they are too few for it.
 
         `bad`: how many of the refused are byzantine for certain. Not all must be: two can get an honest one refused.
@@ -126,7 +127,8 @@ class KrumDecryptor:
         try:
             selection = self._select(*distances.among(left), bad)
         except ConfigurationError as error:
-            raise DropoutError(f"the rule cannot choose among {len(left)} banks: {error}") from None
+            problem = f"the rule cannot choose among {len(left)} banks: {reason(error)}"
+            raise dropout(problem, "wait for more banks", why) from None
         if not set(selection.chosen) <= set(range(len(left))) or len(set(selection.chosen)) < len(selection.chosen):
             raise ConfigurationError("the rule chose a bank twice, or one that is none; give another rule")
         return selection
@@ -156,9 +158,7 @@ class KrumDecryptor:
 
     def _require_threshold(self, banks: int, what: str, why: dict[str, str] | None = None) -> None:
         if banks < self._plan.threshold:
-            known = "".join(f" ({bank}: {text})" for bank, text in sorted((why or {}).items()))
-            raise DropoutError(
-                f"the key authority was asked to {what} {banks} banks{known}, and the threshold is "
-                f"{self._plan.threshold}; wait for more banks, or choose more of them",
-                why,
+            problem = (
+                f"the key authority was asked to {what} {banks} banks, and the threshold is {self._plan.threshold}"
             )
+            raise dropout(problem, "wait for more banks, or choose more of them", why or {})

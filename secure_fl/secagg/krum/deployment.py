@@ -40,6 +40,9 @@ CUSTODY = Custody(
         "the last one, and tells any guess of it from the truth",
         "an aggregator that makes up updates in the place of all banks but one, or derives them from its ciphertext, "
         "so that they are chosen with it, and subtracts them",
+        "an aggregator that makes up totals out of a single upload, or such as decrypt to the key: whom the key "
+        "authority refuses answers a question for each bank in each attempt, and some thousand attempts tell the key, "
+        "which opens every upload, past and to come",
         "an aggregator that has two sums of the same uploads opened, in two rounds, and subtracts them",
         REPEATED,
         "a bank and a curious aggregator together, where the rule takes all banks: the bank uploads minus the sum of "

@@ -125,8 +125,8 @@ def _choice(
 def _summed(
     cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads, chosen: Sequence[int]
 ) -> Iterator[EncryptedVector]:
-    """The sum over the chosen banks, ciphertext by ciphertext."""
-    first, *others = chosen
+    """The sum over the chosen banks, ciphertext by ciphertext, in the order in which they came."""
+    first, *others = sorted(chosen, key=list(uploads).index)
     for place in range(cohort.plan.ciphertexts):
         total = public.load_vector(uploads[first][place])
         for number in others:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
-from secure_fl.secagg.hazmat.he_totals import total_bytes
+from secure_fl.secagg.budget import HeParameters
+from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
+from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, data_moduli, total_bytes
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, join_ciphertexts
 from secure_fl.secagg.krum.deployment import KrumDeployment
 from secure_fl.secagg.krum.distances import REASONS
@@ -150,6 +154,45 @@ def test_a_rule_that_chooses_nonsense_is_told_so(scene: Scene, chosen: tuple[int
     parties = {bank: deployment.client(cohort, bank, scene.updates[row]) for row, bank in enumerate(scene.banks)}
     with pytest.raises(ConfigurationError, match="give another rule"):
         run_protocol(cohort, deployment.server(cohort), {**parties, **deployment.trustees(cohort)}, Transcript())
+
+
+def monomial(parameters: HeParameters, power: int) -> NDArray[np.uint64]:
+    """X**power, times an eighth of each data prime, as a total has it: by its values at the roots, [1, primes, N]."""
+    degree = POLY_MODULUS_DEGREE
+    odd = [2 * int(f"{place:012b}"[::-1], 2) + 1 for place in range(degree)]
+    values = []
+    for modulus in data_moduli(parameters):
+        roots = (pow(base, (modulus - 1) // (2 * degree), modulus) for base in count(2))
+        one = next(root for root in roots if pow(root, degree, modulus) == modulus - 1)
+        root = min(pow(one, place, modulus) for place in odd)
+        values.append([modulus // 8 * pow(root, place * power, modulus) % modulus for place in odd])
+    return np.array([values], dtype=np.uint64)
+
+
+@pytest.mark.slow
+def test_whom_the_authority_refuses_tells_an_aggregator_that_makes_up_totals_the_key(scene: Scene) -> None:
+    """Two coefficients of the key in each attempt: bank-1 is refused unless one of them is 1, bank-2 for the other."""
+    assert [line for line in scene.scheme.custody.broken_by if "some thousand attempts tell the key" in line]
+    parameters = scene.plan.parameters_of_context
+    half = POLY_MODULUS_DEGREE // 2
+    told: dict[int, bool] = {}
+    for attempt in range(1, 7):
+        aggregator = Aggregator(scene, attempt=attempt)
+        head, numbers, *totals = aggregator.select_request()
+        for bank in (0, 1):
+            place = 2 * attempt + bank
+            minus_one = tuple(modulus - modulus // 8 for modulus in data_moduli(parameters))
+            totals[bank] = Total(minus_one, monomial(parameters, half - place)).serialize()
+        _, out = decode_choice(aggregator.ask(SELECT, [head, numbers, *totals]), 6)
+        told |= {2 * attempt + bank: bank not in out for bank in (0, 1)}
+    words = scene.deployment._authority._secret._context.secret_key().data.data()
+    modulus = data_moduli(parameters)[0]
+    key = np.array([words[root] for root in range(POLY_MODULUS_DEGREE)], dtype=object)
+    for place, is_one in told.items():
+        shifted = key * monomial(parameters, half - place)[0, 0].astype(object) % modulus
+        sums = [int(part.sum()) for part in np.split(shifted, 2)]
+        assert is_one == (coefficient_of(sums, modulus, imaginary=True) == modulus // 8)
+    assert len(set(told.values())) == 2
 
 
 # Wire

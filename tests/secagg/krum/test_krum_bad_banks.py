@@ -152,6 +152,24 @@ def test_a_copied_ciphertext_costs_the_copier_its_place(scene: Scene) -> None:
     assert 4 not in scene.chosen(outcome)
 
 
+def test_a_bank_that_cancels_another_ones_ciphertext_is_named_and_not_the_other() -> None:
+    """bank-1 heard bank-2 before it spoke, whatever their numbers are."""
+    scene = Scene(poisoned(3, 300, 0, seed=3), byzantine=0)
+    cohort = scene.cohort()
+    server, parties = scene.deployment.server(cohort), scene.parties(cohort)
+    uploads = {row: scene.ciphertexts(scene.updates[row], cohort) for row in (1, 2)}
+    negative = [scene.public.load_vector(ciphertext)._vector.neg().serialize() for ciphertext in uploads[1]]
+    sent = [(1, uploads[1]), (0, negative), (2, uploads[2])]
+    next(server)
+    asked = server.send(
+        iter([(scene.banks[row], Sends(scene, cohort, scene.banks[row], what).respond(b"")) for row, what in sent])
+    )
+    chosen = parties[KEY_AUTHORITY].respond(asked.requests[KEY_AUTHORITY])
+    with pytest.raises(ProtocolError, match="bank-1: its ciphertext is made to cancel") as caught:
+        server.send(iter([(KEY_AUTHORITY, chosen)]))
+    assert set(caught.value.refused) == {"bank-1"}
+
+
 def test_a_bank_whose_squares_cancel_is_named() -> None:
     """i times the first ciphertext as the second one: their squares sum to nothing, but not those of differences."""
     scene = Scene(poisoned(7, 2 * SLOTS, 0, seed=3))
@@ -288,6 +306,29 @@ def test_a_square_that_wraps_around_the_modulus_shortens_distances_and_shows_in_
         assert not caught.value.refused, "so that each further attempt fails as this one"
     else:
         assert set(scene.run(liars, cohort=cohort).refused) == {scene.banks[row] for row in rows}
+
+
+def test_a_bank_that_takes_an_honest_one_with_it_makes_no_room_for_a_third() -> None:
+    """Its large value fits to all who have the middle of the range there, and to nobody else: bank-1. Both go, one of
+    them is bad, and so one bad one is left among five."""
+    scene = poisoned_far_away(7, 2)
+    scene.updates[:, 100] = 128
+    scene.updates[0, 100] = 127
+    assert not {5, 6} & set(scene.chosen(scene.run()))
+    cohort = scene.cohort(2)
+    slots = np.rint(scene.updates[:5].mean(axis=0))[None] - 128
+    slots[0, 100] = wrapping(scene.plan)
+    outcome = scene.run({5: Sends(scene, cohort, "bank-6", scene.encrypted_slots(slots))}, cohort=cohort)
+    assert outcome.refused == {"bank-1": IMPOSSIBLE, "bank-6": IMPOSSIBLE}
+    assert scene.chosen(outcome) == [1, 2, 3, 4]
+    assert [line for line in scene.scheme.custody.assumptions if "cost one other bank its place" in line]
+
+
+def wrapping(plan: KrumPlan) -> float:
+    """A number whose square is nothing modulo what distances count in, and twice of which is half of that."""
+    modulus = math.prod(data_moduli(plan.parameters_of_context)) * plan.unit
+    roots = np.sqrt(modulus * np.arange(1e6, 2e6))
+    return float(roots[np.argmin(np.abs(2 * roots % modulus - 0.49 * modulus))])
 
 
 def test_imaginary_parts_show_as_often_as_the_planner_says() -> None:
@@ -451,6 +492,28 @@ def test_of_the_refused_no_more_are_certain_to_be_bad_than_any_blame_needs(
     assert least_bad(plan, distances, found) == bad
     explaining = [s for n in range(7) for s in combinations(range(6), n) if all({*pair} & {*s} for pair in pairs)]
     assert bad <= min(len(out & {*s}) for s in explaining)
+
+
+def test_of_those_who_go_each_counts_that_is_bad_by_itself_and_one_of_two_that_do_not_fit(plan: KrumPlan) -> None:
+    """Bad ones are few enough to be counted by trying all sets that explain what cannot be."""
+    rng = np.random.default_rng(5)
+    counts = []
+    for _ in range(200):
+        distances = measured(plan, poisoned(6, 2500, 0, seed=1))
+        wrong = [tuple(rng.choice(7, 2, replace=False)) for _ in range(rng.integers(1, 5))]
+        for one, other in wrong:
+            distances.squared[one, other] = distances.squared[other, one] = -1e6
+        out = refused(plan, distances)
+        explained = [
+            len(bad & out.keys())
+            for size in range(7)
+            for bad in map(set, combinations(range(6), size))
+            if all(bad & {one, other} for one, other in wrong)
+        ]
+        assert least_bad(plan, distances, out) <= min(explained)
+        counts.append((least_bad(plan, distances, out), min(explained), len(out)))
+    assert any(bad < gone for bad, _, gone in counts)
+    assert np.mean([bad == fewest for bad, fewest, _ in counts]) > 0.9
 
 
 # Plans
