@@ -109,8 +109,8 @@ class Defence:
             f"{self.rule.name} compares {compared}, and bears up to {f} byzantine banks as far as its paper says. A "
             f"round of fewer than {least} {parts} fails, and the run with it: with none to spare one bank stops it "
             "by silence, or by what cannot be read. The statistics of round 0 are plain sums, which any bank can "
-            "steer: the scale of features, and where no initial_clip is given the first clip range, so far that rounding "
-            "spoils the model."
+            "steer: the scale of features, and where no initial_clip is given the first clip range, so far that "
+            "rounding spoils the model."
         )
 
     def _custody_of_updates(self, custody: Custody) -> Custody:
