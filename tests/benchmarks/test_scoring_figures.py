@@ -7,6 +7,8 @@ from dataclasses import asdict
 import numpy as np
 
 from benchmarks import scoring
+from benchmarks.scoring_page import PAGE, stored, table
+from benchmarks.written_blocks import read_block
 from secure_fl.scoring import Linear, compile_model
 
 
@@ -24,3 +26,10 @@ def test_a_small_model_is_measured_here_and_keeps_its_bound() -> None:
     assert scoring.shown(row | {"seconds_per_row": 1e-5}).endswith("; kept")
     assert scoring.shown(row | {"max_abs_error": 1.0}).endswith("NOT KEPT")
     assert scoring.shown(row | {"auprc_encrypted": 0.9}).endswith("NOT KEPT")
+
+
+def test_the_page_is_what_was_measured_and_every_limit_was_kept() -> None:
+    rows = stored()
+    assert read_block(PAGE, "scoring") == table(rows)
+    assert all(scoring.kept(row) for row in rows)
+    assert {(row["design"], row["model"]) for row in rows} >= set(scoring.LIMITS)
