@@ -64,9 +64,10 @@ CUSTODY = Custody(
         "around the modulus and can shorten a bank's distances. That shows in the sum, which is then not opened, and "
         "nobody knows whose it was: one such bank stops the run. Banks that cancel each other's can steer the choice "
         "unseen, unless the distance between them shows it: only a proof of range could tell.",
-        "A bank that derives its upload from another's can make the distance between them impossible. That costs both "
-        "their place; two that do so cost that one its place and keep theirs. The rule takes off the byzantine banks "
-        "that it expects only as many as are certain to be among the refused.",
+        "A bank that derives its upload from another's, or whose value wraps around the modulus at that one's only, "
+        "can make the distance between them impossible. That costs both their place; two that do so cost that one its "
+        "place and keep theirs. The rule takes off the byzantine banks that it expects only as many as are certain to "
+        "be among the refused.",
         *CKKS_CUSTODY.assumptions,
     ),
     papers=(

@@ -93,17 +93,21 @@ def proven_bad(plan: KrumPlan, distances: Distances) -> dict[int, str]:
 
 
 def least_bad(plan: KrumPlan, distances: Distances, out: dict[int, str]) -> int:
-    """How many of the refused are bad for certain: the proven ones, and one of any two whose distance cannot be."""
+    """How many of the refused are bad for certain: the proven ones, and one of any two that cannot both be honest."""
     proven = proven_bad(plan, distances)
-    others, beyond = [row for row in out if row not in proven], _beyond(plan, distances.squared, distances.errors)
-    count = len(proven)
+    others, count = [row for row in out if row not in proven], len(proven)
     while others:
         one = others.pop()
-        other = next((row for row in others if beyond[one, row]), None)
+        other = next((row for row in others if _unfit(plan, distances, one, row)), None)
         if other is not None:
             others.remove(other)
             count += 1
     return count
+
+
+def _unfit(plan: KrumPlan, distances: Distances, one: int, other: int) -> bool:
+    """Whether two rows cannot both be updates, whatever the others are: by their distance, or with their lengths."""
+    return bool(_impossibilities(plan, *distances.among([one, other, distances.banks])).any())
 
 
 def _unfitting(plan: KrumPlan, distances: Distances, left: list[int]) -> list[int]:

@@ -321,7 +321,7 @@ def test_a_bank_that_takes_an_honest_one_with_it_makes_no_room_for_a_third() -> 
     outcome = scene.run({5: Sends(scene, cohort, "bank-6", scene.encrypted_slots(slots))}, cohort=cohort)
     assert outcome.refused == {"bank-1": IMPOSSIBLE, "bank-6": IMPOSSIBLE}
     assert scene.chosen(outcome) == [1, 2, 3, 4]
-    assert [line for line in scene.scheme.custody.assumptions if "cost one other bank its place" in line]
+    assert [line for line in scene.scheme.custody.assumptions if "wraps around the modulus at that one's only" in line]
 
 
 def wrapping(plan: KrumPlan) -> float:
