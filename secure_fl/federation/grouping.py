@@ -2,7 +2,7 @@
 runs over the groups' means.
 
 A rule needs something to compare, and a secure sum of all leaves nothing. Means of small groups are a way between:
-nobody reads a single update, and f byzantine banks spoil f groups at most. (Xia, Velicheti, Koyejo, "Secure
+nobody reads a single update, and f byzantine banks spoil f groups at most. (Velicheti, Xia, Koyejo, "Secure
 Byzantine-Robust Distributed Learning via Clustering", arXiv 2110.02940, 2021; here once a round.) The price: a mean of
 three says more of a bank than one of thirty, and groups are drawn anew each round, so that updates which hardly change
 from round to round can be told apart by and by.
