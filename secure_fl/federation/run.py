@@ -27,7 +27,7 @@ from secure_fl.federation.results import Baseline, Model, Result
 from secure_fl.federation.rounds import run_round
 from secure_fl.progress import Progress, unseen
 from secure_fl.settings import Experiment
-from secure_fl.training import Fit, MakeModule, evaluate, examine, make_learner, usual_tensors
+from secure_fl.training import USUAL, Fit, MakeModule, Network, evaluate, examine, make_learner, usual_tensors
 
 
 @usual_tensors()
@@ -100,7 +100,7 @@ def open_federation(
     fit: Fit | None = None,
 ) -> Federation:
     """The parties of a run, as `run_federation` is given them."""
-    if model is not None and {"hidden", "activation"} & experiment.model_fields_set:
+    if model is not None and Network.of(experiment) != USUAL:
         raise ConfigurationError("hidden and activation are of the fraud model; leave them out, or model=")
     if banks is None:
         if test is not None:

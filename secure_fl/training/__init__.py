@@ -14,17 +14,19 @@ from secure_fl.training.learner import (
     usual_tensors,
 )
 from secure_fl.training.local import mixed_seed, train, usable_device
-from secure_fl.training.model import FlatWeights, FraudModel, flatten, initial_weights
+from secure_fl.training.model import USUAL, FlatWeights, FraudModel, Network, flatten, initial_weights
 from secure_fl.training.private import NoiseSettings, arithmetic, sample_rate, train_privately
 from secure_fl.training.rows_apart import behaviour, require_rows_apart
 from secure_fl.training.storage import load_model, model_bytes
 
 __all__ = [
+    "USUAL",
     "Fit",
     "FlatWeights",
     "FraudModel",
     "Learner",
     "MakeModule",
+    "Network",
     "NoiseSettings",
     "arithmetic",
     "behaviour",

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -720,7 +720,15 @@ OTHER: dict[str, Any] = {
     "delta": 1e-6,
     "epsilon": 4.0,
     "runs": 7,
+    "rules": ("none", "median"),
+    "attacks": ("sign-flip",),
+    "byzantine": (0, 1),
+    "seeds": 2,
 }
+
+
+def test_every_setting_is_another_one_here() -> None:
+    assert set(OTHER) == {field.name for field in fields(AttackSettings)}
 
 
 def test_the_command_repeats_every_setting_that_is_not_the_default() -> None:
@@ -740,7 +748,8 @@ def test_what_is_kept_of_an_attack_is_of_its_experiment() -> None:
     found = _report("inversion", experiment, settings, [], "a source", (SHOWN,))
     assert (found.attack, found.scheme, found.source, found.shown) == ("inversion", "masked", "a source", (SHOWN,))
     assert found.custody == SCHEMES["masked"].custody.broken_by
-    assert found.settings == OTHER | {"bits": 16, "epsilons": ["inf", 2.0], "batches": [2, 5]}
+    lists = {name: list(value) for name, value in OTHER.items() if isinstance(value, tuple)}
+    assert found.settings == OTHER | lists | {"bits": 16, "epsilons": ["inf", 2.0]}
     assert _plain({"epsilons": (1.0,), "x": (1, 2), "y": 3}) == {"epsilons": [1.0], "x": [1, 2], "y": 3}
 
 
@@ -809,6 +818,12 @@ def test_an_attack_gets_every_setting_that_is_its_own(monkeypatch: pytest.Monkey
     for name in ("split_view", "membership", "audit"):
         monkeypatch.setattr(command, f"run_{name}", note(name, [{"of": name}]))
 
+    def run_poisoning(*arguments: Any) -> Any:
+        asked["poisoning"] = arguments
+        return [{"of": "poisoning"}], scene.dataset
+
+    monkeypatch.setattr(command, "run_poisoning", run_poisoning)
+
     def progress(what: str, done: int, total: int) -> None:
         """Nothing."""
 
@@ -827,9 +842,11 @@ def test_an_attack_gets_every_setting_that_is_its_own(monkeypatch: pytest.Monkey
         "split-view": "split_view",
         "membership": "membership",
         "audit-epsilon": "audit",
+        "poisoning": "poisoning",
     }
+    assert asked["poisoning"] == (experiment, settings.grid, progress)
     assert {attack: report.source for attack, report in reports.items()} == {
-        **dict.fromkeys(("inversion", "split-view", "membership"), "its source"),
+        **dict.fromkeys(("inversion", "split-view", "membership", "poisoning"), "its source"),
         "audit-epsilon": "canaries, made for the audit; nobody's transactions",
     }
     assert {attack for attack, report in reports.items() if report.shown} == {"inversion"}

@@ -379,6 +379,8 @@ def test_training_is_told_every_setting_of_the_experiment() -> None:
         "batch_size": 7,
         "learning_rate": 0.5,
         "dropout": 0.125,
+        "hidden": "16-8",
+        "activation": "square",
         "positive_weight": 3.0,
         "device": "cuda",
     }

@@ -85,7 +85,7 @@ def test_the_model_owner_has_nothing_to_decrypt_with() -> None:
     part = open_message(session.model.plan, Kind.SCORES, reply, session=None, parts=1).parts[0]
     wrong = stranger.owner._key.decrypt(part, session.model.plan.result_scale)[:50]
     wanted = session.model.network.logits(rows)
-    assert np.abs(wrong - wanted).min() > 1
+    assert np.median(np.abs(wrong - wanted)) > 1, "nothing of them, whatever noise comes near by chance"
     assert not hasattr(session.scorer._evaluation, "decrypt")
 
 
