@@ -29,6 +29,7 @@ def one_round(federation: Federation) -> RoundOutcome:
     return run_round(federation.aggregation, federation.banks, model, model.to_bytes(), 1, robustness=robustness)
 
 
+@pytest.mark.slow
 def test_it_leads_to_the_model_that_the_rule_leads_to_in_plaintext(run_small: Run) -> None:
     encrypted, plain = run_small(**POISONED), run_small(**(POISONED | {"scheme": "plaintext"}))
     assert [(r.contributors, r.excluded, r.byzantine) for r in encrypted.rounds] == [

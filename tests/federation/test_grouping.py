@@ -77,6 +77,7 @@ def test_a_bank_takes_part_in_its_own_group_only() -> None:
             require_group(group, divided, bank, 3)
 
 
+@pytest.mark.slow
 def test_an_aggregator_that_divides_banks_as_it_likes_gets_no_sum(small: Small) -> None:
     federation = opened(small(**GROUPED))
     defence = federation.robustness.defence
@@ -119,6 +120,7 @@ def test_the_aggregate_is_the_rules_on_the_groups_means_under_every_scheme(schem
     assert 0 < done.max_abs_error < 2 * done.mean.step
 
 
+@pytest.mark.slow
 def test_all_schemes_come_to_the_same_model(small: Small) -> None:
     found = [one_round(opened(small(**(GROUPED | {"scheme": scheme})))).mean.update for scheme in sorted(SCHEMES)]
     assert all(np.array_equal(found[0], other) for other in found[1:])

@@ -116,6 +116,7 @@ def test_sections_are_numbered_without_gaps_and_only_those_with_something_to_say
     assert {"figures", "meaning", "cost"} - {*dict(listed)} <= ({"cost"} if name.endswith("many attackers") else set())
 
 
+@pytest.mark.slow
 def test_several_seeds_have_intervals_and_one_has_a_warning() -> None:
     many, one = render(PAGES["poisoning, many attackers"]), render(PAGES["poisoning"])
     assert "0.700 to 0.900" in many

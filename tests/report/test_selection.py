@@ -81,6 +81,7 @@ def test_a_bank_that_sent_nothing_has_no_cell(make_result: MakeResult) -> None:
     assert cells(drawn(result))["accent 0.9"] == 2 + 2, "the row of bank-2 has a gap"
 
 
+@pytest.mark.slow
 def test_of_many_banks_those_are_drawn_to_whom_something_happened(make_result: MakeResult) -> None:
     result = ruled(make_result(banks=MOST_SHOWN + 6, rounds=4, plaintext=True))
     every = standings(result)
@@ -96,6 +97,7 @@ def test_crosses_are_left_out_where_cells_are_too_narrow_for_them(make_result: M
     assert cells(drawing)["warm 0.28"] > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["none", "median"])
 def test_where_no_rule_leaves_anybody_out_nothing_is_drawn(make_result: MakeResult, rule: str) -> None:
     result = make_result(rounds=2)

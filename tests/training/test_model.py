@@ -98,6 +98,7 @@ def test_a_square_is_one() -> None:
     assert torch.allclose(layer(z), 0.1 * z**2 + 0.5 * z)
 
 
+@pytest.mark.slow
 def test_a_model_with_squares_trains_without_running_away() -> None:
     """One step on a far row would square itself through the layers."""
     rng = np.random.default_rng(1)
@@ -123,6 +124,7 @@ def test_a_model_file_says_which_layers_it_has(settings: dict[str, Any], tmp_pat
     assert stored.learner.network == learner.network
 
 
+@pytest.mark.slow
 def test_squares_train_under_dp_sgd(small: Callable[..., Experiment], ledgers: Path) -> None:
     settings: dict[str, Any] = {"epsilon": 3.0, "delta": 1e-5, "rounds": 1, "batch_size": 256}
     federation = open_federation(small(**settings, activation="square", hidden="16-8", scheme="plaintext"))
