@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.robust_page import FIGURES, PAGE, stored
 from benchmarks.written_blocks import write_block
 from secure_fl import Experiment
+from secure_fl.federation.results import LeftOut
 from secure_fl.federation.run import open_federation, train_rounds
 
 EVERY: dict[str, Any] = {"dataset": "ulb", "banks": 10, "rounds": 10, "seed": 1, "scheme": "ckks"}
@@ -50,14 +51,8 @@ class Row:
 def measure(settings: Mapping[str, Any]) -> Row:
     history = train_rounds(open_federation(Experiment.model_validate({**EVERY, **settings})))
     assert history.scores is not None
-    rightly = sum(len({*r.excluded} & {*r.byzantine}) for r in history.rounds)
-    return Row(
-        settings=dict(settings),
-        auprc=history.scores.auprc,
-        poisoned=sum(len(r.byzantine) for r in history.rounds),
-        rightly=rightly,
-        wrongly=sum(len(r.excluded) for r in history.rounds) - rightly,
-    )
+    counted = LeftOut.of(history.rounds)
+    return Row(dict(settings), history.scores.auprc, counted.poisoned, counted.rightly, counted.wrongly)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

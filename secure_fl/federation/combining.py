@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +21,8 @@ Clients = Callable[[Cohort[Plan]], Mapping[str, Party]]
 """The client halves for one attempt at a sum over some banks."""
 Contributions = Mapping[str, Contribution]
 """What each bank wants to add."""
+Clock = Callable[[], float]
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,7 @@ class Combined:
 class Combining(Protocol):
     """One round's way."""
 
-    def sum(
-        self,
-        cohort: Cohort[Plan],
-        clients: Clients,
-        absent: Mapping[str, str],
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> Completed:
+    def sum(self, cohort: Cohort[Plan], clients: Clients, absent: Mapping[str, str], clock: Clock) -> Completed:
         """Have the updates of the cohort's banks arrive, or their sum; `absent`: banks that have none, and why.
 
         Raises `ProtocolError` where too few do.
@@ -79,13 +74,7 @@ class Averaging:
     norm_bound: float | None = None
     """What banks scale longer updates down to (L2), where these are checked."""
 
-    def sum(
-        self,
-        cohort: Cohort[Plan],
-        clients: Clients,
-        absent: Mapping[str, str],
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> Completed:
+    def sum(self, cohort: Cohort[Plan], clients: Clients, absent: Mapping[str, str], clock: Clock) -> Completed:
         return self.aggregation.sum(cohort, clients, absent, clock)
 
     def combine(self, arrived: SecureSum, cohort: Cohort[Plan]) -> Combined:

@@ -78,10 +78,8 @@ class Defence:
     def combining(self, aggregation: SecureAggregation, codec: Codec, model: GlobalModel, round_: int) -> Combining:
         """One round with this rule."""
         way = self.experiment.way(self.experiment.scheme)
-        if way == "distances":
-            return Averaging(
-                aggregation, codec, model, self.experiment.norm_bound
-            )  # of those that the key authority chose
+        if way == "distances":  # the key authority follows the rule, and what arrives is the sum of those it chose
+            return Averaging(aggregation, codec, model, self.experiment.norm_bound)
         root = None if self.root is None else self.root.update(model, round_)
         ruling = Ruling(self.rule, self.experiment.byzantine, root)
         if way == "updates":

@@ -13,8 +13,7 @@ Groups follow from the seed and the round, which all banks know; a bank refuses 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +21,7 @@ import numpy as np
 from secure_fl.codec.quantization import Codec, FloatVector, MeanUpdate
 from secure_fl.errors import MessageError, ProtocolError, SecretExposureError
 from secure_fl.federation.aggregation import SecureAggregation
-from secure_fl.federation.combining import Clients, Combined, Contributions, exact_mean
+from secure_fl.federation.combining import Clients, Clock, Combined, Contributions, exact_mean
 from secure_fl.federation.ruling import Ruling
 from secure_fl.secagg.attempts import Completed
 from secure_fl.secagg.budget import MIN_BANKS, Plan
@@ -68,13 +67,7 @@ class Grouping:
     sums: list[SecureSum] = field(default_factory=list)
     """Of the groups that came to one."""
 
-    def sum(
-        self,
-        cohort: Cohort[Plan],
-        clients: Clients,
-        absent: Mapping[str, str],
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> Completed:
+    def sum(self, cohort: Cohort[Plan], clients: Clients, absent: Mapping[str, str], clock: Clock) -> Completed:
         done: list[Completed] = []
         lost: dict[str, str] = {}
         for turn, banks in enumerate(self.groups):

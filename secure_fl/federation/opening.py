@@ -106,11 +106,8 @@ class Federation:
             else _resumed(before, aggregation, banks, privacy)
         )
         schema = FeatureSchema.create(dataset.banks[0].train.schema, start.standardization, dataset.key)
-        for bank in banks:
-            bank.adopt(schema, None if attackers is None else partial(attackers.rows, bank.name))
-        defence = Defence.of(experiment, [bank.examples for bank in banks], learner)
+        against = adopt_features(experiment, attackers, banks, schema, learner)
         test = Examples.pooled([encode(part, schema) for part in dataset.tests])
-        against = Robustness(attackers, defence, experiment.norm_bound)
         return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner, against)
 
     @property
@@ -136,6 +133,20 @@ class Federation:
         """Forget the keys of the noise; with a checkpoint they go with it, once the results are on disk."""
         if self.checkpoint is None:
             self.privacy.close()
+
+
+def adopt_features(
+    experiment: Experiment,
+    attackers: Attackers | None,
+    banks: tuple[Bank, ...],
+    schema: FeatureSchema,
+    learner: Learner,
+) -> Robustness:
+    """Banks compute their features, those of attackers from what they make of their rows; and who is against whom."""
+    for bank in banks:
+        bank.adopt(schema, None if attackers is None else partial(attackers.rows, bank.name))
+    defence = Defence.of(experiment, [bank.examples for bank in banks], learner)
+    return Robustness(attackers, defence, experiment.norm_bound)
 
 
 class Sums(NamedTuple):

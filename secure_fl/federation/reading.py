@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from secure_fl.codec.quantization import Codec, FloatVector, MeanUpdate
 from secure_fl.federation.aggregation import SecureAggregation
-from secure_fl.federation.combining import Clients, Combined, Contributions
+from secure_fl.federation.combining import Clients, Clock, Combined, Contributions
 from secure_fl.federation.ruling import Ruling
 from secure_fl.secagg.attempts import Completed
 from secure_fl.secagg.budget import Plan
@@ -26,16 +25,10 @@ class Reading:
     aggregation: SecureAggregation
     codec: Codec
     ruling: Ruling
-    arrived: dict[str, FloatVector] = field(default_factory=dict)
+    arrived: dict[str, MeanUpdate] = field(default_factory=dict)
     """Of the last attempt: bank -> its update."""
 
-    def sum(
-        self,
-        cohort: Cohort[Plan],
-        clients: Clients,
-        absent: Mapping[str, str],
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> Completed:
+    def sum(self, cohort: Cohort[Plan], clients: Clients, absent: Mapping[str, str], clock: Clock) -> Completed:
         return self.aggregation.sum(cohort, clients, absent, clock, self._server)
 
     def _server(self, cohort: Cohort[Plan]) -> ServerHalf:
@@ -47,17 +40,17 @@ class Reading:
 
     def _look(self, bank: str, values: Values) -> None:
         """Keep the update that a bank's values are."""
-        self.arrived[bank] = self.codec.decode(values, 1).update
+        self.arrived[bank] = self.codec.decode(values, 1)
 
     def combine(self, arrived: SecureSum, cohort: Cohort[Plan]) -> Combined:
         banks = tuple(bank for bank in cohort.banks if bank in arrived.contributors)
-        found = self.ruling.of(np.array([self.arrived[bank] for bank in banks]))
+        found = self.ruling.of(np.array([self.arrived[bank].update for bank in banks]))
 
         def same_of(contributions: Contributions) -> FloatVector:
             return self.ruling.same(found, np.array([contributions[bank].update for bank in banks]))
 
         return Combined(
-            MeanUpdate(found.aggregate, None, self.codec.decode(arrived.total, len(banks)).step),
+            MeanUpdate(found.aggregate, None, self.arrived[banks[0]].step),
             banks,
             same_of,
             tuple(bank for row, bank in enumerate(banks) if row not in found.chosen),

@@ -6,7 +6,7 @@ the aggregator saw). `run` fills it in; `report` and `cli` read it. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -101,6 +101,29 @@ class RoundRecord:
     """Contributors that a robust rule left out: their update has no part in the model."""
     byzantine: tuple[str, ...] = ()
     """Contributors that attacked, which only the sandbox knows."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Uploads of some rounds, and how many of them a rule left out."""
+
+    poisoned: int
+    honest: int
+    rightly: int
+    """Of the poisoned ones."""
+    wrongly: int
+    """Of the honest ones."""
+
+    @classmethod
+    def of(cls, rounds: Sequence[RoundRecord]) -> LeftOut:
+        poisoned = sum(len(record.byzantine) for record in rounds)
+        rightly = sum(len({*record.excluded} & {*record.byzantine}) for record in rounds)
+        return cls(
+            poisoned=poisoned,
+            honest=sum(len(record.contributors) for record in rounds) - poisoned,
+            rightly=rightly,
+            wrongly=sum(len(record.excluded) for record in rounds) - rightly,
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from secure_fl.data.metrics import ALERTS_A_DAY, RECALL, Scores
-from secure_fl.federation.results import Baseline, Result
+from secure_fl.federation.results import Baseline, LeftOut, Result
 from secure_fl.robust import RULES
 from secure_fl.secagg import SCHEMES
 
@@ -277,19 +277,17 @@ def troubles(result: Result) -> list[str]:
 def poisoning(result: Result) -> list[str]:
     """Who attacked, whom the rule left out, and whether rightly; nothing where there is neither."""
     rule, attack = result.experiment.get("robust", "none"), result.experiment.get("attack", "none")
-    uploads = sum(len(record.contributors) for record in result.rounds)
-    attacks = sum(len(record.byzantine) for record in result.rounds)
-    lines = []
+    counted, lines = LeftOut.of(result.rounds), []
     if attack != "none":
         names = dict.fromkeys(name for record in result.rounds for name in record.byzantine)
-        who = names_text(tuple(names)) or "nobody, since they dropped out"
-        lines.append(f"poisoned by {attack}: {who}; {count_text(attacks)} of {plural(uploads, 'upload')}")
+        who, uploads = names_text(tuple(names)) or "nobody, since they dropped out", counted.poisoned + counted.honest
+        lines.append(f"poisoned by {attack}: {who}; {count_text(counted.poisoned)} of {plural(uploads, 'upload')}")
     if rule == "none":
         return lines
     if not RULES[rule].chooses:
         return [*lines, f"{rule} leaves no bank out: it bounds what each can move"]
-    rightly = sum(len({*record.excluded} & {*record.byzantine}) for record in result.rounds)
-    wrongly = sum(len(record.excluded) for record in result.rounds) - rightly
-    found = f"{count_text(rightly)} of {plural(attacks, 'poisoned upload')} and " if attacks else ""
-    honest = plural(uploads - attacks, "honest one" if attacks else "honest upload")
-    return [*lines, f"{rule} left out {found}{count_text(wrongly)} of {honest}"]
+    found = ""
+    if counted.poisoned:
+        found = f"{count_text(counted.rightly)} of {plural(counted.poisoned, 'poisoned upload')} and "
+    honest = plural(counted.honest, "honest one" if counted.poisoned else "honest upload")
+    return [*lines, f"{rule} left out {found}{count_text(counted.wrongly)} of {honest}"]

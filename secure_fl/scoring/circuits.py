@@ -7,8 +7,9 @@ chooses anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from secure_fl.scoring.hazmat.objects import SealObject
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
 from secure_fl.scoring.plans import PlannedModel
 from secure_fl.scoring.rotations import layout_of, spread_biases, spread_weights
@@ -43,30 +44,29 @@ class RowCircuit:
         self._biases = spread_biases(model.network, layout)
         self._bits = model.scales.weights
         self._evaluation = evaluation
-        self._encoded: dict[tuple[str, int], list[Encrypted]] = {}
+        self._encoded_weights: dict[int, list[SealObject]] = {}
+        self._encoded_biases: dict[int, SealObject] = {}
 
     def logit(self, values: Sequence[Encrypted]) -> Encrypted:
         """Layer by layer: product, rotations, bias, square; slot 0 holds the logit."""
         one = self._evaluation
-        for place, bits in enumerate(self._bits):
-            like = values[0]
-            weights = self._once("weights", place, lambda: self._weights_as(place, like, bits))  # noqa: B023 - called at once
-            total = one.inner_product(values, weights)
+        for place in range(len(self._bits)):
+            total = one.inner_product(values, self._weights_at(place, values[0]))
             one.add_rotated(total, self._sums[place])
-            one.add_plain(
-                total,
-                self._once("bias", place, lambda: [one.encode(self._biases[place], total, total.scale)])[0],  # noqa: B023
-            )
+            one.add_plain(total, self._bias_at(place, total))
             if place < len(self._bits) - 1:
                 one.rescale(total)
                 one.square(total)
             values = [total]
         return values[0]
 
-    def _weights_as(self, place: int, like: Encrypted, bits: int) -> list[Encrypted]:
-        return [self._evaluation.encode(part, like, 2.0**bits) for part in self._weights[place]]
+    def _weights_at(self, place: int, like: Encrypted) -> list[SealObject]:
+        if place not in self._encoded_weights:
+            scale = 2.0 ** self._bits[place]
+            self._encoded_weights[place] = [self._evaluation.encode(part, like, scale) for part in self._weights[place]]
+        return self._encoded_weights[place]
 
-    def _once(self, what: str, place: int, encode: Callable[[], list[Encrypted]]) -> list[Encrypted]:
-        if (what, place) not in self._encoded:
-            self._encoded[what, place] = encode()
-        return self._encoded[what, place]
+    def _bias_at(self, place: int, total: Encrypted) -> SealObject:
+        if place not in self._encoded_biases:
+            self._encoded_biases[place] = self._evaluation.encode(self._biases[place], total, total.scale)
+        return self._encoded_biases[place]

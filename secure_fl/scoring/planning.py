@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from secure_fl.scoring.hazmat.objects import chain_of
 from secure_fl.scoring.network import Reach, SquareNetwork, reach, reach_of
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.scoring.plans import PlannedModel, ScoringPlan, check_tolerance
+from secure_fl.scoring.rotations import RowLayout
 from secure_fl.scoring.squares import CompiledModel
 
 BATCHED = {
@@ -36,8 +38,6 @@ BATCHED = {
     5: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
 }
 """By the number of squares that follow each other."""
-RELATIVE_TOLERANCE = 0.01
-"""Of the largest logit: fewer than two digits of a score are refused, unless a tolerance is given."""
 ErrorBound = Callable[[Scales, Reach], float | None]
 """The bound on a logit's error at these scales for rows that reach so far; None where they do not fit."""
 
@@ -63,23 +63,35 @@ def plan_batched(model: CompiledModel, tolerance: float | None = None) -> Planne
     found = best_scales(error, whole, reach_of(network, model.rows), network.depth)
     if found is None:
         raise refusal(network, whole)
-    scales, bound, usual = found
+    return planned(model, parameters, found, whole, tolerance)
+
+
+def planned(
+    model: CompiledModel,
+    parameters: CkksParameters,
+    found: Found,
+    whole: Reach,
+    tolerance: float | None,
+    row: RowLayout | None = None,
+) -> PlannedModel:
+    """The model under the scales that were found; `row`: the layout of single rows. Raises `PlanError`."""
     plan = ScoringPlan(
-        layout="batched",
+        layout="batched" if row is None else "single",
         parameters=parameters,
         features=model.features,
         positions=model.positions,
         must_be_zero=model.must_be_zero,
         clip=model.clip,
-        input_scale_bits=scales.inputs,
-        result_scale=result_scale(chain, scales, rescaled=False),
-        squares=network.depth,
+        input_scale_bits=found.scales.inputs,
+        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None),
+        squares=model.network.depth,
         largest_logit=float(whole.neurons[-1][0]),
-        error_bound=bound,
-        usual_error_bound=usual,
+        error_bound=found.bound,
+        usual_error_bound=found.usual_bound,
+        block=1 if row is None else row.block,
+        rotations=() if row is None else row.rotations(model.network.depth + 1),
     )
-    allowed = RELATIVE_TOLERANCE * plan.largest_logit if tolerance is None else tolerance
-    return PlannedModel(check_tolerance(plan, allowed), network, scales)
+    return PlannedModel(check_tolerance(plan, tolerance), model.network, found.scales)
 
 
 def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
@@ -93,7 +105,17 @@ def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
     return scale
 
 
-def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> tuple[Scales, float, float] | None:
+class Found(NamedTuple):
+    """Scales, and what a logit can be off by under them."""
+
+    scales: Scales
+    bound: float
+    """For all rows of the clip range."""
+    usual_bound: float
+    """For rows like the training rows."""
+
+
+def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> Found | None:
     """Scales that fit the whole clip range, with the smallest bound for usual rows, and both bounds; None if none fit.
 
     First a coarse grid; from its best place steps in one or two scales at once, until none makes the bound smaller.
@@ -114,7 +136,7 @@ def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> 
         smallest, place = min((usual_error(numbers), numbers) for numbers in tried)
         if smallest >= bound * (1 - 1e-9):
             scales = Scales(best[0], best[1:])
-            return scales, _known(error(scales, whole)), bound
+            return Found(scales, _known(error(scales, whole)), bound)
         bound, best = smallest, place
     return None
 

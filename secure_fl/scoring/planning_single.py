@@ -18,8 +18,8 @@ from secure_fl.scoring.hazmat.public import encoding_error
 from secure_fl.scoring.network import Matrix, Reach, SquareNetwork, Vector, reach, reach_of
 from secure_fl.scoring.noise import Noise
 from secure_fl.scoring.parameters import CkksParameters
-from secure_fl.scoring.planning import RELATIVE_TOLERANCE, best_scales, refusal, result_scale
-from secure_fl.scoring.plans import PlannedModel, ScoringPlan, check_tolerance
+from secure_fl.scoring.planning import best_scales, planned, refusal
+from secure_fl.scoring.plans import PlannedModel
 from secure_fl.scoring.rotations import RowLayout, largest_of_each, layout_of, padded_weights, spread_weights
 from secure_fl.scoring.squares import CompiledModel
 
@@ -43,28 +43,11 @@ def plan_single(model: CompiledModel, tolerance: float | None = None) -> Planned
         bounds = SingleRowBounds(model.network, parameters)
         best = best_scales(bounds.error, whole, usual, model.network.depth)
         if best is not None:
-            found.append((*best, bounds))
+            found.append((best, bounds))
     if not found:
         raise refusal(model.network, whole)
-    scales, bound, usual_bound, bounds = min(found, key=lambda one: one[2])
-    plan = ScoringPlan(
-        layout="single",
-        parameters=bounds.parameters,
-        features=model.features,
-        positions=model.positions,
-        must_be_zero=model.must_be_zero,
-        clip=model.clip,
-        input_scale_bits=scales.inputs,
-        result_scale=result_scale(bounds.chain, scales, rescaled=True),
-        squares=model.network.depth,
-        largest_logit=float(whole.neurons[-1][0]),
-        error_bound=bound,
-        usual_error_bound=usual_bound,
-        block=bounds.layout.block,
-        rotations=bounds.layout.rotations(model.network.depth + 1),
-    )
-    allowed = RELATIVE_TOLERANCE * plan.largest_logit if tolerance is None else tolerance
-    return PlannedModel(check_tolerance(plan, allowed), model.network, scales)
+    best, bounds = min(found, key=lambda one: one[0].usual_bound)
+    return planned(model, bounds.parameters, best, whole, tolerance, bounds.layout)
 
 
 class SingleRowBounds:

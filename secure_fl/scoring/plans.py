@@ -24,6 +24,8 @@ from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
 from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 
 VERSION = 1
+RELATIVE_TOLERANCE = 0.01
+"""Of the largest logit: fewer than two digits of a score are refused, unless a tolerance is given."""
 _WORDS_OF_TABLE = 8192
 """`CIPHERTEXT_BYTES` is for two polynomials of 4,096 words."""
 _BYTES_PER_SMALL_BIT = 0.158
@@ -157,11 +159,12 @@ def _bytes(degree: int, bits: Sequence[int]) -> int:
     return sum(round(entry * degree / _WORDS_OF_TABLE) for entry in words)
 
 
-def check_tolerance(plan: ScoringPlan, tolerance: float) -> ScoringPlan:
-    """The plan, where its bound is small enough. Raises `PlanError`."""
-    if plan.error_bound > tolerance:
+def check_tolerance(plan: ScoringPlan, tolerance: float | None) -> ScoringPlan:
+    """The plan, where its bound is small enough; None: a share of the largest logit. Raises `PlanError`."""
+    allowed = RELATIVE_TOLERANCE * plan.largest_logit if tolerance is None else tolerance
+    if plan.error_bound > allowed:
         raise PlanError(
-            f"a logit could be off by {plan.error_bound:.3g}, and {tolerance:.3g} is allowed; allow more, narrow the "
+            f"a logit could be off by {plan.error_bound:.3g}, and {allowed:.3g} is allowed; allow more, narrow the "
             f"clip range (now {plan.clip:g}), or train with more weight decay"
         )
     return plan

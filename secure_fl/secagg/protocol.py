@@ -109,6 +109,16 @@ class Attendance:
             else:
                 yield sender, answer
 
+    def from_all(
+        self, asked: Stage, replies: Replies, read: Callable[[str, memoryview], T], advice: str
+    ) -> dict[str, T]:
+        """The same of everybody who was asked. Raises `DropoutError` with `advice` where some gave none."""
+        answers = dict(self.answers(asked, replies, read))
+        silent = sorted(asked.requests.keys() - answers.keys())
+        if silent:
+            raise self.dropout(f"{', '.join(silent)} did not answer", advice)
+        return answers
+
     def finish(self, total: NDArray[Any], contributors: Collection[str]) -> SecureSum:
         return SecureSum(total, frozenset(contributors), dict(self.refused))
 

@@ -11,7 +11,7 @@ from secure_fl.attacks.poisoning.cells import NONE, Cell, named
 from secure_fl.attacks.poisoning.staging import staged
 from secure_fl.errors import ProtocolError, TrainingError
 from secure_fl.federation.opening import Federation
-from secure_fl.federation.results import RoundRecord
+from secure_fl.federation.results import LeftOut, RoundRecord
 from secure_fl.federation.run import train_rounds
 from secure_fl.robust import RULES
 from secure_fl.settings import Experiment
@@ -73,11 +73,11 @@ def run_trial(opened: Federation, experiment: Experiment, cell: Cell, threshold:
 
 def shares_left_out(rounds: Sequence[RoundRecord]) -> tuple[float | None, float | None]:
     """Of the poisoned uploads, and of the honest ones, over all rounds; None of those that there are none of."""
-    poisoned = sum(len(record.byzantine) for record in rounds)
-    honest = sum(len(record.contributors) for record in rounds) - poisoned
-    right = sum(len({*record.excluded} & {*record.byzantine}) for record in rounds)
-    wrong = sum(len({*record.excluded} - {*record.byzantine}) for record in rounds)
-    return right / poisoned if poisoned else None, wrong / honest if honest else None
+    counted = LeftOut.of(rounds)
+    return (
+        counted.rightly / counted.poisoned if counted.poisoned else None,
+        counted.wrongly / counted.honest if counted.honest else None,
+    )
 
 
 def _chooses(rule: str) -> bool:

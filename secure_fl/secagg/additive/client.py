@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import UPLOAD, purpose
 from secure_fl.secagg.budget import AdditivePlan
-from secure_fl.secagg.hazmat.agreement import AgreementKey, encrypt
+from secure_fl.secagg.hazmat.agreement import seal_to
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, subtract_mask
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
@@ -32,12 +32,6 @@ class AdditiveClient:
         for holder in self._cohort.trustees:
             seed = secrets.token_bytes(SEED_BYTES)
             subtract_mask(share, seed)
-            parts.append(self._seal_seed(holder, seed))
+            parts.append(seal_to(self._holders[holder], seed, purpose(self._cohort, self._bank, holder)))
         parts.append(ring.to_bytes(self._cohort.plan, share))
         return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, parts)
-
-    def _seal_seed(self, holder: str, seed: bytes) -> bytes:
-        """The seed under a fresh key agreed with the share-holder."""
-        bound_to = purpose(self._cohort, self._bank, holder)
-        fresh = AgreementKey()
-        return fresh.public + encrypt(fresh.agree(self._holders[holder], bound_to), seed, bound_to)

@@ -8,7 +8,7 @@ from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, purpose
 from secure_fl.secagg.budget import AdditivePlan
-from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES, AgreementKey, decrypt
+from secure_fl.secagg.hazmat.agreement import AgreementKey, unseal
 from secure_fl.secagg.hazmat.prg import add_mask
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table
@@ -62,6 +62,4 @@ class ShareHolder:
         return ring.to_bytes(cohort.plan, total)
 
     def _open(self, bank: str, row: bytes) -> bytes:
-        bound_to = purpose(self._cohort, bank, self._holder.name)
-        key = self._holder.key.agree(row[:PUBLIC_KEY_BYTES], bound_to)
-        return decrypt(key, row[PUBLIC_KEY_BYTES:], bound_to)
+        return unseal(self._holder.key, row, purpose(self._cohort, bank, self._holder.name))

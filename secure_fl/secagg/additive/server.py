@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD, split_upload
+from secure_fl.secagg.additive.wire import ALL_SHARES, SUM_SHARES, UPLOAD, split_upload
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.prg import RingVector
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
@@ -33,12 +33,7 @@ def additive_server(cohort: Cohort[AdditivePlan]) -> ServerHalf:
     asked = Stage(
         SUM_SHARES, {h: seal(cohort, SUM_SHARES, AGGREGATOR, h, encode_table(mail[h])) for h in cohort.trustees}
     )
-    silent = set(cohort.trustees)
-    for holder, share in attendance.answers(asked, (yield asked), lambda _, p: ring.from_bytes(cohort.plan, p)):
+    shares = attendance.from_all(asked, (yield asked), lambda _, p: ring.from_bytes(cohort.plan, p), ALL_SHARES)
+    for share in shares.values():
         total += share
-        silent.remove(holder)
-    if silent:
-        raise attendance.dropout(
-            f"{', '.join(sorted(silent))} did not answer", "without all shares there is no sum, so make a new attempt"
-        )
     return attendance.finish(ring.to_integers(cohort.plan, total), contributors)

@@ -9,6 +9,7 @@ from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import Cohort
 
 UPLOAD, SUM_SHARES = "upload", "sum_shares"
+ALL_SHARES = "without all shares there is no sum, so make a new attempt"
 SEALED_SEED_BYTES = PUBLIC_KEY_BYTES + SEED_BYTES + TAG_BYTES
 
 

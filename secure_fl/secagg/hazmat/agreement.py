@@ -72,6 +72,17 @@ def encrypt(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
     return AESGCM(key).encrypt(_ONE_MESSAGE, plaintext, associated)
 
 
+def seal_to(public: bytes, plaintext: bytes, purpose: bytes) -> bytes:
+    """For whoever holds the key of `public`: under a fresh key agreed with it, whose public half goes ahead."""
+    fresh = AgreementKey()
+    return fresh.public + encrypt(fresh.agree(public, purpose), plaintext, purpose)
+
+
+def unseal(key: AgreementKey, sealed: bytes, purpose: bytes) -> bytes:
+    """The inverse of `seal_to`. Raises `MessageError`."""
+    return decrypt(key.agree(sealed[:PUBLIC_KEY_BYTES], purpose), sealed[PUBLIC_KEY_BYTES:], purpose)
+
+
 def decrypt(key: bytes, ciphertext: bytes, associated: bytes) -> bytes:
     """The inverse of `encrypt`. Raises `MessageError`."""
     try:

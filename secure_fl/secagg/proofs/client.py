@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.additive.wire import UPLOAD, purpose
 from secure_fl.secagg.budget.proofs import ProofsPlan
-from secure_fl.secagg.hazmat.agreement import AgreementKey, encrypt
+from secure_fl.secagg.hazmat.agreement import seal_to
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
@@ -17,7 +18,7 @@ from secure_fl.secagg.proofs.fiat_shamir import joint_part, joint_randomness, jo
 from secure_fl.secagg.proofs.field import FieldArray, expand, to_bytes
 from secure_fl.secagg.proofs.flp import prove
 from secure_fl.secagg.proofs.shares import Share, expanded_inputs, expanded_proofs, left_over
-from secure_fl.secagg.proofs.wire import UPLOAD, encode_mail, encode_upload, purpose
+from secure_fl.secagg.proofs.wire import encode_mail, encode_upload
 from secure_fl.secagg.protocol import require_values
 
 
@@ -72,7 +73,4 @@ class ProvingClient:
         return np.stack(rows)
 
     def _seal_mail(self, holder: str, mail: bytes) -> bytes:
-        """Under a fresh key agreed with the share-holder."""
-        bound_to = purpose(self._cohort, self._bank, holder)
-        fresh = AgreementKey()
-        return fresh.public + encrypt(fresh.agree(self._holders[holder], bound_to), mail, bound_to)
+        return seal_to(self._holders[holder], mail, purpose(self._cohort, self._bank, holder))

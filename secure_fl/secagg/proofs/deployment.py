@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from secure_fl.secagg.additive.deployment import HOLDERS
+from secure_fl.secagg.additive.wire import UPLOAD
 from secure_fl.secagg.budget.proofs import SCHEME_NAME, ProofsPlan, plan_proofs
 from secure_fl.secagg.budget.ring import SHARE_HOLDERS
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
@@ -12,7 +13,6 @@ from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.holder import ProofHolder, ProofHolderKey
 from secure_fl.secagg.proofs.server import proofs_server
-from secure_fl.secagg.proofs.wire import UPLOAD
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.transcript import Transcript

@@ -14,21 +14,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
+from secure_fl.secagg.additive.wire import SUM_SHARES, purpose
 from secure_fl.secagg.budget.proofs import ProofsPlan
-from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES, AgreementKey, decrypt
+from secure_fl.secagg.hazmat.agreement import AgreementKey, unseal
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_numbers
 from secure_fl.secagg.proofs.fiat_shamir import joint_part, joint_seed, queries
 from secure_fl.secagg.proofs.field import FieldArray, add, expand, subtract, to_bytes
 from secure_fl.secagg.proofs.shares import expanded_inputs, expanded_share, verifier_share
 from secure_fl.secagg.proofs.wire import (
-    SUM_SHARES,
     VERIFY,
     decode_mail,
     decode_questions,
     encode_verifiers,
     mask_purpose,
-    purpose,
 )
 from secure_fl.secagg.turns import OneAnswer
 
@@ -101,9 +100,7 @@ class ProofHolder:
         return encode_verifiers(shares)
 
     def _open(self, bank: str, row: bytes) -> bytes:
-        bound_to = purpose(self._cohort, bank, self._holder.name)
-        key = self._holder.key.agree(row[:PUBLIC_KEY_BYTES], bound_to)
-        return decrypt(key, row[PUBLIC_KEY_BYTES:], bound_to)
+        return unseal(self._holder.key, row, purpose(self._cohort, bank, self._holder.name))
 
     def _sum(self, payload: memoryview) -> bytes:
         verified, accepted = self._holder.verified, decode_numbers(payload, len(self._cohort.banks))

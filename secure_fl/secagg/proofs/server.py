@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 import numpy as np
 
 from secure_fl.errors import ProtocolError
+from secure_fl.secagg.additive.wire import ALL_SHARES, SUM_SHARES, UPLOAD
 from secure_fl.secagg.budget.proofs import ProofsPlan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.numbering import encode_numbers
@@ -19,19 +19,16 @@ from secure_fl.secagg.proofs.flp import decide
 from secure_fl.secagg.proofs.shares import verifier_share
 from secure_fl.secagg.proofs.wire import (
     KEY_BYTES,
-    SUM_SHARES,
-    UPLOAD,
     VERIFY,
     Upload,
     decode_upload,
     decode_verifiers,
     encode_questions,
 )
-from secure_fl.secagg.protocol import Attendance, Replies, ServerHalf, Stage, request
+from secure_fl.secagg.protocol import Attendance, ServerHalf, Stage, request
 
 DISPROVED = "its proof does not hold: its values are out of range or its update is too long"
 
-T = TypeVar("T")
 Verdicts = Mapping[int, tuple[bytes, FieldArray]]
 """One holder's joint seed and share of the verifier's messages, by the number of the bank."""
 
@@ -48,7 +45,7 @@ def proofs_server(cohort: Cohort[ProofsPlan]) -> ServerHalf:
 
     key = secrets.token_bytes(KEY_BYTES)  # only now: no bank can have proved for it
     asked = _verify_stage(cohort, key, uploads)
-    verdicts = _from_all_holders(attendance, cohort, asked, (yield asked), lambda p: decode_verifiers(cohort, p))
+    verdicts = attendance.from_all(asked, (yield asked), lambda _, p: decode_verifiers(cohort, p), ALL_SHARES)
     refused = _refused(cohort, key, uploads, verdicts)
     attendance.refused |= {cohort.banks[number]: why for number, why in refused.items()}
     accepted = sorted(uploads.keys() - refused.keys())
@@ -56,7 +53,7 @@ def proofs_server(cohort: Cohort[ProofsPlan]) -> ServerHalf:
 
     payload = encode_numbers(accepted)
     asked = Stage(SUM_SHARES, {h: seal(cohort, SUM_SHARES, AGGREGATOR, h, payload) for h in cohort.trustees})
-    sums = _from_all_holders(attendance, cohort, asked, (yield asked), lambda p: from_bytes(p, plan.parameters))
+    sums = attendance.from_all(asked, (yield asked), lambda _, p: from_bytes(p, plan.parameters), ALL_SHARES)
     total = np.zeros(plan.parameters, dtype=np.uint64)
     for share in [*sums.values(), *(plan.circuit.truncate(uploads[number].share.inputs) for number in accepted)]:
         total = add(total, share)
@@ -69,19 +66,6 @@ def _verify_stage(cohort: Cohort[ProofsPlan], key: bytes, uploads: Mapping[int, 
         mail = {number: upload.mail[place] for number, upload in uploads.items()}
         requests[holder] = seal(cohort, VERIFY, AGGREGATOR, holder, encode_questions(key, mail))
     return Stage(VERIFY, requests)
-
-
-def _from_all_holders(
-    attendance: Attendance, cohort: Cohort[ProofsPlan], asked: Stage, replies: Replies, read: Callable[[memoryview], T]
-) -> dict[str, T]:
-    """What each share-holder answered. Raises `DropoutError` unless all did."""
-    answers = dict(attendance.answers(asked, replies, lambda _, payload: read(payload)))
-    silent = set(cohort.trustees) - answers.keys()
-    if silent:
-        raise attendance.dropout(
-            f"{', '.join(sorted(silent))} did not answer", "without all shares there is no sum, so make a new attempt"
-        )
-    return answers
 
 
 def _refused(

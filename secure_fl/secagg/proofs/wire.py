@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from secure_fl.errors import MessageError
-from secure_fl.secagg.additive.wire import UPLOAD, purpose
 from secure_fl.secagg.budget.proofs import HASH_BYTES, SEALED_MAIL_BYTES, ProofsPlan
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import Cohort
@@ -16,9 +15,7 @@ from secure_fl.secagg.numbering import decode_table, encode_numbers, encode_tabl
 from secure_fl.secagg.proofs.field import ELEMENT_BYTES, FieldArray, from_bytes, to_bytes
 from secure_fl.secagg.proofs.shares import Share
 
-__all__ = ["SUM_SHARES", "UPLOAD", "VERIFY", "purpose"]
-
-VERIFY, SUM_SHARES = "verify", "sum_shares"
+VERIFY = "verify"
 KEY_BYTES = 32
 
 

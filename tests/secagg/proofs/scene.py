@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from secure_fl.secagg.additive.deployment import HOLDERS
+from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD
 from secure_fl.secagg.budget.proofs import ProofsPlan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import encode_numbers
@@ -18,8 +19,6 @@ from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.deployment import ProofsDeployment, proven_scheme
 from secure_fl.secagg.proofs.field import FieldArray, add, from_bytes
 from secure_fl.secagg.proofs.wire import (
-    SUM_SHARES,
-    UPLOAD,
     VERIFY,
     Upload,
     decode_upload,

@@ -10,14 +10,14 @@ import pytest
 
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg.additive.deployment import HOLDERS
+from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
 from secure_fl.secagg.proofs.fiat_shamir import queries
 from secure_fl.secagg.proofs.field import PRIME, FieldArray, add, subtract
 from secure_fl.secagg.proofs.flp import decide
+from secure_fl.secagg.proofs.holder import ProofHolder
 from secure_fl.secagg.proofs.shares import expanded_share, verifier_share
 from secure_fl.secagg.proofs.wire import (
-    SUM_SHARES,
-    UPLOAD,
     VERIFY,
     decode_mail,
     decode_questions,
@@ -124,7 +124,8 @@ def test_sums_over_different_banks_cannot_be_opened(scene: Scene) -> None:
 def expanded_of(scene: Scene, uploads: Any, row: int, cohort: Any) -> FieldArray:
     """Share-holder-2's share of a bank that works with the aggregator: without masks the difference would be closed."""
     holder = scene.deployment.trustees(cohort)[HOLDERS[1]]
-    seed, _ = decode_mail(scene.plan, holder._open(scene.banks[row], uploads[row].mail[1]))  # type: ignore[attr-defined]
+    assert isinstance(holder, ProofHolder)
+    seed, _ = decode_mail(scene.plan, holder._open(scene.banks[row], uploads[row].mail[1]))
     return scene.plan.circuit.truncate(expanded_share(scene.plan, seed).inputs)
 
 

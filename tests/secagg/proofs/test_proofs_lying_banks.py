@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from secure_fl.errors import DropoutError
 from secure_fl.secagg.additive.deployment import HOLDERS
+from secure_fl.secagg.additive.wire import UPLOAD
 from secure_fl.secagg.budget.proofs import HASH_BYTES, SEALED_MAIL_BYTES
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
 from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.field import PRIME, FieldArray
 from secure_fl.secagg.proofs.server import DISPROVED
-from secure_fl.secagg.proofs.wire import UPLOAD, decode_mail, encode_mail
+from secure_fl.secagg.proofs.wire import decode_mail, encode_mail
 from secure_fl.secagg.protocol import Outcome, Party
 from tests.secagg.proofs.scene import Altered, Scene, drawn
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError
 from secure_fl.secagg import SCHEMES, simulate
 from secure_fl.secagg.additive.deployment import HOLDERS
+from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD
 from secure_fl.secagg.attempts import attempt_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.deployment import CUSTODY, proven_scheme
-from secure_fl.secagg.proofs.wire import SUM_SHARES, UPLOAD, VERIFY
+from secure_fl.secagg.proofs.wire import VERIFY
 from secure_fl.secagg.protocol import Outcome, run_protocol
 from secure_fl.secagg.transcript import Transcript
 from tests.secagg.proofs.scene import Scene, drawn
