@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from secure_fl.cli.interrupts import heed_signals, ignore_signals
+from secure_fl.cli.streams import until_closed
 
 
 def main() -> None:
@@ -15,7 +17,8 @@ def main() -> None:
 
         command()
     except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted; what was finished before is kept\n")
+        with suppress(OSError), until_closed():  # nobody can be told
+            sys.stderr.write("error: interrupted; what was finished before is kept\n")
         sys.exit(130)
     finally:
         ignore_signals()

@@ -166,7 +166,7 @@ def _status(arguments: list[str], debug: bool) -> int:
 def _fail(text: str, error: BaseException, debug: bool, status: int) -> int:
     if debug:
         raise error
-    with suppress(OSError):  # nobody can be told
+    with suppress(OSError), until_closed():  # nobody can be told
         _say(f"error: {text}")
     return status
 

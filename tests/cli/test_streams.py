@@ -43,7 +43,10 @@ def test_who_closes_the_pipe_has_seen_enough(tmp_path: Path, arguments: tuple[st
     assert (process.returncode, err) == (0, b"")
 
 
-def test_a_refusal_stays_one_whoever_reads_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_refusal_stays_one_whoever_reads_it(tmp_path: Path, unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the interpreter, when it ends, tries once more to write what is left."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     writes = closed_pipe()
     process = started("plan", "--banks", "2", folder=tmp_path, stdout=subprocess.DEVNULL, stderr=writes)
     os.close(writes)
