@@ -1,16 +1,22 @@
-"""`secure-fl plan`: what a secure sum would cost."""
+"""`secure-fl plan`: what a secure sum would cost, or scoring encrypted rows."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from secure_fl.cli.words import SCHEMES, number
+from secure_fl.errors import ConfigurationError
+
+_OF_SCORES = {"score", "training", "single", "as_json"}
 
 
 def plan(
+    ctx: typer.Context,
     scheme: Annotated[str, typer.Option(help=SCHEMES)] = "ckks",
     banks: Annotated[int, typer.Option(help="How many banks.")] = 3,
     parameters: Annotated[int, typer.Option(help="Length of the vectors to be summed.")] = 10_369,
@@ -20,14 +26,24 @@ def plan(
     byzantine: Annotated[int | None, typer.Option(help="How many banks may send anything; with --robust.")] = None,
     proofs: Annotated[bool, typer.Option("--proofs", help="Of range, by each bank; with --scheme additive.")] = False,
     group_size: Annotated[int | None, typer.Option(help="Banks of a group with its own sum; with --robust.")] = None,
+    score: Annotated[
+        Path | None, typer.Option(help="A model.safetensors: plan scores of encrypted rows, and no sum.")
+    ] = None,
+    training: Annotated[
+        Path | None, typer.Option(help="Transactions of the model's owner, for a model with ReLU; with --score.")
+    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="One row at a time; with --score.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what a secure sum would cost, or why it cannot work, before anything runs."""
+    """Say what a secure sum, or scoring encrypted rows, would cost, or why it cannot work, before anything runs."""
+    _require_one_plan(ctx, score)
     from secure_fl.cli.summary import print_figures
     from secure_fl.secagg.planning import plan as plan_sum
 
     checks = {"robust": robust, "byzantine": byzantine, "group_size": group_size, "proofs": proofs}
-    if set(checks.values()) == {"none", None, False}:
+    if score is not None:
+        figures = _of_scores(score, training, single)
+    elif set(checks.values()) == {"none", None, False}:
         figures = plan_sum(scheme, banks, parameters, number(bits), threshold).derived()
     else:
         checks["threshold"] = threshold
@@ -38,8 +54,22 @@ def plan(
         print_figures(figures)
 
 
+def _require_one_plan(ctx: typer.Context, score: Path | None) -> None:
+    """Options of sums and of scores do not go together. Raises `ConfigurationError`."""
+    typed = {name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    if score is not None and typed - _OF_SCORES:
+        raise ConfigurationError("--score plans scores, and the other options are for sums; leave one or the other out")
+    if score is None and typed & _OF_SCORES - {"as_json"}:
+        raise ConfigurationError("--training and --single are for the plan of scores; add --score, or leave them out")
+
+
+def _of_scores(model: Path, training: Path | None, single: bool) -> dict[str, Any]:
+    from secure_fl.report.encrypted_scores import EncryptedModel
+
+    return EncryptedModel.read(model, training, single=single).derived()
+
+
 def _checked(parameters: int, **settings: Any) -> dict[str, Any]:
-    from secure_fl.errors import ConfigurationError
     from secure_fl.federation.checked_sums import plan_checked
     from secure_fl.settings import Experiment
 

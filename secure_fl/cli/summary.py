@@ -13,6 +13,8 @@ from secure_fl.data.metrics import Scores
 from secure_fl.federation.results import Result
 from secure_fl.progress import plain_console
 from secure_fl.report import wording
+from secure_fl.report.scoring_outcome import ScoringOutcome, auprc_text
+from secure_fl.scoring.custody import CUSTODY
 from secure_fl.settings import BUILT_IN
 
 
@@ -61,6 +63,32 @@ def print_summary(result: Result, directory: Path) -> None:
     for warning in result.data["warnings"]:
         console.print(f"warning: {warning}")
     console.print(f"report: {directory / 'report.html'}", soft_wrap=True)
+
+
+def print_scoring(outcome: ScoringOutcome, out: Path, html: Path | None) -> None:
+    """What encrypted scoring took, how far it is off, who could read what, and where the scores are."""
+    console, figures = plain_console(), outcome.figures
+    answer = "row" if outcome.plan.layout == "single" else "batch"
+    console.print(
+        f"a row: {wording.seconds_text(outcome.seconds_per_row)}, {figures['upload_bytes_per_row']:,.0f} B up, "
+        f"{figures['download_bytes_per_row']:,.0f} B down; an answer ({answer}) after "
+        f"{wording.seconds_text(figures['seconds_of_a_batch'])}; keys {figures['keys_bytes'] / 1e6:.2f} MB, once"
+    )
+    console.print(
+        f"largest error of a logit {figures['max_abs_error']:.2g}, planned at most {outcome.plan.error_bound:.2g}"
+    )
+    if replaced := figures["plan"]["relu_replaced"]:
+        console.print(
+            f"polynomials in the place of ReLU change logits by {replaced['mean_difference']:.2g} in the mean, "
+            f"{replaced['largest_difference']:.2g} at most, on held-out training rows"
+        )
+    if auprc := auprc_text(outcome):
+        console.print(f"AUPRC {auprc}")
+    for party, reads in CUSTODY.can_decrypt.items():
+        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
+    console.print(f"{out}: {outcome.rows} scores", soft_wrap=True)
+    if html:
+        console.print(f"report: {html}", soft_wrap=True)
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:

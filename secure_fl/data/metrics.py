@@ -53,6 +53,16 @@ class PrecisionRecall:
 
 
 @dataclass(frozen=True)
+class Roc:
+    """True against false positives, at most `CURVE_POINTS` thresholds of one model; no row and no score."""
+
+    false_positives: tuple[float, ...]
+    """Share of the honest rows that is flagged; rises."""
+    true_positives: tuple[float, ...]
+    """Share of the fraud that is flagged."""
+
+
+@dataclass(frozen=True)
 class Alerts:
     """What one model is worth to those who look into its alerts, on the common test set.
 
@@ -115,6 +125,16 @@ def precision_recall(fraud: NDArray[np.bool_], score: NDArray[np.float64]) -> Pr
     return PrecisionRecall(
         tuple(map(float, recall[kept])), tuple(map(float, precision[kept])), frauds, len(fraud) - frauds
     )
+
+
+def roc(fraud: NDArray[np.bool_], score: NDArray[np.float64]) -> Roc:
+    """The curve of a model from its outputs, both [n]. The rows must hold both classes."""
+    from sklearn.metrics import roc_curve
+
+    require_both_classes(fraud)
+    honest, found, _ = roc_curve(fraud, score)
+    kept = np.unique(np.linspace(0, len(honest) - 1, CURVE_POINTS).round().astype(int))
+    return Roc(tuple(map(float, honest[kept])), tuple(map(float, found[kept])))
 
 
 def look_closer(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from secure_fl.data.metrics import RECALL
-from secure_fl.federation.results import Baseline, OnTest, Result, RoundRecord
+from secure_fl.data.metrics import RECALL, PrecisionRecall
+from secure_fl.federation.results import Baseline, Result, RoundRecord
 from secure_fl.report.svg import ACCENT, GREEN, GREY, INK, RULE, SKY, SOFT, WARM, blank
 from secure_fl.report.wording import bytes_text, share_text
 
@@ -64,28 +64,42 @@ def curve_key(result: Result) -> list[tuple[str, str, str]]:
 
 def precision_against_recall(result: Result, width: int) -> Figure:
     """Precision of the last models at each share of the fraud that they find, and of guessing."""
+    local = zip(result.best_and_worst_local, ((), (1, 2)), strict=False)
+    models = [
+        *((baseline.on_test, Stroke(GREY, 1.6, dashes)) for baseline, dashes in local),
+        (result.central.on_test, Stroke(WARM, 1.8, (5, 3))),
+        (result.on_test, Stroke(ACCENT, 2.6)),
+    ]
+    return precision_curves([(model.curve, stroke) for model, stroke in models if model is not None], width)
+
+
+class Stroke(NamedTuple):
+    """How a curve is drawn."""
+
+    color: str
+    width: float
+    dashes: tuple[int, ...] = ()
+
+
+def precision_curves(curves: Sequence[tuple[PrecisionRecall, Stroke]], width: int) -> Figure:
+    """Precision at each share of the fraud, and that of guessing: models on one test set, the last drawn on top."""
     figure = blank(width, 340 if width >= WIDE else 280)
     axes = figure.add_subplot()
-    curve = result.on_test.curve
-    for baseline, dashes in zip(result.best_and_worst_local, ((), (1, 2)), strict=False):
-        _precision(axes, baseline.on_test, color=GREY, linewidth=1.6, dashes=dashes)
-    _precision(axes, result.central.on_test, color=WARM, linewidth=1.8, dashes=(5, 3))
-    _precision(axes, result.on_test, color=ACCENT, linewidth=2.6)
+    for curve, stroke in curves:
+        _precision(axes, curve, stroke)
+    guessing = curves[-1][0].guessing
     top = 1.14 * max(float(np.asarray(line.get_ydata()).max()) for line in axes.lines)
-    axes.axhline(curve.guessing, color=INK, linewidth=1.3, dashes=(1, 2))
+    axes.axhline(guessing, color=INK, linewidth=1.3, dashes=(1, 2))
     axes.axvline(RECALL, color=RULE, linewidth=1.4)
     axes.annotate(f"{share_text(RECALL)} of the fraud", (RECALL, top), xytext=(-5, -4), textcoords="offset points",
                   ha="right", va="top", color=SOFT)  # fmt: skip
-    axes.annotate(f"guessing: {share_text(curve.guessing)}", (0.0, curve.guessing), xytext=(5, 5),
+    axes.annotate(f"guessing: {share_text(guessing)}", (0.0, guessing), xytext=(5, 5),
                   textcoords="offset points", color=INK)  # fmt: skip
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MultipleLocator(0.2))
     axes.yaxis.set_major_locator(ticks(6))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
-    axes.yaxis.grid(True)
-    axes.set_axisbelow(True)
+    in_percent(axes)
     axes.set_xlabel("Share of the fraud that is found (recall)")
     axes.set_title("Share of the alarms that are right (precision)", loc="left", fontsize=11.5, color=SOFT)
     return figure
@@ -171,15 +185,20 @@ def _curve(axes: Axes, values: Sequence[float], *, dashes: tuple[int, int] | Non
         line.set_dashes(dashes)
 
 
-def _precision(axes: Axes, model: OnTest | None, dashes: tuple[int, ...] = (), **style: Any) -> None:
-    """Each precision holds from the recall before it up to its own. Nothing is drawn where nobody looked."""
-    if model is None:
-        return
-    curve = model.curve
+def _precision(axes: Axes, curve: PrecisionRecall, stroke: Stroke) -> None:
+    """Each precision holds from the recall before it up to its own."""
     recall, precision = (0.0, *curve.recall), (curve.precision[0], *curve.precision)
-    (line,) = axes.plot(recall, precision, drawstyle="steps-pre", **style)
-    if dashes:
-        line.set_dashes(dashes)
+    (line,) = axes.plot(recall, precision, drawstyle="steps-pre", color=stroke.color, linewidth=stroke.width)
+    if stroke.dashes:
+        line.set_dashes(stroke.dashes)
+
+
+def in_percent(axes: Axes) -> None:
+    """Shares along both axes, over a grid."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+    axes.yaxis.grid(True)
+    axes.set_axisbelow(True)
 
 
 def _local_band(axes: Axes, local: Sequence[Baseline]) -> None:

@@ -5,9 +5,9 @@
     scorer = ModelOwner(model, owner.keys())
     logits = [owner.open(scorer.score(request)) for request in owner.encrypt(rows)]
 
-`plan_single` instead of `plan_batched` scores one row at a time, sooner. Start with `circuits`, the computation itself;
-then `planning` (what it costs, and how wrong a logit can be),
-`squares` (models as squares) and `noise`.
+`score_encrypted(model, rows)` does the last three lines in one process and says what they took. `plan_single` instead
+of `plan_batched` scores one row at a time, sooner. Start with `circuits`, the computation itself; then `planning` (what
+it costs, and how wrong a logit can be), `squares` (models as squares) and `noise`.
 """
 
 from secure_fl.scoring.data_owner import DataOwner
@@ -16,11 +16,13 @@ from secure_fl.scoring.network import Layer, Linear, Quadratic, Relu, plain_logi
 from secure_fl.scoring.planning import plan_batched
 from secure_fl.scoring.planning_single import plan_single
 from secure_fl.scoring.plans import PlannedModel, ScoringPlan
+from secure_fl.scoring.session import EncryptedScores, score_encrypted
 from secure_fl.scoring.squares import CompiledModel, compile_model
 
 __all__ = [
     "CompiledModel",
     "DataOwner",
+    "EncryptedScores",
     "Layer",
     "Linear",
     "ModelOwner",
@@ -32,4 +34,5 @@ __all__ = [
     "plain_logits",
     "plan_batched",
     "plan_single",
+    "score_encrypted",
 ]

@@ -22,7 +22,7 @@ from secure_fl.scoring.messages import SESSION_BYTES, Kind, open_message, seal
 from secure_fl.scoring.network import Matrix, Vector
 from secure_fl.scoring.plans import ScoringPlan
 from secure_fl.scoring.rotations import spread_row
-from secure_fl.scoring.rows import check_rows
+from secure_fl.scoring.rows import check_rows, sent
 
 
 class DataOwner:
@@ -45,8 +45,8 @@ class DataOwner:
 
     def encrypt(self, rows: ArrayLike) -> Iterator[bytes]:
         """A message for each batch; rows: float [n, features]. Raises `DataError` before anything is encrypted."""
-        values, size = check_rows(self._plan, rows), self._plan.rows_per_batch
-        return (self._encrypted(values[start : start + size]) for start in range(0, len(values), size))
+        table, size = check_rows(self._plan, rows), self._plan.rows_per_batch
+        return (self._encrypted(sent(self._plan, table[start : start + size])) for start in range(0, len(table), size))
 
     def open(self, reply: bytes) -> Vector:
         """Logits of one batch, float64 [rows]. Raises `MessageError`; the batch can then be answered again."""

@@ -23,7 +23,7 @@ import numpy as np
 from secure_fl.errors import PlanError, ScoringError
 from secure_fl.scoring.error_bound import Chain, Scales, logit_error
 from secure_fl.scoring.hazmat.objects import chain_of
-from secure_fl.scoring.network import Reach, SquareNetwork, reach, reach_of
+from secure_fl.scoring.network import Reach, SquareNetwork, reach
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.scoring.plans import PlannedModel, ScoringPlan, check_tolerance
 from secure_fl.scoring.rotations import RowLayout
@@ -60,7 +60,7 @@ def plan_batched(model: CompiledModel, tolerance: float | None = None) -> Planne
     def error(scales: Scales, reached: Reach) -> float | None:
         return logit_error(network, chain, scales, reached)
 
-    found = best_scales(error, whole, reach_of(network, model.rows), network.depth)
+    found = best_scales(error, whole, model.usual, network.depth)
     if found is None:
         raise refusal(network, whole)
     return planned(model, parameters, found, whole, tolerance)

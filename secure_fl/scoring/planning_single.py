@@ -15,7 +15,7 @@ import numpy as np
 from secure_fl.scoring.error_bound import Chain, Scales, Weighing, followed
 from secure_fl.scoring.hazmat.objects import chain_of
 from secure_fl.scoring.hazmat.public import encoding_error
-from secure_fl.scoring.network import Matrix, Reach, SquareNetwork, Vector, reach, reach_of
+from secure_fl.scoring.network import Matrix, Reach, SquareNetwork, Vector, reach
 from secure_fl.scoring.noise import Noise
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.scoring.planning import best_scales, planned, refusal
@@ -37,11 +37,10 @@ def plan_single(model: CompiledModel, tolerance: float | None = None) -> Planned
     """The plan for single rows. Raises `ScoringError` and `PlanError` as `planning.plan_batched` does."""
     whole = reach(model.network, model.clip)
     layout_of(model.network, LARGEST_SLOTS)
-    usual = reach_of(model.network, model.rows)
     found = []
     for parameters in SINGLE[model.network.depth]:
         bounds = SingleRowBounds(model.network, parameters)
-        best = best_scales(bounds.error, whole, usual, model.network.depth)
+        best = best_scales(bounds.error, whole, model.usual, model.network.depth)
         if best is not None:
             found.append((best, bounds))
     if not found:

@@ -40,10 +40,15 @@ class Replacement:
     largest_difference: float
 
 
-def replace_relu(layers: Sequence[Layer], rows: Matrix) -> tuple[tuple[Layer, ...], Replacement | None]:
+def replace_relu(layers: Sequence[Layer], rows: Matrix | None) -> tuple[tuple[Layer, ...], Replacement | None]:
     """The layers with polynomials in the place of ReLU; None where there is none. Rows: training rows, [n, inputs]."""
     if not any(isinstance(layer, Relu) for layer in layers):
         return tuple(layers), None
+    if rows is None:
+        raise ScoringError(
+            "a ReLU is replaced by a polynomial on the range that training rows reach; give training rows, or train "
+            "with squares"
+        )
     if len(rows) < 2 * HELD_OUT:
         raise ScoringError(f"{len(rows)} training rows are too few to fit ReLU on; give at least {2 * HELD_OUT}")
     held = np.arange(len(rows)) % HELD_OUT == 0

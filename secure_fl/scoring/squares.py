@@ -7,20 +7,37 @@ beside b the shift would be large and z**2 all noise; such a neuron becomes two,
 
     a z**2 + b z = alpha (z + s)**2 + beta (z - s)**2,   alpha, beta = (a +- b / (2s)) / 2 ... with s = max |z|
 
-Then every neuron is multiplied so that max |z| = 1 over training rows, and its weights in the next layer divided by the
-square of that: all z fit one scale. None of this changes the function.
+Then every neuron is multiplied so that max |z| = 1, and its weights in the next layer divided by the square of that:
+all z fit one scale. None of this changes the function. How large z gets is measured on training rows where there are
+some; a model without ReLU needs none: what the whole clip range allows serves instead, and all features are sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from secure_fl.errors import DataError, ScoringError
-from secure_fl.scoring.network import Layer, Linear, Matrix, Quadratic, SquareNetwork, Vector, check_layers
+from secure_fl.scoring.network import (
+    Layer,
+    Linear,
+    Matrix,
+    Quadratic,
+    Reach,
+    SquareNetwork,
+    Vector,
+    check_layers,
+    reach,
+    reach_of,
+)
 from secure_fl.scoring.relu import Replacement, replace_relu
+
+Usual: TypeAlias = Callable[[SquareNetwork], Reach]
+"""How far neurons get on usual rows."""
 
 LARGEST_SHIFT = 8.0
 """In units of max |z|: beyond it a neuron is split in two."""
@@ -39,61 +56,68 @@ class CompiledModel:
     """Those that the network takes, in rising order."""
     must_be_zero: tuple[int, ...]
     """Those that the model has weights for and no training row reached: they are not sent."""
-    rows: Matrix = field(repr=False)
-    """Training rows at the positions, which tell how far z gets usually."""
+    usual: Reach = field(repr=False)
+    """How far z got on training rows; without any, how far it can get."""
     replacement: Replacement | None
     """What polynomials in the place of ReLU changed; None where there were none."""
 
 
-def compile_model(layers: Sequence[Layer], rows: Matrix, clip: float) -> CompiledModel:
-    """The network of a model. Rows: training rows as the model gets them, float [n, features].
+def compile_model(
+    layers: Sequence[Layer], rows: Matrix | None, clip: float, *, send_all: bool = False
+) -> CompiledModel:
+    """The network of a model. Rows: training rows as the model gets them, float [n, features]; None: without any.
 
-    Raises `ScoringError` for layers that are refused and `DataError` for rows that are.
+    `send_all`: features that no training row reached are sent too; else a row that has one is refused. Raises
+    `ScoringError` for layers that are refused (a ReLU without rows, too) and `DataError` for rows that are.
     """
     checked = check_layers(layers)
     first = checked[0]
     assert isinstance(first, Linear)
-    rows = np.asarray(rows, dtype=np.float64)
-    if rows.ndim != 2 or not len(rows) or rows.shape[1] != first.weights.shape[1]:
-        raise DataError(f"the model takes rows of {first.weights.shape[1]} features; give at least one, of that width")
-    if not (np.abs(rows) <= clip).all():
-        raise DataError(f"training rows leave the clip range [-{clip:g}, {clip:g}]; clip them, or widen the range")
-    weighed, reached = (first.weights != 0).any(axis=0), (rows != 0).any(axis=0)
+    features = first.weights.shape[1]
+    weighed, reached = (first.weights != 0).any(axis=0), np.full(features, True)
+    if rows is not None:
+        rows = _checked(rows, features, clip)
+        reached = (rows != 0).any(axis=0) | send_all
     positions = np.flatnonzero(weighed & reached)
     if not len(positions):
         raise ScoringError("the model's first layer has no weight that counts; train it, or give other training rows")
     taken = (Linear(first.weights[:, positions], first.bias), *checked[1:])
-    polynomial, replacement = replace_relu(taken, rows[:, positions])
-    network = _scaled(_without_constants(_completed(polynomial, rows[:, positions])), rows[:, positions])
+    seen = None if rows is None else rows[:, positions]
+    usual: Usual = partial(reach, clip=clip) if seen is None else partial(reach_of, rows=seen)
+    polynomial, replacement = replace_relu(taken, seen)
+    network = _scaled(_without_constants(_completed(polynomial, usual)), usual)
     return CompiledModel(
         network,
         float(clip),
-        rows.shape[1],
+        features,
         tuple(positions.tolist()),
         tuple(np.flatnonzero(weighed & ~reached).tolist()),
-        rows[:, positions],
+        usual(network),
         replacement,
     )
 
 
-def _completed(layers: Sequence[Layer], rows: Matrix) -> SquareNetwork:
+def _checked(rows: Matrix, features: int, clip: float) -> Matrix:
+    rows = np.asarray(rows, dtype=np.float64)
+    if rows.ndim != 2 or not len(rows) or rows.shape[1] != features:
+        raise DataError(f"the model takes rows of {features} features; give at least one, of that width")
+    if not (np.abs(rows) <= clip).all():
+        raise DataError(f"training rows leave the clip range [-{clip:g}, {clip:g}]; clip them, or widen the range")
+    return rows
+
+
+def _completed(layers: Sequence[Layer], usual: Usual) -> SquareNetwork:
     """Squares only; layers alternate between Linear and Quadratic."""
     linears = [layer for layer in layers if isinstance(layer, Linear)]
     activations = [layer for layer in layers if isinstance(layer, Quadratic)]
-    values = rows
     for place, activation in enumerate(activations):
-        z = values @ linears[place].weights.T + linears[place].bias
-        values = z**2
-        linears[place], linears[place + 1], values = _absorbed(
-            linears[place], activation, linears[place + 1], np.abs(z).max(axis=0), z
-        )
+        largest = usual(SquareNetwork(tuple(linears[: place + 1]))).neurons[place]
+        linears[place], linears[place + 1] = _absorbed(linears[place], activation, linears[place + 1], largest)
     return SquareNetwork(tuple(linears))
 
 
-def _absorbed(
-    before: Linear, activation: Quadratic, after: Linear, largest: Vector, z: Matrix
-) -> tuple[Linear, Linear, Matrix]:
-    """Both layers around a square in the place of an activation, and the squares of the rows."""
+def _absorbed(before: Linear, activation: Quadratic, after: Linear, largest: Vector) -> tuple[Linear, Linear]:
+    """Both layers around a square in the place of an activation."""
     a, b, c = activation.square, activation.linear, activation.constant
     size = np.where(largest > 0, largest, 1.0)
     straight = np.abs(b) > 2 * LARGEST_SHIFT * size * np.abs(a)
@@ -108,7 +132,6 @@ def _absorbed(
     return (
         Linear(before.weights[doubled], before.bias[doubled] + shifts),
         Linear(after.weights[:, doubled] * factors, after.bias + after.weights @ rest),
-        (z[:, doubled] + shifts) ** 2,
     )
 
 
@@ -130,14 +153,11 @@ def _without_constants(network: SquareNetwork) -> SquareNetwork:
     return SquareNetwork(tuple(linears))
 
 
-def _scaled(network: SquareNetwork, rows: Matrix) -> SquareNetwork:
-    """Max |z| = 1 over the rows, for each neuron before a square."""
-    linears, values = list(network.linears), rows
-    for place in range(network.depth):
-        z = values @ linears[place].weights.T + linears[place].bias
-        largest = np.abs(z).max(axis=0)
+def _scaled(network: SquareNetwork, usual: Usual) -> SquareNetwork:
+    """Max |z| = 1 on usual rows, for each neuron before a square."""
+    linears = list(network.linears)
+    for place, largest in enumerate(usual(network).neurons[:-1]):
         gain = 1 / np.where(largest > 0, largest, 1.0)
         linears[place] = Linear(linears[place].weights * gain[:, None], linears[place].bias * gain)
         linears[place + 1] = Linear(linears[place + 1].weights / gain**2, linears[place + 1].bias)
-        values = (z * gain) ** 2
     return SquareNetwork(tuple(linears))

@@ -29,6 +29,7 @@ from secure_fl.data import Simulation, ulb
 from secure_fl.data.synthetic.command import Spending
 from secure_fl.errors import ConfigurationError, DataError, FetchError, SyntheticError
 from secure_fl.federation import run as running
+from secure_fl.report.encrypted_scores import ScoringRequest
 from secure_fl.training import evaluate as evaluate_model
 
 SMALL = ("--transactions", "12000", "--fraud-share", "0.03", "--rounds", "2")
@@ -158,6 +159,13 @@ def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
         (("data", "simulate", "--out", "rows.txt"), "rows.txt"),
         (("data", "simulate", "--out", "rows.csv", "--fraud-share", "2"), "fraud_share"),
         (("score", "absent.safetensors", "rows.csv", "--out", "scores.csv"), "absent.safetensors"),
+        (("score", "m.safetensors", "rows.csv", "--out", "scores.csv", "--single"), "add it, or leave them out"),
+        (("score", "m.safetensors", "rows.csv", "--out", "s.csv", "--training", "t.csv"), "are for --encrypted"),
+        (("score", "m.safetensors", "rows.csv", "--out", "s.csv", "--html", "s.html"), "are for --encrypted"),
+        (("plan", "--score", "absent.safetensors"), "absent.safetensors"),
+        (("plan", "--score", "m.safetensors", "--banks", "3"), "the other options are for sums"),
+        (("plan", "--single"), "add --score, or leave them out"),
+        (("plan", "--training", "t.csv", "--json"), "add --score, or leave them out"),
         (("nonsense",), "nonsense"),
         (("run", "--epsilon", "0", "--delta", "1e-5"), "epsilon"),
         (("run", "--epsilon", "-3", "--delta", "1e-5"), "epsilon"),
@@ -635,16 +643,24 @@ def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
         more = [] if history is None else ["--history", str(history)]
         if history is None:
             with pytest.MonkeyPatch.context() as changed:
-                changed.setattr("secure_fl.report.outputs.needs_history", lambda model: model != Path("m"))
-                found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv")
+                changed.setattr("secure_fl.report.scores.needs_history", lambda model: model != Path("m"))
+                found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv")
         else:
-            found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
+            found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
         assert found == (
             (Path("m"), Path("t.csv"), Path("s.csv"), history),
             {"json_file": None, "force": False},
         )
     more = ["--json", "s.json", "--force", "--history", "old.csv"]
-    found = recorded("secure_fl.report.outputs.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
+    encrypted = "secure_fl.report.encrypted_scores.score_encrypted_file"
+    how = ["--encrypted", "--single", "--training", "own.csv", "--html", "s.html"]
+    request = ScoringRequest(
+        Path("m"), Path("t.csv"), Path("s.csv"), Path("old.csv"), Path("own.csv"), True, Path("s.json"), Path("s.html"),
+        force=True,
+    )  # fmt: skip
+    found = recorded(encrypted, "score", "m", "t.csv", "--out", "s.csv", *more, *how)
+    assert found == ((request, show_progress), {})
+    found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
     assert found[1] == {"json_file": Path("s.json"), "force": True}
 
 

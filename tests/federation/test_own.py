@@ -18,7 +18,8 @@ from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.privacy.ledger import Ledger
 from secure_fl.privacy.lifetime import LedgerStore
-from secure_fl.report.outputs import score_file, write_run
+from secure_fl.report.outputs import write_run
+from secure_fl.report.scores import score_file
 from secure_fl.secagg.schemes import SCHEMES
 
 NAMES = ("north", "Süd-West 2", "west")

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,16 @@ from typing import Any
 import pytest
 
 from secure_fl.federation.results import Result
+from secure_fl.progress import unseen
 from secure_fl.report import render
 from secure_fl.report.attack_page import render as render_attack
+from secure_fl.report.encrypted_scores import ScoringRequest, score_encrypted_file
 from secure_fl.report.poisoning_page import render as render_poisoning
+from secure_fl.report.scoring_page import render as render_scoring
+from secure_fl.training import Network
 from tests.report.made_up_attacks import ATTACKS
 from tests.report.made_up_poisoning import PAGES
+from tests.report.scored_run import scored_run
 from tests.report.test_selection import ruled
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -150,6 +156,14 @@ def test_the_report_of_a_run_with_a_rule(
     found = browser.measure(render(ruled(make_result(plaintext=True, **shape))), width)
     in_order(found, width)
     assert (found["wide"] > 0) == (width == 390)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("network", [Network(()), Network((4,))], ids=["logistic regression", "ReLU"])
+def test_the_page_of_encrypted_scores(browser: Browser, tmp_path: Path, network: Network, width: int) -> None:
+    run = scored_run(tmp_path, network)
+    request = ScoringRequest(run.model, run.rows, tmp_path / "scores.csv", training=run.training)
+    in_order(browser.measure(render_scoring(score_encrypted_file(request, lambda: nullcontext(unseen))), width), width)
 
 
 def test_the_browser_notices_what_would_be_wrong(browser: Browser, make_result: MakeResult) -> None:

@@ -43,6 +43,24 @@ def test_squares_compute_the_same_function(seed: int, shape: tuple[int, ...], fl
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), shape=SHAPES)
+def test_without_training_rows_the_function_is_the_same_and_neurons_fit_their_scale(
+    seed: int, shape: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(seed)
+    layers = random_layers(rng, shape)
+    model = compile_model(layers, None, CLIP)
+    rows = rows_at_the_edge(rng, 200, shape[0])
+    wanted = plain_logits(layers, rows)
+    assert np.allclose(model.network.logits(rows), wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+    assert (model.positions, model.must_be_zero) == (tuple(range(shape[0])), ())
+    for z, most in zip(model.network.activations(rows), model.usual.neurons, strict=True):
+        assert (np.abs(z) <= most * (1 + 1e-9)).all()
+    for most in model.usual.neurons[:-1]:
+        assert np.allclose(most, 1.0, rtol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), shape=SHAPES)
 def test_no_row_of_the_clip_range_gets_further_than_reach(seed: int, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(seed)
     network = compile_model(random_layers(rng, shape), random_rows(rng, 50, shape[0]), CLIP).network
@@ -87,6 +105,13 @@ def test_features_that_no_row_has_are_not_taken_and_must_stay_zero() -> None:
     rows = np.array([[1.0, 0.0, 2.0], [2.0, 0.0, 1.0]])
     model = compile_model([Linear(np.array([[1.0, 3.0, 0.0]]), np.zeros(1))], rows, CLIP)
     assert (model.positions, model.must_be_zero) == ((0,), (1,))
+    whole = compile_model([Linear(np.array([[1.0, 3.0, 0.0]]), np.zeros(1))], rows, CLIP, send_all=True)
+    assert (whole.positions, whole.must_be_zero) == ((0, 1), ())
+
+
+def test_a_relu_has_no_range_without_training_rows() -> None:
+    with pytest.raises(ScoringError, match="give training rows, or train with squares"):
+        compile_model([_linear(3, 2), Relu(), _linear(1, 3)], None, CLIP)
 
 
 @pytest.mark.parametrize(
