@@ -1,4 +1,4 @@
-"""docs/encrypted-scoring.md: what scoring encrypted rows costs, measured on ULB.
+"""docs/encrypted-computing.md: what scoring encrypted rows costs, measured on ULB.
 
     .venv/bin/python -m benchmarks.scoring_page [--stored]
 
@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import scoring
 from benchmarks.written_blocks import write_block
 
-PAGE = Path(__file__).parents[1] / "docs" / "encrypted-scoring.md"
+PAGE = Path(__file__).parents[1] / "docs" / "encrypted-computing.md"
 FIGURES = PAGE.parent / "figures" / "scoring.json"
 
 
@@ -48,7 +48,7 @@ def stored() -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="docs/encrypted-scoring.md.")
+    parser = argparse.ArgumentParser(description="docs/encrypted-computing.md.")
     parser.add_argument("--stored", action="store_true", help="measure nothing")
     if not parser.parse_args(arguments).stored:
         scoring.main(["--json", str(FIGURES)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -96,9 +96,23 @@ def print_figures(figures: Mapping[str, Any]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in figures.items():
         missing = _NOBODY if name.startswith("may_collude") else "none"
-        text = f"{value:,}" if isinstance(value, int) else missing if value is None else str(value)
-        table.add_row(_SAID.get(name, name.replace("_", " ")), text)
+        table.add_row(_SAID.get(name, name.replace("_", " ")), missing if value is None else _figure(value))
     plain_console().print(table)
+
+
+def _figure(value: Any) -> str:
+    match value:
+        case bool() | str():
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.4g}"
+        case Mapping():
+            return ", ".join(f"{name.replace('_', ' ')} {_figure(each)}" for name, each in value.items())
+        case Sequence():
+            return ", ".join(map(_figure, value)) or "none"
+    return str(value)
 
 
 _SAID = {

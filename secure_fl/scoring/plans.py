@@ -140,7 +140,7 @@ class ScoringPlan:
             "largest_logit": self.largest_logit,
             "error_bound": self.error_bound,
             "usual_error_bound": self.usual_error_bound,
-            "failure_probability": f"2^-{FAILURE_BITS} a batch",
+            "batch_failure_probability": f"2^-{FAILURE_BITS}",
         }
 
 

@@ -46,8 +46,8 @@ def replace_relu(layers: Sequence[Layer], rows: Matrix | None) -> tuple[tuple[La
         return tuple(layers), None
     if rows is None:
         raise ScoringError(
-            "a ReLU is replaced by a polynomial on the range that training rows reach; give training rows, or train "
-            "with squares"
+            "a ReLU is replaced by a polynomial on the range that training rows reach; give training rows of the "
+            "model's owner (score --training), or train with squares (run --activation square)"
         )
     if len(rows) < 2 * HELD_OUT:
         raise ScoringError(f"{len(rows)} training rows are too few to fit ReLU on; give at least {2 * HELD_OUT}")
