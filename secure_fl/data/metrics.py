@@ -133,7 +133,7 @@ def roc(fraud: NDArray[np.bool_], score: NDArray[np.float64]) -> Roc:
 
     require_both_classes(fraud)
     honest, found, _ = roc_curve(fraud, score)
-    kept = np.unique(np.linspace(0, len(honest) - 1, CURVE_POINTS).round().astype(int))
+    kept = np.unique(np.geomspace(1, len(honest), CURVE_POINTS).round().astype(int)) - 1  # most where few are flagged
     return Roc(tuple(map(float, honest[kept])), tuple(map(float, found[kept])))
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
+from numpy.typing import NDArray
 
 from secure_fl.data.metrics import precision_recall, roc
 from secure_fl.report.figures import WIDE, Stroke, in_percent, precision_curves
 from secure_fl.report.pictures import Picture, both
 from secure_fl.report.scoring_outcome import ScoringOutcome, time_shares
-from secure_fl.report.svg import ACCENT, GREEN, INK, SKY, SOFT, WARM, blank, page_style
+from secure_fl.report.svg import ACCENT, GREEN, GREY, INK, SKY, SOFT, WARM, blank, page_style
 from secure_fl.report.wording import seconds_text, small_text
 
-_PLAIN, _ENCRYPTED = Stroke(WARM, 4.5), Stroke(ACCENT, 1.6)
+_TRAINED, _PLAIN, _ENCRYPTED = Stroke(GREY, 1.6, (5, 3)), Stroke(WARM, 4.5), Stroke(ACCENT, 1.6)
 """The plain curve is broad, so that it shows beside an encrypted one on top of it."""
 _SMALLEST = 1e-12
 """Errors below it are drawn as this: rounding of float64."""
@@ -47,9 +48,21 @@ def draw(page: ScoringOutcome) -> ScoringPictures:
         )
 
 
+def curve_key(page: ScoringOutcome) -> list[tuple[str, str, str]]:
+    """Colour, shape and name of each curve."""
+    names = [("warm", "line", "in plain"), ("accent", "line", "on ciphertexts")]
+    return [*names, ("grey", "dashed", "the model with ReLU, in plain")] if page.replaced else names
+
+
+def _models(page: ScoringOutcome) -> list[tuple[NDArray[np.float64], Stroke]]:
+    """Scores and how their curve is drawn, the last on top."""
+    trained = [(page.plain, _TRAINED)] if page.replaced else []
+    return [*trained, (page.polynomial, _PLAIN), (page.encrypted, _ENCRYPTED)]
+
+
 def _precision(page: ScoringOutcome, width: int) -> Figure:
     assert page.fraud is not None
-    models = [(page.plain, _PLAIN), (page.encrypted, _ENCRYPTED)]
+    models = _models(page)
     return precision_curves([(precision_recall(page.fraud, scores), stroke) for scores, stroke in models], width)
 
 
@@ -57,9 +70,14 @@ def _roc(page: ScoringOutcome, width: int) -> Figure:
     assert page.fraud is not None
     figure = blank(width, 340 if width >= WIDE else 280)
     axes = figure.add_subplot()
-    for scores, stroke in ((page.plain, _PLAIN), (page.encrypted, _ENCRYPTED)):
+    for scores, stroke in _models(page):
         curve = roc(page.fraud, scores)
-        axes.plot(curve.false_positives, curve.true_positives, color=stroke.color, linewidth=stroke.width)
+        (line,) = axes.plot(
+            curve.false_positives, curve.true_positives, drawstyle="steps-post", color=stroke.color,
+            linewidth=stroke.width,
+        )  # fmt: skip
+        if stroke.dashes:
+            line.set_dashes(stroke.dashes)
     shares = np.geomspace(1 / (~page.fraud).sum(), 1.0, 100)
     axes.plot(shares, shares, color=INK, linewidth=1.3, dashes=(1, 2))
     axes.set_xscale("log")

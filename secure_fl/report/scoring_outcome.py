@@ -38,6 +38,11 @@ class ScoringOutcome:
         return np.abs(self.encrypted - self.polynomial)
 
     @property
+    def replaced(self) -> bool:
+        """Whether polynomials took the place of ReLU."""
+        return self.figures["plan"]["relu_replaced"] is not None
+
+    @property
     def seconds_per_row(self) -> float:
         return float(sum(self.figures[f"{part}_seconds_per_row"] for part in ("encrypt", "score", "open")))
 
@@ -48,7 +53,7 @@ def auprc_text(outcome: ScoringOutcome) -> str | None:
         return None
     encrypted = measure(outcome.fraud, outcome.encrypted).auprc
     polynomial, plain = (outcome.figures[f"{name}_scores"]["auprc"] for name in ("polynomial", "plain"))
-    if outcome.figures["plan"]["relu_replaced"] is None:
+    if not outcome.replaced:
         return f"{encrypted:.5f} on ciphertexts, {plain:.5f} in plain"
     return f"{encrypted:.5f} on ciphertexts, {polynomial:.5f} in plain, {plain:.5f} of the model with ReLU"
 

@@ -31,6 +31,7 @@ def render(page: ScoringOutcome) -> str:
         "layout": "One row at a time" if page.plan.layout == "single" else "In batches",
         "verdict": verdict(page),
         "parts": time_shares(page),
+        "curve_key": scoring_figures.curve_key(page),
         "pictures": scoring_figures.draw(page),
         "custody_of_scoring": CUSTODY,
         "cells": exhibit.byte_grid(page.request, "Grid of the first bytes of a message with encrypted rows"),

@@ -16,6 +16,7 @@ from secure_fl.data.metrics import (
     measure,
     precision_a_day,
     precision_recall,
+    roc,
 )
 from secure_fl.errors import DataError, TrainingError
 
@@ -158,3 +159,22 @@ def test_without_days_and_amounts_all_rows_are_one_day() -> None:
 def test_answers_that_are_not_finite_are_no_scores(value: float) -> None:
     with pytest.raises(TrainingError, match="answers with numbers that are not finite: it diverged"):
         measure(np.array([False, True, True]), np.array([0.1, value, 0.5]))
+
+
+def test_a_thinned_roc_keeps_its_ends_and_most_of_its_points_where_few_are_flagged() -> None:
+    rng = np.random.default_rng(4)
+    fraud = rng.random(20_000) < 0.2
+    score = rng.normal(size=20_000) + fraud
+    curve = roc(fraud, score)
+    exact_honest, exact_found, _ = roc_curve(fraud, score)
+    assert len(curve.false_positives) <= CURVE_POINTS
+    assert (curve.false_positives[0], curve.true_positives[0]) == (0.0, 0.0)
+    assert (curve.false_positives[-1], curve.true_positives[-1]) == (1.0, 1.0)
+    exact = set(zip(exact_honest.tolist(), exact_found.tolist(), strict=True))
+    assert set(zip(curve.false_positives, curve.true_positives, strict=True)) <= exact
+    assert (np.array(curve.false_positives) < 0.01).sum() > CURVE_POINTS / 3
+
+
+def test_a_roc_needs_both_classes() -> None:
+    with pytest.raises(DataError):
+        roc(np.zeros(5, dtype=bool), np.arange(5.0))
