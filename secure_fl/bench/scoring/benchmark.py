@@ -134,7 +134,9 @@ def _figures(case: Case, clock: Clock) -> dict[str, Any]:
     rows = model.rows[places]
     inputs = rows[:, list(compiled.positions)]
     given = inputs if case.peer else rows
-    batches = [subject.score(part) for part in _batches(given, subject.rows_per_batch)]
+    parts = _batches(given, subject.rows_per_batch)
+    subject.score(parts[0])  # the first one warms up
+    batches = [subject.score(part) for part in parts]
     fraud = None if model.fraud is None else model.fraud[places]
     truth = Truth(compiled.network.logits(inputs), plain_logits(model.layers, rows), fraud)
     return measured_figures(case.layout, subject, batches, truth, setup)

@@ -15,7 +15,7 @@ import onnx
 import pyhelayers
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from secure_fl.bench.measured import Clock
 from secure_fl.bench.scoring.measured import MeasuredBatch, Steps
