@@ -59,8 +59,8 @@ def test_the_tutorials_dot_is_right_with_more_bits_only() -> None:
 def test_a_bias_between_products_is_wrong_and_a_neuron_that_is_always_one_is_right() -> None:
     """TenSEAL issue 462, at the same parameters, so that it is not for want of bits."""
     assert error("tenseal-mm", BIASED) < 1e-3
-    assert error("tenseal-mm-more-bits", BIASED) > 0.1
-    assert error("tenseal-mm-tutorial", BIASED) > 0.1
+    assert error("tenseal-mm-more-bits", BIASED) > 0.02
+    assert error("tenseal-mm-tutorial", BIASED) > 0.02
 
 
 def test_a_tensor_without_squares_is_right() -> None:
@@ -99,7 +99,7 @@ def helayers(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Any:
     name = "secure_fl.bench.peers.scoring.helayers"
     monkeypatch.delitem(sys.modules, name, raising=False)
     module = import_module(name)
-    monkeypatch.delitem(sys.modules, name)
+    del sys.modules[name]  # the next one who asks gets the real one
 
     def takes(seconds: int, result: Any = None) -> Callable[..., Any]:
         def work(*_: object, **__: object) -> Any:
