@@ -43,7 +43,7 @@ def title(design: str) -> str:
 def ratio_text(ratio: Ratio) -> str:
     """One line."""
     right = "" if ratio.peer_correct else ", whose scores are wrong"
-    return f"{ratio.design}: {ratio.ratio:,.1f} times as fast as {title(ratio.peer)} ({ratio.against}{right})"
+    return f"{ratio.design}: {_number(ratio.ratio)} times as fast as {title(ratio.peer)} ({ratio.against}{right})"
 
 
 def _model_table(name: str, rows: Sequence[Row]) -> Table:
@@ -77,7 +77,7 @@ def ours_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         if row["auprc_plain"] is not None:
             scores = f"{row['auprc_encrypted']:.5f} / {row['auprc_plain']:.5f}"
         lines.append(
-            f"| {row['design']} | {row['model']} | {row['seconds_per_row'] * 1e3:.3g} "
+            f"| {row['design']} | {row['model']} | {_number(row['seconds_per_row'] * 1e3)} "
             f"| {row['upload_bytes_per_row']:,.0f} | {_size(row['key_bytes'])} | {scores} "
             f"| {row['max_abs_error']:.1e} | {row['error_bound']:.2g} | {row['usual_error_bound']:.2g} |"
         )
@@ -87,8 +87,8 @@ def ours_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def peers_markdown(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> str:
     """Ours beside the peers on these models, by layout; peers in italics."""
     lines = [
-        "| model | layout | | ms a row | up, bytes a row | keys | max error | scores |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | layout | | rows | ms a row | up, bytes a row | keys | max error | scores |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for model in models:
         for layout in ("batched", "single"):
@@ -101,23 +101,32 @@ def _peer_line(row: Mapping[str, Any]) -> str:
     name = f"*{title(row['design'])}*" if row["peer"] else "**secure_fl**"
     start = f"| {row['model']} | {row['layout']} | {name} "
     if row["status"] != "measured":
-        return f"{start}| | | | | {row['status']} |"
+        return f"{start}| | | | | | {row['status']} |"
     return (
-        f"{start}| {row['seconds_per_row'] * 1e3:,.3g} | {row['upload_bytes_per_row']:,.0f} "
+        f"{start}| {row['rows']:,} | {_number(row['seconds_per_row'] * 1e3)} | {row['upload_bytes_per_row']:,.0f} "
         f"| {_size(row['key_bytes'])} | {row['max_abs_error']:.1e} | {_verdict(row['correct'])} |"
     )
 
 
 def ratios_markdown(ratios: Sequence[Mapping[str, Any]]) -> str:
-    """How many times as long a peer takes for a row as ours do."""
-    lines = ["| model | ours | beside | times as long |", "|---|---|---|---|"]
-    for ratio in ratios:
-        wrong = "" if ratio["peer_correct"] else " (wrong scores)"
-        lines.append(
-            f"| {ratio['model']} | {ratio['design']} | {ratio['against']}: {title(ratio['peer'])}{wrong} "
-            f"| {ratio['ratio']:,.3g} |"
+    """How many times as long others take for a row as ours do, one line for each of ours."""
+    lines = ["| model | ours | tutorial as it is | tutorial, scores right | best peer |", "|---|---|---|---|---|"]
+    for model, design in dict.fromkeys((ratio["model"], ratio["design"]) for ratio in ratios):
+        mine = [ratio for ratio in ratios if (ratio["model"], ratio["design"]) == (model, design)]
+        taught = [ratio for ratio in mine if ratio["against"] == "tutorial"]
+        columns = (
+            [ratio for ratio in taught if ratio["peer"].endswith("-tutorial")],
+            [ratio for ratio in taught if ratio["peer_correct"]],
+            [ratio for ratio in mine if ratio["against"] == "best peer"],
         )
+        cells = [f"{_number(found[0]['ratio'])} ({title(found[0]['peer'])})" if found else "-" for found in columns]
+        lines.append(f"| {model} | {design} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Three digits, and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _verdict(correct: bool) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from secure_fl.bench.scoring.benchmark import ScoringBenchmark
 from secure_fl.bench.scoring.rows import Row
-from secure_fl.bench.scoring.table import print_benchmark
+from secure_fl.bench.scoring.table import peers_markdown, print_benchmark, ratios_markdown
 from secure_fl.cli.app import main
 
 Bench = Callable[..., tuple[int, str, str]]
@@ -75,3 +75,41 @@ def test_the_table_says_who_is_wrong_missing_or_slower(width: int, capsys: pytes
     assert out.count("right") == 1
     assert "HElayers: not installed: pip install it" in out
     assert "single: 2.5 times as fast as TenSEAL tutorial 1 (tutorial, whose scores are wrong)" in " ".join(out.split())
+
+
+def test_documents_get_a_line_for_each_of_ours_with_the_tutorial_and_the_best() -> None:
+    def ratio(peer: str, against: str, times: float, correct: bool = True) -> dict[str, object]:
+        common = {"model": "m", "design": "batched"}
+        return common | {"peer": peer, "against": against, "ratio": times, "peer_correct": correct}
+
+    found = ratios_markdown(
+        [
+            ratio("tenseal-mm-tutorial", "tutorial", 12_345.6, correct=False),
+            ratio("tenseal-mm-more-bits", "tutorial", 7.0, correct=False),
+            ratio("tenseal-mm", "tutorial", 99.94),
+            ratio("helayers-batched", "best peer", 2.126),
+        ]
+    )
+    assert found.splitlines()[2:] == [
+        "| m | batched | 12,346 (TenSEAL tutorial 4) | 99.9 (TenSEAL mm, bias as weight) | 2.13 (HElayers, batch) |"
+    ]
+    assert ratios_markdown([ratio("helayers-batched", "best peer", 2.0)]).splitlines()[2:] == [
+        "| m | batched | - | - | 2 (HElayers, batch) |"
+    ]
+
+
+def test_documents_name_rows_by_model_and_layout_and_say_who_is_wrong_or_missing() -> None:
+    figures = {"rows": 5, "seconds_per_row": 1.6604, "upload_bytes_per_row": 477_017.4, "key_bytes": 97_400_000}
+    measured = {"status": "measured", "max_abs_error": 7.28, "correct": False, **figures}
+    single: dict[str, object] = {"model": "m", "layout": "single", "peer": True}
+    rows = [
+        single | measured | {"design": "tenseal-mm-tutorial"},
+        single | {"design": "helayers", "status": "not installed"},
+        single | measured | {"design": "single", "peer": False, "correct": True, "key_bytes": 86},
+        single | measured | {"design": "single", "model": "another"},
+    ]
+    assert peers_markdown(rows, ["m"]).splitlines()[2:] == [
+        "| m | single | *TenSEAL tutorial 4* | 5 | 1,660 | 477,017 | 97.40 MB | 7.3e+00 | WRONG |",
+        "| m | single | *HElayers* | | | | | | not installed |",
+        "| m | single | **secure_fl** | 5 | 1,660 | 477,017 | 86 B | 7.3e+00 | right |",
+    ]
