@@ -77,17 +77,17 @@ def real_models() -> Iterator[ScoredModel]:
 def quick_models() -> Iterator[ScoredModel]:
     """Small random ones."""
     for name, widths in QUICK.items():
-        yield random_model(name, widths, QUICK_ROWS)
+        yield random_model(name, widths, QUICK_ROWS, bias=0.5)
 
 
-def random_model(name: str, widths: tuple[int, ...], rows: int) -> ScoredModel:
-    """Random weights with squares between the layers, and rows for them."""
+def random_model(name: str, widths: tuple[int, ...], rows: int, bias: float = 0.1) -> ScoredModel:
+    """Random weights with squares between the layers, biases of that deviation, and rows for them."""
     rng = np.random.default_rng(SEED)
     layers: list[Layer] = []
     for inputs, outputs in pairwise(widths):
         if layers:
             layers.append(Quadratic(np.ones(inputs), np.zeros(inputs), np.zeros(inputs)))
-        layers.append(Linear(rng.normal(0, inputs**-0.5, (outputs, inputs)), rng.normal(0, 0.1, outputs)))
+        layers.append(Linear(rng.normal(0, inputs**-0.5, (outputs, inputs)), rng.normal(0, bias, outputs)))
     made_up = np.clip(rng.normal(0, 0.5, (rows, widths[0])), -RANDOM_CLIP, RANDOM_CLIP)
     return ScoredModel(name, tuple(layers), made_up, RANDOM_CLIP, made_up, None)
 

@@ -16,8 +16,8 @@ from secure_fl.bench.scoring.ours import OurSubject
 
 Status = Literal["measured", "refused", "not installed", "failed"]
 
-TOLERANCE = 0.01
-"""Of the probability of fraud that a logit stands for."""
+TOLERANCE = 0.005
+"""Of the probability of fraud that a logit stands for: its first two decimals."""
 AUPRC_TOLERANCE = 5e-4
 ROWS_FOR_AUPRC = 1000
 

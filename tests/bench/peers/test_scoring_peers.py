@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ import pytest
 from secure_fl.bench.peers.scoring import SCORING_PEERS, ScoringPeer, tenseal_tensors, tenseal_vectors
 from secure_fl.bench.scoring.measured import MeasuredBatch
 from secure_fl.bench.scoring.models import ScoredModel, random_model
-from secure_fl.scoring import Linear
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock
@@ -25,14 +23,7 @@ if TYPE_CHECKING:
 TENSEAL = {name: peer for name, peer in SCORING_PEERS.items() if peer.libraries == ("tenseal",)}
 LINEAR = random_model("linear", (6, 1), 30)
 TWO_SQUARES = random_model("squares", (6, 4, 3, 1), 30)
-BIASED = ScoredModel(
-    "with a bias that counts",
-    tuple(replace(layer, bias=layer.bias + 1) if isinstance(layer, Linear) else layer for layer in TWO_SQUARES.layers),
-    TWO_SQUARES.training,
-    TWO_SQUARES.clip,
-    TWO_SQUARES.rows,
-    None,
-)
+BIASED = random_model("a bias that counts", (6, 4, 3, 1), 30, bias=1.0)
 
 
 def error(name: str, model: ScoredModel, rows: int = 2) -> float:

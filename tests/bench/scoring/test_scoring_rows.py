@@ -59,7 +59,7 @@ def test_a_batch_that_is_not_full_is_measured_by_the_rows_it_has() -> None:
     assert found["seconds_per_row"] == found["least_seconds_per_row"] == 1.0
 
 
-def test_right_means_that_no_probability_is_off_by_a_hundredth() -> None:
+def test_right_means_that_two_decimals_of_every_probability_stand() -> None:
     for error, right in ((0.9, True), (1.1, False)):
         # where the logistic function is steepest: a logit of 0, at which its slope is 1/4
         logits = np.array([4 * error * TOLERANCE, -20.0, 30.0])
