@@ -33,13 +33,13 @@ def truth(rows: int) -> Truth:
 
 
 def test_a_batch_shares_its_seconds_among_its_rows() -> None:
-    batches = [batch(4, 1, 2, 3), batch(4, 1, 1, 1, error=-0.002), batch(2, 5, 5, 4)]
+    batches = [batch(4, 1, 2, 3), batch(4, 1, 1, 1, error=-0.002), batch(2, 0.5, 0.5, 0.5)]
     found = measured_figures("batched", Handmade(4), batches, truth(10), 9.0)
     assert found["rows"] == 10
-    assert found["seconds_per_row"] == pytest.approx(2.3)
+    assert found["seconds_per_row"] == pytest.approx(1.05)
     assert found["least_seconds_per_row"] == pytest.approx(3 / 4), "the fastest full batch; the last one is short"
     steps = [found[f"{step}_seconds_per_row"] for step in ("encrypt", "score", "open")]
-    assert steps == pytest.approx([0.7, 0.8, 0.8])
+    assert steps == pytest.approx([0.25, 0.35, 0.45])
     assert (found["upload_bytes_per_row"], found["download_bytes_per_row"]) == (30, 3)
     assert (found["key_bytes"], found["setup_seconds"]) == (77, 9.0)
     assert found["max_abs_error"] == pytest.approx(0.002)
