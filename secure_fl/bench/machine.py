@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("secure-fl", "numpy", "cryptography", "tenseal", "nvflare", "flwr")
+LIBRARIES = ("secure-fl", "numpy", "cryptography", "tenseal", "nvflare", "flwr", "pyhelayers")
 
 
 def describe_machine() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`secure-fl bench`: schemes side by side, and what is claimed of federation."""
+"""`secure-fl bench`: schemes side by side, scoring of encrypted rows, and what is claimed of federation."""
 
 from __future__ import annotations
 
@@ -86,3 +86,17 @@ def claims(
         force=force,
         show_progress=show_progress,
     )
+
+
+@bench_app.command(epilog=example("secure-fl bench scoring --quick"))
+def scoring(
+    peers: Annotated[bool, typer.Option("--peers", help="Measure TenSEAL and HElayers too.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small random models and few rows, to try it.")] = False,
+    json_file: Json = None,
+    force: Force = False,
+) -> None:
+    """Measure what scoring encrypted rows costs, and how far it is off, on the ULB transactions."""
+    say_start()
+    from secure_fl.bench.scoring.command import run_command
+
+    run_command(peers=peers, quick=quick, json_file=json_file, force=force, show_progress=show_progress)

@@ -1,35 +1,58 @@
-"""The benchmark of encrypted scoring measures what it says, on a small model."""
+"""Limits of encrypted scoring, and that documents hold what was measured."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import Any
 
-import numpy as np
+import pytest
 
 from benchmarks import scoring
-from benchmarks.scoring_page import PAGE, stored, table
+from benchmarks.scoring_page import blocks, stored
 from benchmarks.written_blocks import read_block
-from secure_fl.scoring import Linear, compile_model
+from secure_fl.bench.peers.scoring import SCORING_PEERS
+from secure_fl.bench.scoring.models import LOGISTIC, RELU
+
+OURS = {
+    "design": "batched", "model": LOGISTIC, "seconds_per_row": 1e-5, "upload_bytes_per_row": 490.0, "key_bytes": 86,
+    "auprc_encrypted": 0.8, "auprc_plain": 0.8, "max_abs_error": 1e-6, "error_bound": 1e-5, "correct": True,
+}  # fmt: skip
 
 
-def test_a_small_model_is_measured_here_and_keeps_its_bound() -> None:
-    rng = np.random.default_rng(0)
-    rows = np.clip(rng.normal(size=(3000, 4)), -3, 3)
-    layers = (Linear(np.array([[1.0, -2.0, 0.5, 0.0]]), np.array([-1.0])),)
-    fraud = rows @ layers[0].weights[0] > 1
-    row = asdict(scoring.measure("batched", scoring.LOGISTIC, compile_model(layers, rows, 3.0), rows, fraud, layers))
-    assert row["auprc_encrypted"] == row["auprc_plain"] == row["auprc_model"] == 1.0
-    assert 0 < row["max_abs_error"] < row["error_bound"]
-    parts = [row[f"{part}_seconds_per_row"] for part in ("encrypt", "score", "open")]
-    assert np.isclose(sum(parts), row["seconds_per_row"])
-    assert row["least_seconds_per_row"] > 0
-    assert scoring.shown(row | {"seconds_per_row": 1e-5}).endswith("; kept")
-    assert scoring.shown(row | {"max_abs_error": 1.0}).endswith("NOT KEPT")
-    assert scoring.shown(row | {"auprc_encrypted": 0.9}).endswith("NOT KEPT")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seconds_per_row": 3e-5},
+        {"upload_bytes_per_row": 501.0},
+        {"key_bytes": 2_000_000},
+        {"max_abs_error": 2e-5},
+        {"auprc_encrypted": 0.79},
+        {"correct": False},
+    ],
+)
+def test_a_row_that_leaves_a_limit_is_not_kept(change: dict[str, Any]) -> None:
+    assert scoring.kept(OURS)
+    assert not scoring.kept(OURS | change)
 
 
-def test_the_page_is_what_was_measured_and_every_limit_was_kept() -> None:
-    rows = stored()
-    assert read_block(PAGE, "scoring") == table(rows)
-    assert all(scoring.kept(row) for row in rows)
-    assert {(row["design"], row["model"]) for row in rows} >= set(scoring.LIMITS)
+def test_the_tutorial_counts_where_it_is_right_and_ours_are_batched() -> None:
+    tutorial = {"model": RELU, "design": "batched", "against": "tutorial", "peer_correct": True, "ratio": 999.0}
+    assert not scoring.ahead(tutorial)
+    assert scoring.ahead(tutorial | {"ratio": 1000.0})
+    assert scoring.ahead(tutorial | {"peer_correct": False})
+    assert scoring.ahead(tutorial | {"design": "single"})
+
+
+def test_documents_are_what_was_measured_and_every_limit_was_kept() -> None:
+    found = stored()
+    for (document, name), text in blocks(found).items():
+        assert read_block(document, name) == text
+    ours = [row for row in found["rows"] if not row["peer"]]
+    assert all(scoring.kept(row) for row in ours)
+    assert {(row["design"], row["model"]) for row in ours} >= set(scoring.LIMITS)
+    assert all(scoring.ahead(ratio) for ratio in found["ratios"])
+
+
+def test_every_peer_was_measured() -> None:
+    peers = [row for row in stored()["rows"] if row["peer"]]
+    assert {row["design"] for row in peers} == set(SCORING_PEERS)
+    assert {row["status"] for row in peers} == {"measured"}

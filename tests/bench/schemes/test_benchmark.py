@@ -297,6 +297,7 @@ def test_the_machine_is_described_by_what_it_says_of_itself(monkeypatch: pytest.
         "tenseal": "9 of tenseal",
         "nvflare": "not installed",
         "flwr": "9 of flwr",
+        "pyhelayers": "9 of pyhelayers",
     }
 
 
