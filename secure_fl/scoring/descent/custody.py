@@ -32,8 +32,8 @@ CUSTODY = Custody(
         "Ring-LWE with ternary secrets is as hard as the guidelines of 2024 say: 128 bits against classical attacks.",
         "Keys to switch keys with are encryptions under the key itself, and are assumed to tell nothing of it "
         "(circular security).",
-        "The plan is public: number of rows, features and epochs, clip range, rate, decay and interval. Times and sizes "
-        "of messages are not hidden, nor that an owner stopped because a logit left the interval.",
+        "The plan is public: number of rows, features and epochs, clip range, rate, decay and interval. Times and "
+        "sizes of messages are not hidden, nor that an owner stopped because a logit left the interval.",
         "Rows and labels have one owner. Nobody else can add labels: encryption is with the secret key.",
     ),
     papers=(

@@ -44,7 +44,7 @@ class DescentScales:
 
 @dataclass(frozen=True)
 class StageScales:
-    """What s, q, s q, r and x_j r are multiplied by; in the order in which SEAL multiplies and divides, to the last bit."""
+    """What s, q, s q, r and x_j r are multiplied by, computed in the order of SEAL: the same to the last bit."""
 
     logit: float
     square: float

@@ -48,8 +48,8 @@ def plan_descent(
             return plan
         best = min(best, math.inf if plan is None else plan.error_bound)
     raise PlanError(
-        f"weights could be off by {best:.3g} after {epochs} epochs, and {tolerance:.3g} is allowed; allow more, or plan "
-        "a lower rate, fewer epochs or a narrower clip range"
+        f"weights could be off by {best:.3g} after {epochs} epochs, and {tolerance:.3g} is allowed; allow more, or "
+        "plan a lower rate, fewer epochs or a narrower clip range"
     )
 
 

@@ -16,6 +16,7 @@ In units of shrink z the cubic needs no factor on ciphertexts:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def fit_sigmoid(interval: float) -> Sigmoid:
     Of all cubics with linear >= 3 cubic interval**2. The squares are convex, so where the free fit is not among them
     the best one is on the border: a multiple of z - z**3 / (3 interval**2).
     """
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _quadrature()
     z = interval * nodes
     wanted, root = 1 / (1 + np.exp(-z)) - 0.5, np.sqrt(weights)
     linear, cubic = np.linalg.lstsq(np.stack([z, -(z**3)], axis=1) * root[:, None], wanted * root, rcond=None)[0]
@@ -72,3 +73,10 @@ def fit_sigmoid(interval: float) -> Sigmoid:
         linear = float(weights @ (rising * wanted)) / float(weights @ rising**2)
         cubic = linear / (3 * interval**2)
     return Sigmoid(float(interval), float(linear), float(cubic))
+
+
+@cache
+def _quadrature() -> tuple[Vector, Vector]:
+    """Nodes and weights of Gauss and Legendre on [-1, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return nodes, weights

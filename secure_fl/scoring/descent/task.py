@@ -15,7 +15,7 @@ _LIMITS = {"clip": 2.0**10, "interval": 64.0, "rate": 2.0**10, "mean_square": 2.
 
 @dataclass(frozen=True)
 class DescentTask:
-    """Full gradient descent: each epoch is one step over all rows. Raises `PlanError` for numbers that make no sense."""
+    """Full gradient descent: each epoch is one step over all rows. Raises `PlanError` where numbers make no sense."""
 
     features: int
     rows: int
