@@ -187,7 +187,8 @@ class _Epoch:
         each = (
             self._averaging * self._noise.tail * spread
             + task.sigmoid.largest_residual * self._row.fixed
-            + self._unused * (2 * self._row.largest * residual.largest + FLOAT_ERROR * largest)
+            + self._unused
+            * (2 * self._row.largest * residual.largest + FLOAT_ERROR * largest * task.sigmoid.largest_residual)
             + slots / task.rows * own.fixed
             + math.sqrt(slots) / task.rows * own.tail * own.spread
         )

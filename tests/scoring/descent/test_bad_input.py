@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+import tenseal as ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,8 @@ def test_rows_and_labels_are_checked_before_there_is_a_key(
         {"rate": float("nan")},
         {"clip": -1.0},
         {"clip": float("inf")},
+        {"clip": float("nan")},
+        {"tolerance": float("nan")},
         {"interval": 100.0},
         {"weight_decay": -0.1},
         {"weight_decay": 2.0},
@@ -122,6 +125,16 @@ def test_a_logit_that_leaves_the_interval_stops_the_training_and_keeps_the_weigh
     assert (training.reached() == reached).all()
 
 
+def test_the_interval_keeps_room_for_the_descent_that_is_compared_with(training: Training) -> None:
+    """Plain descent may be ahead by the error bound times the longest row: here by almost all of the interval."""
+    task = training.plan.task
+    wide = small_training(plan=replace(training.plan, error_bound=(task.interval - 0.1) / task.longest)).send_rows()
+    wide.step()
+    assert 0.1 < np.abs(wide.rows @ wide.owner.weights + wide.owner.bias).max() < task.interval
+    with pytest.raises(TrainingError, match="leaves the interval"):
+        wide.owner.request()
+
+
 def test_requests_repeat_until_the_gradient_came_and_end_with_the_plan(training: Training) -> None:
     training.send_rows()
     assert training.owner.request() == training.owner.request()
@@ -143,7 +156,8 @@ def test_keys_that_are_missing_or_of_another_plan(training: Training) -> None:
 
 def test_a_secret_key_at_the_trainer_is_refused_by_name(training: Training) -> None:
     secret, plan = saved(training.owner._key._key), training.plan
-    for blob in (secret, seal(plan, Kind.KEYS, bytes(16), 0, 0, [secret])):
+    context = ts.context(ts.SCHEME_TYPE.CKKS, 8192, -1, [60, 57, 60], n_threads=1).serialize(save_secret_key=True)
+    for blob in (secret, context, *(seal(plan, Kind.KEYS, bytes(16), 0, 0, [part]) for part in (secret, context))):
         with pytest.raises(SecretExposureError, match="a secret key turned up"):
             Trainer(plan, blob)
     rows = seal(plan, Kind.TRAINING_ROWS, training.keys[SESSION], 0, 50, [secret] * 4)
@@ -153,21 +167,24 @@ def test_a_secret_key_at_the_trainer_is_refused_by_name(training: Training) -> N
 
 
 def test_rows_come_once_in_order_and_before_the_weights() -> None:
-    training = small_training(plan=small_plan(rows=4100, features=1))
-    first, second = training.owner.training_rows()
+    training = small_training(plan=small_plan(rows=8193, features=1))
+    assert [training.plan.rows_of(batch) for batch in range(training.plan.batches)] == [4096, 4096, 1]
+    first, second, third = training.owner.training_rows()
     request = training.owner.request()
-    with pytest.raises(MessageError, match="2 of 2 batches of rows are missing"):
+    with pytest.raises(MessageError, match="3 of 3 batches of rows are missing"):
         training.trainer.gradient(request)
     with pytest.raises(MessageError, match="is not batch 0"):
         training.trainer.accept(second)
     training.trainer.accept(first)
-    with pytest.raises(MessageError, match="is not batch 1"):
-        training.trainer.accept(first)
-    with pytest.raises(MessageError, match="1 of 2 batches"):
-        training.trainer.gradient(request)
+    for wrong in (first, third):
+        with pytest.raises(MessageError, match="is not batch 1"):
+            training.trainer.accept(wrong)
     training.trainer.accept(second)
+    with pytest.raises(MessageError, match="1 of 3 batches"):
+        training.trainer.gradient(request)
+    training.trainer.accept(third)
     with pytest.raises(MessageError, match="all rows of the plan are here"):
-        training.trainer.accept(second)
+        training.trainer.accept(third)
     _ends_well(training)
 
 

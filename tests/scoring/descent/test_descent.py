@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from secure_fl.errors import PlanError
 from secure_fl.scoring.descent import DescentPlan, descend, plan_descent, read_plan
-from secure_fl.scoring.descent.error_bound import DescentScales, gradient_error
-from secure_fl.scoring.descent.plain import gradient, with_ones
+from secure_fl.scoring.descent.error_bound import DescentScales, gradient_error, weights_error
+from secure_fl.scoring.descent.plain import gradient, stepped, with_ones
 from secure_fl.scoring.hazmat.objects import chain_of
 from secure_fl.scoring.network import Matrix, Vector
+from secure_fl.scoring.parameters import CkksParameters
 from tests.scoring.descent.scene import CLIP, random_examples, small_plan, small_training, training_of
 
 
@@ -127,6 +128,42 @@ def test_where_few_digits_are_left_the_bound_still_holds_and_is_not_empty(number
     off = _off(training.reached(), wanted)
     assert off <= error
     assert error < 2e3 * off
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [50, 8192])
+def test_noise_of_divisions_is_in_the_bound(count: int) -> None:
+    """A large prime after the residuals: they keep 30 bits, everything else many, so their noise is what is left."""
+    parameters = CkksParameters(16384, (60, 40, 60, 30, 50), 60)
+    plan = plan_descent(2, count, clip=CLIP, rate=1.0, epochs=1, tolerance=1e-2)
+    error = gradient_error(plan.task, chain_of(parameters), DescentScales(45, 45))
+    assert error is not None
+    changed = dataclasses.replace(
+        plan, parameters=parameters, scales=DescentScales(45, 45), gradient_error=error, error_bound=1e-3
+    )
+    training = small_training(plan=changed)
+    off = _off(training.run(), descend(plan.task, training.rows, training.labels))
+    assert off <= error < 500 * off
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 3.0])
+def test_errors_of_gradients_can_grow_as_much_as_the_bound_says_and_no_more(rate: float) -> None:
+    """All rows alike and as long as allowed, labels half and half: logits stay near 0, where the cubic is steepest."""
+    plan = plan_descent(3, 20, clip=1.0, rate=rate, epochs=5, mean_square=1.0, tolerance=1.0)
+    task, tiny = plan.task, 1e-9
+    columns, labels = np.ones((20, 4)), np.tile([0.0, 1.0], 10)
+    along, across = np.full(4, 0.5), np.array([0.5, -0.5, 0.5, -0.5])
+    reached = []
+    for direction in (along, across):
+        weights = np.zeros(4)
+        for _ in range(task.epochs):
+            honest = gradient(task, columns, labels, weights)
+            worst = max(
+                (stepped(task, weights, honest + sign * tiny * direction) for sign in (1, -1)), key=np.linalg.norm
+            )
+            weights = worst
+        reached.append(float(np.linalg.norm(weights)))
+    assert max(reached) == pytest.approx(weights_error(task, tiny), rel=1e-6)
 
 
 def test_scales_that_leave_the_modulus_have_no_bound() -> None:
