@@ -13,7 +13,7 @@ Full gradient descent from zero, each epoch one step over all rows, however many
 and a ciphertext a feature, as in batched scoring. After each epoch the owner decrypts the gradient, takes the step and
 encrypts the weights anew, as TenSEAL's tutorial refreshes its weights: so four products in a row are enough, whatever
 the number of epochs. Without the owner, three epochs would take a ring of 32,768 and a sum over slots for each
-feature by rotations: some hundred times the work.
+feature by rotations: fifty times the work or more.
 
 When it pays: not to save time. Encrypting the weights of one epoch takes the owner longer than a whole training in the
 clear, since it has to touch as many ciphertexts as there are features; `benchmarks.descent` shows both. What it shows

@@ -134,7 +134,7 @@ def test_where_few_digits_are_left_the_bound_still_holds_and_is_not_empty(number
 @pytest.mark.parametrize("count", [50, 8192])
 def test_noise_of_divisions_is_in_the_bound(count: int) -> None:
     """A large prime after the residuals: they keep 30 bits, everything else many, so their noise is what is left."""
-    parameters = CkksParameters(16384, (60, 40, 60, 30, 50), 60)
+    parameters = CkksParameters(16384, (60, 30, 60, 30, 50), 60)
     plan = plan_descent(2, count, clip=CLIP, rate=1.0, epochs=1, tolerance=1e-2)
     error = gradient_error(plan.task, chain_of(parameters), DescentScales(45, 45))
     assert error is not None
@@ -146,7 +146,7 @@ def test_noise_of_divisions_is_in_the_bound(count: int) -> None:
     assert off <= error < 500 * off
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.5, 3.0])
+@pytest.mark.parametrize("rate", [0.1, 3.0, 8.0])
 def test_errors_of_gradients_can_grow_as_much_as_the_bound_says_and_no_more(rate: float) -> None:
     """All rows alike and as long as allowed, labels half and half: logits stay near 0, where the cubic is steepest."""
     plan = plan_descent(3, 20, clip=1.0, rate=rate, epochs=5, mean_square=1.0, tolerance=1.0)
