@@ -6,8 +6,8 @@
     logits = [owner.open(scorer.score(request)) for request in owner.encrypt(rows)]
 
 `plan_single` instead of `plan_batched` scores one row at a time, sooner. Start with `circuits`, the computation itself;
-then `planning` (what it costs, and how wrong a logit can be), `squares` (models as squares) and `noise`. `descent`
-trains on encrypted rows.
+then `planning` (what it costs, and how wrong a logit can be),
+`squares` (models as squares) and `noise`.
 """
 
 from secure_fl.scoring.data_owner import DataOwner
