@@ -1,6 +1,6 @@
 """The envelope around every message of encrypted scoring, checked before anything in it is parsed.
 
-    magic, version, kind; digest of the plan; session; number of the batch; rows; length; checksum; payload
+    magic, version, kind; digest of the plan; session; number of the batch or epoch; rows; length; checksum; payload
 
 A session is one key of one data owner: a random number that the keys carry first. The checksum is that of
 `secagg.messages`, under the plan's digest: it catches what was truncated or altered by accident and proves nothing
@@ -13,9 +13,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from secure_fl.errors import MessageError
-from secure_fl.scoring.plans import ScoringPlan
 from secure_fl.secagg.messages import checksum_of
 
 VERSION = 1
@@ -33,6 +33,22 @@ class Kind(IntEnum):
     KEYS = 1
     ROWS = 2
     SCORES = 3
+    TRAINING_ROWS = 4
+    WEIGHTS = 5
+    GRADIENT = 6
+
+
+_WITHOUT_ROWS = (Kind.KEYS, Kind.WEIGHTS, Kind.GRADIENT)
+
+
+class Agreed(Protocol):
+    """What both parties agreed on: a plan for scoring or for training (`descent`)."""
+
+    @property
+    def digest(self) -> bytes: ...
+
+    @property
+    def rows_per_batch(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -48,21 +64,21 @@ class Message:
         return f"Message(batch {self.batch}, {self.rows} rows, {len(self.parts)} parts)"
 
 
-def seal(plan: ScoringPlan, kind: Kind, session: bytes, batch: int, rows: int, parts: Sequence[bytes]) -> bytes:
+def seal(plan: Agreed, kind: Kind, session: bytes, batch: int, rows: int, parts: Sequence[bytes]) -> bytes:
     """The bytes of one message."""
     payload = b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part))
     fields = _FIELDS.pack(_MAGIC, VERSION, kind, plan.digest, session, batch, rows, len(payload))
     return b"".join((fields, checksum_of(plan.digest, [fields, payload]), payload))
 
 
-def open_message(plan: ScoringPlan, kind: Kind, data: bytes, *, session: bytes | None, parts: int) -> Message:
+def open_message(plan: Agreed, kind: Kind, data: bytes, *, session: bytes | None, parts: int) -> Message:
     """The message in `data`, after every check. Raises `MessageError`, which names the first that failed.
 
     `session`: the one that it must belong to, None where it opens one; `parts`: how many it must have.
     """
 
     def refuse(problem: str) -> MessageError:
-        return MessageError(f"a message with {kind.name.lower()} {problem}; send it again")
+        return MessageError(f"a message with {kind.name.lower().replace('_', ' ')} {problem}; send it again")
 
     if len(data) < HEADER_BYTES:
         raise refuse("is truncated: it is shorter than its header")
@@ -80,7 +96,7 @@ def open_message(plan: ScoringPlan, kind: Kind, data: bytes, *, session: bytes |
     payload = memoryview(data)[HEADER_BYTES:]
     if checksum_of(plan.digest, [memoryview(data)[: _FIELDS.size], payload]) != data[_FIELDS.size : HEADER_BYTES]:
         raise refuse("was altered on its way: its checksum does not match")
-    if not (rows == 0 if kind is Kind.KEYS else 1 <= rows <= plan.rows_per_batch):
+    if not (rows == 0 if kind in _WITHOUT_ROWS else 1 <= rows <= plan.rows_per_batch):
         raise refuse(f"says that it holds {rows} rows where {plan.rows_per_batch} fit")
     found = _split(payload, parts)
     if found is None:

@@ -46,5 +46,31 @@ def model_owner() -> None:
     sys.stdin.buffer.read(1)
 
 
+def row_owner() -> None:
+    """Sends its keys, its rows, one request, and the secret key as SEAL writes it: compressed."""
+    from secure_fl.scoring.hazmat.objects import saved
+    from tests.scoring.descent.scene import small_training
+
+    owner = small_training().owner
+    send(sys.stdout.buffer, owner.keys())
+    send(sys.stdout.buffer, next(owner.training_rows()))
+    send(sys.stdout.buffer, owner.request())
+    send(sys.stdout.buffer, saved(owner._key._key))
+    sys.stdin.buffer.read(1)
+
+
+def trainer() -> None:
+    """Takes keys, rows and one request, and answers."""
+    from secure_fl.scoring.descent.trainer import Trainer
+    from tests.scoring.descent.scene import small_plan
+
+    keys, rows, request = (receive(sys.stdin.buffer) for _ in range(3))
+    one = Trainer(small_plan(), keys)
+    one.accept(rows)
+    send(sys.stdout.buffer, one.gradient(request))
+    sys.stdin.buffer.read(1)
+
+
+PARTIES = {"data-owner": data_owner, "model-owner": model_owner, "row-owner": row_owner, "trainer": trainer}
 if __name__ == "__main__":
-    {"data-owner": data_owner, "model-owner": model_owner}[sys.argv[1]]()
+    PARTIES[sys.argv[1]]()

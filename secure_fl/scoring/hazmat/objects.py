@@ -113,8 +113,7 @@ def refuse_secret_key(parameters: CkksParameters, data: bytes | memoryview) -> N
         if not _is_context_with_secret_key(memoryview(data)):
             return
     raise SecretExposureError(
-        "a secret key turned up where the model owner would see it; send the data owner's evaluation keys only, and "
-        "make a new key"
+        "a secret key turned up where whoever computes would see it; send evaluation keys only, and make a new key"
     )
 
 
