@@ -7,7 +7,7 @@
 
 `score_encrypted(model, rows)` does the last three lines in one process and says what they took. `plan_single` instead
 of `plan_batched` scores one row at a time, sooner. Start with `circuits`, the computation itself; then `planning` (what
-it costs, and how wrong a logit can be), `squares` (models as squares) and `noise`.
+it costs, and how wrong a logit can be), `squares` (models as squares) and `noise`. `descent` trains on encrypted rows.
 """
 
 from secure_fl.scoring.data_owner import DataOwner
