@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from secure_fl.scoring.error_bound import rounded
 from secure_fl.scoring.hazmat.objects import SealObject
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
 from secure_fl.scoring.plans import PlannedModel
@@ -19,15 +20,16 @@ class BatchCircuit:
     """A slot is a row, a ciphertext a feature or a neuron."""
 
     def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
-        self._layers = list(zip(model.network.linears, model.scales.weights, strict=True))
+        layers = zip(model.network.linears, model.scales.weights, strict=True)
+        self._layers = [(rounded(layer, bits), layer.bias.tolist(), 2.0**bits) for layer, bits in layers]
         self._evaluation = evaluation
 
     def logit(self, values: Sequence[Encrypted]) -> Encrypted:
         """Layer by layer: weighted sums, and a square of each but the last."""
-        for place, (layer, bits) in enumerate(self._layers):
+        for place, (matrix, biases, scale) in enumerate(self._layers):
             values = [
-                self._evaluation.weighted_sum(values, weights, 2.0**bits, bias)
-                for weights, bias in zip(layer.weights, layer.bias.tolist(), strict=True)
+                self._evaluation.weighted_sum(values, weights, scale, bias)
+                for weights, bias in zip(matrix, biases, strict=True)
             ]
             for value in values if place < len(self._layers) - 1 else []:
                 self._evaluation.square(value)

@@ -18,8 +18,10 @@ a linear form up to T**2; its worst weights over all inputs are taken. Everythin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -105,18 +107,57 @@ def logit_error(network: SquareNetwork, chain: Chain, scales: Scales, reached: R
 
 def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> float | None:
     """The same for any way of computing the layers."""
-    signal = _Signal(
+    sums = _sums(weighings, chain, _encrypted(inputs, reached, noise), reached.neurons, noise)
+    return None if sums is None else float(_error(sums[-1], noise)[0] + FLOAT_ERROR * sums[-1].largest[0])
+
+
+class Deviations(NamedTuple):
+    """Of an encrypted logit, each part of a slot, from what it could be compared with."""
+
+    plain: float
+    """The logit of the model itself on the rows themselves."""
+    rounded: float
+    """That of the model with its weights and biases as they are multiplied and added, on rows as they were encoded.
+    That is a function of weights and rows; what it is off by tells more of the weights."""
+
+
+def deviations(network: SquareNetwork, chain: Chain, scales: Scales, reached: Reach, noise: Noise) -> Deviations | None:
+    """Bounds in a batch, but for 2**-noise.failure_bits; None as for `logit_error`."""
+    weighings, first = batched_weighings(network, scales), _encrypted(scales.inputs, reached, noise)
+    sums = _sums(weighings, chain, first, reached.neurons, noise)
+    if sums is None:
+        return None
+    # Neurons of the rounded model are no further from the plain ones than encrypted ones can be: T in each part.
+    neurons = [signal.largest + 2 * _error(signal, noise) for signal in sums]
+    exact = [replace(weighing, difference=np.zeros_like(weighing.difference)) for weighing in weighings]
+    again = _sums(exact, chain, replace(first, fixed=np.zeros_like(first.fixed)), neurons, noise)
+    if again is None:
+        return None
+    plain = _error(sums[-1], noise)[0] + FLOAT_ERROR * sums[-1].largest[0]
+    return Deviations(float(plain), float(_error(again[-1], noise)[0]))
+
+
+def _encrypted(inputs: int, reached: Reach, noise: Noise) -> _Signal:
+    """Rows as they arrive."""
+    return _Signal(
         reached.inputs,
         noise.encoding / 2.0**inputs + FLOAT_ERROR * np.full(len(reached.inputs), reached.inputs.max()),
         noise.fresh / 2.0**inputs * np.eye(len(reached.inputs)),
         2.0**inputs,
     )
-    primes = list(chain.data)
-    for place, (weighing, largest) in enumerate(zip(weighings, reached.neurons, strict=True)):
+
+
+def _sums(
+    weighings: list[Weighing], chain: Chain, signal: _Signal, neurons: Sequence[Vector], noise: Noise
+) -> list[_Signal] | None:
+    """The weighted sums of each layer; None where a value can leave the modulus, or weights vanish."""
+    primes, found = list(chain.data), []
+    for place, (weighing, largest) in enumerate(zip(weighings, neurons, strict=True)):
         last = place == len(weighings) - 1
         if weighing.vanishes:
             return None
         signal = _weighed(signal, weighing, largest, noise, (tuple(primes), chain.special))
+        found.append(signal)
         if not _fits(signal, noise, primes, 1, weighing.elsewhere):
             return None
         if weighing.bias * signal.scale * _ENCODING_ROOM > prod(primes):
@@ -127,7 +168,7 @@ def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reac
                 return None
             signal = _squared(signal, noise, _switching(noise, (tuple(primes), chain.special)))
             signal = _rescaled(signal, noise, primes.pop())
-    return float(_error(signal, noise)[0] + FLOAT_ERROR * signal.largest[0])
+    return found
 
 
 def _weighed(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ BATCHED = {
     5: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
 }
 """By the number of squares that follow each other."""
+INPUT_SCALES = range(14, 46, 5)
 ErrorBound = Callable[[Scales, Reach], float | None]
 """The bound on a logit's error at these scales for rows that reach so far; None where they do not fit."""
 
@@ -115,10 +116,13 @@ class Found(NamedTuple):
     """For rows like the training rows."""
 
 
-def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> Found | None:
+def best_scales(
+    error: ErrorBound, whole: Reach, usual: Reach, squares: int, inputs: Sequence[int] = INPUT_SCALES
+) -> Found | None:
     """Scales that fit the whole clip range, with the smallest bound for usual rows, and both bounds; None if none fit.
 
-    First a coarse grid; from its best place steps in one or two scales at once, until none makes the bound smaller.
+    First a coarse grid, with `inputs` for that of inputs; from its best place steps in one or two scales at once, until
+    none makes the bound smaller.
     """
 
     def usual_error(numbers: tuple[int, ...]) -> float:
@@ -127,7 +131,7 @@ def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> 
         bound = error(scales, usual) if fits else None
         return math.inf if bound is None else bound
 
-    starts = itertools.product(range(14, 46, 5), *[range(6, 34, 5)] * squares, range(2, 42, 6))
+    starts = itertools.product(inputs, *[range(6, 34, 5)] * squares, range(2, 42, 6))
     alike = (start for start in starts if len(set(start[1:-1])) < 2)
     bound, best = min((usual_error(start), start) for start in alike)
     moves = _moves(len(best))
