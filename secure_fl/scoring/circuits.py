@@ -1,8 +1,8 @@
 """The network on ciphertexts, in both layouts; reads like `network.SquareNetwork.logits`.
 
-Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled once. One row: weights are slots,
-a layer is one ciphertext, products are rescaled before and after the square. Scales are in the plan; neither circuit
-chooses anything.
+Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled, once or twice. One row: weights
+are slots, a layer is one ciphertext, products are rescaled before and after the square. Scales are in the plan; neither
+circuit chooses anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class BatchCircuit:
     def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
         layers = zip(model.network.linears, model.scales.weights, strict=True)
         self._layers = [(rounded(layer, bits), layer.bias.tolist(), 2.0**bits) for layer, bits in layers]
-        self._evaluation = evaluation
+        self._evaluation, self._divisions = evaluation, model.plan.divisions
 
     def logit(self, values: Sequence[Encrypted]) -> Encrypted:
         """Layer by layer: weighted sums, and a square of each but the last."""
@@ -33,6 +33,8 @@ class BatchCircuit:
             ]
             for value in values if place < len(self._layers) - 1 else []:
                 self._evaluation.square(value)
+                for _ in range(self._divisions):
+                    self._evaluation.rescale(value)
         return values[0]
 
 
@@ -59,6 +61,7 @@ class RowCircuit:
             if place < len(self._bits) - 1:
                 one.rescale(total)
                 one.square(total)
+                one.rescale(total)
             values = [total]
         return values[0]
 

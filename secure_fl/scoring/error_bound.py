@@ -85,16 +85,19 @@ class Weighing:
     """How many times larger than z other slots, which nobody reads, may be."""
     rescaled: bool = False
     """Whether a prime is divided away before the square."""
+    divisions: int = 1
+    """How many are divided away after it."""
 
 
-def batched_weighings(network: SquareNetwork, scales: Scales) -> list[Weighing]:
+def batched_weighings(network: SquareNetwork, scales: Scales, divisions: int = 1) -> list[Weighing]:
     """Weights are constants: their rounding is a number."""
     found = []
     for layer, bits in zip(network.linears, scales.weights, strict=True):
         multipliers = rounded(layer, bits)
         difference = np.abs(multipliers - layer.weights)
         vanishes = not multipliers.any(axis=1).all()
-        found.append(Weighing(np.abs(multipliers), difference, bits, float(np.abs(layer.bias).max()), vanishes))
+        bias = float(np.abs(layer.bias).max())
+        found.append(Weighing(np.abs(multipliers), difference, bits, bias, vanishes, divisions=divisions))
     return found
 
 
@@ -121,9 +124,9 @@ class Deviations(NamedTuple):
     That is a function of weights and rows; what it is off by tells more of the weights."""
 
 
-def deviations(network: SquareNetwork, chain: Chain, scales: Scales, reached: Reach, noise: Noise) -> Deviations | None:
+def deviations(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> Deviations | None:
     """Bounds in a batch, but for 2**-noise.failure_bits; None as for `logit_error`."""
-    weighings, first = batched_weighings(network, scales), _encrypted(scales.inputs, reached, noise)
+    first = _encrypted(inputs, reached, noise)
     sums = _sums(weighings, chain, first, reached.neurons, noise)
     if sums is None:
         return None
@@ -167,7 +170,8 @@ def _sums(
             if not _fits(signal, noise, primes, 2, weighing.elsewhere):
                 return None
             signal = _squared(signal, noise, _switching(noise, (tuple(primes), chain.special)))
-            signal = _rescaled(signal, noise, primes.pop())
+            for _ in range(weighing.divisions):
+                signal = _rescaled(signal, noise, primes.pop())
     return found
 
 

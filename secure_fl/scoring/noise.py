@@ -12,9 +12,9 @@ variance v has there a real and an imaginary part of variance v N/2 each, and wh
                              (1/2) sum |cos| <= N/pi + 1
 
 Switching keys (after a square) adds the sum over data primes q_i of d_i e_i / P, with P the special prime and d_i < q_i
-the ciphertext's own residues: N q_i |e_i| / P each, whatever these are. A new encryption of zero under the public key (-a s + e, a) has the noise
-e u + e_0 + e_1 s, with u drawn like s. `Noise.tail` is so large that all the events that a batch depends on, in all
-slots and both parts, happen together but for 2**-failure_bits.
+the ciphertext's own residues: N q_i |e_i| / P each, whatever these are. A new encryption of zero under a public key
+(-a s + e, a) has the noise e u + e_0 + e_1 s, with u drawn like s. `Noise.tail` is so large that all the events that a
+batch depends on, in all slots and both parts, happen together but for 2**-failure_bits.
 
 Assumed: remainders of ciphertexts modulo a prime that is divided away are uniform and independent of the key, as they
 are if ciphertexts look random at all (the ring-LWE assumption).

@@ -74,6 +74,7 @@ def planned(
     whole: Reach,
     tolerance: float | None,
     row: RowLayout | None = None,
+    divisions: int = 1,
 ) -> PlannedModel:
     """The model under the scales that were found; `row`: the layout of single rows. Raises `PlanError`."""
     plan = ScoringPlan(
@@ -84,8 +85,9 @@ def planned(
         must_be_zero=model.must_be_zero,
         clip=model.clip,
         input_scale_bits=found.scales.inputs,
-        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None),
+        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None, divisions=divisions),
         squares=model.network.depth,
+        divisions=divisions,
         largest_logit=float(whole.neurons[-1][0]),
         error_bound=found.bound,
         usual_error_bound=found.usual_bound,
@@ -95,14 +97,19 @@ def planned(
     return PlannedModel(check_tolerance(plan, tolerance), model.network, found.scales)
 
 
-def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
-    """What a logit is multiplied by when it is decrypted; `rescaled`: whether primes go before squares, too."""
+def result_scale(chain: Chain, scales: Scales, *, rescaled: bool = False, divisions: int = 1) -> float:
+    """What a logit is multiplied by when it is decrypted.
+
+    `rescaled`: whether a prime goes before each square, too; `divisions`: how many go after it.
+    """
     scale, primes = 2.0**scales.inputs, list(chain.data)
     for place, bits in enumerate(scales.weights):
         scale *= 2.0**bits
         if place < len(scales.weights) - 1:
             scale = scale / primes.pop() if rescaled else scale
-            scale = scale**2 / primes.pop()
+            scale = scale**2
+            for _ in range(divisions):
+                scale /= primes.pop()
     return scale
 
 

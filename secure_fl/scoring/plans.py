@@ -2,9 +2,9 @@
 
 `ScoringPlan` is public and travels to the data owner; its digest stands in every message. `PlannedModel` is the model
 owner's, with weights. What a plan tells the data owner of the model: which features it takes, how many squares follow
-each other (the primes), the scale of the result, the largest logit and the bounds of its error; where the model is hidden the width of the noise
-that does it, and these rounded up to powers of two. The widths of layers are not told in a batch; with single rows they
-are, up to powers of two, by the layout.
+each other (the primes), the scale of the result, the largest logit and the bounds of its error; where the model is
+hidden the width of the noise that does it, and the former rounded up to powers of two. The widths of layers are not
+told in a batch; with single rows they are, up to powers of two, by the layout.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ class ScoringPlan:
     squares: int
     """One after the other."""
     largest_logit: float
-    """Over all rows of the clip range."""
+    """Over all rows of the clip range; where the model is hidden up to a power of two, as both bounds are."""
     error_bound: float
     """On |encrypted logit - plain logit|, over all rows of the clip range, but for 2**-FAILURE_BITS a batch."""
     usual_error_bound: float
     """The same over rows that take no neuron further than the training rows did."""
     block: int = 1
     """Slots that a feature takes: 1, or for single rows the width of the first layer, up to a power of two."""
+    divisions: int = 1
+    """Primes that are divided away after each square."""
     rotations: tuple[int, ...] = ()
     """Steps that Galois keys are made for."""
     flooding_bits: int = 0
@@ -81,6 +83,13 @@ class ScoringPlan:
     def hides_model(self) -> bool:
         return self.flooding_bits > 0
 
+    def hiding_distance(self, batches: int = 1) -> float:
+        """How far what a data owner sees of so many batches can be from what scores alone would give; 1: not hidden.
+
+        Statistical distance, on top of the ring-LWE assumption.
+        """
+        return min(1.0, batches * 2.0**-HIDING_BITS) if self.hides_model else 1.0
+
     @property
     def key_parts(self) -> int:
         """Of the message with keys: for squares, for rotations, and to encrypt with."""
@@ -89,7 +98,7 @@ class ScoringPlan:
     @property
     def answer_primes(self) -> int:
         """That an answer keeps: all that squares leave where noise needs the room."""
-        return len(self.parameters.data_bits) - self.squares if self.hides_model else 1
+        return len(self.parameters.data_bits) - self.squares * self.divisions if self.hides_model else 1
 
     @cached_property
     def upload_bytes(self) -> int:
@@ -135,8 +144,9 @@ class ScoringPlan:
             raise ValueError
         if self.layout not in ("batched", "single") or not 0 < self.clip < 2**20 or not 0 < self.input_scale_bits < 128:
             raise ValueError
-        room = sum(self.parameters.data_bits[: self.answer_primes])
-        if not 0 <= self.squares < len(self.parameters.data_bits) or not 0 <= self.flooding_bits < room:
+        if self.divisions < 1 or not 0 <= self.squares * self.divisions < len(self.parameters.data_bits):
+            raise ValueError
+        if not 0 <= self.flooding_bits < sum(self.parameters.data_bits[: self.answer_primes]):
             raise ValueError
         if (self.squares or self.rotations or self.hides_model) and self.parameters.special_bits is None:
             raise ValueError

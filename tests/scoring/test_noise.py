@@ -43,6 +43,7 @@ def test_rounding_after_a_square_stays_below_the_plan_and_not_far() -> None:
     for _ in range(10):
         value = evaluation.load(memoryview(key.encrypt(np.zeros(SQUARING.slots), scale)), scale)
         evaluation.square(value)
+        evaluation.rescale(value)
         left = value.scale
         largest.append(np.abs(key.decrypt(memoryview(_answer(evaluation, value)), left)).max() * left)
     planned = Noise(8192, 1, 2, 1)

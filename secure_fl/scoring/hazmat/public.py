@@ -116,10 +116,9 @@ class Evaluation:
         self._evaluator.rescale_to_next_inplace(value)
 
     def square(self, value: Encrypted) -> None:
-        """In place: square, two polynomials again, one prime less."""
+        """In place; two polynomials again."""
         self._evaluator.square_inplace(value)
         self._evaluator.relinearize_inplace(value, self._relinearization)
-        self.rescale(value)
 
     def shrink(self, value: Encrypted, primes: int) -> None:
         """In place: only the first primes are kept."""
