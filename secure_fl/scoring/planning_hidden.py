@@ -1,9 +1,9 @@
 """The planner for answers that hide the weights, in batches: the same circuit, with room for the flood.
 
 The flood is far larger than all that it drowns, by more than 2**41, and what it drowns grows with the scale of weights
-but not with that of inputs: so inputs get scales of 70 bits and more, each square is divided by two primes, and the
-answer keeps two. Numbers of the plan that are measured on the weights are rounded up to powers of two, after the
-tolerance was checked.
+but not with that of inputs: so inputs get scales of 80 bits and more, each square is divided by two primes, and the
+answer keeps two or three. Numbers of the plan that are measured on the weights are rounded up to powers of two, after
+the tolerance was checked.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from secure_fl.scoring.plans import PlannedModel
 from secure_fl.scoring.squares import CompiledModel
 
 HIDDEN = {
-    0: CkksParameters(8192, (54, 54), 20),
-    1: CkksParameters(16384, (60, 60, 60, 60), 60),
-    2: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
+    0: CkksParameters(8192, (56, 56), 20),
+    1: CkksParameters(16384, (56, 56, 56, 56), 30),
+    2: CkksParameters(16384, (50, 50, 50, 60, 60, 60, 60), 30),
 }
-"""By the number of squares that follow each other. SEAL keeps the last prime for keys, also where none are switched."""
+"""By the number of squares that follow each other. SEAL keeps the last prime for keys, also where none are switched; it
+can be small here, since two primes divide the noise of switched keys."""
 DIVISIONS = 2
 """After each square: scales stay near 2**100 from the first layer to the last."""
 INPUT_SCALES = range(38, 98, 6)

@@ -46,7 +46,7 @@ def test_a_public_key_that_is_missing_or_one_too_many(session: Session) -> None:
 def test_public_keys_that_are_none(session: Session) -> None:
     """Of other primes, of another ring, cut, junk, a ciphertext, keys for squares."""
     key = _public_key(session)
-    others = [SecretKey(CkksParameters(*chosen)) for chosen in ((8192, (53, 54), 20), (16384, (54, 54), 20))]
+    others = [SecretKey(CkksParameters(*chosen)) for chosen in ((8192, (55, 56), 20), (16384, (56, 56), 20))]
     bad = [
         *(other.public_key() for other in others),
         key[:-1],
@@ -84,13 +84,13 @@ def test_altered_answers_are_refused_and_the_batch_can_be_answered_again(session
     "change",
     [
         {"flooding_bits": -1},
-        {"flooding_bits": 108},
+        {"flooding_bits": 112},
         {"flooding_bits": "80"},
         {"layout": "single"},
         {"divisions": 0},
         {"squares": 1},
         {"squares": -1},
-        {"parameters": {"degree": 8192, "data_bits": [54, 54], "special_bits": None}},
+        {"parameters": {"degree": 8192, "data_bits": [56, 56], "special_bits": None}},
     ],
 )
 def test_hidden_plans_that_make_no_sense_are_refused(session: Session, change: dict[str, Any]) -> None:

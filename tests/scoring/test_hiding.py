@@ -158,9 +158,9 @@ def test_what_is_drowned_of_networks_stays_below_as_well(
 
 @pytest.mark.slow
 def test_the_bound_of_a_hidden_plan_holds() -> None:
-    """30 models x 60 rows at the edge of the clip range, flood included; how loose it is, is held as well."""
+    """15 models x 60 rows at the edge of the clip range, flood included; how loose it is, is held as well."""
     ratios = []
-    for seed in range(30):
+    for seed in range(15):
         rng = np.random.default_rng(seed)
         widths = (int(rng.integers(1, 6)), *(int(width) for width in rng.integers(1, 4, (0, 0, 0, 1, 2)[seed % 5])), 1)
         session = open_session(planned_hidden(seed, widths))

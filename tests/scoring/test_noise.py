@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from secure_fl.errors import PlanError
+from secure_fl.scoring.hazmat.hiding import Hiding
 from secure_fl.scoring.hazmat.objects import chain_of, saved
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation, encoding_error
 from secure_fl.scoring.hazmat.secret import SecretKey
@@ -49,6 +50,18 @@ def test_rounding_after_a_square_stays_below_the_plan_and_not_far() -> None:
     planned = Noise(8192, 1, 2, 1)
     bound = planned.tail * planned.rounding
     assert bound / 40 < max(largest) < bound
+
+
+def test_an_encrypted_zero_stays_below_the_plan_and_not_far() -> None:
+    """Under the only prime there is, so that none is divided away: e u + e_0 + e_1 s, and the noise it is added to."""
+    key, scale, noise = SecretKey(ONE_PRIME), 2.0**20, []
+    hiding, evaluation = Hiding(ONE_PRIME, memoryview(key.public_key())), Evaluation(ONE_PRIME, [], ())
+    for _ in range(10):
+        value = evaluation.load(memoryview(key.encrypt(np.zeros(ONE_PRIME.slots), scale)), scale)
+        hiding.add_encrypted_zero(value)
+        noise.append(key.decrypt(memoryview(_answer(evaluation, value)), scale) * scale)
+    measured, planned = np.abs(np.concatenate(noise)), Noise(4096, 1, 4)
+    assert planned.encrypted_zero / 100 < measured.max() < planned.encrypted_zero
 
 
 def test_no_encoding_is_off_by_more_than_the_plan_says() -> None:
