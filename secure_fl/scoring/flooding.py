@@ -36,9 +36,13 @@ def distance(bits: int, degree: int, deviation: float) -> float:
 
 def flooding_bits(degree: int, deviation: float) -> int:
     """The smallest b for a distance of 2**-SHARE_BITS."""
-    bits = SHARE_BITS + math.ceil(math.log2(distance(0, degree, deviation)))
-    assert distance(bits, degree, deviation) <= 2.0**-SHARE_BITS
-    return bits
+    return SHARE_BITS + ceil_log2(distance(0, degree, deviation))
+
+
+def ceil_log2(number: float) -> int:
+    """The smallest e with number <= 2**e, exactly."""
+    mantissa, exponent = math.frexp(number)
+    return exponent - (mantissa == 0.5)
 
 
 def flooding_error(bits: int, noise: Noise) -> float:

@@ -14,9 +14,9 @@ from functools import cache
 
 from secure_fl.errors import ScoringError
 from secure_fl.scoring.error_bound import Deviations, Scales, batched_weighings, deviations
-from secure_fl.scoring.flooding import SHARE_BITS, flooding_bits, flooding_error
+from secure_fl.scoring.flooding import SHARE_BITS, ceil_log2, flooding_bits, flooding_error
 from secure_fl.scoring.hazmat.objects import chain_of
-from secure_fl.scoring.network import Reach, SquareNetwork, reach, reach_of
+from secure_fl.scoring.network import Reach, SquareNetwork, reach
 from secure_fl.scoring.noise import Noise
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.scoring.planning import best_scales, planned, refusal, result_scale
@@ -45,7 +45,7 @@ def plan_hidden(model: CompiledModel, tolerance: float | None = None) -> Planned
             "for noise that hides the weights; use fewer layers, or do not hide the model"
         )
     bounds = HiddenBounds(network, parameters, DIVISIONS, reach(network, model.clip))
-    found = best_scales(bounds.error, bounds.whole, reach_of(network, model.rows), network.depth, INPUT_SCALES)
+    found = best_scales(bounds.error, bounds.whole, model.usual, network.depth, INPUT_SCALES)
     if found is None:
         raise refusal(network, bounds.whole)
     made = planned(model, parameters, found, bounds.whole, tolerance, divisions=DIVISIONS)
@@ -54,9 +54,9 @@ def plan_hidden(model: CompiledModel, tolerance: float | None = None) -> Planned
     plan = replace(
         made.plan,
         flooding_bits=bits,
-        largest_logit=_power_of_two(made.plan.largest_logit),
-        error_bound=_power_of_two(made.plan.error_bound),
-        usual_error_bound=_power_of_two(made.plan.usual_error_bound),
+        largest_logit=2.0 ** ceil_log2(made.plan.largest_logit),
+        error_bound=2.0 ** ceil_log2(made.plan.error_bound),
+        usual_error_bound=2.0 ** ceil_log2(made.plan.usual_error_bound),
     )
     return replace(made, plan=plan)
 
@@ -105,7 +105,3 @@ class HiddenBounds:
 
     def _scale(self, scales: Scales) -> float:
         return result_scale(self._chain, scales, divisions=self._divisions)
-
-
-def _power_of_two(number: float) -> float:
-    return 2.0 ** math.ceil(math.log2(number))

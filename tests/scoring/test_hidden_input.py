@@ -102,9 +102,9 @@ def test_hidden_plans_that_make_no_sense_are_refused(session: Session, change: d
 def test_a_hidden_plan_travels_whole_and_is_another_than_the_open_one(session: Session) -> None:
     plan = session.model.plan
     assert ScoringPlan.from_json(plan.to_json()) == plan
-    assert plan.derived()["model_hidden"] == "but for 2^-40 a batch"
+    assert plan.derived()["batch_hiding_distance"] == "2^-40"
     other = session_of(1, (3, 1)).model.plan
-    assert other.derived()["model_hidden"] == "no"
+    assert other.derived()["batch_hiding_distance"] == "not hidden"
     assert not other.hides_model
     bare = ScoringPlan.from_json(json.dumps(json.loads(plan.to_json()) | {"flooding_bits": 0}).encode())
     with pytest.raises(MessageError, match="another plan"):

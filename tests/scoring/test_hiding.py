@@ -13,7 +13,7 @@ from scipy import stats
 
 from secure_fl.scoring import DataOwner, ModelOwner, PlannedModel, model_owner
 from secure_fl.scoring.custody import CUSTODY, DATA_OWNER, HIDDEN_CUSTODY, MODEL_OWNER, custody_of
-from secure_fl.scoring.flooding import SHARE_BITS, distance, draw_flood, flooding_bits
+from secure_fl.scoring.flooding import SHARE_BITS, ceil_log2, distance, draw_flood, flooding_bits
 from secure_fl.scoring.hazmat.hiding import Hiding
 from secure_fl.scoring.hazmat.objects import chain_of
 from tests.scoring.exact import (
@@ -36,6 +36,11 @@ def test_the_distance_is_that_of_the_formula() -> None:
     assert distance(41, 4, 0.0) == 2.0**-40
     assert flooding_bits(4, 1.0) == SHARE_BITS + 2  # (2 + 2) / 2**b
     assert flooding_bits(4, 1.01) == SHARE_BITS + 3
+
+
+@pytest.mark.parametrize(("number", "power"), [(1.0, 0), (1.0 + 2**-52, 1), (0.75, 0), (2.0**40, 40), (2.0**-9, -9)])
+def test_powers_of_two_are_exact(number: float, power: int) -> None:
+    assert ceil_log2(number) == power
 
 
 @settings(max_examples=200)
