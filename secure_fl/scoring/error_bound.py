@@ -30,6 +30,8 @@ from secure_fl.scoring.noise import FLOAT_ERROR, Noise
 
 _ENCODING_ROOM = 8
 """SEAL encodes no number whose bits, and two more, reach those of the modulus."""
+_DOUBLE_ERROR = 2.0**-52
+"""Of a bias times its scale."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def deviations(weighings: list[Weighing], chain: Chain, inputs: int, reached: Re
         return None
     # Neurons of the rounded model are no further from the plain ones than encrypted ones can be: T in each part.
     neurons = [signal.largest + 2 * _error(signal, noise) for signal in sums]
-    exact = [replace(weighing, difference=np.zeros_like(weighing.difference)) for weighing in weighings]
+    exact = [replace(weighing, difference=np.zeros_like(weighing.difference), bias=0.0) for weighing in weighings]
     again = _sums(exact, chain, replace(first, fixed=np.zeros_like(first.fixed)), neurons, noise)
     if again is None:
         return None
@@ -179,7 +181,8 @@ def _weighed(
     signal: _Signal, weighing: Weighing, largest: Vector, noise: Noise, primes: tuple[tuple[int, ...], int | None]
 ) -> _Signal:
     scale = signal.scale * 2.0**weighing.bits
-    fixed = weighing.size @ signal.fixed + weighing.difference @ signal.largest + 1 / scale
+    added = 1 / scale + _DOUBLE_ERROR * weighing.bias
+    fixed = weighing.size @ signal.fixed + weighing.difference @ signal.largest + added
     if weighing.rotations:
         fixed = fixed + weighing.rotations * _switching(noise, primes) / scale
     return _Signal(largest, fixed, weighing.size @ signal.spread, scale)

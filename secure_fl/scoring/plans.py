@@ -175,8 +175,7 @@ class ScoringPlan:
             "error_bound": self.error_bound,
             "usual_error_bound": self.usual_error_bound,
             "batch_failure_probability": f"2^-{FAILURE_BITS}",
-            "batch_hiding_distance": f"2^-{HIDING_BITS}" if self.hides_model else "not hidden",
-        }
+        } | ({"batch_hiding_distance": f"2^-{HIDING_BITS}"} if self.hides_model else {})
 
 
 @dataclass(frozen=True, eq=False)
