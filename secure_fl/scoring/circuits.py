@@ -1,14 +1,15 @@
 """The network on ciphertexts, in both layouts; reads like `network.SquareNetwork.logits`.
 
-Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled once. One row: weights are slots,
-a layer is one ciphertext, products are rescaled before and after the square. Scales are in the plan; neither circuit
-chooses anything.
+Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled, once or twice. One row: weights
+are slots, a layer is one ciphertext, products are rescaled before and after the square. Scales are in the plan; neither
+circuit chooses anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from secure_fl.scoring.error_bound import rounded
 from secure_fl.scoring.hazmat.objects import SealObject
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
 from secure_fl.scoring.plans import PlannedModel
@@ -19,18 +20,21 @@ class BatchCircuit:
     """A slot is a row, a ciphertext a feature or a neuron."""
 
     def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
-        self._layers = list(zip(model.network.linears, model.scales.weights, strict=True))
-        self._evaluation = evaluation
+        layers = zip(model.network.linears, model.scales.weights, strict=True)
+        self._layers = [(rounded(layer, bits), layer.bias.tolist(), 2.0**bits) for layer, bits in layers]
+        self._evaluation, self._divisions = evaluation, model.plan.divisions
 
     def logit(self, values: Sequence[Encrypted]) -> Encrypted:
         """Layer by layer: weighted sums, and a square of each but the last."""
-        for place, (layer, bits) in enumerate(self._layers):
+        for place, (matrix, biases, scale) in enumerate(self._layers):
             values = [
-                self._evaluation.weighted_sum(values, weights, 2.0**bits, bias)
-                for weights, bias in zip(layer.weights, layer.bias.tolist(), strict=True)
+                self._evaluation.weighted_sum(values, weights, scale, bias)
+                for weights, bias in zip(matrix, biases, strict=True)
             ]
             for value in values if place < len(self._layers) - 1 else []:
                 self._evaluation.square(value)
+                for _ in range(self._divisions):
+                    self._evaluation.rescale(value)
         return values[0]
 
 
@@ -57,6 +61,7 @@ class RowCircuit:
             if place < len(self._bits) - 1:
                 one.rescale(total)
                 one.square(total)
+                one.rescale(total)
             values = [total]
         return values[0]
 

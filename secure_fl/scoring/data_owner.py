@@ -40,8 +40,11 @@ class DataOwner:
         return f"DataOwner({self._next_batch} batches encrypted)"
 
     def keys(self) -> bytes:
-        """The message that opens the session: keys to compute with, none to decrypt with."""
-        return seal(self._plan, Kind.KEYS, self._session, 0, 0, self._key.evaluation_keys(self._plan.rotations))
+        """The message that opens the session: keys to compute and to encrypt with, none to decrypt with."""
+        keys = self._key.evaluation_keys(self._plan.rotations, squares=self._plan.squares > 0)
+        if self._plan.hides_model:
+            keys.append(self._key.public_key())
+        return seal(self._plan, Kind.KEYS, self._session, 0, 0, keys)
 
     def encrypt(self, rows: ArrayLike) -> Iterator[bytes]:
         """A message for each batch; rows: float [n, features]. Raises `DataError` before anything is encrypted."""
@@ -54,7 +57,7 @@ class DataOwner:
         rows = self._waiting.get(message.batch)
         if rows is None or rows != message.rows:
             raise MessageError("a message with scores answers no batch that waits; score the rows again")
-        logits = self._key.decrypt(message.parts[0], self._plan.result_scale)
+        logits = self._key.decrypt(message.parts[0], self._plan.result_scale, self._plan.answer_primes)
         del self._waiting[message.batch]
         return logits[:rows]
 

@@ -18,8 +18,10 @@ a linear form up to T**2; its worst weights over all inputs are taken. Everythin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +30,8 @@ from secure_fl.scoring.noise import FLOAT_ERROR, Noise
 
 _ENCODING_ROOM = 8
 """SEAL encodes no number whose bits, and two more, reach those of the modulus."""
+_DOUBLE_ERROR = 2.0**-52
+"""Of a bias times its scale."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +87,19 @@ class Weighing:
     """How many times larger than z other slots, which nobody reads, may be."""
     rescaled: bool = False
     """Whether a prime is divided away before the square."""
+    divisions: int = 1
+    """How many are divided away after it."""
 
 
-def batched_weighings(network: SquareNetwork, scales: Scales) -> list[Weighing]:
+def batched_weighings(network: SquareNetwork, scales: Scales, divisions: int = 1) -> list[Weighing]:
     """Weights are constants: their rounding is a number."""
     found = []
     for layer, bits in zip(network.linears, scales.weights, strict=True):
         multipliers = rounded(layer, bits)
         difference = np.abs(multipliers - layer.weights)
         vanishes = not multipliers.any(axis=1).all()
-        found.append(Weighing(np.abs(multipliers), difference, bits, float(np.abs(layer.bias).max()), vanishes))
+        bias = float(np.abs(layer.bias).max())
+        found.append(Weighing(np.abs(multipliers), difference, bits, bias, vanishes, divisions=divisions))
     return found
 
 
@@ -105,18 +112,57 @@ def logit_error(network: SquareNetwork, chain: Chain, scales: Scales, reached: R
 
 def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> float | None:
     """The same for any way of computing the layers."""
-    signal = _Signal(
+    sums = _sums(weighings, chain, _encrypted(inputs, reached, noise), reached.neurons, noise)
+    return None if sums is None else float(_error(sums[-1], noise)[0] + FLOAT_ERROR * sums[-1].largest[0])
+
+
+class Deviations(NamedTuple):
+    """Of an encrypted logit, each part of a slot, from what it could be compared with."""
+
+    plain: float
+    """The logit of the model itself on the rows themselves."""
+    rounded: float
+    """That of the model with its weights and biases as they are multiplied and added, on rows as they were encoded.
+    That is a function of weights and rows; what it is off by tells more of the weights."""
+
+
+def deviations(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> Deviations | None:
+    """Bounds in a batch, but for 2**-noise.failure_bits; None as for `logit_error`."""
+    first = _encrypted(inputs, reached, noise)
+    sums = _sums(weighings, chain, first, reached.neurons, noise)
+    if sums is None:
+        return None
+    # Neurons of the rounded model are no further from the plain ones than encrypted ones can be: T in each part.
+    neurons = [signal.largest + 2 * _error(signal, noise) for signal in sums]
+    exact = [replace(weighing, difference=np.zeros_like(weighing.difference), bias=0.0) for weighing in weighings]
+    again = _sums(exact, chain, replace(first, fixed=np.zeros_like(first.fixed)), neurons, noise)
+    if again is None:
+        return None
+    plain = _error(sums[-1], noise)[0] + FLOAT_ERROR * sums[-1].largest[0]
+    return Deviations(float(plain), float(_error(again[-1], noise)[0]))
+
+
+def _encrypted(inputs: int, reached: Reach, noise: Noise) -> _Signal:
+    """Rows as they arrive."""
+    return _Signal(
         reached.inputs,
         noise.encoding / 2.0**inputs + FLOAT_ERROR * np.full(len(reached.inputs), reached.inputs.max()),
         noise.fresh / 2.0**inputs * np.eye(len(reached.inputs)),
         2.0**inputs,
     )
-    primes = list(chain.data)
-    for place, (weighing, largest) in enumerate(zip(weighings, reached.neurons, strict=True)):
+
+
+def _sums(
+    weighings: list[Weighing], chain: Chain, signal: _Signal, neurons: Sequence[Vector], noise: Noise
+) -> list[_Signal] | None:
+    """The weighted sums of each layer; None where a value can leave the modulus, or weights vanish."""
+    primes, found = list(chain.data), []
+    for place, (weighing, largest) in enumerate(zip(weighings, neurons, strict=True)):
         last = place == len(weighings) - 1
         if weighing.vanishes:
             return None
         signal = _weighed(signal, weighing, largest, noise, (tuple(primes), chain.special))
+        found.append(signal)
         if not _fits(signal, noise, primes, 1, weighing.elsewhere):
             return None
         if weighing.bias * signal.scale * _ENCODING_ROOM > prod(primes):
@@ -126,15 +172,17 @@ def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reac
             if not _fits(signal, noise, primes, 2, weighing.elsewhere):
                 return None
             signal = _squared(signal, noise, _switching(noise, (tuple(primes), chain.special)))
-            signal = _rescaled(signal, noise, primes.pop())
-    return float(_error(signal, noise)[0] + FLOAT_ERROR * signal.largest[0])
+            for _ in range(weighing.divisions):
+                signal = _rescaled(signal, noise, primes.pop())
+    return found
 
 
 def _weighed(
     signal: _Signal, weighing: Weighing, largest: Vector, noise: Noise, primes: tuple[tuple[int, ...], int | None]
 ) -> _Signal:
     scale = signal.scale * 2.0**weighing.bits
-    fixed = weighing.size @ signal.fixed + weighing.difference @ signal.largest + 1 / scale
+    added = 1 / scale + _DOUBLE_ERROR * weighing.bias
+    fixed = weighing.size @ signal.fixed + weighing.difference @ signal.largest + added
     if weighing.rotations:
         fixed = fixed + weighing.rotations * _switching(noise, primes) / scale
     return _Signal(largest, fixed, weighing.size @ signal.spread, scale)

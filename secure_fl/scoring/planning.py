@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ BATCHED = {
     5: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
 }
 """By the number of squares that follow each other."""
+INPUT_SCALES = range(14, 46, 5)
 ErrorBound = Callable[[Scales, Reach], float | None]
 """The bound on a logit's error at these scales for rows that reach so far; None where they do not fit."""
 
@@ -73,6 +74,7 @@ def planned(
     whole: Reach,
     tolerance: float | None,
     row: RowLayout | None = None,
+    divisions: int = 1,
 ) -> PlannedModel:
     """The model under the scales that were found; `row`: the layout of single rows. Raises `PlanError`."""
     plan = ScoringPlan(
@@ -83,8 +85,9 @@ def planned(
         must_be_zero=model.must_be_zero,
         clip=model.clip,
         input_scale_bits=found.scales.inputs,
-        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None),
+        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None, divisions=divisions),
         squares=model.network.depth,
+        divisions=divisions,
         largest_logit=float(whole.neurons[-1][0]),
         error_bound=found.bound,
         usual_error_bound=found.usual_bound,
@@ -94,14 +97,19 @@ def planned(
     return PlannedModel(check_tolerance(plan, tolerance), model.network, found.scales)
 
 
-def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
-    """What a logit is multiplied by when it is decrypted; `rescaled`: whether primes go before squares, too."""
+def result_scale(chain: Chain, scales: Scales, *, rescaled: bool = False, divisions: int = 1) -> float:
+    """What a logit is multiplied by when it is decrypted.
+
+    `rescaled`: whether a prime goes before each square, too; `divisions`: how many go after it.
+    """
     scale, primes = 2.0**scales.inputs, list(chain.data)
     for place, bits in enumerate(scales.weights):
         scale *= 2.0**bits
         if place < len(scales.weights) - 1:
             scale = scale / primes.pop() if rescaled else scale
-            scale = scale**2 / primes.pop()
+            scale = scale**2
+            for _ in range(divisions):
+                scale /= primes.pop()
     return scale
 
 
@@ -115,10 +123,13 @@ class Found(NamedTuple):
     """For rows like the training rows."""
 
 
-def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> Found | None:
+def best_scales(
+    error: ErrorBound, whole: Reach, usual: Reach, squares: int, inputs: Sequence[int] = INPUT_SCALES
+) -> Found | None:
     """Scales that fit the whole clip range, with the smallest bound for usual rows, and both bounds; None if none fit.
 
-    First a coarse grid; from its best place steps in one or two scales at once, until none makes the bound smaller.
+    First a coarse grid, with `inputs` for that of inputs; from its best place steps in one or two scales at once, until
+    none makes the bound smaller.
     """
 
     def usual_error(numbers: tuple[int, ...]) -> float:
@@ -127,7 +138,7 @@ def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> 
         bound = error(scales, usual) if fits else None
         return math.inf if bound is None else bound
 
-    starts = itertools.product(range(14, 46, 5), *[range(6, 34, 5)] * squares, range(2, 42, 6))
+    starts = itertools.product(inputs, *[range(6, 34, 5)] * squares, range(2, 42, 6))
     alike = (start for start in starts if len(set(start[1:-1])) < 2)
     bound, best = min((usual_error(start), start) for start in alike)
     moves = _moves(len(best))

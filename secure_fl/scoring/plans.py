@@ -2,8 +2,9 @@
 
 `ScoringPlan` is public and travels to the data owner; its digest stands in every message. `PlannedModel` is the model
 owner's, with weights. What a plan tells the data owner of the model: which features it takes, how many squares follow
-each other (the primes), the scale of the result, the largest logit and the bounds of its error. The widths of layers
-are not told in a batch; with single rows they are, up to powers of two, by the layout.
+each other (the primes), the scale of the result, the largest logit and the bounds of its error; where the model is
+hidden the width of the noise that does it, and the former rounded up to powers of two. The widths of layers are not
+told in a batch; with single rows they are, up to powers of two, by the layout.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from typing import Any, Literal
 
 from secure_fl.errors import MessageError, PlanError
 from secure_fl.scoring.error_bound import Scales
+from secure_fl.scoring.flooding import HIDING_BITS
 from secure_fl.scoring.network import SquareNetwork
 from secure_fl.scoring.noise import FAILURE_BITS
 from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
 from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 
-VERSION = 1
+VERSION = 2
 RELATIVE_TOLERANCE = 0.01
 """Of the largest logit: fewer than two digits of a score are refused, unless a tolerance is given."""
 _WORDS_OF_TABLE = 8192
@@ -52,15 +54,19 @@ class ScoringPlan:
     squares: int
     """One after the other."""
     largest_logit: float
-    """Over all rows of the clip range."""
+    """Over all rows of the clip range; where the model is hidden up to a power of two, as both bounds are."""
     error_bound: float
     """On |encrypted logit - plain logit|, over all rows of the clip range, but for 2**-FAILURE_BITS a batch."""
     usual_error_bound: float
     """The same over rows that take no neuron further than the training rows did."""
     block: int = 1
     """Slots that a feature takes: 1, or for single rows the width of the first layer, up to a power of two."""
+    divisions: int = 1
+    """Primes that are divided away after each square."""
     rotations: tuple[int, ...] = ()
     """Steps that Galois keys are made for."""
+    flooding_bits: int = 0
+    """Width of the noise that hides the weights (`flooding`); 0: they are not hidden."""
 
     @property
     def rows_per_batch(self) -> int:
@@ -73,6 +79,27 @@ class ScoringPlan:
             return len(self.positions)
         return math.ceil(len(self.positions) * self.block / self.parameters.slots)
 
+    @property
+    def hides_model(self) -> bool:
+        return self.flooding_bits > 0
+
+    def hiding_distance(self, batches: int = 1) -> float:
+        """How far what a data owner sees of so many batches can be from what scores alone would give; 1: not hidden.
+
+        Statistical distance, on top of the ring-LWE assumption.
+        """
+        return min(1.0, batches * 2.0**-HIDING_BITS) if self.hides_model else 1.0
+
+    @property
+    def key_parts(self) -> int:
+        """Of the message with keys: for squares, for rotations, and to encrypt with."""
+        return bool(self.squares) + bool(self.rotations) + self.hides_model
+
+    @property
+    def answer_primes(self) -> int:
+        """That an answer keeps: all that squares leave where noise needs the room."""
+        return len(self.parameters.data_bits) - self.squares * self.divisions if self.hides_model else 1
+
     @cached_property
     def upload_bytes(self) -> int:
         """Of a batch, about."""
@@ -80,11 +107,10 @@ class ScoringPlan:
 
     @property
     def key_bytes(self) -> int:
-        """Evaluation keys, sent once, about."""
-        if self.parameters.special_bits is None:
-            return 0
+        """Keys to compute and to encrypt with, sent once, about."""
         one = _bytes(self.parameters.degree, self.parameters.coeff_mod_bit_sizes)
-        return (1 + len(self.rotations)) * len(self.parameters.data_bits) * one
+        switching = bool(self.squares) + len(self.rotations)
+        return (switching * len(self.parameters.data_bits) + 2 * self.hides_model) * one
 
     @cached_property
     def digest(self) -> bytes:
@@ -116,7 +142,15 @@ class ScoringPlan:
         places = (*self.positions, *self.must_be_zero)
         if not self.positions or len(set(places)) != len(places) or not all(0 <= at < self.features for at in places):
             raise ValueError
-        if self.layout not in ("batched", "single") or not 0 < self.clip < 2**20 or not 0 < self.input_scale_bits < 64:
+        if self.layout not in ("batched", "single") or not 0 < self.clip < 2**20 or not 0 < self.input_scale_bits < 128:
+            raise ValueError
+        if self.divisions < 1 or not 0 <= self.squares * self.divisions < len(self.parameters.data_bits):
+            raise ValueError
+        if not 0 <= self.flooding_bits < sum(self.parameters.data_bits[: self.answer_primes]):
+            raise ValueError
+        if (self.squares or self.rotations or self.hides_model) and self.parameters.special_bits is None:
+            raise ValueError
+        if self.hides_model and self.layout != "batched":
             raise ValueError
         if self.block & (self.block - 1) or not 0 < self.block <= self.parameters.slots:
             raise ValueError
@@ -141,7 +175,7 @@ class ScoringPlan:
             "error_bound": self.error_bound,
             "usual_error_bound": self.usual_error_bound,
             "batch_failure_probability": f"2^-{FAILURE_BITS}",
-        }
+        } | ({"batch_hiding_distance": f"2^-{HIDING_BITS}"} if self.hides_model else {})
 
 
 @dataclass(frozen=True, eq=False)

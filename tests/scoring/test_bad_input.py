@@ -196,7 +196,7 @@ def test_answers_are_opened_once_and_only_to_what_was_asked(linear: Session) -> 
     "change",
     [
         lambda plan: plan.pop("clip"),
-        lambda plan: plan.update(version=2),
+        lambda plan: plan.update(version=1),
         lambda plan: plan.update(positions=[0, 0]),
         lambda plan: plan.update(positions=[7]),
         lambda plan: plan.update(positions=[]),
