@@ -18,7 +18,8 @@ CUSTODY = Custody(
     ),
     can_decrypt={
         DATA_OWNER: (
-            "its own rows and the logit of each",
+            "its own rows and the logit of each; of a logistic regression in batches a second linear function of each "
+            "row, since two features share a slot",
             "of the model: which features it takes, how many squares it is deep, the largest logit and the error "
             "bounds of the plan; with single rows also the widths of its layers, up to powers of two",
         ),
@@ -27,7 +28,8 @@ CUSTODY = Custody(
     },
     broken_by=(
         "a data owner who solves for the weights: raw logits of a linear model at one row more than it has features "
-        "give all of them, and many logits of a network train a copy of it",
+        "give all of them (in batches, where two features share a slot, half as many do), and many logits of a network "
+        "train a copy of it",
         "a data owner who looks into the noise of answers: there is no circuit privacy, so noise and unused slots "
         "depend on the weights",
         "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: their noise tells of "
@@ -68,7 +70,8 @@ HIDDEN_CUSTODY = replace(
         "observer": (),
     },
     broken_by=(
-        CUSTODY.broken_by[0],
+        "a data owner who solves for the weights: raw logits of a linear model at one row more than it has features "
+        "give all of them, and many logits of a network train a copy of it",
         "a data owner who deviates: nothing proves that its public key and ciphertexts were made as they should be and "
         "its rows are within the clip range, and with others answers can tell of the weights",
         "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: they tell of the key "

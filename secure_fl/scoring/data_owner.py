@@ -11,7 +11,7 @@ A key is new for each `DataOwner` and never leaves it. Each batch is opened once
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike
 from secure_fl.errors import MessageError
 from secure_fl.scoring.hazmat.secret import SecretKey
 from secure_fl.scoring.messages import SESSION_BYTES, Kind, open_message, seal
-from secure_fl.scoring.network import Matrix, Vector
+from secure_fl.scoring.network import ComplexVector, Matrix, Vector
+from secure_fl.scoring.pairs import pairs_of
 from secure_fl.scoring.plans import ScoringPlan
 from secure_fl.scoring.rotations import spread_row
 from secure_fl.scoring.rows import check_rows, sent
@@ -61,13 +62,16 @@ class DataOwner:
         del self._waiting[message.batch]
         return logits[:rows]
 
+    def _slots(self, rows: Matrix) -> Sequence[Vector | ComplexVector]:
+        """What each ciphertext holds."""
+        if self._plan.layout == "single":
+            return spread_row(rows[0], self._plan.block, self._plan.parameters.slots)
+        columns = np.ascontiguousarray(rows.T)
+        return list(pairs_of(columns)) if self._plan.paired else list(columns)
+
     def _encrypted(self, rows: Matrix) -> bytes:
         scale = 2.0**self._plan.input_scale_bits
-        if self._plan.layout == "batched":
-            slots = [np.ascontiguousarray(column) for column in rows.T]
-        else:
-            slots = spread_row(rows[0], self._plan.block, self._plan.parameters.slots)
-        parts = [self._key.encrypt(values, scale) for values in slots]
+        parts = [self._key.encrypt(values, scale) for values in self._slots(rows)]
         batch, self._next_batch = self._next_batch, self._next_batch + 1
         self._waiting[batch] = len(rows)
         return seal(self._plan, Kind.ROWS, self._session, batch, len(rows), parts)

@@ -18,6 +18,7 @@ a linear form up to T**2; its worst weights over all inputs are taken. Everythin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -27,9 +28,12 @@ import numpy as np
 
 from secure_fl.scoring.network import Linear, Matrix, Reach, SquareNetwork, Vector
 from secure_fl.scoring.noise import FLOAT_ERROR, Noise
+from secure_fl.scoring.pairs import rounded_pairs
 
 _ENCODING_ROOM = 8
 """SEAL encodes no number whose bits, and two more, reach those of the modulus."""
+_OF_PAIRS = math.sqrt(2)
+"""The largest slot with two features, beside the larger of both."""
 _DOUBLE_ERROR = 2.0**-52
 """Of a bias times its scale."""
 
@@ -91,29 +95,41 @@ class Weighing:
     """How many are divided away after it."""
 
 
-def batched_weighings(network: SquareNetwork, scales: Scales, divisions: int = 1) -> list[Weighing]:
+def batched_weighings(
+    network: SquareNetwork, scales: Scales, divisions: int = 1, paired: bool = False
+) -> list[Weighing]:
     """Weights are constants: their rounding is a number."""
     found = []
     for layer, bits in zip(network.linears, scales.weights, strict=True):
-        multipliers = rounded(layer, bits)
+        multipliers = rounded_pairs(layer.weights, bits) if paired else rounded(layer, bits)
         difference = np.abs(multipliers - layer.weights)
         vanishes = not multipliers.any(axis=1).all()
         bias = float(np.abs(layer.bias).max())
-        found.append(Weighing(np.abs(multipliers), difference, bits, bias, vanishes, divisions=divisions))
+        elsewhere = _OF_PAIRS if paired else 1.0
+        found.append(
+            Weighing(np.abs(multipliers), difference, bits, bias, vanishes, elsewhere=elsewhere, divisions=divisions)
+        )
     return found
 
 
-def logit_error(network: SquareNetwork, chain: Chain, scales: Scales, reached: Reach) -> float | None:
-    """The bound in a batch, but for 2**-FAILURE_BITS; None where a value can leave the modulus, or weights vanish."""
+def logit_error(
+    network: SquareNetwork, chain: Chain, scales: Scales, reached: Reach, paired: bool = False
+) -> float | None:
+    """The bound in a batch, but for 2**-FAILURE_BITS; None where a value can leave the modulus, or weights vanish.
+
+    `paired`: whether two features share a slot, x + i y under the weight v - i w. The real part of noise times that
+    deviates by no more than v and w times noises of their own; the slot itself is up to sqrt(2) times as large.
+    """
     neurons = sum(network.widths[1:])
     noise = Noise(chain.degree, neurons, sum(range(2, 2 + network.depth)), neurons)
-    return followed(batched_weighings(network, scales), chain, scales.inputs, reached, noise)
+    weighings = batched_weighings(network, scales, paired=paired)
+    return followed(weighings, chain, scales.inputs, reached, noise)
 
 
 def followed(weighings: list[Weighing], chain: Chain, inputs: int, reached: Reach, noise: Noise) -> float | None:
     """The same for any way of computing the layers."""
     sums = _sums(weighings, chain, _encrypted(inputs, reached, noise), reached.neurons, noise)
-    return None if sums is None else float(_error(sums[-1], noise)[0] + FLOAT_ERROR * sums[-1].largest[0])
+    return None if sums is None else float(_error(sums[-1], noise)[0] + _OF_PAIRS * FLOAT_ERROR * sums[-1].largest[0])
 
 
 class Deviations(NamedTuple):
@@ -146,7 +162,7 @@ def _encrypted(inputs: int, reached: Reach, noise: Noise) -> _Signal:
     """Rows as they arrive."""
     return _Signal(
         reached.inputs,
-        noise.encoding / 2.0**inputs + FLOAT_ERROR * np.full(len(reached.inputs), reached.inputs.max()),
+        noise.encoding / 2.0**inputs + _OF_PAIRS * FLOAT_ERROR * np.full(len(reached.inputs), reached.inputs.max()),
         noise.fresh / 2.0**inputs * np.eye(len(reached.inputs)),
         2.0**inputs,
     )

@@ -7,7 +7,7 @@ learns: how many rows there are, and when. What it hides of its weights and what
 from __future__ import annotations
 
 from secure_fl.errors import MessageError
-from secure_fl.scoring.circuits import BatchCircuit, RowCircuit
+from secure_fl.scoring.circuits import BatchCircuit, PairCircuit, RowCircuit
 from secure_fl.scoring.flooding import draw_flood
 from secure_fl.scoring.hazmat.hiding import Hiding
 from secure_fl.scoring.hazmat.objects import refuse_secret_key, saved
@@ -31,7 +31,7 @@ class ModelOwner:
         computing = message.parts[: plan.key_parts - plan.hides_model]
         self._evaluation = Evaluation(plan.parameters, computing, plan.rotations)
         self._hiding = Hiding(plan.parameters, message.parts[-1]) if plan.hides_model else None
-        circuit = BatchCircuit if plan.layout == "batched" else RowCircuit
+        circuit = PairCircuit if plan.paired else BatchCircuit if plan.layout == "batched" else RowCircuit
         self._circuit = circuit(model, self._evaluation)
 
     def __repr__(self) -> str:

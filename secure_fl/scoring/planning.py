@@ -8,7 +8,8 @@ searched for: small ones lose digits, large ones leave the modulus. Each square 
 
 and the last must leave room for the largest logit of the clip range in the first prime. The search goes over all of
 them: every row of the clip range must fit, and of those that do it takes the scales with the smallest error bound for
-rows like the training rows.
+rows like the training rows. A logistic regression takes two features in a slot, as real and imaginary part: half the
+ciphertexts, and no more noise than with one in each.
 """
 
 from __future__ import annotations
@@ -56,15 +57,15 @@ def plan_batched(model: CompiledModel, tolerance: float | None = None) -> Planne
             f"the model squares {network.depth} times in a row, and the largest ring planned for bears {max(BATCHED)}; "
             "use fewer layers"
         )
-    chain, whole = chain_of(parameters), reach(network, model.clip)
+    chain, whole, paired = chain_of(parameters), reach(network, model.clip), network.depth == 0
 
     def error(scales: Scales, reached: Reach) -> float | None:
-        return logit_error(network, chain, scales, reached)
+        return logit_error(network, chain, scales, reached, paired)
 
     found = best_scales(error, whole, model.usual, network.depth)
     if found is None:
         raise refusal(network, whole)
-    return planned(model, parameters, found, whole, tolerance)
+    return planned(model, parameters, found, whole, tolerance, paired=paired)
 
 
 def planned(
@@ -75,6 +76,7 @@ def planned(
     tolerance: float | None,
     row: RowLayout | None = None,
     divisions: int = 1,
+    paired: bool = False,
 ) -> PlannedModel:
     """The model under the scales that were found; `row`: the layout of single rows. Raises `PlanError`."""
     plan = ScoringPlan(
@@ -87,6 +89,7 @@ def planned(
         input_scale_bits=found.scales.inputs,
         result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None, divisions=divisions),
         squares=model.network.depth,
+        paired=paired,
         divisions=divisions,
         largest_logit=float(whole.neurons[-1][0]),
         error_bound=found.bound,

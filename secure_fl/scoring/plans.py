@@ -39,7 +39,7 @@ class ScoringPlan:
     """Public."""
 
     layout: Literal["batched", "single"]
-    """A slot is a row and a ciphertext a feature; or all slots are one row's."""
+    """A slot is a row and a ciphertext a feature, or two; or all slots are one row's."""
     parameters: CkksParameters
     features: int
     """Of a row as the data owner has it."""
@@ -61,6 +61,8 @@ class ScoringPlan:
     """The same over rows that take no neuron further than the training rows did."""
     block: int = 1
     """Slots that a feature takes: 1, or for single rows the width of the first layer, up to a power of two."""
+    paired: bool = False
+    """Whether two features share a slot (`pairs`): of a logistic regression, which squares nothing."""
     divisions: int = 1
     """Primes that are divided away after each square."""
     rotations: tuple[int, ...] = ()
@@ -76,7 +78,7 @@ class ScoringPlan:
     def ciphertexts(self) -> int:
         """Sent for a batch."""
         if self.layout == "batched":
-            return len(self.positions)
+            return math.ceil(len(self.positions) / (2 if self.paired else 1))
         return math.ceil(len(self.positions) * self.block / self.parameters.slots)
 
     @property
@@ -151,6 +153,8 @@ class ScoringPlan:
         if (self.squares or self.rotations or self.hides_model) and self.parameters.special_bits is None:
             raise ValueError
         if self.hides_model and self.layout != "batched":
+            raise ValueError
+        if self.paired and (self.layout != "batched" or self.squares or self.hides_model):
             raise ValueError
         if self.block & (self.block - 1) or not 0 < self.block <= self.parameters.slots:
             raise ValueError

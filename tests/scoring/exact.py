@@ -70,6 +70,13 @@ def encoded(owner: DataOwner, values: NDArray[np.float64]) -> list[int]:
     return coefficients(owner, _plaintext(plain, plan, len(plan.parameters.data_bits)))
 
 
+def imaginary_unit(plan: ScoringPlan) -> Words:
+    """X**(N/4) + X**(3 N/4), which is sqrt(2) i in every slot."""
+    plain = sealapi.Plaintext()
+    sealapi.CKKSEncoder(context(plan.parameters)).encode(2**0.5 * 1j, 1.0, plain)
+    return _plaintext(plain, plan, len(plan.parameters.data_bits))
+
+
 def coefficients(owner: DataOwner, values: Words) -> list[int]:
     """The polynomial with these values at roots; SEAL transforms it inside of a ciphertext."""
     plan = owner._plan

@@ -89,6 +89,12 @@ class Evaluation:
         self._encoder.encode(slots.tolist(), like.parms_id(), scale, plain)
         return plain
 
+    def encode_constant(self, number: complex, like: Encrypted, scale: float) -> SealObject:
+        """The same number in every slot; exact where `pairs` says so."""
+        plain = sealapi.Plaintext()
+        self._encoder.encode(number, like.parms_id(), scale, plain)
+        return plain
+
     def inner_product(self, values: Sequence[Encrypted], weights: Sequence[SealObject]) -> Encrypted:
         """Sum of products, slot by slot."""
         total: Encrypted = None

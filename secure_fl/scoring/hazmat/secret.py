@@ -9,7 +9,7 @@ from tenseal import sealapi
 
 from secure_fl.scoring.hazmat.objects import context, loaded, saved
 from secure_fl.scoring.hazmat.public import galois_elements
-from secure_fl.scoring.network import Vector
+from secure_fl.scoring.network import ComplexVector, Vector
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import unreadable
 
@@ -42,7 +42,7 @@ class SecretKey:
         self._generator.create_public_key(made)
         return saved(made)
 
-    def encrypt(self, slots: Vector, scale: float) -> bytes:
+    def encrypt(self, slots: Vector | ComplexVector, scale: float) -> bytes:
         """One ciphertext with a seed in the place of its random half; short vectors are filled with zeros."""
         self._encoder.encode(slots.tolist(), scale, self._plain)
         return saved(self._encryptor.encrypt_symmetric(self._plain))
