@@ -28,7 +28,8 @@ CUSTODY = Custody(
         "depend on the weights",
         "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: their noise tells of "
         "the key (IND-CPA-D); rounding or fresh noise is due before scores are passed on",
-        "a model owner who deviates: nothing proves that it used its model, and what it answers is believed",
+        "a model owner who deviates: nothing proves that it used its model, and what it answers is believed; where it "
+        "learns what came of the scores it reads rows, since it may answer with a row's own ciphertext",
     ),
     assumptions=(
         "Ring-LWE with ternary secrets is as hard as the guidelines of 2024 say: 128 bits against classical attacks.",

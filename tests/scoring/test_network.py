@@ -123,6 +123,8 @@ def test_a_relu_has_no_range_without_training_rows() -> None:
         ([Linear(np.array([[np.nan]]), np.zeros(1))], "not finite"),
         ([_linear(2, 2)], "does not end in a Linear with one output"),
         ([_linear(3, 2), Relu(), _linear(1, 4)], "takes 4 numbers but gets 3"),
+        ([Linear(np.ones(2), np.zeros(1))], "layer 1 is no matrix"),
+        ([Linear(np.ones((1, 2)), np.zeros((1, 1)))], "layer 1 is no matrix"),
         ([], "does not end"),
         ([_linear(3, 2), Relu()], "does not end"),
     ],
@@ -130,6 +132,18 @@ def test_a_relu_has_no_range_without_training_rows() -> None:
 def test_other_models_are_refused_by_name(layers: list[Any], message: str) -> None:
     with pytest.raises(ScoringError, match=message):
         check_layers(layers)
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_clip_range_without_rows_is_refused(clip: float) -> None:
+    with pytest.raises(ScoringError, match="holds no rows"):
+        compile_model([_linear(1, 2)], None, clip)
+
+
+def test_two_linear_layers_that_make_infinity_are_refused() -> None:
+    huge = Linear(np.full((1, 1), 1e300), np.zeros(1))
+    with pytest.raises(ScoringError, match="layer 2 has weights that are not finite"):
+        compile_model([huge, huge], None, CLIP)
 
 
 def test_two_linear_layers_are_one() -> None:

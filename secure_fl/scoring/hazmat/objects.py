@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 from tenseal import sealapi
 
-from secure_fl.errors import MessageError, SecretExposureError
+from secure_fl.errors import MessageError, PlanError, SecretExposureError
 from secure_fl.scoring.error_bound import Chain
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import (
@@ -65,7 +65,14 @@ def chain_of(parameters: CkksParameters) -> Chain:
 
 
 def _primes(parameters: CkksParameters) -> list[SealObject]:
-    return list(sealapi.CoeffModulus.Create(parameters.degree, list(parameters.coeff_mod_bit_sizes)))
+    """Raises `PlanError` where there are not so many primes of a size."""
+    try:
+        return list(sealapi.CoeffModulus.Create(parameters.degree, list(parameters.coeff_mod_bit_sizes)))
+    except (ValueError, RuntimeError):
+        raise PlanError(
+            f"there are too few primes of {list(parameters.coeff_mod_bit_sizes)} bits for degree {parameters.degree}; "
+            "use other sizes"
+        ) from None
 
 
 def saved(thing: SealObject) -> bytes:

@@ -45,7 +45,7 @@ class SecretKey:
         """All slots of a ciphertext under the first prime alone. Raises `MessageError`."""
         made = loaded("ciphertext", self._parameters, data, primes=1)
         # The scale is a product and quotient of float64; both sides compute it, not always in one order.
-        if made.size() != 2 or not made.is_ntt_form() or abs(made.scale / scale - 1) > 1e-9:
+        if made.size() != 2 or not made.is_ntt_form() or not abs(made.scale / scale - 1) <= 1e-9:
             raise unreadable()
         self._decryptor.decrypt(made, self._plain)
         return np.array(self._encoder.decode_double(self._plain), dtype=np.float64)

@@ -1,0 +1,119 @@
+"""A model owner that lies in its plan or its answers, a data owner that lies in its rows: one named error each."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+
+from secure_fl.errors import MessageError, PlanError
+from secure_fl.scoring import DataOwner, Linear, ScoringPlan, compile_model, plan_batched
+from secure_fl.scoring.hazmat.objects import _ciphertext_bytes
+from secure_fl.scoring.messages import Kind, open_message, seal
+from secure_fl.secagg.hazmat.he_layout import MEMBERS_BYTES, header_of, uncompressed
+from tests.scoring.scene import CLIP, Session, open_session, session_of
+
+NOT_NUMBERS: list[Any] = [None, "8", True, [], [0], {}, float("nan"), float("inf"), -1.0]
+NOT_COUNTS: list[Any] = [None, "8", True, 1.0, [], {}, float("nan"), -1]
+NOT_PLACES: list[Any] = [None, "01", [True], [0.0], [[0]], ["0"], {"0": 1}, [-1], [0, 0]]
+ODD_FIELDS = {
+    **dict.fromkeys(("clip", "result_scale", "largest_logit", "error_bound", "usual_error_bound"), NOT_NUMBERS),
+    **dict.fromkeys(("features", "input_scale_bits", "squares", "block"), NOT_COUNTS),
+    **dict.fromkeys(("positions", "must_be_zero", "rotations"), NOT_PLACES),
+    "layout": [None, 1, True, "other", ["batched"]],
+    "version": [None, 0, 2, "1", [1]],
+}
+
+
+@pytest.fixture(scope="module")
+def linear() -> Session:
+    return session_of(1, (3, 1))
+
+
+@pytest.fixture(scope="module")
+def single() -> Session:
+    return session_of(3, (5, 1), single=True)
+
+
+def changed(session: Session, **fields: Any) -> bytes:
+    return json.dumps(json.loads(session.model.plan.to_json()) | fields).encode()
+
+
+@pytest.mark.parametrize("field", ODD_FIELDS)
+def test_a_field_of_another_kind_makes_no_plan(linear: Session, single: Session, field: str) -> None:
+    for session in (linear, single):
+        for value in ODD_FIELDS[field]:
+            with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
+                ScoringPlan.from_json(changed(session, **{field: value}))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"rotations": [1]},
+        {"block": 2},
+        {"squares": 1},
+        {"input_scale_bits": 53},
+        {"result_scale": 0.0},
+        {"parameters": {"degree": 4096, "data_bits": [50, 50], "special_bits": None}},
+    ],
+)
+def test_fields_that_contradict_each_other_make_no_plan(linear: Session, fields: dict[str, Any]) -> None:
+    with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
+        ScoringPlan.from_json(changed(linear, **fields))
+
+
+@pytest.mark.parametrize("rotations", [[3], [1, 1], [1, 2, 4, 7], [2048], list(range(1, 2048))])
+def test_no_plan_makes_the_data_owner_draw_keys_without_end(single: Session, rotations: list[int]) -> None:
+    with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
+        ScoringPlan.from_json(changed(single, rotations=rotations))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"degree": 4096.0, "data_bits": [57], "special_bits": None},
+        {"degree": True, "data_bits": [57], "special_bits": None},
+        {"degree": 4096, "data_bits": [57.0], "special_bits": None},
+        {"degree": 4096, "data_bits": [57], "special_bits": 20.0},
+        {"degree": 16384, "data_bits": [20] * 20, "special_bits": 20},
+    ],
+)
+def test_parameters_that_seal_would_stumble_over_are_refused(linear: Session, parameters: dict[str, Any]) -> None:
+    with pytest.raises(PlanError):
+        DataOwner(ScoringPlan.from_json(changed(linear, parameters=parameters)))
+
+
+def test_what_a_plan_of_ours_allows_can_be_encrypted_up_to_the_edge(linear: Session) -> None:
+    """The largest scale that passes the check still leaves room for the clip range."""
+    owner = DataOwner(ScoringPlan.from_json(changed(linear, input_scale_bits=52, clip=CLIP)))
+    assert len(list(owner.encrypt(np.full((1, 3), CLIP)))) == 1
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), 0.0, -1.0, 2.0**20])
+def test_an_answer_at_another_scale_is_refused_and_the_batch_still_waits(linear: Session, scale: float) -> None:
+    plan = linear.model.plan
+    reply = linear.scorer.score(next(linear.owner.encrypt(np.ones((2, 3)))))
+    message = open_message(plan, Kind.SCORES, reply, session=None, parts=1)
+    minor, body = uncompressed(message.parts[0], _ciphertext_bytes(plan.parameters, 1, False))
+    forged = bytearray(body)
+    forged[57:65] = struct.pack("<d", scale)
+    assert MEMBERS_BYTES == 73
+    part = header_of(minor, len(forged)) + bytes(forged)
+    with pytest.raises(MessageError, match="cannot be read"):
+        linear.owner.open(seal(plan, Kind.SCORES, message.session, message.batch, 2, [part]))
+    assert len(linear.owner.open(reply)) == 2
+
+
+def test_rows_that_cancel_each_other_are_one_named_error() -> None:
+    """One ciphertext sent twice, and a model whose weights for both add up to nothing."""
+    session = open_session(plan_batched(compile_model([Linear(np.array([[1.0, -1.0]]), np.zeros(1))], None, CLIP)))
+    plan, request = session.model.plan, next(session.owner.encrypt(np.ones((2, 2))))
+    message = open_message(plan, Kind.ROWS, request, session=None, parts=2)
+    part = bytes(message.parts[0])
+    with pytest.raises(MessageError, match="cancel each other"):
+        session.scorer.score(seal(plan, Kind.ROWS, message.session, message.batch, 2, [part, part]))
+    assert np.abs(session.owner.open(session.scorer.score(request))).max() < plan.error_bound
