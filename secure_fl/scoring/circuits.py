@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from secure_fl.scoring.error_bound import rounded
 from secure_fl.scoring.hazmat.objects import SealObject
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
 from secure_fl.scoring.plans import PlannedModel
@@ -27,7 +28,7 @@ class BatchCircuit:
         for place, (layer, bits) in enumerate(self._layers):
             values = [
                 self._evaluation.weighted_sum(values, weights, 2.0**bits, bias)
-                for weights, bias in zip(layer.weights, layer.bias.tolist(), strict=True)
+                for weights, bias in zip(rounded(layer, bits), layer.bias.tolist(), strict=True)
             ]
             for value in values if place < len(self._layers) - 1 else []:
                 self._evaluation.square(value)

@@ -61,6 +61,9 @@ def test_encrypted_scores_are_the_plain_ones(tmp_path: Path, network: Network) -
     assert (said["rows"], said["frauds"] + said["honest"], said["training"]) == (300, 300, None)
     assert figures["max_abs_error"] <= figures["plan"]["error_bound"]
     assert figures["plan"]["relu_replaced"] is None
+    assert figures["batches"] * len(page.request) == pytest.approx(300 * figures["upload_bytes_per_row"])
+    assert 0 < figures["download_bytes_per_row"] < figures["upload_bytes_per_row"]
+    assert figures["max_abs_error"] == np.abs(page.encrypted - page.polynomial).max()
     assert abs(said["scores"]["auprc"] - figures["plain_scores"]["auprc"]) < 5e-4
     assert figures["plain_scores"] == figures["polynomial_scores"]
     assert (tmp_path / "scores.html").read_text(encoding="utf-8") == render(page)

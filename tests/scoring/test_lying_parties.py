@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from secure_fl.errors import MessageError, PlanError
-from secure_fl.scoring import DataOwner, Linear, ScoringPlan, compile_model, plan_batched
+from secure_fl.scoring import DataOwner, Linear, ModelOwner, ScoringPlan, compile_model, plan_batched
 from secure_fl.scoring.hazmat.objects import _ciphertext_bytes
 from secure_fl.scoring.messages import Kind, open_message, seal
+from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import MEMBERS_BYTES, header_of, uncompressed
 from tests.scoring.scene import CLIP, Session, open_session, session_of
 
@@ -38,8 +41,8 @@ def single() -> Session:
     return session_of(3, (5, 1), single=True)
 
 
-def changed(session: Session, **fields: Any) -> bytes:
-    return json.dumps(json.loads(session.model.plan.to_json()) | fields).encode()
+def changed(session: Session, **others: Any) -> bytes:
+    return json.dumps(json.loads(session.model.plan.to_json()) | others).encode()
 
 
 @pytest.mark.parametrize("field", ODD_FIELDS)
@@ -51,7 +54,7 @@ def test_a_field_of_another_kind_makes_no_plan(linear: Session, single: Session,
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "others",
     [
         {"rotations": [1]},
         {"block": 2},
@@ -61,9 +64,9 @@ def test_a_field_of_another_kind_makes_no_plan(linear: Session, single: Session,
         {"parameters": {"degree": 4096, "data_bits": [50, 50], "special_bits": None}},
     ],
 )
-def test_fields_that_contradict_each_other_make_no_plan(linear: Session, fields: dict[str, Any]) -> None:
+def test_fields_that_contradict_each_other_make_no_plan(linear: Session, others: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
-        ScoringPlan.from_json(changed(linear, **fields))
+        ScoringPlan.from_json(changed(linear, **others))
 
 
 @pytest.mark.parametrize("rotations", [[3], [1, 1], [1, 2, 4, 7], [2048], list(range(1, 2048))])
@@ -117,3 +120,41 @@ def test_rows_that_cancel_each_other_are_one_named_error() -> None:
     with pytest.raises(MessageError, match="cancel each other"):
         session.scorer.score(seal(plan, Kind.ROWS, message.session, message.batch, 2, [part, part]))
     assert np.abs(session.owner.open(session.scorer.score(request))).max() < plan.error_bound
+
+
+def test_an_answer_for_another_number_of_rows_is_refused(linear: Session) -> None:
+    plan, reply = linear.model.plan, linear.scorer.score(next(linear.owner.encrypt(np.ones((2, 3)))))
+    message = open_message(plan, Kind.SCORES, reply, session=None, parts=1)
+    part = bytes(message.parts[0])
+    for rows in (1, 3):
+        with pytest.raises(MessageError, match="answers no batch that waits"):
+            linear.owner.open(seal(plan, Kind.SCORES, message.session, message.batch, rows, [part]))
+    for rows in (0, plan.rows_per_batch + 1):
+        with pytest.raises(MessageError, match="says that it holds"):
+            linear.owner.open(seal(plan, Kind.SCORES, message.session, message.batch, rows, [part]))
+    with pytest.raises(MessageError, match="does not hold 1 parts"):
+        linear.owner.open(seal(plan, Kind.SCORES, message.session, message.batch, 2, [part, part]))
+    assert len(linear.owner.open(reply)) == 2
+
+
+def test_keys_for_other_rotations_are_refused(single: Session) -> None:
+    plan = single.model.plan
+    parts = open_message(plan, Kind.KEYS, single.keys, session=None, parts=2).parts
+    other = single.owner._key.evaluation_keys([step + 1 for step in plan.rotations])[1]
+    with pytest.raises(MessageError, match="keys for rotations are others"):
+        ModelOwner(single.model, seal(plan, Kind.KEYS, bytes(16), 0, 0, [bytes(parts[0]), other]))
+
+
+def test_each_field_of_a_plan_is_in_its_digest(single: Session) -> None:
+    plan = single.model.plan
+    for field in fields(ScoringPlan):
+        value = getattr(plan, field.name)
+        other: Any = CkksParameters(4096, (55,), 50) if field.name == "parameters" else f"{value} and more"
+        assert replace(plan, **{field.name: other}).digest != plan.digest, field.name
+
+
+def test_a_message_says_nothing_of_its_content(linear: Session) -> None:
+    message = open_message(
+        linear.model.plan, Kind.ROWS, next(linear.owner.encrypt(np.ones((2, 3)))), session=None, parts=3
+    )
+    assert re.fullmatch(r"Message\(batch \d+, 2 rows, 3 parts\)", repr(message))

@@ -132,6 +132,16 @@ def test_neurons_that_are_alike_do_not_cancel_on_ciphertexts(last: list[float]) 
     assert session.errors(rows).max() < session.model.plan.error_bound
 
 
+def test_only_features_that_count_are_sent_and_tiny_weights_are_left_out() -> None:
+    """The first feature is zero in all training rows, the third has no weight and the last one hardly any."""
+    rows = random_rows(np.random.default_rng(0), 50, 5)
+    rows[:, 0] = 0.0
+    compiled = compile_model([Linear(np.array([[9.0, 1.0, 0.0, -0.5, 1e-30]]), np.ones(1))], rows, CLIP)
+    session = open_session(plan_batched(compiled))
+    assert session.model.plan.positions == (1, 3, 4)
+    assert session.errors(rows).max() < session.model.plan.error_bound
+
+
 def test_an_error_beyond_the_tolerance_is_refused_with_the_numbers() -> None:
     rows = random_rows(np.random.default_rng(0), 50, 2)
     compiled = compile_model([Linear(np.ones((1, 2)), np.zeros(1))], rows, CLIP)
