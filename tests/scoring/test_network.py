@@ -134,6 +134,17 @@ def test_other_models_are_refused_by_name(layers: list[Any], message: str) -> No
         check_layers(layers)
 
 
+def test_copies_of_a_neuron_are_made_one() -> None:
+    """Also a mirrored one and one of another size; the function stays."""
+    first = Linear(np.array([[0.7, 0.1], [0.2, 0.3], [-0.7, -0.1], [1.4, 0.2]]), np.array([0.2, 0.1, -0.2, 0.4]))
+    quadratic = Quadratic(np.ones(4), np.zeros(4), np.zeros(4))
+    layers = [first, quadratic, Linear(np.array([[1.0, 2.0, 3.0, 4.0]]), np.ones(1))]
+    rows = random_rows(np.random.default_rng(0), 50, 2)
+    network = compile_model(layers, rows, CLIP).network
+    assert network.widths == (2, 2, 1)
+    assert np.allclose(network.logits(rows), plain_logits(layers, rows))
+
+
 @pytest.mark.parametrize("clip", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_clip_range_without_rows_is_refused(clip: float) -> None:
     with pytest.raises(ScoringError, match="holds no rows"):
