@@ -6,14 +6,14 @@ import json
 import re
 import struct
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from secure_fl.errors import MessageError, PlanError
 from secure_fl.scoring import DataOwner, Linear, ModelOwner, ScoringPlan, compile_model, plan_batched
-from secure_fl.scoring.hazmat.objects import _ciphertext_bytes
+from secure_fl.scoring.hazmat.objects import _ciphertext_bytes, _is_context_with_secret_key
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import MEMBERS_BYTES, header_of, uncompressed
@@ -135,6 +135,20 @@ def test_an_answer_for_another_number_of_rows_is_refused(linear: Session) -> Non
     with pytest.raises(MessageError, match="does not hold 1 parts"):
         linear.owner.open(seal(plan, Kind.SCORES, message.session, message.batch, 2, [part, part]))
     assert len(linear.owner.open(reply)) == 2
+
+
+def test_a_message_full_of_empty_fields_is_not_walked_through() -> None:
+    """It looks like a context's, and would take a second a megabyte."""
+
+    class Counted(bytes):
+        looks = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            Counted.looks += 1
+            return super().__getitem__(place)
+
+    assert not _is_context_with_secret_key(cast(memoryview, Counted(b"\x12\x00" * 10_000)))
+    assert 0 < Counted.looks < 1000
 
 
 def test_keys_for_other_rotations_are_refused(single: Session) -> None:
