@@ -15,8 +15,9 @@ CUSTODY = Custody(
     can_decrypt={
         DATA_OWNER: (
             "its own rows and the logit of each",
-            "of the model: which features it takes, how many squares it is deep, the largest logit and the error "
-            "bounds of the plan; with single rows also the widths of its layers, up to powers of two",
+            "of the model: which features it takes and which no training row had, how many squares it is deep, the "
+            "largest logit and the error bounds of the plan; with single rows also the widths of its layers, up to "
+            "powers of two",
         ),
         MODEL_OWNER: (),
         "observer": (),

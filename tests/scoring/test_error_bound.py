@@ -51,7 +51,7 @@ def by_loops(network: SquareNetwork, chain: Chain, scales: Scales) -> float:
             for f, parts in zip(fixed, spread, strict=True)
         ]
         if place == network.depth:
-            return off[0] + FLOAT_ERROR * sizes[0]
+            return float(off[0] + FLOAT_ERROR * sizes[0])
         switched = noise.switching(tuple(primes), chain.special or 0) / scale**2
         fixed = [2 * z * f + 2 * t * t + switched for z, f, t in zip(sizes, fixed, off, strict=True)]
         scale = scale**2 / primes.pop()

@@ -69,6 +69,11 @@ def test_fields_that_contradict_each_other_make_no_plan(linear: Session, others:
         ScoringPlan.from_json(changed(linear, **others))
 
 
+def test_batches_need_no_rotations() -> None:
+    with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
+        ScoringPlan.from_json(changed(session_of(2, (3, 2, 1)), rotations=[1]))
+
+
 @pytest.mark.parametrize("rotations", [[3], [1, 1], [1, 2, 4, 7], [2048], list(range(1, 2048))])
 def test_no_plan_makes_the_data_owner_draw_keys_without_end(single: Session, rotations: list[int]) -> None:
     with pytest.raises(MessageError, match="a plan for scoring cannot be read"):

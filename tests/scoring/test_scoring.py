@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from secure_fl.errors import PlanError, ScoringError
-from secure_fl.scoring import Linear, PlannedModel, Quadratic, ScoringPlan, compile_model, plan_batched, plan_single
+from secure_fl.scoring import (
+    Layer,
+    Linear,
+    PlannedModel,
+    Quadratic,
+    ScoringPlan,
+    compile_model,
+    plan_batched,
+    plan_single,
+)
 from secure_fl.scoring.network import reach_of
 from tests.scoring.scene import CLIP, open_session, random_layers, random_rows, rows_at_the_edge, session_of
 
@@ -108,7 +117,7 @@ def test_weights_that_all_round_to_zero_are_refused() -> None:
 
 
 def test_layers_beyond_float64_are_refused() -> None:
-    layers = [Linear(np.full((1, 2), 1e300), np.zeros(1)), Quadratic(np.ones(1), np.zeros(1), np.zeros(1))]
+    layers: list[Layer] = [Linear(np.full((1, 2), 1e300), np.zeros(1)), Quadratic(np.ones(1), np.zeros(1), np.zeros(1))]
     with np.errstate(all="ignore"), pytest.raises(PlanError, match="the range of float64"):
         plan_batched(compile_model([*layers, Linear(np.ones((1, 1)), np.zeros(1))], None, CLIP))
 
@@ -126,7 +135,11 @@ def test_what_is_planned_can_be_encoded(plan: Callable[..., PlannedModel], clip:
 def test_neurons_that_are_alike_do_not_cancel_on_ciphertexts(last: list[float]) -> None:
     """Three copies of one neuron, up to the sign: sums of them on the way must not be ciphertexts of nothing."""
     first = Linear(np.array([[0.7, 0.1], [-0.7, -0.1], [0.7, 0.1]]), np.array([0.2, -0.2, 0.2]))
-    layers = [first, Quadratic(np.ones(3), np.zeros(3), np.zeros(3)), Linear(np.array([last]), np.zeros(1))]
+    layers: list[Layer] = [
+        first,
+        Quadratic(np.ones(3), np.zeros(3), np.zeros(3)),
+        Linear(np.array([last]), np.zeros(1)),
+    ]
     rows = random_rows(np.random.default_rng(0), 50, 2)
     session = open_session(plan_batched(compile_model(layers, rows, CLIP), 1e9))
     assert session.errors(rows).max() < session.model.plan.error_bound
