@@ -48,6 +48,8 @@ def _numbers_fit(plan: ScoringPlan) -> bool:
     """Rows within the clip range can be encoded, and what is said of logits can be so."""
     if not 0 < plan.clip < 2**20 or not 0 < plan.input_scale_bits < 64 or plan.result_scale <= 0:
         return False
+    if math.log2(plan.result_scale) >= sum(plan.parameters.data_bits):
+        return False
     needed = plan.input_scale_bits + math.log2(max(plan.clip, 1.0)) + _ENCODING_BITS
     told = (plan.largest_logit, plan.error_bound, plan.usual_error_bound)
     return needed <= sum(plan.parameters.data_bits) and all(number >= 0 for number in told)

@@ -108,6 +108,8 @@ class ScoringPlan:
             lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
             plan = cls(parameters=parameters, **document | lists)
             check_plan(plan)
+            if plan.to_json() != bytes(data):  # so that people who look at it see what is meant
+                raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise MessageError("a plan for scoring cannot be read; ask the model owner for it again") from None
         return plan

@@ -42,7 +42,7 @@ def single() -> Session:
 
 
 def changed(session: Session, **others: Any) -> bytes:
-    return json.dumps(json.loads(session.model.plan.to_json()) | others).encode()
+    return json.dumps(json.loads(session.model.plan.to_json()) | others, sort_keys=True).encode()
 
 
 @pytest.mark.parametrize("field", ODD_FIELDS)
@@ -61,12 +61,38 @@ def test_a_field_of_another_kind_makes_no_plan(linear: Session, single: Session,
         {"squares": 1},
         {"input_scale_bits": 53},
         {"result_scale": 0.0},
+        {"result_scale": 2.0**57},
         {"parameters": {"degree": 4096, "data_bits": [50, 50], "special_bits": None}},
     ],
 )
 def test_fields_that_contradict_each_other_make_no_plan(linear: Session, others: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
         ScoringPlan.from_json(changed(linear, **others))
+
+
+def test_a_plan_can_be_written_in_one_way_only(linear: Session) -> None:
+    """Whoever looks at it must not see another one than the program: of two keys, Python takes the last."""
+    text = linear.model.plan.to_json()
+    assert ScoringPlan.from_json(text) == linear.model.plan
+    for other in (b'{"positions": [0], ' + text[1:], text + b" ", text.replace(b": 1,", b": 1.0,", 1)):
+        with pytest.raises(MessageError, match="a plan for scoring cannot be read"):
+            ScoringPlan.from_json(other)
+
+
+def test_an_answer_at_a_scale_beyond_its_modulus_is_refused() -> None:
+    """As a plan of more primes allows it, and SEAL does not."""
+    model = session_of(2, (3, 2, 1)).model
+    lying = ScoringPlan.from_json(changed(open_session(model), result_scale=2.0**100))
+    owner = DataOwner(lying)
+    scorer = ModelOwner(replace(model, plan=lying), owner.keys())
+    message = open_message(
+        lying, Kind.SCORES, scorer.score(next(owner.encrypt(np.ones((2, 3))))), session=None, parts=1
+    )
+    minor, body = uncompressed(message.parts[0], _ciphertext_bytes(lying.parameters, 1, False))
+    forged = bytearray(body)
+    forged[57:65] = struct.pack("<d", 2.0**100)
+    with pytest.raises(MessageError, match="cannot be read"):
+        owner.open(seal(lying, Kind.SCORES, message.session, 0, 2, [header_of(minor, len(forged)) + bytes(forged)]))
 
 
 def test_batches_need_no_rotations() -> None:

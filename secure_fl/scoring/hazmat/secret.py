@@ -48,4 +48,7 @@ class SecretKey:
         if made.size() != 2 or not made.is_ntt_form() or not abs(made.scale / scale - 1) <= 1e-9:
             raise unreadable()
         self._decryptor.decrypt(made, self._plain)
-        return np.array(self._encoder.decode_double(self._plain), dtype=np.float64)
+        try:
+            return np.array(self._encoder.decode_double(self._plain), dtype=np.float64)
+        except ValueError:  # a scale beyond the modulus, which is public
+            raise unreadable() from None
