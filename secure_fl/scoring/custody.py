@@ -20,8 +20,9 @@ CUSTODY = Custody(
         DATA_OWNER: (
             "its own rows and the logit of each; of a logistic regression in batches a second linear function of each "
             "row, since two features share a slot",
-            "of the model: which features it takes, how many squares it is deep, the largest logit and the error "
-            "bounds of the plan; with single rows also the widths of its layers, up to powers of two",
+            "of the model: which features it takes and which no training row had, how many squares it is deep, the "
+            "largest logit and the error bounds of the plan; with single rows also the widths of its layers, up to "
+            "powers of two",
         ),
         MODEL_OWNER: (),
         "observer": (),
@@ -34,7 +35,8 @@ CUSTODY = Custody(
         "depend on the weights",
         "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: their noise tells of "
         "the key (IND-CPA-D); rounding or fresh noise is due before scores are passed on",
-        "a model owner who deviates: nothing proves that it used its model, and what it answers is believed",
+        "a model owner who deviates: nothing proves that it used its model, and what it answers is believed; where it "
+        "learns what came of the scores it reads rows, since it may answer with a row's own ciphertext",
     ),
     assumptions=(
         "Ring-LWE with ternary secrets is as hard as the guidelines of 2024 say: 128 bits against classical attacks.",

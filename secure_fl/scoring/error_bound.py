@@ -26,16 +26,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secure_fl.scoring.network import Linear, Matrix, Reach, SquareNetwork, Vector
+from secure_fl.scoring.network import Linear, Matrix, Reach, SquareNetwork, Vector, alike
 from secure_fl.scoring.noise import FLOAT_ERROR, Noise
 from secure_fl.scoring.pairs import rounded_pairs
 
-_ENCODING_ROOM = 8
+ENCODING_ROOM = 8
 """SEAL encodes no number whose bits, and two more, reach those of the modulus."""
 _OF_PAIRS = math.sqrt(2)
 """The largest slot with two features, beside the larger of both."""
 _DOUBLE_ERROR = 2.0**-52
 """Of a bias times its scale."""
+
+_ALIKE = 9
+"""Digits of a bias: neurons that differ in later ones only count as the same, z being about 1 at most."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Weighing:
     bias: float
     """The largest absolute value that is added to a sum."""
     vanishes: bool
-    """Whether a sum has no weight left: SEAL refuses to multiply by zero, since that would encrypt nothing."""
+    """Whether a sum has no weight left, also of equal ciphertexts: SEAL refuses a result that encrypts nothing."""
     rotations: int = 0
     """How often noise of switched keys is added up in a sum over slots."""
     elsewhere: float = 1.0
@@ -99,17 +102,29 @@ def batched_weighings(
     network: SquareNetwork, scales: Scales, divisions: int = 1, paired: bool = False
 ) -> list[Weighing]:
     """Weights are constants: their rounding is a number."""
-    found = []
+    found, same = [], np.eye(network.widths[0])
     for layer, bits in zip(network.linears, scales.weights, strict=True):
         multipliers = rounded_pairs(layer.weights, bits) if paired else rounded(layer, bits)
         difference = np.abs(multipliers - layer.weights)
-        vanishes = not multipliers.any(axis=1).all()
+        vanishes = _vanishes(multipliers, same)
+        same = alike(np.column_stack([multipliers @ same, np.round(layer.bias, _ALIKE)]))
         bias = float(np.abs(layer.bias).max())
         elsewhere = _OF_PAIRS if paired else 1.0
         found.append(
             Weighing(np.abs(multipliers), difference, bits, bias, vanishes, elsewhere=elsewhere, divisions=divisions)
         )
     return found
+
+
+def _vanishes(multipliers: Matrix, same: Matrix) -> bool:
+    """Whether a sum encrypts nothing, at its end or on the way; `same`: which of its terms are alike."""
+    begun = np.cumsum(multipliers != 0, axis=1) > 0
+    if not begun[:, -1].all():
+        return True
+    if same.shape[0] == same.shape[1]:
+        return False
+    sums = np.cumsum(multipliers[:, :, None] * same, axis=1)
+    return not (sums.any(axis=2) | ~begun).all()
 
 
 def logit_error(
@@ -173,6 +188,8 @@ def _sums(
 ) -> list[_Signal] | None:
     """The weighted sums of each layer; None where a value can leave the modulus, or weights vanish."""
     primes, found = list(chain.data), []
+    if signal.largest.max() * signal.scale * ENCODING_ROOM > prod(primes):
+        return None
     for place, (weighing, largest) in enumerate(zip(weighings, neurons, strict=True)):
         last = place == len(weighings) - 1
         if weighing.vanishes:
@@ -181,7 +198,7 @@ def _sums(
         found.append(signal)
         if not _fits(signal, noise, primes, 1, weighing.elsewhere):
             return None
-        if weighing.bias * signal.scale * _ENCODING_ROOM > prod(primes):
+        if max(weighing.size.max() * 2.0**weighing.bits, weighing.bias * signal.scale) * ENCODING_ROOM > prod(primes):
             return None
         if not last:
             signal = _rescaled(signal, noise, primes.pop()) if weighing.rescaled else signal

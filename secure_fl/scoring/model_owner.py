@@ -43,7 +43,12 @@ class ModelOwner:
         message = open_message(plan, Kind.ROWS, request, session=self._session, parts=plan.ciphertexts)
         scale = 2.0**plan.input_scale_bits
         values = [self._evaluation.load(part, scale) for part in message.parts]
-        answer = self._circuit.logit(values)
+        try:
+            answer = self._circuit.logit(values)
+        except RuntimeError:  # SEAL refuses to go on with ciphertexts that cancel each other
+            raise MessageError(
+                "encrypted rows cancel each other, so that nothing would be hidden; encrypt them again"
+            ) from None
         self._evaluation.shrink(answer, plan.answer_primes)
         if self._hiding is not None:
             self._hiding.add_encrypted_zero(answer)

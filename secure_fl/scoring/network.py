@@ -118,6 +118,18 @@ def plain_logits(layers: Sequence[Layer], rows: Matrix) -> Vector:
     return logits
 
 
+def alike(neurons: Matrix) -> Matrix:
+    """Which neurons have equal squares: for each a 1 in the column of those like it, float64 [n, different].
+
+    Neurons: weights and bias, float64 [n, inputs + 1]; equal up to the sign of all of it.
+    """
+    first = (neurons != 0).argmax(axis=1)
+    signs = np.where(neurons[np.arange(len(neurons)), first] < 0, -1.0, 1.0)
+    _, places = np.unique(neurons * signs[:, None] + 0.0, axis=0, return_inverse=True)
+    found: Matrix = np.eye(places.max() + 1)[places.ravel()]
+    return found
+
+
 def check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers, Linear and activation in turn, with two Linear in a row made one. Raises `ScoringError`."""
     found: list[Layer] = []
@@ -126,9 +138,10 @@ def check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         match layer:
             case Linear():
                 _check_numbers(place, layer.weights, layer.bias)
+                _check_shape(place, layer)
                 if isinstance(before, Linear):
                     _check_fit(place, layer.weights.shape[1], len(before.bias))
-                    found[-1] = _composed(before, layer)
+                    found[-1] = _composed(place, before, layer)
                     continue
             case Relu() | Quadratic():
                 if not isinstance(before, Linear):
@@ -145,13 +158,21 @@ def check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def _composed(first: Linear, second: Linear) -> Linear:
-    return Linear(second.weights @ first.weights, second.weights @ first.bias + second.bias)
+def _composed(place: int, first: Linear, second: Linear) -> Linear:
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = Linear(second.weights @ first.weights, second.weights @ first.bias + second.bias)
+    _check_numbers(place, made.weights, made.bias)
+    return made
 
 
 def _check_numbers(place: int, *arrays: NDArray[np.float64]) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         raise ScoringError(f"layer {place} has weights that are not finite; train the model again")
+
+
+def _check_shape(place: int, layer: Linear) -> None:
+    if layer.weights.ndim != 2 or layer.bias.ndim != 1:
+        raise ScoringError(f"layer {place} is no matrix with a bias for each row; give weights [out, in], bias [out]")
 
 
 def _check_fit(place: int, inputs: int, outputs: int) -> None:

@@ -33,11 +33,12 @@ class CkksParameters:
     """None where no keys are switched."""
 
     def __post_init__(self) -> None:
-        limit = MODULUS_BITS.get(self.degree)
+        limit = MODULUS_BITS.get(self.degree) if type(self.degree) is int else None
         if limit is None:
-            raise PlanError(f"a ring of degree {self.degree} is not planned for; use one of {list(MODULUS_BITS)}")
+            raise PlanError(f"a ring of degree {self.degree!r} is not planned for; use one of {list(MODULUS_BITS)}")
+        sizes = self.coeff_mod_bit_sizes
         if not self.data_bits or not all(
-            SMALLEST_PRIME_BITS <= bits <= LARGEST_PRIME_BITS for bits in self.coeff_mod_bit_sizes
+            type(bits) is int and SMALLEST_PRIME_BITS <= bits <= LARGEST_PRIME_BITS for bits in sizes
         ):
             raise PlanError(f"primes have {SMALLEST_PRIME_BITS} to {LARGEST_PRIME_BITS} bits; plan again")
         if self.modulus_bits > limit:

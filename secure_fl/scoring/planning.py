@@ -173,6 +173,11 @@ def _known(bound: float | None) -> float:
 
 def refusal(network: SquareNetwork, whole: Reach) -> PlanError | ScoringError:
     """Why no scales fit."""
+    if not all(np.isfinite(z).all() for z in whole.neurons):
+        return PlanError(
+            "layers leave the range of float64 within the clip range; narrow the clip range, or train with more weight "
+            "decay"
+        )
     smallest = min(float(np.abs(layer.weights).max(axis=1).min()) for layer in network.linears)
     if smallest < 2.0**-40:
         return ScoringError("a neuron's weights all round to zero at every scale that fits; train the model again")

@@ -9,10 +9,11 @@ prime that makes it small.
 from __future__ import annotations
 
 from functools import cache
+from math import prod
 
 import numpy as np
 
-from secure_fl.scoring.error_bound import Chain, Scales, Weighing, followed
+from secure_fl.scoring.error_bound import ENCODING_ROOM, Chain, Scales, Weighing, followed
 from secure_fl.scoring.hazmat.objects import chain_of
 from secure_fl.scoring.hazmat.public import encoding_error
 from secure_fl.scoring.network import Matrix, Reach, SquareNetwork, Vector, reach
@@ -75,8 +76,18 @@ class SingleRowBounds:
     def error(self, scales: Scales, reached: Reach) -> float | None:
         """The bound; None where a value can leave the modulus."""
         padded = self._padded(reached)
+        if not self._encodable(scales):
+            return None
         weighings = [self._weighing(place, bits, padded) for place, bits in enumerate(scales.weights)]
         return followed(weighings, self.chain, scales.inputs, padded, self._noise)
+
+    def _encodable(self, scales: Scales) -> bool:
+        """Whether weights keep away from the modulus: SEAL encodes no larger ones."""
+        largest = [float(np.abs(matrix).max()) for matrix in self._weights]
+        primes = self.chain.data
+        under = (primes[: len(primes) - 2 * place] for place in range(len(largest)))
+        pairs = zip(largest, scales.weights, under, strict=True)
+        return all(number * 2.0**bits * ENCODING_ROOM <= prod(left) for number, bits, left in pairs)
 
     def _weighing(self, place: int, bits: int, reached: Reach) -> Weighing:
         difference, worst = self._errors(place, bits)

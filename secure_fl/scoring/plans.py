@@ -23,6 +23,7 @@ from secure_fl.scoring.flooding import HIDING_BITS
 from secure_fl.scoring.network import SquareNetwork
 from secure_fl.scoring.noise import FAILURE_BITS
 from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
+from secure_fl.scoring.plan_check import check_plan
 from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 
 VERSION = 2
@@ -134,32 +135,12 @@ class ScoringPlan:
             parameters = CkksParameters(given["degree"], tuple(given["data_bits"]), given["special_bits"])
             lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
             plan = cls(parameters=parameters, **document | lists)
-            plan._check()
+            check_plan(plan)
+            if plan.to_json() != bytes(data):  # so that people who look at it see what is meant
+                raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise MessageError("a plan for scoring cannot be read; ask the model owner for it again") from None
         return plan
-
-    def _check(self) -> None:
-        """Raises `ValueError` where numbers cannot belong to a plan."""
-        places = (*self.positions, *self.must_be_zero)
-        if not self.positions or len(set(places)) != len(places) or not all(0 <= at < self.features for at in places):
-            raise ValueError
-        if self.layout not in ("batched", "single") or not 0 < self.clip < 2**20 or not 0 < self.input_scale_bits < 128:
-            raise ValueError
-        if self.divisions < 1 or not 0 <= self.squares * self.divisions < len(self.parameters.data_bits):
-            raise ValueError
-        if not 0 <= self.flooding_bits < sum(self.parameters.data_bits[: self.answer_primes]):
-            raise ValueError
-        if (self.squares or self.rotations or self.hides_model) and self.parameters.special_bits is None:
-            raise ValueError
-        if self.hides_model and self.layout != "batched":
-            raise ValueError
-        if self.paired and (self.layout != "batched" or self.squares or self.hides_model):
-            raise ValueError
-        if self.block & (self.block - 1) or not 0 < self.block <= self.parameters.slots:
-            raise ValueError
-        if not all(0 < step < self.parameters.slots for step in self.rotations):
-            raise ValueError
 
     def derived(self) -> dict[str, Any]:
         """For people and scripts."""
@@ -200,7 +181,7 @@ def _bytes(degree: int, bits: Sequence[int]) -> int:
 def check_tolerance(plan: ScoringPlan, tolerance: float | None) -> ScoringPlan:
     """The plan, where its bound is small enough; None: a share of the largest logit. Raises `PlanError`."""
     allowed = RELATIVE_TOLERANCE * plan.largest_logit if tolerance is None else tolerance
-    if plan.error_bound > allowed:
+    if not plan.error_bound <= allowed:
         raise PlanError(
             f"a logit could be off by {plan.error_bound:.3g}, and {allowed:.3g} is allowed; allow more, narrow the "
             f"clip range (now {plan.clip:g}), or train with more weight decay"

@@ -40,7 +40,7 @@ def _numbers(rows: ArrayLike) -> NDArray[Any]:
         return rows
     try:
         return np.asarray(rows, dtype=np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise DataError("rows are not a table of numbers; give an array [rows, features]") from None
 
 

@@ -8,8 +8,9 @@ beside b the shift would be large and z**2 all noise; such a neuron becomes two,
     a z**2 + b z = alpha (z + s)**2 + beta (z - s)**2,   alpha, beta = (a +- b / (2s)) / 2 ... with s = max |z|
 
 Then every neuron is multiplied so that max |z| = 1, and its weights in the next layer divided by the square of that:
-all z fit one scale. None of this changes the function. How large z gets is measured on training rows where there are
-some; a model without ReLU needs none: what the whole clip range allows serves instead, and all features are sent.
+all z fit one scale. Neurons that are copies of each other are then made one. None of this changes the function. How
+large z gets is measured on training rows where there are some; a model without ReLU needs none: what the whole clip
+range allows serves instead, and all features are sent.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from secure_fl.scoring.network import (
     Reach,
     SquareNetwork,
     Vector,
+    alike,
     check_layers,
     reach,
     reach_of,
@@ -39,6 +41,8 @@ from secure_fl.scoring.relu import Replacement, replace_relu
 Usual: TypeAlias = Callable[[SquareNetwork], Reach]
 """How far neurons get on usual rows."""
 
+_ALIKE = 12
+"""Digits of a neuron's weights, relative to the largest, up to which it counts as another's copy."""
 LARGEST_SHIFT = 8.0
 """In units of max |z|: beyond it a neuron is split in two."""
 
@@ -71,6 +75,8 @@ def compile_model(
     `ScoringError` for layers that are refused (a ReLU without rows, too) and `DataError` for rows that are.
     """
     checked = check_layers(layers)
+    if not 0 < clip < np.inf:
+        raise ScoringError(f"a clip range of {clip:g} holds no rows; give a positive number")
     first = checked[0]
     assert isinstance(first, Linear)
     features = first.weights.shape[1]
@@ -85,7 +91,7 @@ def compile_model(
     seen = None if rows is None else rows[:, positions]
     usual: Usual = partial(reach, clip=clip) if seen is None else partial(reach_of, rows=seen)
     polynomial, replacement = replace_relu(taken, seen)
-    network = _scaled(_without_constants(_completed(polynomial, usual)), usual)
+    network = _without_constants(_merged(_scaled(_without_constants(_completed(polynomial, usual)), usual)))
     return CompiledModel(
         network,
         float(clip),
@@ -160,4 +166,17 @@ def _scaled(network: SquareNetwork, usual: Usual) -> SquareNetwork:
         gain = 1 / np.where(largest > 0, largest, 1.0)
         linears[place] = Linear(linears[place].weights * gain[:, None], linears[place].bias * gain)
         linears[place + 1] = Linear(linears[place + 1].weights / gain**2, linears[place + 1].bias)
+    return SquareNetwork(tuple(linears))
+
+
+def _merged(network: SquareNetwork) -> SquareNetwork:
+    """Neurons that are copies of each other, up to the sign, as one: encrypted they could cancel on the way."""
+    linears = list(network.linears)
+    for place in range(network.depth):
+        before, after = linears[place], linears[place + 1]
+        neurons = np.column_stack([before.weights, before.bias])
+        same = alike(np.round(neurons / np.abs(neurons).max(axis=1, keepdims=True), _ALIKE))
+        kept = np.sort(same.argmax(axis=0))
+        linears[place] = Linear(before.weights[kept], before.bias[kept])
+        linears[place + 1] = Linear(after.weights @ same @ same[kept].T, after.bias)
     return SquareNetwork(tuple(linears))

@@ -17,6 +17,7 @@ from secure_fl.progress import Progress, unseen
 from secure_fl.report import encrypted_scores
 from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, Way, score_encrypted_file
 from secure_fl.report.scores import score_file
+from secure_fl.report.scoring_outcome import time_shares
 from secure_fl.report.scoring_page import render
 from secure_fl.training import Network
 from tests.report.scored_run import ScoredRun, scored_run
@@ -62,6 +63,11 @@ def test_encrypted_scores_are_the_plain_ones(tmp_path: Path, network: Network) -
     assert (said["rows"], said["frauds"] + said["honest"], said["training"]) == (300, 300, None)
     assert figures["max_abs_error"] <= figures["plan"]["error_bound"]
     assert figures["plan"]["relu_replaced"] is None
+    assert figures["batches"] * len(page.request) == pytest.approx(300 * figures["upload_bytes_per_row"])
+    assert sum(seconds for _, _, seconds in time_shares(page)) == page.seconds_per_row
+    assert page.seconds_per_row * 300 == pytest.approx(figures["batches"] * figures["seconds_of_a_batch"])
+    assert 0 < figures["download_bytes_per_row"] < figures["upload_bytes_per_row"]
+    assert figures["max_abs_error"] == np.abs(page.encrypted - page.polynomial).max()
     assert abs(said["scores"]["auprc"] - figures["plain_scores"]["auprc"]) < 5e-4
     assert figures["plain_scores"] == figures["polynomial_scores"]
     assert (tmp_path / "scores.html").read_text(encoding="utf-8") == render(page)
@@ -86,6 +92,11 @@ def test_a_model_with_relu_takes_rows_of_its_owner_and_says_what_changed(tmp_pat
     assert page.figures["plan"]["relu_replaced"]["mean_difference"] > 0
     assert page.plan.usual_error_bound < page.plan.error_bound
     assert "of the model with ReLU" in render(page)
+    assert page.errors.max() == page.figures["max_abs_error"]
+    score_file(run.model, run.rows, tmp_path / "plain.csv", json_file=tmp_path / "plain.json")
+    plain = json.loads((tmp_path / "plain.json").read_text(encoding="utf-8"))["scores"]["auprc"]
+    assert page.figures["plain_scores"]["auprc"] == pytest.approx(plain, abs=1e-4)
+    assert page.figures["polynomial_scores"]["auprc"] != pytest.approx(plain, abs=1e-4)
 
 
 def test_a_hidden_model_gives_the_same_scores_and_says_that_it_is_hidden(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secure_fl.errors import DataError, ScoringError
-from secure_fl.scoring import Linear, Quadratic, Relu, compile_model, plain_logits
+from secure_fl.scoring import Layer, Linear, Quadratic, Relu, compile_model, plain_logits
 from secure_fl.scoring.network import check_layers, reach, reach_of
 from secure_fl.scoring.relu import QUANTILES, cross_entropy, least_squares_relu, replace_relu
 from tests.scoring.scene import CLIP, random_layers, random_rows, rows_at_the_edge
@@ -89,16 +89,33 @@ def test_the_quantile_is_the_best_one_on_held_out_rows_and_other_rows_play_no_pa
     assert replacement is not None
     held = rows[::5]
     wanted = plain_logits(layers, held)
-    costs = {}
+    costs, ranges = {}, {}
     for quantile in QUANTILES:
         first = layers[0]
         assert isinstance(first, Linear)
         fit_on = np.delete(rows, np.arange(0, 4000, 5), axis=0)
         z = np.abs(fit_on @ first.weights.T + first.bias)
-        polynomial = least_squares_relu(float(np.quantile(z, quantile)), 8)
+        ranges[quantile] = float(np.quantile(z, quantile))
+        polynomial = least_squares_relu(ranges[quantile], 8)
         costs[quantile] = cross_entropy(wanted, plain_logits([first, polynomial, layers[2]], held))
     assert replacement.quantile == min(costs, key=lambda quantile: costs[quantile])
+    assert replacement.ranges == (ranges[replacement.quantile],)
     assert replacement.largest_difference == np.abs(plain_logits(fitted, held) - wanted).max()
+
+
+def test_a_later_range_is_of_what_the_polynomials_before_it_give() -> None:
+    rng = np.random.default_rng(4)
+    layers, rows = random_layers(rng, (6, 8, 4, 1), relu=True), random_rows(rng, 500, 6)
+    _, replacement = replace_relu(layers, rows)
+    assert replacement is not None
+    first, _, second, *_ = layers
+    assert isinstance(first, Linear)
+    assert isinstance(second, Linear)
+    squared = least_squares_relu(replacement.ranges[0], 8)(
+        np.delete(rows, np.arange(0, 500, 5), axis=0) @ first.weights.T + first.bias
+    )
+    wanted = np.quantile(np.abs(squared @ second.weights.T + second.bias), replacement.quantile)
+    assert replacement.ranges[1] == pytest.approx(wanted)
 
 
 def test_features_that_no_row_has_are_not_taken_and_must_stay_zero() -> None:
@@ -123,6 +140,8 @@ def test_a_relu_has_no_range_without_training_rows() -> None:
         ([Linear(np.array([[np.nan]]), np.zeros(1))], "not finite"),
         ([_linear(2, 2)], "does not end in a Linear with one output"),
         ([_linear(3, 2), Relu(), _linear(1, 4)], "takes 4 numbers but gets 3"),
+        ([Linear(np.ones(2), np.zeros(1))], "layer 1 is no matrix"),
+        ([Linear(np.ones((1, 2)), np.zeros((1, 1)))], "layer 1 is no matrix"),
         ([], "does not end"),
         ([_linear(3, 2), Relu()], "does not end"),
     ],
@@ -130,6 +149,29 @@ def test_a_relu_has_no_range_without_training_rows() -> None:
 def test_other_models_are_refused_by_name(layers: list[Any], message: str) -> None:
     with pytest.raises(ScoringError, match=message):
         check_layers(layers)
+
+
+def test_copies_of_a_neuron_are_made_one() -> None:
+    """Also a mirrored one and one of another size; the function stays."""
+    first = Linear(np.array([[0.7, 0.1], [0.2, 0.3], [-0.7, -0.1], [1.4, 0.2]]), np.array([0.2, 0.1, -0.2, 0.4]))
+    quadratic = Quadratic(np.ones(4), np.zeros(4), np.zeros(4))
+    layers: list[Layer] = [first, quadratic, Linear(np.array([[1.0, 2.0, 3.0, 4.0]]), np.ones(1))]
+    rows = random_rows(np.random.default_rng(0), 50, 2)
+    network = compile_model(layers, rows, CLIP).network
+    assert network.widths == (2, 2, 1)
+    assert np.allclose(network.logits(rows), plain_logits(layers, rows))
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_clip_range_without_rows_is_refused(clip: float) -> None:
+    with pytest.raises(ScoringError, match="holds no rows"):
+        compile_model([_linear(1, 2)], None, clip)
+
+
+def test_two_linear_layers_that_make_infinity_are_refused() -> None:
+    huge = Linear(np.full((1, 1), 1e300), np.zeros(1))
+    with pytest.raises(ScoringError, match="layer 2 has weights that are not finite"):
+        compile_model([huge, huge], None, CLIP)
 
 
 def test_two_linear_layers_are_one() -> None:

@@ -89,6 +89,12 @@ def test_parameters_beyond_the_guidelines_cannot_be_made(degree: int) -> None:
         CkksParameters(degree, (*sizes, *first[:-1], first[-1] + 1))
 
 
+def test_a_special_prime_counts_for_security() -> None:
+    assert CkksParameters(8192, (60, 57, 57), 40).modulus_bits == MODULUS_BITS[8192]
+    with pytest.raises(PlanError, match="not secure"):
+        CkksParameters(8192, (60, 57, 57), 41)
+
+
 @pytest.mark.parametrize("parameters", [(1024, (20,)), (4096, ()), (4096, (61,)), (4096, (19,))])
 def test_parameters_that_nobody_plans_are_refused(parameters: tuple[int, tuple[int, ...]]) -> None:
     with pytest.raises(PlanError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +10,17 @@ import numpy as np
 import pytest
 
 from secure_fl.errors import MessageError, PlanError, ScoringError
-from secure_fl.scoring import Linear, ScoringPlan, compile_model, plan_batched, plan_hidden, plan_single
+from secure_fl.scoring import (
+    Layer,
+    Linear,
+    PlannedModel,
+    Quadratic,
+    ScoringPlan,
+    compile_model,
+    plan_batched,
+    plan_hidden,
+    plan_single,
+)
 from secure_fl.scoring.network import reach_of
 from tests.scoring.scene import CLIP, open_session, random_layers, random_rows, rows_at_the_edge, session_of
 
@@ -130,12 +141,53 @@ def test_weights_that_all_round_to_zero_are_refused() -> None:
         plan_batched(compile_model([Linear(np.full((1, 2), 1e-25), np.zeros(1))], rows, CLIP))
 
 
+def test_layers_beyond_float64_are_refused() -> None:
+    layers: list[Layer] = [Linear(np.full((1, 2), 1e300), np.zeros(1)), Quadratic(np.ones(1), np.zeros(1), np.zeros(1))]
+    with np.errstate(all="ignore"), pytest.raises(PlanError, match="the range of float64"):
+        plan_batched(compile_model([*layers, Linear(np.ones((1, 1)), np.zeros(1))], None, CLIP))
+
+
+@pytest.mark.parametrize("plan", [plan_batched, plan_single])
+@pytest.mark.parametrize(("clip", "weight"), [(1e-6, 1e6), (1e-12, 1e12), (2.0**17, 2.0**-17), (2.0**19, 1e-9)])
+def test_what_is_planned_can_be_encoded(plan: Callable[..., PlannedModel], clip: float, weight: float) -> None:
+    """Weights and rows of very different size; SEAL encodes nothing near the modulus."""
+    session = open_session(plan(compile_model([Linear(np.full((1, 2), weight), np.zeros(1))], None, clip), 1e9))
+    rows = clip * np.array([[1.0, 1.0], [-1.0, 1.0]])
+    assert session.errors(rows).max() < session.model.plan.error_bound
+
+
+@pytest.mark.parametrize("last", [[1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [2.0, -1.0, -0.5]])
+def test_neurons_that_are_alike_do_not_cancel_on_ciphertexts(last: list[float]) -> None:
+    """Three copies of one neuron, up to the sign: sums of them on the way must not be ciphertexts of nothing."""
+    first = Linear(np.array([[0.7, 0.1], [-0.7, -0.1], [0.7, 0.1]]), np.array([0.2, -0.2, 0.2]))
+    layers: list[Layer] = [
+        first,
+        Quadratic(np.ones(3), np.zeros(3), np.zeros(3)),
+        Linear(np.array([last]), np.zeros(1)),
+    ]
+    rows = random_rows(np.random.default_rng(0), 50, 2)
+    session = open_session(plan_batched(compile_model(layers, rows, CLIP), 1e9))
+    assert session.errors(rows).max() < session.model.plan.error_bound
+
+
+def test_only_features_that_count_are_sent_and_tiny_weights_are_left_out() -> None:
+    """The first feature is zero in all training rows, the third has no weight and the last one hardly any."""
+    rows = random_rows(np.random.default_rng(0), 50, 5)
+    rows[:, 0] = 0.0
+    compiled = compile_model([Linear(np.array([[9.0, 1.0, 0.0, -0.5, 1e-30]]), np.ones(1))], rows, CLIP)
+    session = open_session(plan_batched(compiled))
+    assert session.model.plan.positions == (1, 3, 4)
+    assert session.errors(rows).max() < session.model.plan.error_bound
+
+
 def test_an_error_beyond_the_tolerance_is_refused_with_the_numbers() -> None:
     rows = random_rows(np.random.default_rng(0), 50, 2)
     compiled = compile_model([Linear(np.ones((1, 2)), np.zeros(1))], rows, CLIP)
     bound = plan_batched(compiled).plan.error_bound
     with pytest.raises(PlanError, match="allow more, narrow the clip range"):
         plan_batched(compiled, bound / 2)
+    with pytest.raises(PlanError, match="nan is allowed"):
+        plan_batched(compiled, float("nan"))
 
 
 def test_a_plan_travels_whole_and_says_nothing_of_weights() -> None:

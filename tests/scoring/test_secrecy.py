@@ -13,8 +13,8 @@ import pytest
 from tenseal import sealapi
 
 from secure_fl.scoring.custody import CUSTODY, DATA_OWNER, MODEL_OWNER
-from secure_fl.scoring.hazmat.objects import _secret_key_bytes, context
-from secure_fl.scoring.messages import Kind, open_message
+from secure_fl.scoring.hazmat.objects import _secret_key_bytes, context, saved
+from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.secagg.hazmat.he_layout import uncompressed
 from tests.scoring.processes import SEED, WIDTHS, receive, send
 from tests.scoring.scene import planned, random_rows, session_of
@@ -132,6 +132,19 @@ def test_unused_slots_tell_of_the_model() -> None:
     slots = session.owner._key.decrypt(part, session.model.plan.result_scale)
     assert np.allclose(slots[1:], session.model.network.linears[0].bias[0], atol=1e-3)
     assert "unused slots" in CUSTODY.broken_by[1]
+
+
+def test_a_model_owner_that_answers_with_a_row_has_it_read_by_whoever_sees_the_scores() -> None:
+    """Rounding them does not help: here the sign of a feature is what is left."""
+    session, rows = session_of(7, (6, 1)), random_rows(np.random.default_rng(0), 50, 6)
+    request, plan, evaluation = next(session.owner.encrypt(rows)), session.model.plan, session.scorer._evaluation
+    message = open_message(plan, Kind.ROWS, request, session=None, parts=3)
+    third = evaluation.load(message.parts[1], 2.0**plan.input_scale_bits)
+    answer = evaluation.weighted_sum([third], np.ones(1), 2.0 ** session.model.scales.weights[0], 0.0)
+    part = saved(answer)
+    scores = session.owner.open(seal(plan, Kind.SCORES, message.session, message.batch, 50, [part]))
+    assert (np.round(scores) == np.round(rows[:, 2])).mean() > 0.95
+    assert "a row's own ciphertext" in CUSTODY.broken_by[3]
 
 
 def test_custody_names_who_reads_what() -> None:

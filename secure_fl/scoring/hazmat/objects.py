@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tenseal import sealapi
 
-from secure_fl.errors import MessageError, SecretExposureError
+from secure_fl.errors import MessageError, PlanError, SecretExposureError
 from secure_fl.scoring.error_bound import Chain
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import (
@@ -45,7 +45,7 @@ Kind: TypeAlias = Literal["ciphertext", "new ciphertext", "relinearization keys"
 _SEED_BYTES = HEADER.size + 1 + 64
 """A generator's kind and its seed of 512 bits."""
 _DIGEST_BYTES = 32
-_LENGTH_DELIMITED, _PRIVATE_FIELD = 2, 3
+_LENGTH_DELIMITED, _PRIVATE_FIELD, _FIELDS_OF_A_CONTEXT = 2, 3, 16
 _SEAL_MAGIC = b"\x5e\xa1"
 
 
@@ -69,7 +69,14 @@ def chain_of(parameters: CkksParameters) -> Chain:
 
 
 def _primes(parameters: CkksParameters) -> list[SealObject]:
-    return list(sealapi.CoeffModulus.Create(parameters.degree, list(parameters.coeff_mod_bit_sizes)))
+    """Raises `PlanError` where there are not so many primes of a size."""
+    try:
+        return list(sealapi.CoeffModulus.Create(parameters.degree, list(parameters.coeff_mod_bit_sizes)))
+    except (ValueError, RuntimeError):
+        raise PlanError(
+            f"there are too few primes of {list(parameters.coeff_mod_bit_sizes)} bits for degree {parameters.degree}; "
+            "use other sizes"
+        ) from None
 
 
 def saved(thing: SealObject) -> bytes:
@@ -137,10 +144,12 @@ def refuse_secret_key(parameters: CkksParameters, data: bytes | memoryview) -> N
 def _is_context_with_secret_key(data: memoryview) -> bool:
     """As TenSEAL writes contexts: a protocol buffer of fields with their lengths, the secrets in the third.
 
-    Nothing is loaded or expanded.
+    Nothing is loaded or expanded, and few fields are looked at: it takes no longer for a message full of them.
     """
     place, field = 0, 0
-    while place < len(data):
+    for _ in range(_FIELDS_OF_A_CONTEXT):
+        if place >= len(data):
+            return False
         if data[place] & 7 != _LENGTH_DELIMITED:
             return False
         field, place, length, shift = data[place] >> 3, place + 1, 0, 0

@@ -51,7 +51,10 @@ class SecretKey:
         """All slots of a ciphertext under the first primes. Raises `MessageError`."""
         made = loaded("ciphertext", self._parameters, data, primes=primes)
         # The scale is a product and quotient of float64; both sides compute it, not always in one order.
-        if made.size() != 2 or not made.is_ntt_form() or abs(made.scale / scale - 1) > 1e-9:
+        if made.size() != 2 or not made.is_ntt_form() or not abs(made.scale / scale - 1) <= 1e-9:
             raise unreadable()
         self._decryptor.decrypt(made, self._plain)
-        return np.array(self._encoder.decode_double(self._plain), dtype=np.float64)
+        try:
+            return np.array(self._encoder.decode_double(self._plain), dtype=np.float64)
+        except ValueError:  # a scale beyond the modulus, which is public
+            raise unreadable() from None
