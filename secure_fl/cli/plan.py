@@ -12,7 +12,7 @@ import typer
 from secure_fl.cli.words import SCHEMES, number
 from secure_fl.errors import ConfigurationError
 
-_OF_SCORES = {"score", "training", "single", "as_json"}
+_OF_SCORES = {"score", "training", "single", "hide_model", "as_json"}
 
 
 def plan(
@@ -33,6 +33,9 @@ def plan(
         Path | None, typer.Option(help="Transactions of the model's owner, for a model with ReLU; with --score.")
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="One row at a time; with --score.")] = False,
+    hide_model: Annotated[
+        bool, typer.Option("--hide-model", help="With room to drown what answers tell of the weights; with --score.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a secure sum, or scoring encrypted rows, would cost, or why it cannot work, before anything runs."""
@@ -42,7 +45,7 @@ def plan(
 
     checks = {"robust": robust, "byzantine": byzantine, "group_size": group_size, "proofs": proofs}
     if score is not None:
-        figures = _of_scores(score, training, single)
+        figures = _of_scores(score, training, single, hide_model)
     elif set(checks.values()) == {"none", None, False}:
         figures = plan_sum(scheme, banks, parameters, number(bits), threshold).derived()
     else:
@@ -60,13 +63,15 @@ def _require_one_plan(ctx: typer.Context, score: Path | None) -> None:
     if score is not None and typed - _OF_SCORES:
         raise ConfigurationError("--score plans scores, and the other options are for sums; leave one or the other out")
     if score is None and typed & _OF_SCORES - {"as_json"}:
-        raise ConfigurationError("--training and --single are for the plan of scores; add --score, or leave them out")
+        raise ConfigurationError(
+            "--training, --single and --hide-model are for the plan of scores; add --score, or leave them out"
+        )
 
 
-def _of_scores(model: Path, training: Path | None, single: bool) -> dict[str, Any]:
-    from secure_fl.report.encrypted_scores import EncryptedModel
+def _of_scores(model: Path, training: Path | None, single: bool, hide_model: bool) -> dict[str, Any]:
+    from secure_fl.report.encrypted_scores import EncryptedModel, way_of
 
-    return EncryptedModel.read(model, training, single=single).derived()
+    return EncryptedModel.read(model, training, way_of(single=single, hide_model=hide_model)).derived()
 
 
 def _checked(parameters: int, **settings: Any) -> dict[str, Any]:

@@ -24,6 +24,9 @@ def score(
     single: Annotated[
         bool, typer.Option("--single", help="One row at a time, which answers soonest; with --encrypted.")
     ] = False,
+    hide_model: Annotated[
+        bool, typer.Option("--hide-model", help="Drown what answers tell of the weights; with --encrypted.")
+    ] = False,
     training: Annotated[
         Path | None,
         typer.Option(help="Transactions of the model's owner, for the range of ReLU units; with --encrypted."),
@@ -33,8 +36,10 @@ def score(
     force: Force = False,
 ) -> None:
     """Score transactions with the model of a run, in plain or encrypted."""
-    if not encrypted and (single or training or html):
-        raise ConfigurationError("--single, --training and --html are for --encrypted; add it, or leave them out")
+    if not encrypted and (single or hide_model or training or html):
+        raise ConfigurationError(
+            "--single, --hide-model, --training and --html are for --encrypted; add it, or leave them out"
+        )
     from secure_fl.files import STDOUT
     from secure_fl.report.scores import needs_history, score_file
 
@@ -47,9 +52,10 @@ def score(
         return
     from secure_fl.cli.progress import show_progress
     from secure_fl.cli.summary import print_scoring
-    from secure_fl.report.encrypted_scores import ScoringRequest, score_encrypted_file
+    from secure_fl.report.encrypted_scores import ScoringRequest, score_encrypted_file, way_of
 
-    request = ScoringRequest(model, transactions, out, history, training, single, json_file, html, force)
+    way = way_of(single=single, hide_model=hide_model)
+    request = ScoringRequest(model, transactions, out, history, training, way, json_file, html, force)
     outcome = score_encrypted_file(request, show_progress)
     if json_file != STDOUT:
         print_scoring(outcome, out, html)

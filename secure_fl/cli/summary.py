@@ -14,7 +14,7 @@ from secure_fl.federation.results import Result
 from secure_fl.progress import plain_console
 from secure_fl.report import wording
 from secure_fl.report.scoring_outcome import ScoringOutcome, auprc_text
-from secure_fl.scoring.custody import CUSTODY
+from secure_fl.scoring.custody import custody_of
 from secure_fl.settings import BUILT_IN
 
 
@@ -84,7 +84,7 @@ def print_scoring(outcome: ScoringOutcome, out: Path, html: Path | None) -> None
         )
     if auprc := auprc_text(outcome):
         console.print(f"AUPRC {auprc}")
-    for party, reads in CUSTODY.can_decrypt.items():
+    for party, reads in custody_of(outcome.plan).can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
     console.print(f"{out}: {outcome.rows} scores", soft_wrap=True)
     if html:

@@ -7,25 +7,28 @@ deviations that features are standardized by.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.errors import ScoringError
+from secure_fl.errors import ConfigurationError, ScoringError
 from secure_fl.files import output_file, output_files
 from secure_fl.progress import ShowProgress
 from secure_fl.report.scores import Labels, RunModel, inputs, judged, what_was_read, write_json, write_scores
 from secure_fl.report.scoring_outcome import ScoringOutcome
 from secure_fl.report.scoring_page import render
 from secure_fl.scoring import (
+    CompiledModel,
     Layer,
     PlannedModel,
     compile_model,
     plain_logits,
     plan_batched,
+    plan_hidden,
     plan_single,
     score_encrypted,
 )
@@ -34,6 +37,19 @@ from secure_fl.scoring.rows import sent
 from secure_fl.training.encrypted import clip_range, stored_layers
 
 _BLOCK = 1 << 14
+Way: TypeAlias = Literal["batched", "single", "hidden"]
+_PLANNERS: Mapping[Way, Callable[[CompiledModel], PlannedModel]] = {
+    "batched": plan_batched,
+    "single": plan_single,
+    "hidden": plan_hidden,
+}
+
+
+def way_of(*, single: bool, hide_model: bool) -> Way:
+    """How rows are scored. Raises `ConfigurationError` where two ways are asked for."""
+    if single and hide_model:
+        raise ConfigurationError("a model is hidden in batches only; leave out --single, or --hide-model")
+    return "single" if single else "hidden" if hide_model else "batched"
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ class EncryptedModel:
     """What polynomials in the place of ReLU changed."""
 
     @classmethod
-    def read(cls, model: Path, training: Path | None, *, single: bool) -> EncryptedModel:
+    def read(cls, model: Path, training: Path | None, way: Way) -> EncryptedModel:
         """`training`: transactions that the model's owner has, which tell how far a model with ReLU reaches.
 
         Raises `DataError`, `ScoringError` and `PlanError`.
@@ -56,7 +72,7 @@ class EncryptedModel:
         rows = None if training is None else opened.encode(training).features.astype(np.float64)
         layers = stored_layers(opened.stored, opened.schema)
         compiled = compile_model(layers, rows, clip_range(opened.schema), send_all=True)
-        planned = (plan_single if single else plan_batched)(compiled)
+        planned = _PLANNERS[way](compiled)
         return cls(opened, layers, planned, compiled.replacement)
 
     def derived(self) -> dict[str, Any]:
@@ -81,7 +97,7 @@ class ScoringRequest:
     out: Path
     history: Path | None = None
     training: Path | None = None
-    single: bool = False
+    way: Way = "batched"
     json_file: Path | None = None
     html_file: Path | None = None
     force: bool = False
@@ -100,7 +116,7 @@ def score_encrypted_file(request: ScoringRequest, show_progress: ShowProgress) -
             html_target,
         ),
     ):
-        model = EncryptedModel.read(request.model, request.training, single=request.single)
+        model = EncryptedModel.read(request.model, request.training, request.way)
         encoded = model.opened.encode(request.transactions, request.history)
         labels = Labels.read(request.transactions, model.opened.schema.source)
         outcome = _scored(model, encoded.features, labels, show_progress)

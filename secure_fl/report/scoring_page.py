@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from secure_fl.report import frame, wording
 from secure_fl.report.scoring_outcome import ScoringOutcome, auprc_text, time_shares
-from secure_fl.scoring.custody import CUSTODY
+from secure_fl.scoring.custody import custody_of
 
 CONTENTS = {
     "curves": "Encrypted and plain, as curves",
@@ -33,7 +33,7 @@ def render(page: ScoringOutcome) -> str:
         "parts": time_shares(page),
         "curve_key": scoring_figures.curve_key(page),
         "pictures": scoring_figures.draw(page),
-        "custody_of_scoring": CUSTODY,
+        "custody_of_scoring": custody_of(page.plan),
         "cells": exhibit.byte_grid(page.request, "Grid of the first bytes of a message with encrypted rows"),
         "dump": exhibit.hex_dump(page.request),
         "planned": {

@@ -1,17 +1,20 @@
 """The network on ciphertexts, in both layouts; reads like `network.SquareNetwork.logits`.
 
-Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled once. One row: weights are slots,
-a layer is one ciphertext, products are rescaled before and after the square. Scales are in the plan; neither circuit
-chooses anything.
+Batched: weights are constants, a neuron is a ciphertext, and each square is rescaled, once or twice; a logistic
+regression takes two features in a ciphertext. One row: weights are slots, a layer is one ciphertext, products are
+rescaled before and after the square. Scales are in the plan; no circuit chooses anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from secure_fl.scoring.error_bound import rounded
 from secure_fl.scoring.hazmat.objects import SealObject
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation
+from secure_fl.scoring.pairs import pairs_of, rounded_pairs
 from secure_fl.scoring.plans import PlannedModel
 from secure_fl.scoring.rotations import layout_of, spread_biases, spread_weights
 
@@ -20,19 +23,43 @@ class BatchCircuit:
     """A slot is a row, a ciphertext a feature or a neuron."""
 
     def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
-        self._layers = list(zip(model.network.linears, model.scales.weights, strict=True))
-        self._evaluation = evaluation
+        layers = zip(model.network.linears, model.scales.weights, strict=True)
+        self._layers = [(rounded(layer, bits), layer.bias.tolist(), 2.0**bits) for layer, bits in layers]
+        self._evaluation, self._divisions = evaluation, model.plan.divisions
 
     def logit(self, values: Sequence[Encrypted]) -> Encrypted:
         """Layer by layer: weighted sums, and a square of each but the last."""
-        for place, (layer, bits) in enumerate(self._layers):
+        for place, (matrix, biases, scale) in enumerate(self._layers):
             values = [
-                self._evaluation.weighted_sum(values, weights, 2.0**bits, bias)
-                for weights, bias in zip(rounded(layer, bits), layer.bias.tolist(), strict=True)
+                self._evaluation.weighted_sum(values, weights, scale, bias)
+                for weights, bias in zip(matrix, biases, strict=True)
             ]
             for value in values if place < len(self._layers) - 1 else []:
                 self._evaluation.square(value)
+                for _ in range(self._divisions):
+                    self._evaluation.rescale(value)
         return values[0]
+
+
+class PairCircuit:
+    """A slot is a row, a ciphertext two features; one layer. Weights are encoded once, when the first rows come."""
+
+    def __init__(self, model: PlannedModel, evaluation: Evaluation) -> None:
+        (layer,), (bits,) = model.network.linears, model.scales.weights
+        pairs = pairs_of(rounded_pairs(layer.weights[0], bits)).conj()
+        self._places = np.flatnonzero(pairs).tolist()
+        self._weights, self._scale = pairs[self._places].tolist(), 2.0**bits
+        self._bias = float(layer.bias[0])
+        self._evaluation = evaluation
+        self._encoded: list[SealObject] = []
+
+    def logit(self, values: Sequence[Encrypted]) -> Encrypted:
+        """The real part of each slot is a logit."""
+        one, taken = self._evaluation, [values[place] for place in self._places]
+        self._encoded = self._encoded or [one.encode_constant(pair, taken[0], self._scale) for pair in self._weights]
+        total = one.inner_product(taken, self._encoded)
+        one.add_constant(total, self._bias)
+        return total
 
 
 class RowCircuit:
@@ -58,6 +85,7 @@ class RowCircuit:
             if place < len(self._bits) - 1:
                 one.rescale(total)
                 one.square(total)
+                one.rescale(total)
             values = [total]
         return values[0]
 

@@ -1,14 +1,16 @@
 """The model owner: holds the weights, gets ciphertexts and answers with ciphertexts. Bytes in, bytes out, no I/O.
 
 It cannot decrypt: no module that it reaches knows a secret key, and one that is handed to it is refused. What it
-learns: how many rows there are, and when. What it does not hide: see `custody`.
+learns: how many rows there are, and when. What it hides of its weights and what not: see `custody`.
 """
 
 from __future__ import annotations
 
 from secure_fl.errors import MessageError
-from secure_fl.scoring.circuits import BatchCircuit, RowCircuit
-from secure_fl.scoring.hazmat.objects import refuse_secret_key
+from secure_fl.scoring.circuits import BatchCircuit, PairCircuit, RowCircuit
+from secure_fl.scoring.flooding import draw_flood
+from secure_fl.scoring.hazmat.hiding import Hiding
+from secure_fl.scoring.hazmat.objects import refuse_secret_key, saved
 from secure_fl.scoring.hazmat.public import Evaluation
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.scoring.plans import PlannedModel
@@ -24,11 +26,12 @@ class ModelOwner:
         if not keys:
             raise MessageError("the evaluation keys are missing; send the data owner's keys before its rows")
         refuse_secret_key(plan.parameters, keys)
-        kinds = (plan.parameters.special_bits is not None) + bool(plan.rotations)
-        message = open_message(plan, Kind.KEYS, keys, session=None, parts=kinds)
+        message = open_message(plan, Kind.KEYS, keys, session=None, parts=plan.key_parts)
         self._session = message.session
-        self._evaluation = Evaluation(plan.parameters, message.parts, plan.rotations)
-        circuit = BatchCircuit if plan.layout == "batched" else RowCircuit
+        computing = message.parts[: plan.key_parts - plan.hides_model]
+        self._evaluation = Evaluation(plan.parameters, computing, plan.rotations)
+        self._hiding = Hiding(plan.parameters, message.parts[-1]) if plan.hides_model else None
+        circuit = PairCircuit if plan.paired else BatchCircuit if plan.layout == "batched" else RowCircuit
         self._circuit = circuit(model, self._evaluation)
 
     def __repr__(self) -> str:
@@ -41,9 +44,13 @@ class ModelOwner:
         scale = 2.0**plan.input_scale_bits
         values = [self._evaluation.load(part, scale) for part in message.parts]
         try:
-            answer = self._evaluation.save_smallest(self._circuit.logit(values))
+            answer = self._circuit.logit(values)
         except RuntimeError:  # SEAL refuses to go on with ciphertexts that cancel each other
             raise MessageError(
                 "encrypted rows cancel each other, so that nothing would be hidden; encrypt them again"
             ) from None
-        return seal(plan, Kind.SCORES, self._session, message.batch, message.rows, [answer])
+        self._evaluation.shrink(answer, plan.answer_primes)
+        if self._hiding is not None:
+            self._hiding.add_encrypted_zero(answer)
+            answer = self._hiding.with_coefficients(answer, draw_flood(plan.flooding_bits, plan.parameters.degree))
+        return seal(plan, Kind.SCORES, self._session, message.batch, message.rows, [saved(answer)])

@@ -24,6 +24,7 @@ from secure_fl.errors import ScoringError
 
 Vector: TypeAlias = NDArray[np.float64]
 Matrix: TypeAlias = NDArray[np.float64]
+ComplexVector: TypeAlias = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

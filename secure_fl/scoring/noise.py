@@ -12,8 +12,9 @@ variance v has there a real and an imaginary part of variance v N/2 each, and wh
                              (1/2) sum |cos| <= N/pi + 1
 
 Switching keys (after a square) adds the sum over data primes q_i of d_i e_i / P, with P the special prime and d_i < q_i
-the ciphertext's own residues: N q_i |e_i| / P each, whatever these are. `Noise.tail` is so large that all the events
-that a batch depends on, in all slots and both parts, happen together but for 2**-FAILURE_BITS.
+the ciphertext's own residues: N q_i |e_i| / P each, whatever these are. A new encryption of zero under a public key
+(-a s + e, a) has the noise e u + e_0 + e_1 s, with u drawn like s. `Noise.tail` is so large that all the events that a
+batch depends on, in all slots and both parts, happen together but for 2**-failure_bits.
 
 Assumed: remainders of ciphertexts modulo a prime that is divided away are uniform and independent of the key, as they
 are if ciphertexts look random at all (the ring-LWE assumption).
@@ -46,13 +47,14 @@ class Noise:
     """Errors of evaluation keys that are bounded."""
     switchings: int = 0
     """How often keys are switched; the rounding after each is bounded by itself."""
+    failure_bits: int = FAILURE_BITS
 
     @cached_property
     def tail(self) -> float:
         """In standard deviations."""
         slots = self.degree / 2
         forms = slots * (2 * (self.neurons + self.switchings) + _DIRECTIONS * (1 + self.switching_primes))
-        return math.sqrt(2 * math.log(2 * forms * 2.0**FAILURE_BITS))
+        return math.sqrt(2 * math.log(2 * forms * 2.0**self.failure_bits))
 
     @property
     def fresh(self) -> float:
@@ -73,6 +75,15 @@ class Noise:
     def rounding(self) -> float:
         """Standard deviation of what a division by a prime leaves, each part, given that |s| is within its bound."""
         return math.sqrt(ROUNDING_VARIANCE * self.degree / 2 * (1 + self.largest_secret**2))
+
+    @property
+    def encrypted_zero(self) -> float:
+        """A bound on the noise of a new encryption of zero under a public key in a slot, each part.
+
+        SEAL makes it under one prime more and divides that away, which leaves less than is counted here.
+        """
+        error = self.tail * self.fresh * _SLACK
+        return error * (2 * self.largest_secret + 1) + self.tail * self.rounding
 
     def switching(self, primes: tuple[int, ...], special: int) -> float:
         """A bound on what one switching of keys adds to a slot, each part."""

@@ -46,7 +46,7 @@ def _places_fit(plan: ScoringPlan) -> bool:
 
 def _numbers_fit(plan: ScoringPlan) -> bool:
     """Rows within the clip range can be encoded, and what is said of logits can be so."""
-    if not 0 < plan.clip < 2**20 or not 0 < plan.input_scale_bits < 64 or plan.result_scale <= 0:
+    if not 0 < plan.clip < 2**20 or not 0 < plan.input_scale_bits < 128 or plan.result_scale <= 0:
         return False
     if math.log2(plan.result_scale) >= sum(plan.parameters.data_bits):
         return False
@@ -57,12 +57,16 @@ def _numbers_fit(plan: ScoringPlan) -> bool:
 
 def _layout_fits(plan: ScoringPlan) -> bool:
     """Keys can be switched where they must be, and rotations are those of single rows."""
-    steps, slots = plan.rotations, plan.parameters.slots
-    if not 0 <= plan.squares < len(plan.parameters.data_bits) or not 0 < plan.block <= slots:
+    steps, slots, primes = plan.rotations, plan.parameters.slots, plan.parameters.data_bits
+    if plan.squares < 0 or plan.divisions < 1 or plan.squares * plan.divisions >= len(primes):
         return False
-    if plan.parameters.special_bits is None and (len(plan.parameters.data_bits) > 1 or steps):
+    if plan.parameters.special_bits is None and (len(primes) > 1 or steps):
+        return False
+    if not 0 <= plan.flooding_bits < sum(primes[: plan.answer_primes]) or not 0 < plan.block <= slots:
         return False
     if plan.layout == "batched":
-        return plan.block == 1 and not steps
+        return plan.block == 1 and not steps and not (plan.paired and (plan.squares or plan.hides_model))
+    if plan.paired or plan.hides_model:
+        return False
     powers = all(0 < step < slots and step & (step - 1) == 0 for step in steps)
     return plan.block & (plan.block - 1) == 0 and powers and len(set(steps)) == len(steps)

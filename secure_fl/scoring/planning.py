@@ -8,14 +8,15 @@ searched for: small ones lose digits, large ones leave the modulus. Each square 
 
 and the last must leave room for the largest logit of the clip range in the first prime. The search goes over all of
 them: every row of the clip range must fit, and of those that do it takes the scales with the smallest error bound for
-rows like the training rows.
+rows like the training rows. A logistic regression takes two features in a slot, as real and imaginary part: half the
+ciphertexts, and no more noise than with one in each.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ BATCHED = {
     5: CkksParameters(16384, (60, 60, 60, 60, 60, 60), 60),
 }
 """By the number of squares that follow each other."""
+INPUT_SCALES = range(14, 46, 5)
 ErrorBound = Callable[[Scales, Reach], float | None]
 """The bound on a logit's error at these scales for rows that reach so far; None where they do not fit."""
 
@@ -55,15 +57,15 @@ def plan_batched(model: CompiledModel, tolerance: float | None = None) -> Planne
             f"the model squares {network.depth} times in a row, and the largest ring planned for bears {max(BATCHED)}; "
             "use fewer layers"
         )
-    chain, whole = chain_of(parameters), reach(network, model.clip)
+    chain, whole, paired = chain_of(parameters), reach(network, model.clip), network.depth == 0
 
     def error(scales: Scales, reached: Reach) -> float | None:
-        return logit_error(network, chain, scales, reached)
+        return logit_error(network, chain, scales, reached, paired)
 
     found = best_scales(error, whole, model.usual, network.depth)
     if found is None:
         raise refusal(network, whole)
-    return planned(model, parameters, found, whole, tolerance)
+    return planned(model, parameters, found, whole, tolerance, paired=paired)
 
 
 def planned(
@@ -73,6 +75,8 @@ def planned(
     whole: Reach,
     tolerance: float | None,
     row: RowLayout | None = None,
+    divisions: int = 1,
+    paired: bool = False,
 ) -> PlannedModel:
     """The model under the scales that were found; `row`: the layout of single rows. Raises `PlanError`."""
     plan = ScoringPlan(
@@ -83,8 +87,10 @@ def planned(
         must_be_zero=model.must_be_zero,
         clip=model.clip,
         input_scale_bits=found.scales.inputs,
-        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None),
+        result_scale=result_scale(chain_of(parameters), found.scales, rescaled=row is not None, divisions=divisions),
         squares=model.network.depth,
+        paired=paired,
+        divisions=divisions,
         largest_logit=float(whole.neurons[-1][0]),
         error_bound=found.bound,
         usual_error_bound=found.usual_bound,
@@ -94,14 +100,19 @@ def planned(
     return PlannedModel(check_tolerance(plan, tolerance), model.network, found.scales)
 
 
-def result_scale(chain: Chain, scales: Scales, *, rescaled: bool) -> float:
-    """What a logit is multiplied by when it is decrypted; `rescaled`: whether primes go before squares, too."""
+def result_scale(chain: Chain, scales: Scales, *, rescaled: bool = False, divisions: int = 1) -> float:
+    """What a logit is multiplied by when it is decrypted.
+
+    `rescaled`: whether a prime goes before each square, too; `divisions`: how many go after it.
+    """
     scale, primes = 2.0**scales.inputs, list(chain.data)
     for place, bits in enumerate(scales.weights):
         scale *= 2.0**bits
         if place < len(scales.weights) - 1:
             scale = scale / primes.pop() if rescaled else scale
-            scale = scale**2 / primes.pop()
+            scale = scale**2
+            for _ in range(divisions):
+                scale /= primes.pop()
     return scale
 
 
@@ -115,10 +126,13 @@ class Found(NamedTuple):
     """For rows like the training rows."""
 
 
-def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> Found | None:
+def best_scales(
+    error: ErrorBound, whole: Reach, usual: Reach, squares: int, inputs: Sequence[int] = INPUT_SCALES
+) -> Found | None:
     """Scales that fit the whole clip range, with the smallest bound for usual rows, and both bounds; None if none fit.
 
-    First a coarse grid; from its best place steps in one or two scales at once, until none makes the bound smaller.
+    First a coarse grid, with `inputs` for that of inputs; from its best place steps in one or two scales at once, until
+    none makes the bound smaller.
     """
 
     def usual_error(numbers: tuple[int, ...]) -> float:
@@ -127,7 +141,7 @@ def best_scales(error: ErrorBound, whole: Reach, usual: Reach, squares: int) -> 
         bound = error(scales, usual) if fits else None
         return math.inf if bound is None else bound
 
-    starts = itertools.product(range(14, 46, 5), *[range(6, 34, 5)] * squares, range(2, 42, 6))
+    starts = itertools.product(inputs, *[range(6, 34, 5)] * squares, range(2, 42, 6))
     alike = (start for start in starts if len(set(start[1:-1])) < 2)
     bound, best = min((usual_error(start), start) for start in alike)
     moves = _moves(len(best))

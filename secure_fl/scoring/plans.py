@@ -2,8 +2,9 @@
 
 `ScoringPlan` is public and travels to the data owner; its digest stands in every message. `PlannedModel` is the model
 owner's, with weights. What a plan tells the data owner of the model: which features it takes, how many squares follow
-each other (the primes), the scale of the result, the largest logit and the bounds of its error. The widths of layers
-are not told in a batch; with single rows they are, up to powers of two, by the layout.
+each other (the primes), the scale of the result, the largest logit and the bounds of its error; where the model is
+hidden the width of the noise that does it, and the former rounded up to powers of two. The widths of layers are not
+told in a batch; with single rows they are, up to powers of two, by the layout.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from typing import Any, Literal
 
 from secure_fl.errors import MessageError, PlanError
 from secure_fl.scoring.error_bound import Scales
+from secure_fl.scoring.flooding import HIDING_BITS
 from secure_fl.scoring.network import SquareNetwork
 from secure_fl.scoring.noise import FAILURE_BITS
 from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
 from secure_fl.scoring.plan_check import check_plan
 from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 
-VERSION = 1
+VERSION = 2
 RELATIVE_TOLERANCE = 0.01
 """Of the largest logit: fewer than two digits of a score are refused, unless a tolerance is given."""
 _WORDS_OF_TABLE = 8192
@@ -38,7 +40,7 @@ class ScoringPlan:
     """Public."""
 
     layout: Literal["batched", "single"]
-    """A slot is a row and a ciphertext a feature; or all slots are one row's."""
+    """A slot is a row and a ciphertext a feature, or two; or all slots are one row's."""
     parameters: CkksParameters
     features: int
     """Of a row as the data owner has it."""
@@ -53,15 +55,21 @@ class ScoringPlan:
     squares: int
     """One after the other."""
     largest_logit: float
-    """Over all rows of the clip range."""
+    """Over all rows of the clip range; where the model is hidden up to a power of two, as both bounds are."""
     error_bound: float
     """On |encrypted logit - plain logit|, over all rows of the clip range, but for 2**-FAILURE_BITS a batch."""
     usual_error_bound: float
     """The same over rows that take no neuron further than the training rows did."""
     block: int = 1
     """Slots that a feature takes: 1, or for single rows the width of the first layer, up to a power of two."""
+    paired: bool = False
+    """Whether two features share a slot (`pairs`): of a logistic regression, which squares nothing."""
+    divisions: int = 1
+    """Primes that are divided away after each square."""
     rotations: tuple[int, ...] = ()
     """Steps that Galois keys are made for."""
+    flooding_bits: int = 0
+    """Width of the noise that hides the weights (`flooding`); 0: they are not hidden."""
 
     @property
     def rows_per_batch(self) -> int:
@@ -71,8 +79,29 @@ class ScoringPlan:
     def ciphertexts(self) -> int:
         """Sent for a batch."""
         if self.layout == "batched":
-            return len(self.positions)
+            return math.ceil(len(self.positions) / (2 if self.paired else 1))
         return math.ceil(len(self.positions) * self.block / self.parameters.slots)
+
+    @property
+    def hides_model(self) -> bool:
+        return self.flooding_bits > 0
+
+    def hiding_distance(self, batches: int = 1) -> float:
+        """How far what a data owner sees of so many batches can be from what scores alone would give; 1: not hidden.
+
+        Statistical distance, on top of the ring-LWE assumption.
+        """
+        return min(1.0, batches * 2.0**-HIDING_BITS) if self.hides_model else 1.0
+
+    @property
+    def key_parts(self) -> int:
+        """Of the message with keys: for squares, for rotations, and to encrypt with."""
+        return bool(self.squares) + bool(self.rotations) + self.hides_model
+
+    @property
+    def answer_primes(self) -> int:
+        """That an answer keeps: all that squares leave where noise needs the room."""
+        return len(self.parameters.data_bits) - self.squares * self.divisions if self.hides_model else 1
 
     @cached_property
     def upload_bytes(self) -> int:
@@ -81,11 +110,10 @@ class ScoringPlan:
 
     @property
     def key_bytes(self) -> int:
-        """Evaluation keys, sent once, about."""
-        if self.parameters.special_bits is None:
-            return 0
+        """Keys to compute and to encrypt with, sent once, about."""
         one = _bytes(self.parameters.degree, self.parameters.coeff_mod_bit_sizes)
-        return (1 + len(self.rotations)) * len(self.parameters.data_bits) * one
+        switching = bool(self.squares) + len(self.rotations)
+        return (switching * len(self.parameters.data_bits) + 2 * self.hides_model) * one
 
     @cached_property
     def digest(self) -> bytes:
@@ -132,7 +160,7 @@ class ScoringPlan:
             "error_bound": self.error_bound,
             "usual_error_bound": self.usual_error_bound,
             "batch_failure_probability": f"2^-{FAILURE_BITS}",
-        }
+        } | ({"batch_hiding_distance": f"2^-{HIDING_BITS}"} if self.hides_model else {})
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,6 +164,9 @@ def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
         (("score", "m.safetensors", "rows.csv", "--out", "s.csv", "--html", "s.html"), "are for --encrypted"),
         (("plan", "--score", "absent.safetensors"), "absent.safetensors"),
         (("plan", "--score", "m.safetensors", "--banks", "3"), "the other options are for sums"),
+        (("plan", "--hide-model"), "add --score, or leave them out"),
+        (("plan", "--score", "m", "--single", "--hide-model"), "leave out --single, or --hide-model"),
+        (("score", "m", "rows.csv", "--out", "s.csv", "--hide-model"), "are for --encrypted"),
         (("plan", "--single"), "add --score, or leave them out"),
         (("plan", "--training", "t.csv", "--json"), "add --score, or leave them out"),
         (("nonsense",), "nonsense"),
@@ -655,8 +658,8 @@ def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
     encrypted = "secure_fl.report.encrypted_scores.score_encrypted_file"
     how = ["--encrypted", "--single", "--training", "own.csv", "--html", "s.html"]
     request = ScoringRequest(
-        Path("m"), Path("t.csv"), Path("s.csv"), Path("old.csv"), Path("own.csv"), True, Path("s.json"), Path("s.html"),
-        force=True,
+        Path("m"), Path("t.csv"), Path("s.csv"), Path("old.csv"), Path("own.csv"), "single", Path("s.json"),
+        Path("s.html"), force=True,
     )  # fmt: skip
     found = recorded(encrypted, "score", "m", "t.csv", "--out", "s.csv", *more, *how)
     assert found == ((request, show_progress), {})

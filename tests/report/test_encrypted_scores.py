@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from secure_fl.errors import ConfigurationError, DataError, ScoringError
 from secure_fl.progress import Progress, unseen
 from secure_fl.report import encrypted_scores
-from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, score_encrypted_file
+from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, Way, score_encrypted_file
 from secure_fl.report.scores import score_file
 from secure_fl.report.scoring_outcome import time_shares
 from secure_fl.report.scoring_page import render
@@ -29,13 +30,13 @@ def silence() -> Iterator[Progress]:
     yield unseen
 
 
-def request_for(run: ScoredRun, folder: Path, training: Path | None = None, single: bool = False) -> ScoringRequest:
+def request_for(run: ScoredRun, folder: Path, training: Path | None = None, way: Way = "batched") -> ScoringRequest:
     return ScoringRequest(
         run.model,
         run.rows,
         folder / "scores.csv",
         training=training,
-        single=single,
+        way=way,
         json_file=folder / "scores.json",
         html_file=folder / "scores.html",
     )
@@ -79,7 +80,7 @@ def test_single_rows_and_batches_agree(tmp_path: Path) -> None:
     run.rows.write_text("".join(lines[:6]), encoding="utf-8")
     batched = score_encrypted_file(request_for(run, tmp_path), silence)
     (tmp_path / "one").mkdir()
-    single = score_encrypted_file(request_for(run, tmp_path / "one", single=True), silence)
+    single = score_encrypted_file(request_for(run, tmp_path / "one", way="single"), silence)
     assert (batched.figures["batches"], single.figures["batches"]) == (1, 5)
     np.testing.assert_allclose(batched.encrypted, single.encrypted, atol=1e-3)
 
@@ -98,6 +99,19 @@ def test_a_model_with_relu_takes_rows_of_its_owner_and_says_what_changed(tmp_pat
     assert page.figures["polynomial_scores"]["auprc"] != pytest.approx(plain, abs=1e-4)
 
 
+def test_a_hidden_model_gives_the_same_scores_and_says_that_it_is_hidden(tmp_path: Path) -> None:
+    run = scored_run(tmp_path, LINEAR)
+    outcome = score_encrypted_file(request_for(run, tmp_path, way="hidden"), silence)
+    assert outcome.figures["plan"]["batch_hiding_distance"] == "2^-40"
+    assert outcome.figures["max_abs_error"] < 1e-3
+    page = render(outcome)
+    assert "hidden from the data owner" in page
+    assert "adds a fresh encryption of zero" in page
+    open_page = render(score_encrypted_file(replace(request_for(run, tmp_path), force=True), silence))
+    assert "adds a fresh encryption of zero" not in open_page
+    assert "not hidden: the noise of answers depends on them" in open_page
+
+
 def test_a_model_with_relu_is_refused_without(tmp_path: Path) -> None:
     run = scored_run(tmp_path, RELU)
     with pytest.raises(ScoringError, match=r"give training rows"):
@@ -107,7 +121,7 @@ def test_a_model_with_relu_is_refused_without(tmp_path: Path) -> None:
 
 def test_several_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ScoringError, match="one output"):
-        EncryptedModel.read(scored_run(tmp_path, LINEAR, classes=3).model, None, single=False)
+        EncryptedModel.read(scored_run(tmp_path, LINEAR, classes=3).model, None, "batched")
 
 
 def test_nothing_is_written_where_a_logit_is_off_by_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

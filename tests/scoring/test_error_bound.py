@@ -18,6 +18,9 @@ from secure_fl.scoring.noise import FLOAT_ERROR, Noise
 from secure_fl.scoring.planning import BATCHED
 from tests.scoring.scene import CLIP
 
+FLOAT = math.sqrt(2) * FLOAT_ERROR
+"""Two features may share a slot."""
+
 
 def network_of(seed: int, widths: tuple[int, ...]) -> SquareNetwork:
     rng = np.random.default_rng(seed)
@@ -31,14 +34,14 @@ def by_loops(network: SquareNetwork, chain: Chain, scales: Scales) -> float:
     noise = Noise(chain.degree, neurons, sum(range(2, 2 + network.depth)), neurons)
     reached, primes, scale = reach(network, CLIP), list(chain.data), 2.0**scales.inputs
     sizes = reached.inputs.tolist()
-    fixed = [noise.encoding / scale + FLOAT_ERROR * max(sizes)] * features
+    fixed = [noise.encoding / scale + FLOAT * max(sizes)] * features
     spread = [{("input", i): noise.fresh / scale} for i in range(features)]
     for place, (layer, bits) in enumerate(zip(network.linears, scales.weights, strict=True)):
         scale *= 2.0**bits
         now_fixed, now_spread = [], []
         for row in layer.weights.tolist():
             multipliers = [round(weight * 2.0**bits) / 2.0**bits for weight in row]
-            worst, parts = 1 / scale, dict[tuple[str, int], float]()
+            worst, parts = 1 / scale + 2.0**-52 * float(np.abs(layer.bias).max()), dict[tuple[str, int], float]()
             for i, (weight, multiplier) in enumerate(zip(row, multipliers, strict=True)):
                 worst += abs(multiplier) * fixed[i] + abs(multiplier - weight) * sizes[i]
                 for name, size in spread[i].items():
@@ -51,7 +54,7 @@ def by_loops(network: SquareNetwork, chain: Chain, scales: Scales) -> float:
             for f, parts in zip(fixed, spread, strict=True)
         ]
         if place == network.depth:
-            return float(off[0] + FLOAT_ERROR * sizes[0])
+            return float(off[0] + FLOAT * sizes[0])
         switched = noise.switching(tuple(primes), chain.special or 0) / scale**2
         fixed = [2 * z * f + 2 * t * t + switched for z, f, t in zip(sizes, fixed, off, strict=True)]
         scale = scale**2 / primes.pop()

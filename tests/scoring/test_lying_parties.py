@@ -27,7 +27,10 @@ ODD_FIELDS = {
     **dict.fromkeys(("features", "input_scale_bits", "squares", "block"), NOT_COUNTS),
     **dict.fromkeys(("positions", "must_be_zero", "rotations"), NOT_PLACES),
     "layout": [None, 1, True, "other", ["batched"]],
-    "version": [None, 0, 2, "1", [1]],
+    "version": [None, 0, 1, 3, "2", [2]],
+    "paired": [None, 1, 0, "true", []],
+    "divisions": [*NOT_COUNTS, 0],
+    "flooding_bits": [*NOT_COUNTS, 57],
 }
 
 
@@ -144,8 +147,9 @@ def test_an_answer_at_another_scale_is_refused_and_the_batch_still_waits(linear:
 
 def test_rows_that_cancel_each_other_are_one_named_error() -> None:
     """One ciphertext sent twice, and a model whose weights for both add up to nothing."""
-    session = open_session(plan_batched(compile_model([Linear(np.array([[1.0, -1.0]]), np.zeros(1))], None, CLIP)))
-    plan, request = session.model.plan, next(session.owner.encrypt(np.ones((2, 2))))
+    weights = np.array([[1.0, 1.0, -1.0, -1.0]])  # two to a ciphertext
+    session = open_session(plan_batched(compile_model([Linear(weights, np.zeros(1))], None, CLIP)))
+    plan, request = session.model.plan, next(session.owner.encrypt(np.ones((2, 4))))
     message = open_message(plan, Kind.ROWS, request, session=None, parts=2)
     part = bytes(message.parts[0])
     with pytest.raises(MessageError, match="cancel each other"):
@@ -184,10 +188,9 @@ def test_a_message_full_of_empty_fields_is_not_walked_through() -> None:
 
 def test_keys_for_other_rotations_are_refused(single: Session) -> None:
     plan = single.model.plan
-    parts = open_message(plan, Kind.KEYS, single.keys, session=None, parts=2).parts
-    other = single.owner._key.evaluation_keys([step + 1 for step in plan.rotations])[1]
+    (other,) = single.owner._key.evaluation_keys([step + 1 for step in plan.rotations], squares=False)
     with pytest.raises(MessageError, match="keys for rotations are others"):
-        ModelOwner(single.model, seal(plan, Kind.KEYS, bytes(16), 0, 0, [bytes(parts[0]), other]))
+        ModelOwner(single.model, seal(plan, Kind.KEYS, bytes(16), 0, 0, [other]))
 
 
 def test_each_field_of_a_plan_is_in_its_digest(single: Session) -> None:
@@ -200,6 +203,6 @@ def test_each_field_of_a_plan_is_in_its_digest(single: Session) -> None:
 
 def test_a_message_says_nothing_of_its_content(linear: Session) -> None:
     message = open_message(
-        linear.model.plan, Kind.ROWS, next(linear.owner.encrypt(np.ones((2, 3)))), session=None, parts=3
+        linear.model.plan, Kind.ROWS, next(linear.owner.encrypt(np.ones((2, 3)))), session=None, parts=2
     )
-    assert re.fullmatch(r"Message\(batch \d+, 2 rows, 3 parts\)", repr(message))
+    assert re.fullmatch(r"Message\(batch \d+, 2 rows, 2 parts\)", repr(message))

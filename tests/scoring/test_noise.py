@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 
 from secure_fl.errors import PlanError
-from secure_fl.scoring.hazmat.objects import chain_of
-from secure_fl.scoring.hazmat.public import Evaluation, encoding_error
+from secure_fl.scoring.hazmat.hiding import Hiding
+from secure_fl.scoring.hazmat.objects import chain_of, saved
+from secure_fl.scoring.hazmat.public import Encrypted, Evaluation, encoding_error
 from secure_fl.scoring.hazmat.secret import SecretKey
 from secure_fl.scoring.noise import Noise
 from secure_fl.scoring.parameters import MODULUS_BITS, SEAL_MODULUS_BITS, CkksParameters
 
 ONE_PRIME = CkksParameters(4096, (57,))
 SQUARING = CkksParameters(8192, (60, 57), 60)
+
+
+def _answer(evaluation: Evaluation, value: Encrypted) -> bytes:
+    evaluation.shrink(value, 1)
+    return saved(value)
 
 
 def test_fresh_noise_has_the_deviation_of_the_plan() -> None:
@@ -23,7 +29,7 @@ def test_fresh_noise_has_the_deviation_of_the_plan() -> None:
     noise = []
     for _ in range(20):
         value = evaluation.load(memoryview(key.encrypt(one, scale)), scale)
-        noise.append(key.decrypt(memoryview(evaluation.save_smallest(value)), scale) * scale)
+        noise.append(key.decrypt(memoryview(_answer(evaluation, value)), scale) * scale)
     measured, planned = np.concatenate(noise), Noise(4096, 1)
     assert np.std(measured) == pytest.approx(planned.fresh, rel=0.03)
     assert np.abs(measured).max() < planned.tail * planned.fresh
@@ -32,17 +38,30 @@ def test_fresh_noise_has_the_deviation_of_the_plan() -> None:
 def test_rounding_after_a_square_stays_below_the_plan_and_not_far() -> None:
     """Zeros, squared and rescaled: what is left is the rounding alone, since the squared noise is divided away."""
     key = SecretKey(SQUARING)
-    keys = [memoryview(part) for part in key.evaluation_keys(())]
+    keys = [memoryview(part) for part in key.evaluation_keys((), squares=True)]
     evaluation, scale = Evaluation(SQUARING, keys, ()), 2.0**40
     largest = []
     for _ in range(10):
         value = evaluation.load(memoryview(key.encrypt(np.zeros(SQUARING.slots), scale)), scale)
         evaluation.square(value)
+        evaluation.rescale(value)
         left = value.scale
-        largest.append(np.abs(key.decrypt(memoryview(evaluation.save_smallest(value)), left)).max() * left)
+        largest.append(np.abs(key.decrypt(memoryview(_answer(evaluation, value)), left)).max() * left)
     planned = Noise(8192, 1, 2, 1)
     bound = planned.tail * planned.rounding
     assert bound / 40 < max(largest) < bound
+
+
+def test_an_encrypted_zero_stays_below_the_plan_and_not_far() -> None:
+    """Under the only prime there is, so that none is divided away: e u + e_0 + e_1 s, and the noise it is added to."""
+    key, scale, noise = SecretKey(ONE_PRIME), 2.0**20, []
+    hiding, evaluation = Hiding(ONE_PRIME, memoryview(key.public_key())), Evaluation(ONE_PRIME, [], ())
+    for _ in range(10):
+        value = evaluation.load(memoryview(key.encrypt(np.zeros(ONE_PRIME.slots), scale)), scale)
+        hiding.add_encrypted_zero(value)
+        noise.append(key.decrypt(memoryview(_answer(evaluation, value)), scale) * scale)
+    measured, planned = np.abs(np.concatenate(noise)), Noise(4096, 1, 4)
+    assert planned.encrypted_zero / 100 < measured.max() < planned.encrypted_zero
 
 
 def test_no_encoding_is_off_by_more_than_the_plan_says() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from secure_fl.errors import PlanError, ScoringError
+from secure_fl.errors import MessageError, PlanError, ScoringError
 from secure_fl.scoring import (
     Layer,
     Linear,
@@ -17,6 +18,7 @@ from secure_fl.scoring import (
     ScoringPlan,
     compile_model,
     plan_batched,
+    plan_hidden,
     plan_single,
 )
 from secure_fl.scoring.network import reach_of
@@ -36,6 +38,29 @@ def test_a_logistic_regression_in_several_batches() -> None:
     assert np.abs(np.concatenate(opened[::-1]) - wanted).max() < plan.error_bound < 1e-3
     assert abs(len(requests[0]) / plan.upload_bytes - 1) < 0.01
     assert plan.key_bytes == 0
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.0, 2.0, -1.0], [0.7, 0.0, 0.0, 0.0, 1.3], [1e-3, -5.0, 3.0, 1e-9]])
+def test_a_logistic_regression_takes_two_features_in_a_ciphertext(weights: list[float]) -> None:
+    """An odd one, and pairs without a weight, included; at the corners, where both parts are largest."""
+    model = plan_batched(compile_model([Linear(np.array([weights]), np.array([0.25]))], None, CLIP))
+    sent = sum(weight != 0 for weight in weights)
+    assert model.plan.paired
+    assert model.plan.ciphertexts == (sent + 1) // 2
+    rows = rows_at_the_edge(np.random.default_rng(1), 60, len(weights))
+    assert open_session(model).errors(rows).max() < model.plan.error_bound
+
+
+def test_what_is_squared_or_hidden_or_single_takes_one_feature_in_a_slot() -> None:
+    plan = session_of(2, (3, 2, 1)).model.plan
+    assert not plan.paired
+    with pytest.raises(MessageError):
+        ScoringPlan.from_json(replace(plan, paired=True).to_json())
+    linear = compile_model([Linear(np.ones((1, 2)), np.zeros(1))], None, CLIP)
+    for other in (plan_single(linear), plan_hidden(linear)):
+        assert not other.plan.paired
+        with pytest.raises(MessageError):
+            ScoringPlan.from_json(replace(other.plan, paired=True).to_json())
 
 
 @pytest.mark.slow

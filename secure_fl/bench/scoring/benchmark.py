@@ -16,7 +16,7 @@ from secure_fl.bench.measured import Clock
 from secure_fl.bench.peers.scoring import INSTALL, SCORING_PEERS
 from secure_fl.bench.scoring.measured import Subject
 from secure_fl.bench.scoring.models import RANDOM, ScoredModel, quick_models, real_models
-from secure_fl.bench.scoring.ours import Layout, OurSubject
+from secure_fl.bench.scoring.ours import PLANNERS, OurSubject
 from secure_fl.bench.scoring.ratios import Ratio, all_ratios
 from secure_fl.bench.scoring.rows import Row, Truth, measured_figures
 from secure_fl.errors import PlanError, ScoringError
@@ -25,7 +25,6 @@ from secure_fl.scoring import plain_logits
 
 SCHEMA = 1
 SINGLE_ROWS = 20
-LAYOUTS: tuple[Layout, ...] = ("batched", "single")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ class Case:
     def subject(self, clock: Clock) -> Subject:
         if self.peer:
             return SCORING_PEERS[self.design].subject(self.model.compiled.network, clock)
-        return OurSubject("batched" if self.layout == "batched" else "single", self.model.compiled, clock)
+        design = next(each for each in PLANNERS if each == self.design)
+        return OurSubject(design, self.model.compiled, clock)
 
 
 def run_benchmark(
@@ -95,10 +95,12 @@ def run_benchmark(
 
 
 def list_cases(model: ScoredModel, peers: bool) -> Iterator[Case]:
-    """Both of our layouts, a batch of the random network excepted, then the peers that take the model."""
-    for layout in LAYOUTS:
-        if layout == "single" or model.name != RANDOM:
-            yield Case(model, layout, False, layout, len(model.rows) if layout == "batched" else SINGLE_ROWS)
+    """All of our designs, batches of the random network excepted, then the peers that take the model."""
+    for design in PLANNERS:
+        single = design == "single"
+        if single or model.name != RANDOM:
+            layout = "single" if single else "batched"
+            yield Case(model, design, False, layout, SINGLE_ROWS if single else len(model.rows))
     if peers:
         for name, peer in SCORING_PEERS.items():
             if peer.takes(model.compiled.network) and (peer.layout == "single" or model.name != RANDOM):

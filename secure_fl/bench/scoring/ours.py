@@ -6,6 +6,7 @@ A subject here takes rows as the data owner has them, peers take the network's i
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,17 +14,33 @@ from numpy.typing import NDArray
 
 from secure_fl.bench.measured import Clock
 from secure_fl.bench.scoring.measured import MeasuredBatch, Steps
-from secure_fl.scoring import CompiledModel, DataOwner, ModelOwner, PlannedModel, ScoringPlan, plan_batched, plan_single
+from secure_fl.scoring import (
+    CompiledModel,
+    DataOwner,
+    ModelOwner,
+    PlannedModel,
+    ScoringPlan,
+    plan_batched,
+    plan_hidden,
+    plan_single,
+)
 
-Layout: TypeAlias = Literal["batched", "single"]
+Design: TypeAlias = Literal["batched", "hidden", "single"]
+HIDDEN: Design = "hidden"
+"""Batched too, and the weights are hidden, as they are by no peer."""
+PLANNERS: Mapping[Design, Callable[[CompiledModel], PlannedModel]] = {
+    "batched": plan_batched,
+    "hidden": plan_hidden,
+    "single": plan_single,
+}
 
 
 class OurSubject:
     """Both owners of one model. Raises `PlanError` and `ScoringError` as the planners do."""
 
-    def __init__(self, layout: Layout, model: CompiledModel, clock: Clock = time.process_time) -> None:
+    def __init__(self, design: Design, model: CompiledModel, clock: Clock = time.process_time) -> None:
         started = clock()
-        self._model: PlannedModel = plan_batched(model) if layout == "batched" else plan_single(model)
+        self._model = PLANNERS[design](model)
         self.plan_seconds = clock() - started
         self._clock = clock
         self._owner = DataOwner(self.plan)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from secure_fl.bench.peers.scoring import SCORING_PEERS
+from secure_fl.bench.scoring.ours import HIDDEN
 from secure_fl.bench.scoring.rows import Row
 
 
@@ -32,10 +33,10 @@ class Ratio:
 
 
 def all_ratios(rows: Sequence[Row]) -> list[Ratio]:
-    """Every one of ours beside the tutorial and the best peer, where both were measured."""
+    """Ours, but for what hides the model, beside the tutorial and the best peer, where both were measured."""
     found = []
     for ours in rows:
-        if ours.peer or not ours.measured:
+        if ours.peer or not ours.measured or ours.design == HIDDEN:
             continue
         peers = [row for row in rows if row.peer and row.measured and row.model == ours.model]
         found += [_ratio(ours, "tutorial", row) for row in peers if SCORING_PEERS[row.design].tutorial]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from secure_fl.bench.peers.scoring import SCORING_PEERS
 from secure_fl.bench.scoring.benchmark import ScoringBenchmark
+from secure_fl.bench.scoring.ours import HIDDEN
 from secure_fl.bench.scoring.ratios import Ratio
 from secure_fl.bench.scoring.rows import Row
 from secure_fl.progress import plain_console
@@ -67,7 +68,7 @@ def _model_table(name: str, rows: Sequence[Row]) -> Table:
 def ours_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Our rows with bounds and AUPRC, one line a model and layout."""
     lines = [
-        "| layout | model | ms a row | up, bytes a row | keys | AUPRC encrypted / plain | max error | bound | usual |",
+        "| design | model | ms a row | up, bytes a row | keys | AUPRC encrypted / plain | max error | bound | usual |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -85,14 +86,16 @@ def ours_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def peers_markdown(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> str:
-    """Ours beside the peers on these models, by layout; peers in italics."""
+    """Ours, but for what hides the model, beside the peers on these models, by layout; peers in italics."""
     lines = [
         "| model | layout | | rows | ms a row | up, bytes a row | keys | max error | scores |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for model in models:
         for layout in ("batched", "single"):
-            shown = [row for row in rows if (row["model"], row["layout"]) == (model, layout)]
+            shown = [
+                row for row in rows if (row["model"], row["layout"]) == (model, layout) and row["design"] != HIDDEN
+            ]
             lines += [_peer_line(row) for row in shown]
     return "\n".join(lines)
 

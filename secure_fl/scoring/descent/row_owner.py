@@ -64,7 +64,7 @@ class RowOwner:
 
     def keys(self) -> bytes:
         """The message that opens the session: keys to compute with, none to decrypt with."""
-        return seal(self._plan, Kind.KEYS, self._session, 0, 0, self._key.evaluation_keys(()))
+        return seal(self._plan, Kind.KEYS, self._session, 0, 0, self._key.evaluation_keys((), squares=True))
 
     def training_rows(self) -> Iterator[bytes]:
         """A message for each batch: columns and labels."""

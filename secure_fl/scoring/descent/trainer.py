@@ -13,7 +13,7 @@ from __future__ import annotations
 from secure_fl.errors import MessageError
 from secure_fl.scoring.descent.circuit import EncryptedBatch, gradient
 from secure_fl.scoring.descent.plans import DescentPlan
-from secure_fl.scoring.hazmat.objects import refuse_secret_key
+from secure_fl.scoring.hazmat.objects import refuse_secret_key, saved
 from secure_fl.scoring.hazmat.products import Products
 from secure_fl.scoring.messages import Kind, open_message, seal
 
@@ -66,6 +66,7 @@ class Trainer:
             )
         weights = [self._evaluation.load(part, 2.0**plan.scales.weights) for part in message.parts]
         found = gradient(self._evaluation, self._batches, weights, task.sigmoid.turn)
-        parts = [self._evaluation.save_smallest(part) for part in found]
+        for part in found:
+            self._evaluation.shrink(part, 1)
         self._next_epoch += 1
-        return seal(plan, Kind.GRADIENT, self._session, message.batch, 0, parts)
+        return seal(plan, Kind.GRADIENT, self._session, message.batch, 0, [saved(part) for part in found])

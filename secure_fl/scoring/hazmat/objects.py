@@ -8,6 +8,7 @@ them is checked to be uncompressed (`secagg.hazmat.he_layout` says why, and how 
     new one       members; the coefficients of c0; the seed of c1
     keys          parameters' digest; a list for each key, mostly empty; in each, for each data prime, a new ciphertext
                   under all primes
+    public key    a ciphertext under all primes
 
 A secret key has another length than each of these, and is refused by name wherever it turns up.
 """
@@ -16,9 +17,12 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from tenseal import sealapi
 
 from secure_fl.errors import MessageError, PlanError, SecretExposureError
@@ -37,7 +41,7 @@ from secure_fl.secagg.hazmat.he_layout import (
 )
 
 SealObject: TypeAlias = Any
-Kind: TypeAlias = Literal["ciphertext", "new ciphertext", "relinearization keys", "galois keys"]
+Kind: TypeAlias = Literal["ciphertext", "new ciphertext", "relinearization keys", "galois keys", "public key"]
 _SEED_BYTES = HEADER.size + 1 + 64
 """A generator's kind and its seed of 512 bits."""
 _DIGEST_BYTES = 32
@@ -99,16 +103,29 @@ def loaded(kind: Kind, parameters: CkksParameters, data: memoryview, keys: int =
             made, length = sealapi.RelinKeys(), _keys_bytes(parameters, 1, 1)
         case "galois keys":
             made, length = sealapi.GaloisKeys(), _keys_bytes(parameters, parameters.degree, keys)
+        case "public key":
+            primes = len(parameters.coeff_mod_bit_sizes)
+            made, length = sealapi.PublicKey(), _ciphertext_bytes(parameters, primes, new=False)
     try:
         minor, body = uncompressed(data, length)
     except MessageError:
         refuse_secret_key(parameters, data)
         raise
-    if kind in ("ciphertext", "new ciphertext"):
+    if kind in ("ciphertext", "new ciphertext", "public key"):
         _check_ciphertext(body, parameters, primes, kind == "new ciphertext")
     else:
         _check_keys(body, parameters, keys if kind == "galois keys" else 1)
     return _read(made, parameters, b"".join((header_of(minor, len(body)), body)))
+
+
+def changed(value: SealObject, parameters: CkksParameters, change: Callable[[NDArray[np.uint64]], None]) -> SealObject:
+    """A ciphertext like this one with other numbers: `change` writes into them, uint64 [2, its primes, N]."""
+    primes = value.coeff_modulus_size()
+    minor, body = uncompressed(memoryview(saved(value)), _ciphertext_bytes(parameters, primes, new=False))
+    copy = bytearray(body)
+    words = np.frombuffer(copy, dtype="<u8", offset=len(copy) - WORD_BYTES * 2 * primes * parameters.degree)
+    change(words.reshape(2, primes, parameters.degree))
+    return _read(sealapi.Ciphertext(), parameters, b"".join((header_of(minor, len(copy)), copy)))
 
 
 def refuse_secret_key(parameters: CkksParameters, data: bytes | memoryview) -> None:

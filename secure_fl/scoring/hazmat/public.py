@@ -13,7 +13,7 @@ import numpy as np
 from tenseal import sealapi
 
 from secure_fl.errors import MessageError
-from secure_fl.scoring.hazmat.objects import SealObject, context, loaded, saved
+from secure_fl.scoring.hazmat.objects import SealObject, context, loaded
 from secure_fl.scoring.network import Vector
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import unreadable
@@ -36,7 +36,9 @@ def encoding_error(parameters: CkksParameters, slots: Vector, bits: int) -> Vect
 
 
 class Evaluation:
-    """Arithmetic on ciphertexts of one key. `keys`: serialized, relinearization keys and then Galois keys."""
+    """Arithmetic on ciphertexts of one key. `keys`: serialized, those for squares and then those for rotations,
+    if there are any.
+    """
 
     def __init__(self, parameters: CkksParameters, keys: Sequence[memoryview], steps: Sequence[int]) -> None:
         """Raises `MessageError` or `SecretExposureError`; `steps`: the rotations that Galois keys must allow."""
@@ -44,8 +46,9 @@ class Evaluation:
         self._context = context(parameters)
         self._evaluator, self._encoder = sealapi.Evaluator(self._context), sealapi.CKKSEncoder(self._context)
         self._plain = sealapi.Plaintext()
-        self._relinearization = loaded("relinearization keys", parameters, keys[0]) if keys else None
-        self._galois = loaded("galois keys", parameters, keys[1], keys=len(steps)) if steps else None
+        squaring = len(keys) > bool(steps)
+        self._relinearization = loaded("relinearization keys", parameters, keys[0]) if squaring else None
+        self._galois = loaded("galois keys", parameters, keys[-1], keys=len(steps)) if steps else None
         if self._galois is not None and not all(
             self._galois.has_key(element) for element in galois_elements(parameters.degree, steps)
         ):
@@ -60,10 +63,10 @@ class Evaluation:
         return made
 
     def weighted_sum(self, values: Sequence[Encrypted], weights: Vector, scale: float, bias: float) -> Encrypted:
-        """Sum of weights x values, plus the bias; weights that round to zero at `scale` are left out, not all may."""
+        """Sum of weights x values, plus the bias. Weights are whole numbers / `scale`; zeros are left out."""
         total: Encrypted = None
         for value, weight in zip(values, weights.tolist(), strict=True):
-            if round(weight * scale) == 0:
+            if weight == 0:
                 continue
             self._encoder.encode(weight, value.parms_id(), scale, self._plain)
             product = sealapi.Ciphertext()
@@ -84,6 +87,12 @@ class Evaluation:
         """A plaintext that can be multiplied with, or added to, ciphertexts under the same primes."""
         plain = sealapi.Plaintext()
         self._encoder.encode(slots.tolist(), like.parms_id(), scale, plain)
+        return plain
+
+    def encode_constant(self, number: complex, like: Encrypted, scale: float) -> SealObject:
+        """The same number in every slot; exact where `pairs` says so."""
+        plain = sealapi.Plaintext()
+        self._encoder.encode(number, like.parms_id(), scale, plain)
         return plain
 
     def inner_product(self, values: Sequence[Encrypted], weights: Sequence[SealObject]) -> Encrypted:
@@ -113,13 +122,11 @@ class Evaluation:
         self._evaluator.rescale_to_next_inplace(value)
 
     def square(self, value: Encrypted) -> None:
-        """In place: square, two polynomials again, one prime less."""
+        """In place; two polynomials again."""
         self._evaluator.square_inplace(value)
         self._evaluator.relinearize_inplace(value, self._relinearization)
-        self.rescale(value)
 
-    def save_smallest(self, value: Encrypted) -> bytes:
-        """Serialized, under the first prime alone."""
-        while value.coeff_modulus_size() > 1:
+    def shrink(self, value: Encrypted, primes: int) -> None:
+        """In place: only the first primes are kept."""
+        while value.coeff_modulus_size() > primes:
             self._evaluator.mod_switch_to_next_inplace(value)
-        return saved(value)

@@ -9,7 +9,7 @@ from tenseal import sealapi
 
 from secure_fl.scoring.hazmat.objects import context, loaded, saved
 from secure_fl.scoring.hazmat.public import galois_elements
-from secure_fl.scoring.network import Vector
+from secure_fl.scoring.network import ComplexVector, Vector
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import unreadable
 
@@ -30,20 +30,26 @@ class SecretKey:
     def __repr__(self) -> str:
         return "SecretKey(...)"
 
-    def evaluation_keys(self, steps: Sequence[int]) -> list[bytes]:
+    def evaluation_keys(self, steps: Sequence[int], *, squares: bool) -> list[bytes]:
         """For squares, and for rotations by `steps`: serialized, with a seed in the place of their random halves."""
-        keys = [] if self._parameters.special_bits is None else [saved(self._generator.create_relin_keys())]
+        keys = [saved(self._generator.create_relin_keys())] if squares else []
         elements = galois_elements(self._parameters.degree, steps)
         return keys + ([saved(self._generator.create_galois_keys(list(elements)))] if steps else [])
 
-    def encrypt(self, slots: Vector, scale: float) -> bytes:
+    def public_key(self) -> bytes:
+        """To encrypt with, serialized: both halves, since SEAL's Python interface keeps no seed of it."""
+        made = sealapi.PublicKey()
+        self._generator.create_public_key(made)
+        return saved(made)
+
+    def encrypt(self, slots: Vector | ComplexVector, scale: float) -> bytes:
         """One ciphertext with a seed in the place of its random half; short vectors are filled with zeros."""
         self._encoder.encode(slots.tolist(), scale, self._plain)
         return saved(self._encryptor.encrypt_symmetric(self._plain))
 
-    def decrypt(self, data: memoryview, scale: float) -> Vector:
-        """All slots of a ciphertext under the first prime alone. Raises `MessageError`."""
-        made = loaded("ciphertext", self._parameters, data, primes=1)
+    def decrypt(self, data: memoryview, scale: float, primes: int = 1) -> Vector:
+        """All slots of a ciphertext under the first primes. Raises `MessageError`."""
+        made = loaded("ciphertext", self._parameters, data, primes=primes)
         # The scale is a product and quotient of float64; both sides compute it, not always in one order.
         if made.size() != 2 or not made.is_ntt_form() or not abs(made.scale / scale - 1) <= 1e-9:
             raise unreadable()

@@ -29,9 +29,11 @@ def ours(model: ScoredModel, layout: str, rows: int = 30) -> Case:
     return Case(model, layout, False, layout, rows)
 
 
-@pytest.mark.parametrize(("model", "layout", "most"), [(LINEAR, "batched", 30), (LINEAR, "single", 2)])
-def test_ours_are_measured_against_the_plain_network(model: ScoredModel, layout: str, most: int) -> None:
-    row = measure_case(ours(model, layout, most))
+@pytest.mark.parametrize(
+    ("design", "layout", "most"), [("batched", "batched", 30), ("hidden", "batched", 30), ("single", "single", 2)]
+)
+def test_ours_are_measured_against_the_plain_network(design: str, layout: str, most: int) -> None:
+    row = measure_case(Case(LINEAR, design, False, layout, most))
     assert (row.status, row.correct, row.rows, row.peer) == ("measured", True, most, False)
     assert 0 < row.max_abs_error < row.error_bound  # type: ignore[operator]
     assert row.key_bytes
@@ -152,8 +154,8 @@ def designs(model: ScoredModel, peers: bool = True) -> list[str]:
 
 
 def test_every_peer_is_measured_on_what_it_can_score() -> None:
-    assert designs(SQUARE, peers=False) == ["batched", "single"]
-    assert set(designs(LINEAR)) | set(designs(SQUARE)) == {"batched", "single", *SCORING_PEERS}
+    assert designs(SQUARE, peers=False) == ["batched", "hidden", "single"]
+    assert set(designs(LINEAR)) | set(designs(SQUARE)) == {"batched", "hidden", "single", *SCORING_PEERS}
     assert not any("mm" in design for design in designs(LINEAR))
     assert not any("dot" in design for design in designs(SQUARE))
     random = random_model(RANDOM, (4, 2, 1), 10)

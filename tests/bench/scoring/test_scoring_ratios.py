@@ -52,3 +52,8 @@ def test_what_was_not_measured_is_left_out() -> None:
     refused = Row(design="single", peer=False, layout="single", model="m", status="refused")
     assert all_ratios([*OURS, missing]) == []
     assert all_ratios([refused, row("helayers", "single", 1.0)]) == []
+
+
+def test_what_hides_the_model_is_compared_with_nobody() -> None:
+    peers = [row("helayers-batched", "batched", 4.0), row("tenseal-mm-tutorial", "single", 100.0)]
+    assert all_ratios([row("hidden", "batched", 1.0, peer=False), *peers]) == []
