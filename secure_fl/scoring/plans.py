@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from secure_fl.errors import MessageError, PlanError
 from secure_fl.scoring.error_bound import Scales
@@ -23,7 +23,6 @@ from secure_fl.scoring.flooding import HIDING_BITS
 from secure_fl.scoring.network import SquareNetwork
 from secure_fl.scoring.noise import FAILURE_BITS
 from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
-from secure_fl.scoring.plan_check import check_plan
 from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 
 VERSION = 2
@@ -33,6 +32,8 @@ _WORDS_OF_TABLE = 8192
 """`CIPHERTEXT_BYTES` is for two polynomials of 4,096 words."""
 _BYTES_PER_SMALL_BIT = 0.158
 """Of a word under a prime of 24 to 30 bits, measured."""
+_ENCODING_BITS = 3
+"""Above the largest number that is encoded, in bits of the modulus."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class ScoringPlan:
             parameters = CkksParameters(given["degree"], tuple(given["data_bits"]), given["special_bits"])
             lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
             plan = cls(parameters=parameters, **document | lists)
-            check_plan(plan)
+            _check(plan)
             if plan.to_json() != bytes(data):  # so that people who look at it see what is meant
                 raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -187,3 +188,61 @@ def check_tolerance(plan: ScoringPlan, tolerance: float | None) -> ScoringPlan:
             f"clip range (now {plan.clip:g}), or train with more weight decay"
         )
     return plan
+
+
+def _check(plan: ScoringPlan) -> None:
+    """A plan that passes can be carried out: keys made, rows of the clip range encrypted, an answer opened.
+
+    Types are exact, since JSON's true is 1 for Python and a list of them chooses columns for numpy. Rotations are
+    powers of two, as the layout has them, so that no plan makes the data owner draw thousands of keys. Raises
+    `ValueError` where a field is of another type, not finite, or contradicts the others.
+    """
+    for name, kind in get_type_hints(type(plan)).items():
+        if not _is(getattr(plan, name), kind):
+            raise ValueError(name)
+    if not (_places_fit(plan) and _numbers_fit(plan) and _layout_fits(plan)):
+        raise ValueError
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value read from JSON has the type of a field."""
+    if kind is CkksParameters:
+        return isinstance(value, CkksParameters)
+    if get_origin(kind) is tuple:
+        return type(value) is tuple and all(_is(each, get_args(kind)[0]) for each in value)
+    if kind is float:
+        return type(value) is float and math.isfinite(value)
+    return type(value) is kind if isinstance(kind, type) else type(value) is str and value in get_args(kind)
+
+
+def _places_fit(plan: ScoringPlan) -> bool:
+    places = (*plan.positions, *plan.must_be_zero)
+    return bool(plan.positions) and len(set(places)) == len(places) and all(0 <= at < plan.features for at in places)
+
+
+def _numbers_fit(plan: ScoringPlan) -> bool:
+    """Rows within the clip range can be encoded, and what is said of logits can be so."""
+    if not 0 < plan.clip < 2**20 or not 0 < plan.input_scale_bits < 128 or plan.result_scale <= 0:
+        return False
+    if math.log2(plan.result_scale) >= sum(plan.parameters.data_bits):
+        return False
+    needed = plan.input_scale_bits + math.log2(max(plan.clip, 1.0)) + _ENCODING_BITS
+    told = (plan.largest_logit, plan.error_bound, plan.usual_error_bound)
+    return needed <= sum(plan.parameters.data_bits) and all(number >= 0 for number in told)
+
+
+def _layout_fits(plan: ScoringPlan) -> bool:
+    """Keys can be switched where they must be, and rotations are those of single rows."""
+    steps, slots, primes = plan.rotations, plan.parameters.slots, plan.parameters.data_bits
+    if plan.squares < 0 or plan.divisions < 1 or plan.squares * plan.divisions >= len(primes):
+        return False
+    if plan.parameters.special_bits is None and (len(primes) > 1 or steps):
+        return False
+    if not 0 <= plan.flooding_bits < sum(primes[: plan.answer_primes]) or not 0 < plan.block <= slots:
+        return False
+    if plan.layout == "batched":
+        return plan.block == 1 and not steps and not (plan.paired and (plan.squares or plan.hides_model))
+    if plan.paired or plan.hides_model:
+        return False
+    powers = all(0 < step < slots and step & (step - 1) == 0 for step in steps)
+    return plan.block & (plan.block - 1) == 0 and powers and len(set(steps)) == len(steps)

@@ -39,6 +39,8 @@ def _numbers(rows: ArrayLike) -> NDArray[Any]:
     if isinstance(rows, np.ndarray) and rows.dtype in (np.float32, np.float64):
         return rows
     try:
+        if np.iscomplexobj(rows):
+            raise TypeError
         return np.asarray(rows, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
         raise DataError("rows are not a table of numbers; give an array [rows, features]") from None

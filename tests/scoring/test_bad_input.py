@@ -45,6 +45,7 @@ ROWS = np.array([[1.0, 2.0, -3.0], [0.5, 0.0, CLIP]])
         (np.zeros((0, 3)), "no row"),
         ([["a", "b", "c"]], "not a table of numbers"),
         ([[10**400, 0, 0]], "not a table of numbers"),
+        (np.array([[1.0 + 5.0j, 0.0, 0.0]]), "not a table of numbers"),
     ],
 )
 def test_rows_are_checked_before_anything_is_encrypted(linear: Session, rows: Any, message: str) -> None:

@@ -180,6 +180,14 @@ def test_only_features_that_count_are_sent_and_tiny_weights_are_left_out() -> No
     assert session.errors(rows).max() < session.model.plan.error_bound
 
 
+def test_weights_that_round_to_zero_are_left_out_of_a_network_too() -> None:
+    first = Linear(np.array([[1.0, 1e-30], [0.5, 1.0]]), np.zeros(2))
+    layers: list[Layer] = [first, Quadratic(np.ones(2), np.zeros(2), np.zeros(2)), Linear(np.ones((1, 2)), np.zeros(1))]
+    rows = random_rows(np.random.default_rng(0), 50, 2)
+    session = open_session(plan_batched(compile_model(layers, rows, CLIP), 1e9))
+    assert session.errors(rows).max() < session.model.plan.error_bound
+
+
 def test_an_error_beyond_the_tolerance_is_refused_with_the_numbers() -> None:
     rows = random_rows(np.random.default_rng(0), 50, 2)
     compiled = compile_model([Linear(np.ones((1, 2)), np.zeros(1))], rows, CLIP)
