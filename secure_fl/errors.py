@@ -34,7 +34,7 @@ class ConfigurationError(RequestError):
 
 
 class PlanError(RequestError):
-    """The planner proved that a secure sum or score with these numbers cannot be exact, or cannot be secure."""
+    """The planner proved that a sum, a score or a training with these numbers cannot be exact, or cannot be secure."""
 
 
 class ScoringError(RequestError):

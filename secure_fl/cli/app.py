@@ -25,6 +25,7 @@ from secure_fl.cli.bench import bench_app
 from secure_fl.cli.compare import compare
 from secure_fl.cli.data import data_app
 from secure_fl.cli.interrupts import forget_interrupts, heed_signals, was_interrupted
+from secure_fl.cli.lab import lab_app
 from secure_fl.cli.ledger import ledger_app
 from secure_fl.cli.plan import plan
 from secure_fl.cli.review import review_app
@@ -91,7 +92,13 @@ for command, line in (
     (score, "secure-fl score runs/ckks/model.safetensors new.csv --out scores.csv"),
 ):
     app.command(epilog=example(line))(command)
-for name, group in (("bench", bench_app), ("data", data_app), ("review", review_app), ("ledger", ledger_app)):
+for name, group in (
+    ("bench", bench_app),
+    ("data", data_app),
+    ("review", review_app),
+    ("ledger", ledger_app),
+    ("lab", lab_app),
+):
     app.add_typer(group, name=name)
 
 

@@ -54,7 +54,7 @@ def _advice(column: pa.ChunkedArray, row: int) -> str:
     """What to do about a value that is no number."""
     value = column.slice(row, 1)
     if pc.is_null(value)[0].as_py() or (pa.types.is_string(column.type) and _is_gap(value)[0].as_py()):
-        return f"fill it, or add --impute if other numbers than time and amount are missing ({_CORRECT})"
+        return f"fill it, or run with --impute if other numbers than time and amount are missing ({_CORRECT})"
     if pa.types.is_string(column.type) and pc.match_substring_regex(value, _NUMBER_LIKE)[0].as_py():
         return "write numbers like 1234.5, with a decimal point and nothing between thousands or behind them"
     return _CORRECT
