@@ -33,14 +33,14 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.slow
-def test_quick_measures_both_designs_and_writes_what_scripts_read(bench: Bench, tmp_path: Path) -> None:
+def test_quick_measures_all_designs_and_writes_what_scripts_read(bench: Bench, tmp_path: Path) -> None:
     status, out, err = bench("--quick", "--json", tmp_path / "s.json")
     assert status == 0, err
     assert "random 32-16-8-1" in out
     found = json.loads((tmp_path / "s.json").read_text())
     assert (found["schema"], found["command"]) == (1, "secure-fl bench scoring --quick")
     assert [(row["design"], row["model"]) for row in found["rows"]] == [
-        (design, model) for model in ("random 32-1", "random 32-16-8-1") for design in ("batched", "single")
+        (design, model) for model in ("random 32-1", "random 32-16-8-1") for design in ("batched", "hidden", "single")
     ]
     for row in found["rows"]:
         assert row["correct"] is True
