@@ -132,7 +132,7 @@ def test_a_plan_that_says_a_number_twice_is_refused() -> None:
 
 def test_errors_beyond_float64_are_refused_like_large_ones() -> None:
     for epochs in (100, 1024):
-        with pytest.raises(PlanError, match="weights could be off by .* plan a lower rate"):
+        with pytest.raises(PlanError, match=r"weights could be off by .* plan a lower rate"):
             plan_descent(2, 50, clip=CLIP, rate=20.0, epochs=epochs, mean_square=9.0, interval=64.0)
 
 
