@@ -137,7 +137,8 @@ def test_errors_beyond_float64_are_refused_like_large_ones() -> None:
 
 
 def test_whole_numbers_and_those_of_numpy_make_the_same_plan() -> None:
-    one, other = (plan_descent(2, 50, clip=kind(3), rate=kind(1), epochs=2) for kind in (int, np.float32))
+    kinds: tuple[Any, ...] = (int, np.float32)
+    one, other = (plan_descent(2, 50, clip=kind(3), rate=kind(1), epochs=2) for kind in kinds)
     assert one.digest == other.digest == small_plan().digest
     assert read_plan(one.to_json()) == other
 
