@@ -269,6 +269,8 @@ def test_custody_says_what_is_hidden_and_from_whom() -> None:
     assert custody_of(session_of(1, (3, 1)).model.plan) is CUSTODY
     assert HIDDEN_CUSTODY.can_decrypt[MODEL_OWNER] == HIDDEN_CUSTODY.can_decrypt["observer"] == ()
     assert "logit of a row of zeros" in HIDDEN_CUSTODY.can_decrypt[DATA_OWNER][0]
+    for told in ("which no training row had", "scales of rows and of logits", "width of the noise"):
+        assert told in HIDDEN_CUSTODY.can_decrypt[DATA_OWNER][1]
     assert "follows the protocol" in HIDDEN_CUSTODY.summary
     assert any("2^-40" in text and "as they were encoded" in text for text in HIDDEN_CUSTODY.assumptions)
     assert not any("circuit privacy" in text for text in HIDDEN_CUSTODY.broken_by)
