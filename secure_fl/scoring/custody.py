@@ -78,7 +78,7 @@ HIDDEN_CUSTODY = replace(
         "give all of them, and many logits of a network train a copy of it",
         "a data owner who sends rows on which only rounding tells models apart: two that agree on every row that is "
         "sent, such as (3, 1) and (-3, 3) on (x, 3 x), differ on what float64 makes of it; the distance of their "
-        "answers was 2^-7 a batch, so hundreds of batches tell which it is",
+        "answers was 2^-7 a batch, so hundreds of batches tell which it is, and 2^-22 for a network with one square",
         "a data owner who deviates: nothing proves that its public key and ciphertexts were made as they should be and "
         "its rows are within the clip range, and with others answers can tell of the weights",
         "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: they tell of the key "
