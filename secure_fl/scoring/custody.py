@@ -64,9 +64,11 @@ HIDDEN_CUSTODY = replace(
     can_decrypt={
         DATA_OWNER: (
             "its own rows and the logit of each, and where a batch is not full the logit of a row of zeros: those of "
-            "the model with its weights rounded to the plan's scales",
-            "of the model: which features it takes, how many squares it is deep, the scale of logits and the width of "
-            "the noise in bits; up to powers of two the largest logit and the error bounds of the plan",
+            "the model with its weights rounded to the plan's scales, on rows as they were encoded: encoding moves "
+            "each number by up to 2^-40 of the clip range, also off the real line, in a way that rows alone decide",
+            "of the model: which features it takes and which no training row had, how many squares it is deep, the "
+            "scales of rows and of logits and the width of the noise in bits; up to powers of two the largest logit "
+            "and the error bounds of the plan, one of which tells how far training rows take it",
         ),
         MODEL_OWNER: (),
         "observer": (),
@@ -74,6 +76,9 @@ HIDDEN_CUSTODY = replace(
     broken_by=(
         "a data owner who solves for the weights: raw logits of a linear model at one row more than it has features "
         "give all of them, and many logits of a network train a copy of it",
+        "a data owner who sends rows on which only rounding tells models apart: two that agree on every row that is "
+        "sent, such as (3, 1) and (-3, 3) on (x, 3 x), differ on what float64 makes of it; the distance of their "
+        "answers was 2^-7 a batch, so hundreds of batches tell which it is, and 2^-22 for a network with one square",
         "a data owner who deviates: nothing proves that its public key and ciphertexts were made as they should be and "
         "its rows are within the clip range, and with others answers can tell of the weights",
         "a data owner who hands decrypted logits, unrounded, to somebody who saw the ciphertexts: they tell of the key "
@@ -83,9 +88,9 @@ HIDDEN_CUSTODY = replace(
     ),
     assumptions=(
         *CUSTODY.assumptions[:2],
-        f"An answer is within 2^-{HIDING_BITS} of one made from logits and the plan alone, in statistical distance, "
-        "once its second polynomial is taken for random, which is Ring-LWE with a secret of the model owner's; the "
-        "distances of several answers add up.",
+        f"An answer is within 2^-{HIDING_BITS} of one made from the plan and the logits of rows as they were encoded "
+        "alone, in statistical distance, once its second polynomial is taken for random, which is Ring-LWE "
+        "with a secret of the model owner's; the distances of several answers add up.",
         "Remainders modulo a prime that is divided away are taken for uniform: the bounds of what is drowned rest on "
         "it.",
         "Number of rows, times and sizes of messages are not hidden; times depend on the widths of layers and on how "

@@ -1,9 +1,10 @@
 """Noise that drowns what an answer would tell of the weights: a uniform integer for each coefficient.
 
 Who decrypts an answer sees a polynomial of N integers, P = F + e. F is what the rounded model gives for rows as they
-were encoded: a function of scores alone. e is all else: noise of the inputs, multiplied by weights; rounding after
-squares; switched keys; a new encryption of zero. The model owner adds f, uniform in [-2**(b-1), 2**(b-1)), to each
-coefficient, and
+were encoded: a function of their scores alone. (Not of those of the rows themselves: encoding is done in float64, and
+what it makes of a number, a complex one 2**-50 away, shows in F beyond the flood.) e is all else: noise of the inputs,
+multiplied by weights; rounding after squares; switched keys; a new encryption of zero. The model owner adds f, uniform
+in [-2**(b-1), 2**(b-1)), to each coefficient, and
 
     distance(P + f, round(F) + f)  <=  sum over i of |P_i - round(F_i)| / 2**b           two intervals, shifted
                                    <=  (|e|_1 + N/2) / 2**b  <=  (sqrt(N) E + N/2) / 2**b
@@ -24,7 +25,7 @@ import secrets
 from secure_fl.scoring.noise import Noise
 
 HIDING_BITS = 40
-"""What an answer's holder sees is within 2**-HIDING_BITS of what scores alone would give it."""
+"""What an answer's holder sees is within 2**-HIDING_BITS of what scores of encoded rows alone would give it."""
 SHARE_BITS = HIDING_BITS + 1
 """Half of that distance is for flooding, half for bounds of noise that fail."""
 

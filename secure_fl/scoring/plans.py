@@ -2,9 +2,9 @@
 
 `ScoringPlan` is public and travels to the data owner; its digest stands in every message. `PlannedModel` is the model
 owner's, with weights. What a plan tells the data owner of the model: which features it takes, how many squares follow
-each other (the primes), the scale of the result, the largest logit and the bounds of its error; where the model is
-hidden the width of the noise that does it, and the former rounded up to powers of two. The widths of layers are not
-told in a batch; with single rows they are, up to powers of two, by the layout.
+each other (the primes), the scales of rows and of the result, the largest logit and the bounds of its error; where the
+model is hidden the width of the noise that does it, and the former rounded up to powers of two. The widths of layers
+are not told in a batch; with single rows they are, up to powers of two, by the layout.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class ScoringPlan:
     def hiding_distance(self, batches: int = 1) -> float:
         """How far what a data owner sees of so many batches can be from what scores alone would give; 1: not hidden.
 
-        Statistical distance, on top of the ring-LWE assumption.
+        Statistical distance, on top of the ring-LWE assumption; scores are those of rows as they were encoded.
         """
         return min(1.0, batches * 2.0**-HIDING_BITS) if self.hides_model else 1.0
 

@@ -20,6 +20,7 @@ from tests.scoring.exact import (
     Words,
     answer_parts,
     decrypted,
+    encoded,
     hidden_linear,
     imaginary_unit,
     noise_of_answer,
@@ -131,6 +132,26 @@ def test_noise_of_two_models_that_agree_cannot_be_told_apart(monkeypatch: pytest
     bits = models[0].plan.flooding_bits
     for noise, _ in hidden:
         assert stats.kstest(noise.astype(float) / 2.0**bits + 0.5, "uniform").pvalue > 1e-9
+
+
+def test_what_float64_leaves_of_rows_is_not_drowned() -> None:
+    """As custody says: (3, 1) and (-3, 3) agree on rows (x, 3 x) to the last bit, and not on what is encoded of them.
+
+    The distance of two products of intervals is 1 - prod(1 - |shift| / width).
+    """
+    model, other = hidden_linear([3.0, 1.0], 0.25), np.array([-3.0, 3.0])
+    x = np.round(np.random.default_rng(0).uniform(-1, 1, 4096) * 2**20) / 2**20
+    rows = np.stack([x, 3 * x], axis=1)
+    weights = model.network.linears[0].weights[0]
+    assert (rows @ weights == rows @ other).all()
+    owner = DataOwner(model.plan)
+    columns = [np.array(encoded(owner, np.ascontiguousarray(column)), dtype=object) for column in rows.T]
+    units = [round(weight) * 2 ** model.scales.weights[0] for weight in (weights - other).tolist()]
+    shifts = sum(unit * column for unit, column in zip(units, columns, strict=True))
+    far = -math.expm1(sum(math.log1p(-abs(int(shift)) / 2.0**model.plan.flooding_bits) for shift in np.asarray(shifts)))
+    assert far > 2.0**-10 > model.plan.hiding_distance()
+    assert "as they were encoded" in HIDDEN_CUSTODY.can_decrypt[DATA_OWNER][0]
+    assert any("agree on every row that is sent" in text for text in HIDDEN_CUSTODY.broken_by)
 
 
 def test_what_is_drowned_stays_below_what_the_flood_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,8 +269,10 @@ def test_custody_says_what_is_hidden_and_from_whom() -> None:
     assert custody_of(session_of(1, (3, 1)).model.plan) is CUSTODY
     assert HIDDEN_CUSTODY.can_decrypt[MODEL_OWNER] == HIDDEN_CUSTODY.can_decrypt["observer"] == ()
     assert "logit of a row of zeros" in HIDDEN_CUSTODY.can_decrypt[DATA_OWNER][0]
+    for told in ("which no training row had", "scales of rows and of logits", "width of the noise"):
+        assert told in HIDDEN_CUSTODY.can_decrypt[DATA_OWNER][1]
     assert "follows the protocol" in HIDDEN_CUSTODY.summary
-    assert any("2^-40" in text for text in HIDDEN_CUSTODY.assumptions)
+    assert any("2^-40" in text and "as they were encoded" in text for text in HIDDEN_CUSTODY.assumptions)
     assert not any("circuit privacy" in text for text in HIDDEN_CUSTODY.broken_by)
     assert model.plan.hiding_distance() == 2.0**-40
     assert model.plan.hiding_distance(1024) == 2.0**-30

@@ -76,10 +76,13 @@ def stage_scales(chain: Chain, scales: DescentScales) -> StageScales:
 
 
 def weights_error(task: DescentTask, gradient_error: float) -> float:
-    """Of weights and bias together after all epochs, Euclidean."""
+    """Of weights and bias together after all epochs, Euclidean; infinite where float64 ends."""
     curvature = task.sigmoid.steepest * task.mean_length**2
     growth = max(1.0, task.rate * (curvature + task.weight_decay) - 1)
-    return task.rate * gradient_error * sum(growth**epoch for epoch in range(task.epochs))
+    error = 0.0
+    for _ in range(task.epochs):
+        error = growth * error + task.rate * gradient_error
+    return error
 
 
 def gradient_error(task: DescentTask, chain: Chain, scales: DescentScales) -> float | None:

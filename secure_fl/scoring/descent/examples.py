@@ -42,6 +42,8 @@ def check_examples(task: DescentTask, rows: ArrayLike, labels: ArrayLike) -> tup
 
 def _numbers(given: ArrayLike) -> Matrix:
     try:
+        if np.iscomplexobj(given):
+            raise TypeError
         return np.array(given, dtype=np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise DataError("rows or labels are not numbers; give arrays [rows, features] and [rows]") from None

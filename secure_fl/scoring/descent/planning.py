@@ -73,6 +73,9 @@ def read_plan(data: bytes) -> DescentPlan:
         document = json.loads(data)
         if document.pop("version") != VERSION:
             raise ValueError
-        return plan_descent(document.pop("features"), document.pop("rows"), **document)
+        plan = plan_descent(document.pop("features"), document.pop("rows"), **document)
+        if plan.to_json() != bytes(data):  # so that people who look at it see what is meant
+            raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MessageError("a plan for training cannot be read; ask for it again") from None
+    return plan

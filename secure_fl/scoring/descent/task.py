@@ -11,6 +11,9 @@ from secure_fl.scoring.descent.sigmoid import Sigmoid, fit_sigmoid
 
 _MOST = {"features": 2**12, "rows": 2**24, "epochs": 2**10}
 _LIMITS = {"clip": 2.0**10, "interval": 64.0, "rate": 2.0**10, "mean_square": 2.0**20, "tolerance": 1.0}
+_SHORTEST = 2.0**-6
+"""Of intervals: on shorter ones the sigmoid is a line, and float64 finds no cubic."""
+_MOST_DECAY = 2.0**20
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ class DescentTask:
         for name, limit in _LIMITS.items():
             if not 0 < getattr(self, name) <= limit:
                 raise PlanError(f"{name} is not above 0 and at most {limit:g}; plan with another")
-        if not 0 <= self.rate * self.weight_decay <= 1:
+        if self.interval < _SHORTEST:
+            raise PlanError(f"the interval is below {_SHORTEST:g}, where the sigmoid is a line; plan with a wider one")
+        if not (0 <= self.weight_decay <= _MOST_DECAY and self.rate * self.weight_decay <= 1):
             raise PlanError("weight decay times rate is not between 0 and 1; plan with less decay or a lower rate")
+        for name in (*_LIMITS, "weight_decay"):  # 1 and 1.0 are one task, and one digest
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     @cached_property
     def sigmoid(self) -> Sigmoid:

@@ -58,6 +58,8 @@ def _changed(rows: Any, place: tuple[int, ...], value: float) -> Any:
         (lambda x, y: (x, y[:, None]), "labels have the shape"),
         (lambda x, y: (np.full_like(x, 1.2), y), "mean square"),
         (lambda x, y: ([["a", "b"]], y), "not numbers"),
+        (lambda x, y: (x + 1j, y), "not numbers"),
+        (lambda x, y: (x, [10**400] * len(y)), "not numbers"),
     ],
 )
 def test_rows_and_labels_are_checked_before_there_is_a_key(
@@ -82,9 +84,14 @@ def test_rows_and_labels_are_checked_before_there_is_a_key(
         {"clip": float("nan")},
         {"tolerance": float("nan")},
         {"interval": 100.0},
+        {"interval": 1e-2},
+        {"interval": 1e-300},
         {"weight_decay": -0.1},
         {"weight_decay": 2.0},
         {"weight_decay": float("nan")},
+        {"weight_decay": 10**400},
+        {"weight_decay": 2.0**21, "rate": 2.0**-30},
+        {"rate": 10**400},
         {"mean_square": 0.0},
         {"tolerance": 0.0},
     ],
@@ -103,6 +110,9 @@ def test_tasks_that_make_no_sense_are_refused(numbers: dict[str, Any]) -> None:
         lambda plan: plan.update(degree=2048),
         lambda plan: plan.update(rate="fast"),
         lambda plan: plan.pop("features"),
+        lambda plan: plan.update(rate=True),
+        lambda plan: plan.update(clip=3),
+        lambda plan: plan.update(interval=[8.0]),
     ],
 )
 def test_plans_that_cannot_be_read_are_refused(change: Callable[[dict[str, Any]], None]) -> None:
@@ -111,6 +121,26 @@ def test_plans_that_cannot_be_read_are_refused(change: Callable[[dict[str, Any]]
     for data in (json.dumps(plan).encode(), b"[]", b"{", b"\xff"):
         with pytest.raises(MessageError, match="a plan for training cannot be read"):
             read_plan(data)
+
+
+def test_a_plan_that_says_a_number_twice_is_refused() -> None:
+    """People read the first one, machines the last."""
+    plan = small_plan().to_json()
+    with pytest.raises(MessageError, match="a plan for training cannot be read"):
+        read_plan(plan[:-1] + b', "rate": 1.0}')
+
+
+def test_errors_beyond_float64_are_refused_like_large_ones() -> None:
+    for epochs in (100, 1024):
+        with pytest.raises(PlanError, match=r"weights could be off by .* plan a lower rate"):
+            plan_descent(2, 50, clip=CLIP, rate=20.0, epochs=epochs, mean_square=9.0, interval=64.0)
+
+
+def test_whole_numbers_and_those_of_numpy_make_the_same_plan() -> None:
+    kinds: tuple[Any, ...] = (int, np.float32)
+    one, other = (plan_descent(2, 50, clip=kind(3), rate=kind(1), epochs=2) for kind in kinds)
+    assert one.digest == other.digest == small_plan().digest
+    assert read_plan(one.to_json()) == other
 
 
 def test_a_logit_that_leaves_the_interval_stops_the_training_and_keeps_the_weights() -> None:
@@ -202,9 +232,10 @@ def test_a_batch_that_says_other_numbers_of_rows_is_refused(training: Training) 
 def test_epochs_come_once_and_in_order(training: Training) -> None:
     training.send_rows()
     request = training.owner.request()
+    others = training.owner._encrypted_weights()
     reply = training.trainer.gradient(request)
     with pytest.raises(MessageError, match="weights of epoch 0 came where those of epoch 1 are due"):
-        training.trainer.gradient(request)
+        training.trainer.gradient(others)
     training.owner.update(reply)
     for bad in (reply, request):
         with pytest.raises(MessageError):
@@ -212,6 +243,20 @@ def test_epochs_come_once_and_in_order(training: Training) -> None:
     training.owner.request()
     with pytest.raises(MessageError, match="answers no epoch that waits"):
         training.owner.update(reply)
+    _ends_well(training)
+
+
+def test_a_lost_reply_is_asked_for_again(training: Training) -> None:
+    """As the owner is told to where what came was no gradient; once the next epoch is answered it is too late."""
+    training.send_rows()
+    lost = training.trainer.gradient(training.owner.request())
+    again = training.trainer.gradient(training.owner.request())
+    assert again == lost
+    first = training.owner.request()
+    training.owner.update(again)
+    training.trainer.gradient(training.owner.request())
+    with pytest.raises(MessageError, match="weights of epoch 0 came where those of epoch 2 are due"):
+        training.trainer.gradient(first)
     _ends_well(training)
 
 
