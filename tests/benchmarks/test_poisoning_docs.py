@@ -26,6 +26,7 @@ def test_a_block_of_the_page_is_what_the_figures_say(name: str) -> None:
     assert read_block(PAGE, name) == blocks(REPORT)[name]
 
 
+@pytest.mark.slow
 def test_the_drawing_is_what_the_figures_say() -> None:
     assert PICTURE.read_text(encoding="utf-8") == draw(REPORT)
     drawn = ElementTree.fromstring(draw(REPORT))
@@ -85,6 +86,7 @@ def test_what_the_page_tells_readers_to_see_is_in_the_figures() -> None:
     assert unharmed["frauds_passed"] <= 0.2
 
 
+@pytest.mark.slow
 def test_a_figure_that_was_touched_by_hand_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, picture = tmp_path / "poisoning.md", tmp_path / "poisoning.svg"
     shutil.copy(PAGE, page)

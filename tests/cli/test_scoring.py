@@ -21,6 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_scores_are_written_and_what_they_took_is_said(here: Path) -> None:
     words = ["score", "model.safetensors", "rows.csv", "--encrypted", "--out", "s.csv", "--html", "s.html"]
     done = CliRunner().invoke(app, words, catch_exceptions=False)

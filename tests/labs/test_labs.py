@@ -78,11 +78,11 @@ def known() -> Instance:
         ("def recover(seen):\n    raise ValueError('lost')\n", "ValueError: lost"),
         ("def recover(seen)\n", "SyntaxError"),
         ("import sys\nsys.exit(3)\n", "status 3"),
-        ("def recover(seen):\n    while True:\n        pass\n", "longer than 1 s"),
+        ("def recover(seen):\n    while True:\n        pass\n", "longer than 0.5 s"),
     ],
 )
 def test_what_an_answer_does_wrong_is_said(tmp_path: Path, text: str, trouble: str) -> None:
-    grade = check(known, written(tmp_path, text), instances=3, seconds=1.0 if "while" in text else 30.0)
+    grade = check(known, written(tmp_path, text), instances=3, seconds=0.5 if "while" in text else 30.0)
     assert (grade.right, grade.instances) == (0, 3)
     assert trouble in (grade.trouble or "")
 

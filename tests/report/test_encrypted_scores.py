@@ -99,6 +99,7 @@ def test_a_model_with_relu_takes_rows_of_its_owner_and_says_what_changed(tmp_pat
     assert page.figures["polynomial_scores"]["auprc"] != pytest.approx(plain, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_hidden_model_gives_the_same_scores_and_says_that_it_is_hidden(tmp_path: Path) -> None:
     run = scored_run(tmp_path, LINEAR)
     outcome = score_encrypted_file(request_for(run, tmp_path, way="hidden"), silence)
@@ -133,6 +134,7 @@ def test_nothing_is_written_where_a_logit_is_off_by_too_much(tmp_path: Path, mon
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "rows.csv", "training.csv"]
 
 
+@pytest.mark.slow
 def test_rows_without_labels_are_scored_too(tmp_path: Path) -> None:
     run = scored_run(tmp_path, LINEAR)
     lines = [line.rsplit(",", 2)[0] for line in run.rows.read_text(encoding="utf-8").splitlines()]
@@ -160,6 +162,7 @@ def test_rows_of_another_table_are_refused_before_anything_is_encrypted(tmp_path
     assert not (tmp_path / "scores.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_page_shows_no_transaction(tmp_path: Path) -> None:
     run = scored_run(tmp_path, LINEAR)
     text = render(score_encrypted_file(request_for(run, tmp_path), silence))

@@ -111,6 +111,7 @@ def test_a_hidden_plan_travels_whole_and_is_another_than_the_open_one(session: S
         ModelOwner(session.model, DataOwner(bare).keys())
 
 
+@pytest.mark.slow
 def test_too_deep_a_model_is_refused_with_the_reason() -> None:
     rng = np.random.default_rng(0)
     deep = compile_model(random_layers(rng, (2, 2, 2, 2, 1)), random_rows(rng, 50, 2), CLIP)

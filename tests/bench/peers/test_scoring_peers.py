@@ -41,6 +41,7 @@ def error(name: str, model: ScoredModel, rows: int = 2) -> float:
     return float(np.abs(logits - network.logits(model.rows[:rows])).max())
 
 
+@pytest.mark.slow
 def test_the_tutorials_dot_is_right_with_more_bits_only() -> None:
     assert error("tenseal-dot", LINEAR) < 1e-4
     assert error("tenseal-dot-tutorial", LINEAR, rows=10) > 0.01
