@@ -158,6 +158,12 @@ def test_ciphertexts_altered_under_a_right_checksum_never_break_the_model_owner(
         _LINEAR.scorer.score(_forged(_LINEAR, bytes(part)))
 
 
+def test_what_only_begins_like_a_contexts_secrets_is_a_message_that_cannot_be_read() -> None:
+    """0x1a, field 3 with a length: the secrets of a context come behind its parameters."""
+    with pytest.raises(MessageError, match="cannot be read"):
+        _LINEAR.scorer.score(_forged(_LINEAR, b"\x1a" + _PART[1:]))
+
+
 _LINEAR = session_of(1, (3, 1))
 _REQUEST = next(_LINEAR.owner.encrypt(ROWS))
 _PART = bytes(open_message(_LINEAR.model.plan, Kind.ROWS, _REQUEST, session=None, parts=2).parts[0])

@@ -142,11 +142,11 @@ def refuse_secret_key(parameters: CkksParameters, data: bytes | memoryview) -> N
 
 
 def _is_context_with_secret_key(data: memoryview) -> bool:
-    """As TenSEAL writes contexts: a protocol buffer of fields with their lengths, the secrets in the third.
+    """As TenSEAL writes contexts: a protocol buffer of fields with their lengths, parameters first, then secrets.
 
     Nothing is loaded or expanded, and few fields are looked at: it takes no longer for a message full of them.
     """
-    place, field = 0, 0
+    place, field, is_context = 0, 0, False
     for _ in range(_FIELDS_OF_A_CONTEXT):
         if place >= len(data):
             return False
@@ -159,10 +159,9 @@ def _is_context_with_secret_key(data: memoryview) -> bool:
             place, shift = place + 1, shift + 7
             if byte < 128 or shift > 35:
                 break
-        if field == 1 and bytes(data[place : place + len(_SEAL_MAGIC)]) != _SEAL_MAGIC:
-            return False
-        if field == _PRIVATE_FIELD:
-            return length > 0
+        is_context = is_context or (field == 1 and bytes(data[place : place + len(_SEAL_MAGIC)]) == _SEAL_MAGIC)
+        if not is_context or field == _PRIVATE_FIELD:
+            return is_context and length > 0
         place += length
     return False
 
