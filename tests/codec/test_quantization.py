@@ -55,6 +55,7 @@ def weighted_within(draw: st.DrawFn, clip: float, mean_examples: float, banks: i
 
 
 @given(bits=BITS, clip=CLIPS, banks=st.integers(3, 20), mean_examples=st.floats(1, 1e6), seed=SEEDS, data=st.data())
+@pytest.mark.slow
 def test_the_mean_is_within_one_step_and_nothing_is_clipped(
     bits: int, clip: float, banks: int, mean_examples: float, seed: int, data: st.DataObject
 ) -> None:

@@ -78,6 +78,7 @@ def test_the_model_comes_back_as_a_module_that_predicts_logits(result: Result) -
     assert schema["std"] == pytest.approx(everything.std(axis=0), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_report_and_a_model_file(result: Result, tmp_path: Path) -> None:
     tmp_path = result.save(tmp_path / "deep" / "run")
     with pytest.raises(ConfigurationError, match="exists already and is kept as it is"):

@@ -50,7 +50,8 @@ def probabilities(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.array([float(score) for _, score in rows])
 
 
-@pytest.mark.parametrize("network", [LINEAR, pytest.param(SQUARES, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize("network", [LINEAR, SQUARES], ids=str)
+@pytest.mark.slow
 def test_encrypted_scores_are_the_plain_ones(tmp_path: Path, network: Network) -> None:
     run = scored_run(tmp_path, network)
     page = score_encrypted_file(request_for(run, tmp_path), silence)

@@ -83,6 +83,7 @@ def test_the_cost_is_that_of_expecting_most_attackers_where_there_is_none() -> N
     assert cells == [["bulyan", "1", "0.775", "−0.025", "1 ms", "−1.0 ms"]]
 
 
+@pytest.mark.slow
 def test_who_was_left_out_stands_beside_leaving_out_at_random() -> None:
     by_attack = {line["attack"]: line for line in choices(RESULTS, 10)}
     assert by_attack.keys() == {"sign-flip", "backdoor@3"}

@@ -181,6 +181,7 @@ def test_a_page_names_the_seeds_that_it_has() -> None:
     assert "above, seeds\n1, 3;" in render(claims_of(1, 3), None)
 
 
+@pytest.mark.slow
 def test_the_documents_are_what_the_stored_figures_say() -> None:
     claims = load_claims(FIGURES)
     assert json.loads(FIGURES.read_text(encoding="utf-8"))["summary"] == json.loads(json.dumps(claims.summary()))
