@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from secure_fl.errors import ConfigurationError, ScoringError
 from secure_fl.files import output_file, output_files
@@ -120,7 +121,7 @@ def score_encrypted_file(request: ScoringRequest, show_progress: ShowProgress) -
         encoded = model.opened.encode(request.transactions, request.history)
         labels = Labels.read(request.transactions, model.opened.schema.source)
         outcome = _scored(model, encoded.features, labels, show_progress)
-        write_scores(staging, 0.5 * (1 + np.tanh(outcome.encrypted / 2)))
+        write_scores(staging, expit(outcome.encrypted))
         if json_target:
             said = what_was_read(request.model, request.transactions, request.history, encoded)
             said |= {"training": None if request.training is None else str(request.training)}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from secure_fl.progress import Progress, unseen
 from secure_fl.report import encrypted_scores
 from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, Way, score_encrypted_file
 from secure_fl.report.scores import score_file
-from secure_fl.report.scoring_outcome import time_shares
+from secure_fl.report.scoring_outcome import ScoringOutcome, time_shares
 from secure_fl.report.scoring_page import render
 from secure_fl.training import Network
 from tests.report.scored_run import ScoredRun, scored_run
@@ -119,6 +120,20 @@ def test_a_model_with_relu_is_refused_without(tmp_path: Path) -> None:
     with pytest.raises(ScoringError, match=r"give training rows"):
         score_encrypted_file(request_for(run, tmp_path), silence)
     assert not (tmp_path / "scores.csv").exists()
+
+
+def test_small_probabilities_are_told_apart_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as logits go: half of 1 + tanh would be 0 from -38 on."""
+    run = scored_run(tmp_path, LINEAR)
+    scored = encrypted_scores._scored
+
+    def low(*given: Any) -> ScoringOutcome:
+        return replace(scored(*given), encrypted=np.linspace(-80.0, -40.0, 300))
+
+    monkeypatch.setattr(encrypted_scores, "_scored", low)
+    score_encrypted_file(request_for(run, tmp_path), silence)
+    found = probabilities(tmp_path / "scores.csv")
+    np.testing.assert_allclose(np.log(found), np.linspace(-80.0, -40.0, 300), rtol=1e-9)
 
 
 def test_several_classes_are_refused(tmp_path: Path) -> None:
