@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from secure_fl.cli.progress import say_start, show_progress
-from secure_fl.cli.words import Force, Json, example
+from secure_fl.cli.words import Force, Json, example, typed
 from secure_fl.errors import ConfigurationError
 
 bench_app = typer.Typer(
@@ -36,7 +35,7 @@ def bench(
 ) -> None:
     """Measure the schemes side by side on the same updates: seconds, bytes and error."""
     if ctx.invoked_subcommand is not None:
-        if any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in ctx.params):
+        if typed(ctx):
             raise ConfigurationError(f"bench {ctx.invoked_subcommand} has options of its own; put them behind its name")
         return
     say_start()

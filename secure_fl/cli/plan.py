@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
-from secure_fl.cli.words import SCHEMES, number
+from secure_fl.cli.words import SCHEMES, number, typed
 from secure_fl.errors import ConfigurationError
 
 _OF_SCORES = {"score", "training", "single", "hide_model", "as_json"}
@@ -59,10 +58,9 @@ def plan(
 
 def _require_one_plan(ctx: typer.Context, score: Path | None) -> None:
     """Options of sums and of scores do not go together. Raises `ConfigurationError`."""
-    typed = {name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
-    if score is not None and typed - _OF_SCORES:
+    if score is not None and typed(ctx) - _OF_SCORES:
         raise ConfigurationError("--score plans scores, and the other options are for sums; leave one or the other out")
-    if score is None and typed & _OF_SCORES - {"as_json"}:
+    if score is None and typed(ctx) & _OF_SCORES - {"as_json"}:
         raise ConfigurationError(
             "--training, --single and --hide-model are for the plan of scores; add --score, or leave them out"
         )

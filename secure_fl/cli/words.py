@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from secure_fl.errors import ConfigurationError
@@ -34,6 +35,12 @@ def numbers(text: str | None, option: str, kind: type[Any] = int) -> tuple[Any, 
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
         raise ConfigurationError(f"{option} {text!r} is no list of numbers; separate them by commas") from None
+
+
+def typed(ctx: typer.Context) -> set[str]:
+    """The parameters of a command that stand on its line."""
+    source = click.core.ParameterSource.COMMANDLINE
+    return {name for name in ctx.params if ctx.get_parameter_source(name) is source}
 
 
 def plain(text: str) -> str:

@@ -7,10 +7,9 @@ deviations that features are standardized by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,28 +21,13 @@ from secure_fl.progress import ShowProgress
 from secure_fl.report.scores import Labels, RunModel, inputs, judged, what_was_read, write_json, write_scores
 from secure_fl.report.scoring_outcome import ScoringOutcome
 from secure_fl.report.scoring_page import render
-from secure_fl.scoring import (
-    CompiledModel,
-    Layer,
-    PlannedModel,
-    compile_model,
-    plain_logits,
-    plan_batched,
-    plan_hidden,
-    plan_single,
-    score_encrypted,
-)
+from secure_fl.scoring import Layer, PlannedModel, compile_model, plain_logits, score_encrypted
 from secure_fl.scoring.relu import Replacement
 from secure_fl.scoring.rows import sent
+from secure_fl.scoring.ways import PLANNERS, Way
 from secure_fl.training.encrypted import clip_range, stored_layers
 
 _BLOCK = 1 << 14
-Way: TypeAlias = Literal["batched", "single", "hidden"]
-_PLANNERS: Mapping[Way, Callable[[CompiledModel], PlannedModel]] = {
-    "batched": plan_batched,
-    "single": plan_single,
-    "hidden": plan_hidden,
-}
 
 
 def way_of(*, single: bool, hide_model: bool) -> Way:
@@ -73,7 +57,7 @@ class EncryptedModel:
         rows = None if training is None else opened.encode(training).features.astype(np.float64)
         layers = stored_layers(opened.stored, opened.schema)
         compiled = compile_model(layers, rows, clip_range(opened.schema), send_all=True)
-        planned = _PLANNERS[way](compiled)
+        planned = PLANNERS[way](compiled)
         return cls(opened, layers, planned, compiled.replacement)
 
     def derived(self) -> dict[str, Any]:

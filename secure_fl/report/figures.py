@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -188,7 +188,14 @@ def _curve(axes: Axes, values: Sequence[float], *, dashes: tuple[int, int] | Non
 def _precision(axes: Axes, curve: PrecisionRecall, stroke: Stroke) -> None:
     """Each precision holds from the recall before it up to its own."""
     recall, precision = (0.0, *curve.recall), (curve.precision[0], *curve.precision)
-    (line,) = axes.plot(recall, precision, drawstyle="steps-pre", color=stroke.color, linewidth=stroke.width)
+    draw_steps(axes, recall, precision, stroke, "steps-pre")
+
+
+def draw_steps(
+    axes: Axes, x: Sequence[float], y: Sequence[float], stroke: Stroke, steps: Literal["steps-pre", "steps-post"]
+) -> None:
+    """A curve of steps."""
+    (line,) = axes.plot(x, y, drawstyle=steps, color=stroke.color, linewidth=stroke.width)
     if stroke.dashes:
         line.set_dashes(stroke.dashes)
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
 from secure_fl.data.metrics import precision_recall, roc
-from secure_fl.report.figures import WIDE, Stroke, in_percent, precision_curves
+from secure_fl.report.figures import WIDE, Stroke, draw_steps, in_percent, precision_curves
 from secure_fl.report.pictures import Picture, both
 from secure_fl.report.scoring_outcome import ScoringOutcome, time_shares
 from secure_fl.report.svg import ACCENT, GREEN, GREY, INK, SKY, SOFT, WARM, blank, page_style
@@ -72,12 +72,7 @@ def _roc(page: ScoringOutcome, width: int) -> Figure:
     axes = figure.add_subplot()
     for scores, stroke in _models(page):
         curve = roc(page.fraud, scores)
-        (line,) = axes.plot(
-            curve.false_positives, curve.true_positives, drawstyle="steps-post", color=stroke.color,
-            linewidth=stroke.width,
-        )  # fmt: skip
-        if stroke.dashes:
-            line.set_dashes(stroke.dashes)
+        draw_steps(axes, curve.false_positives, curve.true_positives, stroke, "steps-post")
     shares = np.geomspace(1 / (~page.fraud).sum(), 1.0, 100)
     axes.plot(shares, shares, color=INK, linewidth=1.3, dashes=(1, 2))
     axes.set_xscale("log")

@@ -57,5 +57,11 @@ class CkksParameters:
         return sum(self.coeff_mod_bit_sizes)
 
     @property
+    def security(self) -> str:
+        """For people."""
+        allowed = MODULUS_BITS[self.degree]
+        return f"{self.modulus_bits} of {allowed} bits that 128-bit security allows (Bossuat et al., 2024)"
+
+    @property
     def slots(self) -> int:
         return self.degree // 2

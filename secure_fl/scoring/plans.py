@@ -22,7 +22,7 @@ from secure_fl.scoring.error_bound import Scales
 from secure_fl.scoring.flooding import HIDING_BITS
 from secure_fl.scoring.network import SquareNetwork
 from secure_fl.scoring.noise import FAILURE_BITS
-from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
+from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.budget.he import CIPHERTEXT_BYTES
 
 VERSION = 2
@@ -149,8 +149,7 @@ class ScoringPlan:
             "layout": self.layout,
             "poly_modulus_degree": self.parameters.degree,
             "coeff_mod_bit_sizes": list(self.parameters.coeff_mod_bit_sizes),
-            "security": f"{self.parameters.modulus_bits} of {MODULUS_BITS[self.parameters.degree]} bits that 128-bit "
-            "security allows (Bossuat et al., 2024)",
+            "security": self.parameters.security,
             "squares": self.squares,
             "features_sent": len(self.positions),
             "rows_per_batch": self.rows_per_batch,

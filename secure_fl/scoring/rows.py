@@ -38,21 +38,31 @@ def sent(plan: ScoringPlan, table: NDArray[Any]) -> Matrix:
 def _numbers(rows: ArrayLike) -> NDArray[Any]:
     if isinstance(rows, np.ndarray) and rows.dtype in (np.float32, np.float64):
         return rows
+    return numbers(rows, "rows are not a table of numbers; give an array [rows, features]")
+
+
+def numbers(given: ArrayLike, refusal: str) -> NDArray[np.float64]:
+    """As float64. Raises `DataError`, with this text, for what is no array of real numbers."""
     try:
-        if np.iscomplexobj(rows):
+        if np.iscomplexobj(given):
             raise TypeError
-        return np.asarray(rows, dtype=np.float64)
+        return np.array(given, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
-        raise DataError("rows are not a table of numbers; give an array [rows, features]") from None
+        raise DataError(refusal) from None
+
+
+def require_within(clip: float, values: NDArray[Any], start: int = 0) -> None:
+    """Raises `DataError` where a row leaves the clip range; `start`: the number of the first row."""
+    outside = ~(np.abs(values) <= clip).all(axis=1)
+    if outside.any():
+        raise DataError(
+            f"row {start + int(outside.argmax())} leaves the clip range [-{clip:g}, {clip:g}] or is not a number; "
+            "clip features before they are encrypted"
+        )
 
 
 def _check_block(plan: ScoringPlan, values: NDArray[Any], start: int) -> None:
-    outside = ~(np.abs(values) <= plan.clip).all(axis=1)
-    if outside.any():
-        raise DataError(
-            f"row {start + int(outside.argmax())} leaves the clip range [-{plan.clip:g}, {plan.clip:g}] or is not a "
-            "number; clip features before they are encrypted"
-        )
+    require_within(plan.clip, values, start)
     unknown = values[:, list(plan.must_be_zero)] != 0
     if unknown.any():
         row, place = (int(part) for part in np.argwhere(unknown)[0])

@@ -16,10 +16,11 @@ import pytest
 from secure_fl.errors import ConfigurationError, DataError, ScoringError
 from secure_fl.progress import Progress, unseen
 from secure_fl.report import encrypted_scores
-from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, Way, score_encrypted_file
+from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, score_encrypted_file
 from secure_fl.report.scores import score_file
 from secure_fl.report.scoring_outcome import ScoringOutcome, time_shares
 from secure_fl.report.scoring_page import render
+from secure_fl.scoring.ways import Way
 from secure_fl.training import Network
 from tests.report.scored_run import ScoredRun, scored_run
 

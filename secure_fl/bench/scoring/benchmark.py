@@ -16,12 +16,13 @@ from secure_fl.bench.measured import Clock
 from secure_fl.bench.peers.scoring import INSTALL, SCORING_PEERS
 from secure_fl.bench.scoring.measured import Subject
 from secure_fl.bench.scoring.models import RANDOM, ScoredModel, quick_models, real_models
-from secure_fl.bench.scoring.ours import PLANNERS, OurSubject
+from secure_fl.bench.scoring.ours import OurSubject
 from secure_fl.bench.scoring.ratios import Ratio, all_ratios
 from secure_fl.bench.scoring.rows import Row, Truth, measured_figures
 from secure_fl.errors import PlanError, ScoringError
 from secure_fl.progress import Progress, unseen
 from secure_fl.scoring import plain_logits
+from secure_fl.scoring.ways import PLANNERS
 
 SCHEMA = 1
 SINGLE_ROWS = 20

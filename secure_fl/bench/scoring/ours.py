@@ -6,39 +6,23 @@ A subject here takes rows as the data owner has them, peers take the network's i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.bench.measured import Clock
 from secure_fl.bench.scoring.measured import MeasuredBatch, Steps
-from secure_fl.scoring import (
-    CompiledModel,
-    DataOwner,
-    ModelOwner,
-    PlannedModel,
-    ScoringPlan,
-    plan_batched,
-    plan_hidden,
-    plan_single,
-)
+from secure_fl.scoring import CompiledModel, DataOwner, ModelOwner, ScoringPlan
+from secure_fl.scoring.ways import PLANNERS, Way
 
-Design: TypeAlias = Literal["batched", "hidden", "single"]
-HIDDEN: Design = "hidden"
+HIDDEN: Way = "hidden"
 """Batched too, and the weights are hidden, as they are by no peer."""
-PLANNERS: Mapping[Design, Callable[[CompiledModel], PlannedModel]] = {
-    "batched": plan_batched,
-    "hidden": plan_hidden,
-    "single": plan_single,
-}
 
 
 class OurSubject:
     """Both owners of one model. Raises `PlanError` and `ScoringError` as the planners do."""
 
-    def __init__(self, design: Design, model: CompiledModel, clock: Clock = time.process_time) -> None:
+    def __init__(self, design: Way, model: CompiledModel, clock: Clock = time.process_time) -> None:
         started = clock()
         self._model = PLANNERS[design](model)
         self.plan_seconds = clock() - started

@@ -8,14 +8,16 @@ from numpy.typing import ArrayLike
 from secure_fl.errors import DataError
 from secure_fl.scoring.descent.task import DescentTask
 from secure_fl.scoring.network import Matrix, Vector
+from secure_fl.scoring.rows import numbers, require_within
 
+_NO_NUMBERS = "rows or labels are not numbers; give arrays [rows, features] and [rows]"
 _ROUNDING = 1e-9
 """Relative, of a mean of squares in float64."""
 
 
 def check_examples(task: DescentTask, rows: ArrayLike, labels: ArrayLike) -> tuple[Matrix, Vector]:
     """Float64 [n, features] and [n]. Raises `DataError`, which names a row and never a value."""
-    values, marks = _numbers(rows), _numbers(labels)
+    values, marks = (numbers(given, _NO_NUMBERS) for given in (rows, labels))
     if values.shape != (task.rows, task.features):
         raise DataError(
             f"rows have the shape {list(values.shape)}, and the plan is for [{task.rows}, {task.features}]; plan for "
@@ -23,12 +25,7 @@ def check_examples(task: DescentTask, rows: ArrayLike, labels: ArrayLike) -> tup
         )
     if marks.shape != (task.rows,):
         raise DataError(f"labels have the shape {list(marks.shape)}, and there are {task.rows} rows; give one a row")
-    outside = ~(np.abs(values) <= task.clip).all(axis=1)
-    if outside.any():
-        raise DataError(
-            f"row {int(outside.argmax())} leaves the clip range [-{task.clip:g}, {task.clip:g}] or is not a number; "
-            "clip features before they are encrypted"
-        )
+    require_within(task.clip, values)
     unknown = (marks != 0) & (marks != 1)
     if unknown.any():
         raise DataError(f"row {int(unknown.argmax())} has a label that is neither 0 nor 1; drop it or label it")
@@ -38,12 +35,3 @@ def check_examples(task: DescentTask, rows: ArrayLike, labels: ArrayLike) -> tup
             "plan with a larger mean_square"
         )
     return values, marks
-
-
-def _numbers(given: ArrayLike) -> Matrix:
-    try:
-        if np.iscomplexobj(given):
-            raise TypeError
-        return np.array(given, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):
-        raise DataError("rows or labels are not numbers; give arrays [rows, features] and [rows]") from None

@@ -16,7 +16,7 @@ from secure_fl.scoring.descent.error_bound import DescentScales, StageScales, st
 from secure_fl.scoring.descent.task import DescentTask
 from secure_fl.scoring.hazmat.objects import chain_of
 from secure_fl.scoring.noise import FAILURE_BITS
-from secure_fl.scoring.parameters import MODULUS_BITS, CkksParameters
+from secure_fl.scoring.parameters import CkksParameters
 
 VERSION = 1
 
@@ -68,8 +68,7 @@ class DescentPlan:
         return {
             "poly_modulus_degree": self.parameters.degree,
             "coeff_mod_bit_sizes": list(self.parameters.coeff_mod_bit_sizes),
-            "security": f"{self.parameters.modulus_bits} of {MODULUS_BITS[self.parameters.degree]} bits that 128-bit "
-            "security allows (Bossuat et al., 2024)",
+            "security": self.parameters.security,
             "batches": self.batches,
             "scale_bits": asdict(self.scales),
             "gradient_error": self.gradient_error,

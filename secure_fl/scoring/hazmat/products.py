@@ -20,19 +20,18 @@ class Products(Evaluation):
 
         `plus`: is added before the division, at the scale of the products, under any primes.
         """
-        total: Encrypted = None
-        for left, right in pairs:
-            product = sealapi.Ciphertext()
-            self._evaluator.multiply(self._lowered(left, right), self._lowered(right, left), product)
-            if total is None:
-                total = product
-            else:
-                self._evaluator.add_inplace(total, product)
+        total = self._added_up(self._product_of(left, right) for left, right in pairs)
         if plus is not None:
             self._evaluator.add_inplace(total, self._lowered(plus, total))
         self._evaluator.relinearize_inplace(total, self._relinearization)
         self.rescale(total)
         return total
+
+    def _product_of(self, left: Encrypted, right: Encrypted) -> Encrypted:
+        """Of three polynomials."""
+        product = sealapi.Ciphertext()
+        self._evaluator.multiply(self._lowered(left, right), self._lowered(right, left), product)
+        return product
 
     def _lowered(self, value: Encrypted, like: Encrypted) -> Encrypted:
         """The value under no more primes than `like` has."""

@@ -6,7 +6,7 @@ rescaled once: a weighted sum costs no prime, whatever its length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -64,18 +64,27 @@ class Evaluation:
 
     def weighted_sum(self, values: Sequence[Encrypted], weights: Vector, scale: float, bias: float) -> Encrypted:
         """Sum of weights x values, plus the bias. Weights are whole numbers / `scale`; zeros are left out."""
-        total: Encrypted = None
-        for value, weight in zip(values, weights.tolist(), strict=True):
-            if weight == 0:
-                continue
-            self._encoder.encode(weight, value.parms_id(), scale, self._plain)
-            product = sealapi.Ciphertext()
-            self._evaluator.multiply_plain(value, self._plain, product)
-            if total is None:
-                total = product
-            else:
-                self._evaluator.add_inplace(total, product)
+        total = self._added_up(self._weighed(values, weights, scale))
         self.add_constant(total, bias)
+        return total
+
+    def _weighed(self, values: Sequence[Encrypted], weights: Vector, scale: float) -> Iterator[Encrypted]:
+        for value, weight in zip(values, weights.tolist(), strict=True):
+            if weight != 0:
+                self._encoder.encode(weight, value.parms_id(), scale, self._plain)
+                yield self._product(value, self._plain)
+
+    def _product(self, value: Encrypted, plain: SealObject) -> Encrypted:
+        product = sealapi.Ciphertext()
+        self._evaluator.multiply_plain(value, plain, product)
+        return product
+
+    def _added_up(self, products: Iterable[Encrypted]) -> Encrypted:
+        """One after the other, into the first."""
+        rest = iter(products)
+        total = next(rest)
+        for product in rest:
+            self._evaluator.add_inplace(total, product)
         return total
 
     def add_constant(self, value: Encrypted, constant: float) -> None:
@@ -97,15 +106,7 @@ class Evaluation:
 
     def inner_product(self, values: Sequence[Encrypted], weights: Sequence[SealObject]) -> Encrypted:
         """Sum of products, slot by slot."""
-        total: Encrypted = None
-        for value, weight in zip(values, weights, strict=True):
-            product = sealapi.Ciphertext()
-            self._evaluator.multiply_plain(value, weight, product)
-            if total is None:
-                total = product
-            else:
-                self._evaluator.add_inplace(total, product)
-        return total
+        return self._added_up(self._product(*pair) for pair in zip(values, weights, strict=True))
 
     def add_rotated(self, value: Encrypted, steps: Sequence[int]) -> None:
         """In place, for each step: the value plus itself rotated by so many slots to the left."""
