@@ -97,9 +97,8 @@ def scored(rows: Matrix) -> Matrix:
 
 logits = scored(X_new)
 plain = logistic.decision_function(X_new)
-print(
-    f"AUPRC {average_precision_score(y_new, logits):.4f} encrypted, {average_precision_score(y_new, plain):.4f} in plain"
-)
+clear, secret = (average_precision_score(y_new, scores) for scores in (plain, logits))
+print(f"AUPRC {secret:.4f} encrypted, {clear:.4f} in plain")
 print(f"largest error of a logit {np.abs(logits - plain).max():.1e}, promised {model.plan.error_bound:.1e}")
 print(f"{model.plan.upload_bytes / model.plan.rows_per_batch:,.0f} bytes a row up")
 
@@ -234,8 +233,8 @@ def check_bias(answer: Callable[[Matrix, Matrix], Matrix]) -> None:
     """Two layers on ciphertexts, with a square between, on fresh numbers."""
     fresh = np.random.default_rng()
     for _ in range(2):
-        x, first, second = fresh.normal(size=4), fresh.normal(size=(4, 3)), fresh.normal(size=(3, 2))
-        biases = fresh.normal(size=3), fresh.normal(size=2)
+        x, first, second = (fresh.uniform(-1, 1, shape) for shape in (4, (4, 3), (3, 2)))
+        biases = fresh.uniform(0.5, 1, 3), fresh.uniform(0.5, 1, 2)
         layers = [np.asarray(answer(w.copy(), b.copy())) for w, b in zip((first, second), biases, strict=True)]
         if [layer.shape for layer in layers] != [(5, 4), (4, 3)]:
             raise WrongAnswer("a matrix [4, 3] must become [5, 4]; yours becomes " + str(list(layers[0].shape)))
