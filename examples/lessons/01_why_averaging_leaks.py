@@ -234,4 +234,4 @@ check_features_of()
 # - A secure sum keeps single updates from the aggregator. It does not hide the sum, and it does not hide from anybody
 #   what they put in themselves.
 # - Next: lesson 2, how to add numbers that nobody reads. More of it: `examples/05_what_an_update_gives_away.py` and
-#   [docs/attacks.md](../../docs/attacks.md), where the same is measured on real transactions.
+#   `docs/attacks.md`, where the same is measured on real transactions.
