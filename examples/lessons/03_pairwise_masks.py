@@ -209,9 +209,8 @@ print(f"nine masks of a million numbers, for ten banks: {1000 * (perf_counter() 
 
 for number in (10, 100, 1_000, 10_000):
     figures = plan("masked", number, 1_000_000, 8).derived()
-    print(
-        f"{number:6,} banks: masks with {figures['degree']:3} others, {figures['bytes_per_parameter']:.2f} bytes a number"
-    )
+    width = figures["bytes_per_parameter"]
+    print(f"{number:6,} banks: each masks with {figures['degree']:3} others, {width:.2f} bytes a number")
 
 # %% [markdown]
 # A mask with *everybody* costs each bank $n - 1$ key agreements and masks. Beyond a hundred banks each masks with a
