@@ -107,7 +107,7 @@ plt.xscale("log")
 plt.ylim(0)
 plt.xlabel("banks")
 plt.ylabel("bytes a weight, up")
-plt.legend()
+plt.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
 plt.show()
 
 # %% [markdown]
@@ -155,7 +155,7 @@ for name in ("masked", "bfv"):
     custody = SCHEMES[name].custody
     print(f"{name}: {custody.summary}")
     for each in custody.broken_by:
-        print(textwrap.fill(each, 110, initial_indent="  broken by ", subsequent_indent="            "))
+        print(textwrap.fill(f"- broken by {each}", 80, subsequent_indent="  "))
 
 # %% [markdown]
 # In short, for sums that hide updates from an aggregator:

@@ -114,20 +114,26 @@ for name, among in (("all records", everyone), ("frauds", trained.fraud)):
     lira, loss = (measure(trained, among, (0.1,)).advantage.mean() for measure in (measure_lira, measure_loss))
     print(f"{name:12} members found less others accused: {lira:.2f} by likelihood ratios, {loss:.2f} by the loss alone")
 
+
 # %%
-bins = np.linspace(-8, 12, 41).tolist()
-for inside, label, shade in ((True, "in the training set", "C0"), (False, "left out", "C1")):
-    sure = trained.confidence[:, trained.fraud][trained.member[:, trained.fraud] == inside]
-    plt.hist(np.clip(sure, -8, 12), bins, alpha=0.55, density=True, label=label, color=shade)
-plt.xlabel("logit for the right label, frauds only")
-plt.ylabel("density")
-plt.legend()
+def mean_where(chosen: NDArray[np.bool_]) -> Rows:
+    """Of each fraud: how sure those models are of its label that are chosen for it."""
+    sums: Rows = (trained.confidence * chosen).sum(axis=0) / np.maximum(chosen.sum(axis=0), 1)
+    return sums[trained.fraud]
+
+
+inside, outside = mean_where(trained.member), mean_where(~trained.member)
+ends = [min(inside.min(), outside.min()), max(inside.max(), outside.max())]
+plt.scatter(outside, inside, s=14, alpha=0.7)
+plt.plot(ends, ends, color="grey", linestyle="--")
+plt.xlabel("logit for fraud, by models that never saw it")
+plt.ylabel("by models that did")
 plt.show()
 
 # %% [markdown]
-# *Figure.* How sure eight models are of the right label of frauds that they were trained on, and of frauds that were
-# left out. The two hills overlap for the most part; that of the training set lies further to the right, and what
-# sticks out is what the attacker reads.
+# *Figure.* A point for each fraud: how sure models are that it is one, those trained on it upwards, all others to the
+# right. Most points lie above the dashed diagonal: having seen a fraud shows, most of all where the others are
+# unsure.
 
 # %% [markdown]
 # ## A limit to both
@@ -198,7 +204,7 @@ show(row_factors, GridOptimizer.clip_and_accumulate, GridOptimizer.add_noise)
 
 # %%
 seen = np.linspace(-4, 5, 400)
-figure, places = plt.subplots(1, 3, figsize=(8, 2.6), sharey=False)
+figure, places = plt.subplots(1, 3, figsize=(8, 2.6))
 for place, sigma in zip(places, (0.5, 1.0, 4.0), strict=True):
     place.plot(seen, norm.pdf(seen, 1, sigma), label="row was there")
     place.plot(seen, norm.pdf(seen, 0, sigma), "--", label="it was not")
@@ -258,8 +264,8 @@ plt.show()
 # and false for the next. It has to be computed.
 #
 # **Exercise.** Find the noise. A training of `steps` steps takes each row with probability `rate` into each. Which
-# noise multiplier keeps it within `target`, and is not larger than it must be? Use `spent(noise)` below your
-# function's first line: epsilon falls as noise grows.
+# noise multiplier keeps it within `target`, and is not larger than it must be? `spent(noise)` is there already: what
+# a noise costs, and it falls as noise grows.
 
 
 # %% tags=["exercise"]
@@ -307,16 +313,16 @@ check_noise(noise_for)
 # batch: large banks hide a row cheaply.
 
 # %%
+sigma = calibrate(lambda noise: [SampledGaussian(noise, sample_rate=1 / 20, steps=100)], 3.0, DELTA)
 for rows in (1_000, 10_000, 100_000):
     batch = rows // 20
-    sigma = calibrate(lambda noise: [SampledGaussian(noise, 1 / 20, 100)], 3.0, DELTA)
     print(
         f"{rows:>7,} rows, batches of {batch:>5,}: noise in the mean gradient {sigma / batch:.5f} C in each coordinate"
     )
 
 # %% [markdown]
-# What is left of a fraud model was measured on ULB for epsilon 1, 3 and 8, with intervals: `docs/privacy.md`. Fraud
-# is rare, and clipping takes most from the few rows that matter, so it costs much there.
+# What is left of a fraud model was measured on ULB for epsilon 1, 3 and 8, with intervals: `docs/privacy.md`. It
+# costs much there. Fraud is rare, and what few rows say is what such noise hides first.
 #
 # **Before you go on.** Three banks train under DP-SGD, epsilon 3 for each row. Does it hide from the aggregator that
 # bank-2 has hardly any fraud? That a customer of 300 payments was there at all?
@@ -327,6 +333,7 @@ for rows in (1_000, 10_000, 100_000):
 # what one trains for. A customer with 300 rows is protected far less than a row, and numbers of rows are taken to be
 # public. To hide what a whole bank did is another mechanism, `distributed`: each bank adds a share of noise, and only
 # the sum has it all (Kairouz, Liu, Steinke, ICML 2021; example 07). It needs many banks.
+#
 # </details>
 #
 # Do they need the secure sum as well? Under `dp-sgd` each bank's update is noisy enough by itself, so the promise

@@ -39,7 +39,7 @@ from secure_fl.robust.distances import squared_distances
 from secure_fl.robust.krum import krum_scores
 from secure_fl.robust.multi_krum import multi_krum
 from secure_fl.robust.poisoning import updates as poison
-from secure_fl.secagg.budget.krum import KrumPlan
+from secure_fl.secagg.budget.krum import plan_krum
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import total_of_square
@@ -48,7 +48,6 @@ from secure_fl.secagg.krum.authority import KrumDecryptor
 from secure_fl.secagg.krum.deployment import krum_scheme
 from secure_fl.secagg.krum.server import krum_server
 from secure_fl.secagg.packing import IntVector
-from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import run_protocol
 from secure_fl.secagg.transcript import Transcript
 
@@ -70,9 +69,9 @@ sent[6:] = poison.scaled(honest[6:], -4.0)
 
 plt.scatter(sent[:6, 0], sent[:6, 1], label="honest", color="C0")
 plt.scatter(sent[6:, 0], sent[6:, 1], label="poisoned", color="C3", marker="X", s=70)
-for point, name, shade in ((honest.mean(axis=0), "mean, had all been honest", "C0"), (sent.mean(axis=0), "mean", "C3")):
+for point, name, shade in ((honest.mean(axis=0), "mean, all honest", "C0"), (sent.mean(axis=0), "mean of these", "C3")):
     plt.annotate("", point, (0, 0), arrowprops={"arrowstyle": "->", "color": shade, "lw": 2})
-    plt.annotate(name, point, textcoords="offset points", xytext=(6, -14), color=shade)
+    plt.annotate(name, point, textcoords="offset points", xytext=(-14, 0), color=shade, ha="right")
 plt.axhline(0, color="lightgrey", zorder=0)
 plt.axvline(0, color="lightgrey", zorder=0)
 plt.xlabel("first weight")
@@ -91,10 +90,9 @@ plt.show()
 # ## Krum: who is close to many?
 #
 # Poisoned updates that pull hard lie far from the honest ones. Blanchard, El Mhamdi, Guerraoui and Stainer (NeurIPS
-# 2017), section 4: of *n* updates, *f* may be bad. The *score* of an update is the sum of squared distances to its *n
-# - f - 2* closest others. An honest update has at least *n - f - 1* honest others near it; a bad one that stands
-# apart has not. *Krum* takes the lowest score, *Multi-Krum* the mean of the *n - f* lowest. The promise needs *n >=
-# 2f + 3*.
+# 2017), section 4: of $n$ updates, $f$ may be bad. The *score* of an update is the sum of squared distances to its
+# $n-f-2$ closest others. An honest update has at least $n-f-1$ honest others near it; a bad one that stands apart has
+# not. *Krum* takes the lowest score, *Multi-Krum* the mean of the $n-f$ lowest. The promise needs $n \ge 2f+3$.
 #
 # **Exercise.** Compute the scores from squared distances.
 
@@ -154,16 +152,14 @@ print(f"Multi-Krum's mean {outcome.aggregate.round(2)}, of the honest six {hones
 # The sum of a polynomial's values at all N roots is N times its constant coefficient. So one coefficient of the
 # squared difference *is* the squared distance, up to a factor. The aggregator sends that coefficient, masked by a
 # fresh encryption of zero, and leaves out the other N - 1, in which single squares lie.
+#
 # </details>
 #
 # First by hand. `SecretContext` is the key authority's, `PublicContext` what banks and aggregator have.
 
 # %%
 BITS, WEIGHTS = 8, 40
-scheme = krum_scheme(partial(choose, byzantine=2))
-planned = plan_for(scheme, 8, WEIGHTS, BITS)
-assert isinstance(planned, KrumPlan)
-plan: KrumPlan = planned
+plan = plan_krum(8, WEIGHTS, BITS, threshold=5)
 parameters = plan.parameters_of_context
 
 direction = rng.normal(0, 12, WEIGHTS)
@@ -181,9 +177,8 @@ def encrypted(values: IntVector) -> EncryptedVector:
 
 
 for one, other in ((0, 1), (0, 7)):
-    square = encrypted(quantized[one]).squared_difference(
-        encrypted(quantized[other])
-    )  # the aggregator, which has no key
+    first, second = encrypted(quantized[one]), encrypted(quantized[other])
+    square = first.squared_difference(second)  # at the aggregator, which has no key
     total = total_of_square(parameters, square, public)  # one coefficient of it, to the key authority
     distance = authority.open_total(total) * plan.unit
     exact = ((quantized[one] - quantized[other]) ** 2).sum()
@@ -203,6 +198,7 @@ show(KrumDecryptor._choose, choose)
 # Now the whole protocol, every message serialized:
 
 # %%
+scheme = krum_scheme(partial(choose, byzantine=2))
 names = tuple(f"bank-{number}" for number in range(1, 9))
 cohort = scheme.cohort(plan, 1, names)
 deployed, transcript = scheme.deploy(plan), Transcript()

@@ -70,7 +70,7 @@ CLIP = 8.0  # no feature is further from its mean, in standard deviations
 scene = open_scene(attacked_experiment("inversion", "plaintext", AttackSettings(dataset="simulated")), 1)
 known = Examples.pooled([encode(bank.train, scene.schema) for bank in scene.dataset.banks])
 new = Examples.pooled([encode(bank.test, scene.schema) for bank in scene.dataset.banks])
-used = np.flatnonzero(known.features.any(axis=0))  # simulated payments fill few of the 128 features
+used = np.flatnonzero(known.features.any(axis=0))  # what no payment fills of the 128 features is left out
 X, X_new = (np.clip(one.features[:, used], -CLIP, CLIP).astype(np.float64) for one in (known, new))
 y, y_new = known.fraud, new.fraud
 
@@ -159,7 +159,10 @@ for name, planned in (("linear", plan_batched(compile_model(linear, X, CLIP))), 
     )
 
 # %% [markdown]
-# A product doubles the scale, and to bring it down again a prime of the modulus is divided away. So every square in a
+# Between the two AUPRCs lies what the parabola lost, and not encryption: the promise is about the parabola's logits.
+# Whoever trains with squares from the start (`secure-fl run --activation square`) has nothing to replace.
+#
+# A product squares the scale, and to bring it down again a prime of the modulus is divided away. So every square in a
 # row needs a further prime, a larger modulus needs a larger ring for the same security, and a product has three
 # polynomials until a key folds it back to two.
 #

@@ -53,12 +53,10 @@ Labels = NDArray[np.bool_]
 # %%
 try:
     fetch()
-    dataset = "ulb"
+    experiment = Experiment(dataset="ulb", scheme="ckks", banks=3, rounds=5)
 except FetchError as problem:
-    dataset = "simulated"
-    print(f"NOT ON ULB: {problem}.\nThe lesson goes on with simulated payments. All figures below are of those.")
-
-experiment = Experiment(dataset=dataset, scheme="ckks", banks=3, rounds=5, seed=1)
+    experiment = Experiment(dataset="simulated", transactions=60_000, scheme="ckks", banks=3, rounds=5)
+    print(f"NOT ON ULB: {problem}.\nThe lesson goes on with simulated payments, and all figures below are of those.")
 print(experiment)
 
 # %% [markdown]
@@ -190,17 +188,15 @@ print(f"all rows pooled: {result.central.final.false_positives_at_80_recall}")
 
 # %%
 exhibit = result.exhibit
+print("the aggregator reads of this upload:", "nothing" if exhibit.aggregator_reads is None else "the update")
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 2.8))
 left.hist(exhibit.update, 60)
 left.set_title(f"what {exhibit.bank} computed")
-left.set_xlabel("weight of the update")
+left.set_xlabel("value of the update")
 right.hist(np.frombuffer(exhibit.message[512:], dtype=np.uint8), 64)
 right.set_title("what the aggregator holds")
 right.set_xlabel("byte")
 plt.show()
-print(
-    "the aggregator reads of this upload:", "nothing" if exhibit.aggregator_reads is None else exhibit.aggregator_reads
-)
 
 # %% [markdown]
 # *Figure.* Two histograms. On the left the first values of one bank's update, nearly all in a narrow peak around 0.
@@ -214,7 +210,7 @@ print(
 for party, reads in result.custody.can_decrypt.items():
     print(f"{party:14} reads {'; '.join(reads) or 'nothing'}")
 for each in result.custody.broken_by:
-    print(textwrap.fill(each, 110, initial_indent="  broken by ", subsequent_indent="            "))
+    print(textwrap.fill(f"- broken by {each}", 80, subsequent_indent="  "))
 
 # %% [markdown]
 # And what travelled? The transcript has every message with its length and a hash, and never a payload:

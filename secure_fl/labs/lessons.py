@@ -39,7 +39,8 @@ class Source:
     """The source of a function, a method or a class of the package, as a notebook shows it."""
 
     def __init__(self, *objects: Callable[..., Any]) -> None:
-        self._parts = [(_place(each), textwrap.dedent(inspect.getsource(each)).rstrip()) for each in objects]
+        written = [inspect.unwrap(each) for each in objects]  # without a cache around it, say
+        self._parts = [(_place(each), textwrap.dedent(inspect.getsource(each)).rstrip()) for each in written]
 
     def __repr__(self) -> str:
         return "\n\n".join(f"# {place}\n{code}" for place, code in self._parts)

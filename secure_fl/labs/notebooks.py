@@ -194,6 +194,7 @@ def _client(notebook: Notebook, folder: str) -> Any:
         config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/.kernel"}}),
         timeout=SECONDS,
         record_timing=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": folder}},
     )
 
@@ -214,7 +215,8 @@ def _first_failure(notebook: Notebook, error: Any) -> str:
 
 def _describe_figures(cells: Sequence[Any]) -> None:
     for above, below in captioned(cells):
-        caption = " ".join(re.sub(r"[*`$]", "", below.source).removeprefix("Figure.").split())
+        paragraph = below.source.split("\n\n")[0]
+        caption = " ".join(re.sub(r"[*`$]", "", paragraph).removeprefix("Figure.").split())
         above.metadata.mystnb = {"image": {"alt": caption}}
         for output in above.outputs:
             if "image/png" in output.get("data", {}):
