@@ -202,7 +202,7 @@ def check_threshold(answer: Callable[[int, int, int], int | None]) -> None:
     fresh = np.random.default_rng()
     for _ in range(60):
         banks = int(fresh.integers(3, 31))
-        vanish, liars = fresh.integers(0, banks // 3 + 1, 2).tolist()
+        vanish, liars = fresh.integers(0, [banks // 2 + 1, banks // 3 + 1]).tolist()
         given = answer(banks, vanish, liars)
         every = [plan("masked", banks, 100, 8, t) for t in range(banks // 2 + 1, banks + 1)]
         enough = [p.threshold for p in every if p.may_vanish >= vanish and (p.may_collude_lying or 0) >= liars]

@@ -71,12 +71,12 @@ plt.scatter(sent[:6, 0], sent[:6, 1], label="honest", color="C0")
 plt.scatter(sent[6:, 0], sent[6:, 1], label="poisoned", color="C3", marker="X", s=70)
 for point, name, shade in ((honest.mean(axis=0), "mean, all honest", "C0"), (sent.mean(axis=0), "mean of these", "C3")):
     plt.annotate("", point, (0, 0), arrowprops={"arrowstyle": "->", "color": shade, "lw": 2})
-    plt.annotate(name, point, textcoords="offset points", xytext=(-14, 0), color=shade, ha="right")
+    plt.plot([], [], color=shade, lw=2, label=name)
 plt.axhline(0, color="lightgrey", zorder=0)
 plt.axvline(0, color="lightgrey", zorder=0)
 plt.xlabel("first weight")
 plt.ylabel("second weight")
-plt.legend(loc="lower right")
+plt.legend(loc="lower right", fontsize=9)
 plt.show()
 
 # %% [markdown]
@@ -251,7 +251,7 @@ def check_located(answer: Callable[[Matrix, Matrix], Matrix]) -> None:
     fresh = np.random.default_rng()
     for _ in range(10):
         d = int(fresh.integers(2, 13))
-        points = fresh.integers(0, 256, (d + 2 + int(fresh.integers(0, 4)), d)).astype(float)
+        points = fresh.normal(128, 40, size=(d + 2 + int(fresh.integers(0, 4)), d))
         known, hidden = points[:-1], points[-1]
         squared = squared_distances(points)[-1, :-1]
         given = np.asarray(answer(known.copy(), squared.copy()))

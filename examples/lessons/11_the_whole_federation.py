@@ -53,9 +53,9 @@ Labels = NDArray[np.bool_]
 # %%
 try:
     fetch()
-    experiment = Experiment(dataset="ulb", scheme="ckks", banks=3, rounds=5)
+    experiment = Experiment(dataset="ulb", scheme="ckks", banks=3, rounds=3)
 except FetchError as problem:
-    experiment = Experiment(dataset="simulated", transactions=60_000, scheme="ckks", banks=3, rounds=5)
+    experiment = Experiment(dataset="simulated", transactions=60_000, scheme="ckks", banks=3, rounds=3)
     print(f"NOT ON ULB: {problem}.\nThe lesson goes on with simulated payments, and all figures below are of those.")
 print(experiment)
 
