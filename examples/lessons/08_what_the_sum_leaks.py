@@ -288,7 +288,7 @@ def noise_for(target: float, rate: float, steps: int, delta: float) -> float:
 def check_noise(answer: Callable[[float, float, int, float], float]) -> None:
     """Asks the accountant: enough, and not too much."""
     fresh = np.random.default_rng()
-    for _ in range(5):
+    for _ in range(3):
         target, rate = fresh.uniform(0.8, 6), fresh.uniform(0.01, 0.3)
         steps, delta = int(fresh.integers(20, 400)), 10.0 ** -int(fresh.integers(4, 8))
         noise = answer(target, rate, steps, delta)

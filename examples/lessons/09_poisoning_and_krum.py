@@ -267,9 +267,9 @@ def check_located(answer: Callable[[Matrix, Matrix], Matrix]) -> None:
 check_located(located)
 
 # %% [markdown]
-# With *d* weights it takes *d + 1* banks on its side; the fraud model has 10,369. Fewer still tell which of two
-# guesses is the true one. So the custody report says that a key authority that knows the updates of many banks breaks
-# this, and that it must not work with the aggregator, who has the ciphertexts.
+# With *d* weights it takes *d + 1* banks on its side; the fraud model has 10,369. Even a single known update tells
+# which of two guesses is the true one. So the custody report says that a key authority that knows the updates of many
+# banks breaks this, and that it must not work with the aggregator, who has the ciphertexts.
 #
 # ## Does it help?
 #

@@ -318,9 +318,9 @@ def check_stolen(answer: Callable[[Callable[[Matrix], Matrix], int], tuple[Matri
 check_stolen(stolen)
 
 # %% [markdown]
-# One row more than there are features. No encryption prevents this: the scores are what was paid for. (Tramer et al., USENIX Security 2016, section 4.1,
-# did it to prediction services.) `secure_fl.scoring.custody` says so, and `--hide-model` hides only what answers tell
-# *beyond* scores.
+# One row more than there are features. No encryption prevents this: the scores are what was paid for. (Tramer et al.,
+# USENIX Security 2016, section 4.1, did it to prediction services.) `secure_fl.scoring.custody` says so, and
+# `--hide-model` hides only what answers tell *beyond* scores.
 #
 # ## What you have now
 #

@@ -236,7 +236,8 @@ for (sender, recipient), nbytes in travelled.items():
 # - One bank can steer the mean within the clip range, and nobody sees which. `--robust multi-krum` bears that, up to
 #   a point.
 # - An aggregator that lies, or works with the key authority, reads single updates under `ckks`. Under `masked` there
-#   is no key authority, and banks notice the lies in its table.
+#   is no key authority, and banks refuse what would open a single update, as long as no more of them lie than the
+#   plan says.
 # - How many rows banks have, when they answer, how long messages are: not hidden.
 #
 # </details>
