@@ -17,7 +17,8 @@ demo: $(VENV)/core ## install, run the default experiment, say where the report 
 
 lessons: $(VENV)/lessons ## eleven lessons in JupyterLab; what you write stays in lessons/
 	$(BIN)/secure-fl lesson build --to lessons
-	JUPYTER_PATH=$(CURDIR)/lessons/.jupyter $(BIN)/jupyter lab lessons
+	JUPYTER_PATH=$(CURDIR)/lessons/.jupyter $(BIN)/jupyter lab lessons \
+		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
 
 test: $(VENV)/test ## every test that CI runs
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -49,7 +49,7 @@ from secure_fl.secagg import simulate
 # to all banks; each trains it on its own payments and sends back *what changed in the weights*, its **update**; the
 # aggregator takes the mean, weighted by numbers of examples, and adds it to the model. No payment is sent.
 #
-# The line $w_{t+1} \leftarrow \sum_k \frac{n_k}{n} w^k_{t+1}$ of Algorithm 1 is split in two in our code. Each bank
+# The line `w_{t+1} <- sum over k of n_k/n w^k_{t+1}` of Algorithm 1 is split in two in our code. Each bank
 # multiplies its update by its own weight; the aggregator adds the mean to the model.
 
 # %%
@@ -79,20 +79,21 @@ for bank, update in enumerate(updates, start=1):
 #
 # ## One payment, one step
 #
-# The first layer of the model multiplies the features $x$ of a payment (128 numbers: amount, hour, and so on, each
-# standardized) by weights $W$ and adds biases $b$: neuron $i$ gets $z_i = W_i \cdot x + b_i$. When the loss $L$ is
-# traced back to that neuron, with $\delta_i = \partial L / \partial z_i$, the chain rule says
+# The first layer of the model multiplies the features *x* of a payment (128 numbers: amount, hour, and so on, each
+# standardized) by weights *W* and adds biases *b*: neuron *i* gets `z_i = W_i x + b_i`. When the loss *L* is
+# traced back to that neuron, with `delta_i = dL/dz_i`, the chain rule says
 #
-# $$\frac{\partial L}{\partial W_i} = \delta_i \, x, \qquad \frac{\partial L}{\partial b_i} = \delta_i .$$
+# ```text
+# dL/dW_i = delta_i x        dL/db_i = delta_i
+# ```
 #
-# **Before you go on.** Both gradients are in the update. How do you get $x$ from them?
+# **Before you go on.** Both gradients are in the update. How do you get *x* from them?
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Divide: $x = (\partial L / \partial W_i) \,/\, (\partial L / \partial b_i)$, for any neuron with $\delta_i \ne 0$. No
-# weight, no label and no guess is needed. This is proposition 3.1 of Geiping, Bauermeister, Droege and Moeller,
-# "Inverting Gradients", NeurIPS 2020.
+# Divide: `x = (dL/dW_i) / (dL/db_i)`, for any neuron with `delta_i` other than 0. No weight, no label and no guess is
+# needed. This is proposition 3.1 of Geiping, Bauermeister, Droege and Moeller, "Inverting Gradients", NeurIPS 2020.
 #
 # </details>
 #
@@ -188,7 +189,7 @@ for batch in (1, 4):
 #
 # You get the first layer's gradient after a step on **one** payment: one row a neuron, the bias in the last column. As
 # in real life, most neurons are dead for this payment: their gradients are nothing but rounding noise of about
-# $10^{-9}$, and they may come first. Give back the payment's features.
+# 1e-9, and they may come first. Give back the payment's features.
 
 
 # %% tags=["exercise"]

@@ -39,10 +39,10 @@ from secure_fl.secagg.hazmat.prg import subtract_mask
 # %% [markdown]
 # ## One number, two halves
 #
-# A bank wants to report 41 frauds to a sum, and to nobody. It draws a random number $r$, gives $r$ to a *share-holder*
-# and $41 - r$ to the aggregator. Both of them add what they get from all banks; at the end they add their two results.
+# A bank wants to report 41 frauds to a sum, and to nobody. It draws a random number *r*, gives *r* to a *share-holder*
+# and 41 - *r* to the aggregator. Both of them add what they get from all banks; at the end they add their two results.
 #
-# It works with numbers of any size, if one keeps to a *ring*: here the integers from 0 to $2^{16} - 1$, where counting
+# It works with numbers of any size, if one keeps to a *ring*: here the integers from 0 to 2^16 - 1, where counting
 # goes on at 0 after the last one. That is what a 16-bit machine word does anyway.
 
 # %%
@@ -104,20 +104,20 @@ plt.show()
 #
 # ## In our code
 #
-# Damgard, Pastro, Smart and Zakarias (*Multiparty Computation from Somewhat Homomorphic Encryption*, CRYPTO 2012,
-# section 2) write a value as $\langle a \rangle$: each player $P_i$ holds a share $a_i$ with $a = a_1 + \dots + a_n$;
-# adding values is adding shares, without any message. Prio (Corrigan-Gibbs and Boneh, NSDI 2017, section 3) lets
-# clients share their data like that among a few servers, which add. Our bank does it in `AdditiveClient.respond`: for
-# each share-holder it draws a seed and **subtracts** what the seed generates from its vector; what is left is the
-# aggregator's share.
+# Prio (Corrigan-Gibbs and Boneh, "Prio: Private, Robust, and Scalable Computation of Aggregate Statistics", NSDI 2017,
+# section 3, "A simple scheme") lets clients share their data like that among a few servers, which add. The online
+# protocol of SPDZ (Damgard, Pastro, Smart and Zakarias, CRYPTO 2012) starts from the same shares; with checks, and
+# multiplication. Our bank does it in `AdditiveClient.respond`: for each share-holder it draws a seed and **subtracts**
+# what the seed generates from its vector; what is left is the aggregator's share.
 
 # %%
 show(AdditiveClient.respond, subtract_mask)
 
 # %% [markdown]
-# Two things are ours. A seed of 32 bytes stands for a whole vector, so that an upload costs one vector and not three.
-# For that, secrecy is no longer perfect: it rests on AES-256 in counter mode being hard to tell from random. And the
-# seeds travel *through* the aggregator, sealed to a share-holder's public key: banks need no line of their own to it.
+# Ours has two share-holders, so that the aggregator and one of them still lack a share. Two more things are ours. A
+# seed of 32 bytes stands for a whole vector, so that an upload costs one vector and not three. For that, secrecy is no
+# longer perfect: it rests on AES-256 in counter mode being hard to tell from random. And the seeds travel *through* the
+# aggregator, sealed to a share-holder's public key: banks need no line of their own to it.
 #
 # The aggregator adds its shares, the share-holder adds its own, and answers **once**:
 
@@ -161,8 +161,8 @@ for breach in custody.broken_by:
 # %% [markdown]
 # ## What the planner refuses
 #
-# The sum must fit the ring: with $n$ banks and values of $b$ bits it needs $b + \lceil \log_2 n \rceil$ bits. A sum
-# that does not fit would wrap around and be wrong without a word, so it is refused before anything is sent.
+# The sum must fit the ring: with *n* banks and values of *b* bits it needs *b* bits and log2(*n*) more, rounded up. A
+# sum that does not fit would wrap around and be wrong without a word, so it is refused before anything is sent.
 
 # %%
 for banks, bits in [(3, 8), (256, 8), (257, 8), (1_000, 24)]:

@@ -51,10 +51,12 @@ from secure_fl.secagg.turns import new_session
 #
 # In lesson 2, two parties beside the aggregator held shares, and somebody has to run them. Can the banks do without?
 #
-# Take two banks. They agree on a random vector $s$, in private. One sends its update plus $s$, the other its update
-# minus $s$. Each upload alone is random; in the sum of both, $s$ is gone. With more banks, *every pair* does that:
+# Take two banks. They agree on a random vector *s*, in private. One sends its update plus *s*, the other its update
+# minus *s*. Each upload alone is random; in the sum of both, *s* is gone. With more banks, *every pair* does that:
 #
-# $$y_u = x_u + \sum_{v > u} s_{u,v} - \sum_{v < u} s_{v,u} \pmod R$$
+# ```text
+# y_u  =  x_u  +  sum of s(u,v) over v > u  -  sum of s(v,u) over v < u     modulo R
+# ```
 #
 # This is how Bonawitz, Ivanov, Kreuter, Marcedone, McMahan, Patel, Ramage, Segal and Seth begin ("Practical Secure
 # Aggregation for Privacy-Preserving Machine Learning", CCS 2017, section 4, "Masking with One-Time Pads").
@@ -65,8 +67,8 @@ from secure_fl.secagg.turns import new_session
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Bank 2 adds $s_{2,3}$ and subtracts $s_{1,2}$. The mask of a pair $(u, v)$ with $u < v$ is added by $u$ and subtracted
-# by $v$, and by nobody else. So each appears twice, once with each sign.
+# Bank 2 adds `s(2,3)` and subtracts `s(1,2)`. The mask of a pair (*u*, *v*) with *u* < *v* is added by *u* and
+# subtracted by *v*, and by nobody else. So each appears twice, once with each sign.
 #
 # </details>
 
@@ -213,9 +215,9 @@ for number in (10, 100, 1_000, 10_000):
     print(f"{number:6,} banks: each masks with {figures['degree']:3} others, {width:.2f} bytes a number")
 
 # %% [markdown]
-# A mask with *everybody* costs each bank $n - 1$ key agreements and masks. Beyond a hundred banks each masks with a
-# random few only (Bell, Bonawitz, Gascon, Lepoint and Raykova, CCS 2020): the sum is safe as long as the honest banks
-# stay connected, but for a probability of $2^{-40}$, which `secure_fl/secagg/graph.py` computes.
+# A mask with *everybody* costs each bank *n* - 1 key agreements and masks. Beyond a hundred banks each masks with a
+# random few only (Bell, Bonawitz, Gascon, Lepoint and Raykova, CCS 2020): how many that is, and how many banks may then
+# work with the aggregator, holds but for a probability of 2^-40; `secure_fl/secagg/graph.py` has the argument.
 #
 # ## Exercise: mask a vector
 #

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 4. Dropouts and Shamir's shares
 #
-# **After this lesson you can** say why one vanished bank spoils a sum of masks, share a secret so that any $t$ of $n$
+# **After this lesson you can** say why one vanished bank spoils a sum of masks, share a secret so that any *t* of *n*
 # open it, explain why a bank needs *two* kinds of mask, and count how many banks may vanish or lie.
 #
 # 30 minutes. Builds on lessons 2 and 3.
@@ -77,7 +77,7 @@ print("all masks off:", opened, "| bank-2's update:", updates[1])
 # al., CCS 2017, section 4: "Efficient Communication and Handling Dropped Users" and "Double-Masking to Protect
 # Security"):
 #
-# 1. Every bank shares the secret key of its masks among all banks *beforehand*, such that $t$ of them can open it. So
+# 1. Every bank shares the secret key of its masks among all banks *beforehand*, such that *t* of them can open it. So
 #    no single bank has to stay.
 # 2. Every bank adds one more mask that it has with nobody, the **self-mask**, and shares its seed in the same way. In
 #    the end the others open, of each bank, *one of the two*: the self-mask of a bank whose upload arrived, or the key
@@ -85,9 +85,9 @@ print("all masks off:", opened, "| bank-2's update:", updates[1])
 #
 # ## Shamir's shares
 #
-# How does one split a secret into $n$ shares of which any $t$ give it back and $t - 1$ say nothing? Draw a random
-# polynomial of degree $t - 1$ with the secret as its value at 0; the shares are its values at 1, 2, ..., $n$ (Shamir,
-# "How to Share a Secret", CACM 1979). For $t = 2$ it is a line. To draw it we use ordinary numbers for once:
+# How does one split a secret into *n* shares of which any *t* give it back and *t* - 1 say nothing? Draw a random
+# polynomial of degree *t* - 1 with the secret as its value at 0; the shares are its values at 1, 2, ..., *n* (Shamir,
+# "How to Share a Secret", CACM 1979). For *t* = 2 it is a line. To draw it we use ordinary numbers for once:
 
 # %%
 points = np.array([0.0, 5.0])
@@ -114,7 +114,7 @@ plt.show()
 #
 # No: the slope would have to be drawn from all numbers evenly, which is impossible; small slopes are likelier, and so
 # are secrets near the share. In a finite field, the integers modulo a prime, the slope is drawn evenly, and then one
-# share says nothing at all, whatever the computing power. Ours is modulo $2^{256} + 297$, so that every key of 32 bytes
+# share says nothing at all, whatever the computing power. Ours is modulo 2^256 + 297, so that every key of 32 bytes
 # is an element.
 #
 # </details>
@@ -127,11 +127,11 @@ for chosen in ([1, 2, 3], [2, 4, 5], [1, 2, 3, 4]):
 print("shares [1, 2], taken for a line, give it:", shamir.combine({p: shares[p] for p in (2, 1)}, 2) == key)
 
 # %% [markdown]
-# (The last line can also end with an error: two shares that do not belong together may give a number that is no
-# secret.) `split` evaluates the polynomial; `combine` computes its value at 0 from any $t$ points by Lagrange's
-# formula,
+# `split` evaluates the polynomial; `combine` computes its value at 0 from any *t* points by Lagrange's formula,
 #
-# $$f(0) = \sum_i f(x_i) \prod_{j \ne i} \frac{x_j}{x_j - x_i},$$
+# ```text
+# f(0)  =  sum over i of  f(x_i)  x  product over all j but i of  x_j / (x_j - x_i)
+# ```
 #
 # where to divide means to multiply by the inverse modulo the prime: `pow(d, -1, prime)`.
 
@@ -154,10 +154,10 @@ show(MaskedClient._unmask, take_off_masks)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Two things. Banks sign the list that they were told, and give out shares only when at least $t$ banks signed the same
-# list (the consistency check, which the paper has for the case that the aggregator lies). And $t$ is more than half:
-# two lists with $t$ signatures each need $2t$ signers, so $2t - n$ of them signed twice, and honest banks do not. With
-# $2t - n$ banks on the aggregator's side it works, and the custody statement of the scheme says so.
+# Two things. Banks sign the list that they were told, and give out shares only when at least *t* banks signed the same
+# list (the consistency check, which the paper has for the case that the aggregator lies). And *t* is more than half:
+# two lists with *t* signatures each need 2*t* signers, so at least 2*t* - *n* of them signed twice, and honest banks do
+# not. With 2*t* - *n* banks on the aggregator's side it works, and the custody statement of the scheme says so.
 #
 # </details>
 #
@@ -178,7 +178,7 @@ print("in the sum, exactly:", ", ".join(outcome.names))
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Its masked upload had arrived. From then on nobody needs it: at least $t = 4$ of the others hold shares of its
+# Its masked upload had arrived. From then on nobody needs it: at least *t* = 4 of the others hold shares of its
 # self-mask seed, and open that. bank-2 vanished *before* its upload; of it they opened the mask key.
 #
 # </details>
@@ -205,7 +205,7 @@ for banks, threshold in [(3, 2), (7, 4), (7, 5), (10, 6), (10, 7), (10, 10)]:
 # %% [markdown]
 # ## Exercise: open a secret
 #
-# Given shares `{x: f(x)}` of a polynomial modulo a prime, compute $f(0)$. There are exactly as many shares as are
+# Given shares `{x: f(x)}` of a polynomial modulo a prime, compute *f*(0). There are exactly as many shares as are
 # needed.
 
 
@@ -248,9 +248,9 @@ check_opened_secret()
 # %% [markdown]
 # ## What you have now
 #
-# - $n - t$ banks may vanish at any stage, and the sum over the others is exact; below the threshold it is refused.
-# - It holds against $t - 2$ curious banks with the aggregator, and against $2t - n - 1$ with one that lies, as long as
-#   banks know each other's identity keys. A bank that sends garbage is named and left out; one that sends a *readable,
-#   wrong* update is not noticed.
+# - *n* - *t* banks may vanish at any stage, and the sum over the others is exact; below the threshold it is refused.
+# - It holds against *t* - 2 curious banks with the aggregator, and against the smaller of that and 2*t* - *n* - 1 with
+#   one that lies, as long as banks know each other's identity keys. A bank that sends garbage is named and left out;
+#   one that sends a *readable, wrong* update is not noticed.
 # - Next: lesson 5, where nobody masks, and one party holds a key. To break: lab 6, survivors that nobody checks. In the
 #   clear: `examples/04_dropouts_and_masks.py`.

@@ -49,9 +49,9 @@ from secure_fl.secagg.he.server import he_server
 #
 # ## Step 1: numbers become a polynomial
 #
-# What is encrypted is a polynomial with $N$ whole coefficients. Section 3 of the paper ("Plaintext Encoding for
-# Packing") puts $N/2$ numbers into it: they are its *values* at complex points $\zeta_k$, roots of $X^N + 1$. To encode
-# is to find the polynomial with these values, times a large *scale* $\Delta$, rounded to whole coefficients.
+# What is encrypted is a polynomial with *N* whole coefficients. Section 3 of the paper ("Plaintext Encoding for
+# Packing") puts *N*/2 numbers into it: they are its *values* at complex points `z_k`, roots of X^N + 1. To encode
+# is to find the polynomial with these values, times a large *scale* *D* (`SCALE`), rounded to whole coefficients.
 
 # %%
 N, Q, SCALE = 16, (1 << 24) - 3, 1 << 10  # Q is a prime
@@ -75,27 +75,29 @@ print("decoded:     ", decode(encode(update)).round(3))
 
 # %% [markdown]
 # **Before you go on.** The numbers come back nearly, not exactly: 0.1 is perhaps 0.101. Where does that first error
-# come from, and what happens to it when $\Delta$ is doubled?
+# come from, and what happens to it when *D* is doubled?
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# From rounding coefficients to whole numbers. Rounding is off by at most 1/2 in each coefficient, whatever $\Delta$ is,
-# and decoding divides by $\Delta$: doubling it halves the error. Adding two encoded polynomials adds the numbers,
+# From rounding coefficients to whole numbers. Rounding is off by at most 1/2 in each coefficient, whatever *D* is,
+# and decoding divides by *D*: doubling it halves the error. Adding two encoded polynomials adds the numbers,
 # because the value of a sum is the sum of the values.
 #
 # </details>
 #
 # ## Step 2: hide it
 #
-# The secret key $s$ is a polynomial with coefficients -1, 0 and 1. To encrypt $m$, draw a uniformly random polynomial
-# $a$ and a small error $e$, and send (section 3, "Leveled Homomorphic Encryption", simplified to a secret key)
+# The secret key *s* is a polynomial with coefficients -1, 0 and 1. To encrypt *m*, draw a uniformly random polynomial
+# *a* and a small error *e*, and send (section 3, "Leveled Homomorphic Encryption", simplified to a secret key)
 #
-# $$c_0 = m + e - a \cdot s, \qquad c_1 = a \pmod q .$$
+# ```text
+# c0 = m + e - a s        c1 = a        modulo q
+# ```
 #
-# Products are taken modulo $X^N + 1$: what goes beyond $X^{N-1}$ comes back at the front with a minus. Without $e$,
-# solving linear equations would give $s$; with it, nobody knows how to (Ring-LWE; Lyubashevsky, Peikert, Regev,
-# EUROCRYPT 2010), if $N$ is large enough for $q$. Here it is not.
+# Products are taken modulo X^N + 1: what goes beyond X^(N-1) comes back at the front with a minus. Without *e*,
+# solving linear equations would give *s*; with it, nobody knows how to (Ring-LWE; Lyubashevsky, Peikert, Regev,
+# EUROCRYPT 2010), if *N* is large enough for *q*. Here it is not.
 
 
 # %%
@@ -122,8 +124,8 @@ print("c1:", c1)
 # %% [markdown]
 # ## Exercise: open it
 #
-# Compute $m + e$ from $c_0$, $c_1$ and $s$. Coefficients modulo $Q$ are numbers from 0 to $Q - 1$; give them back as
-# numbers around zero, since $m$ has negative ones. `times` is yours to use; $N$ and $Q$ are those of the toy.
+# Compute *m* + *e* from `c0`, `c1` and *s*. Coefficients modulo *Q* are numbers from 0 to *Q* - 1; give them back as
+# numbers around zero, since *m* has negative ones. `times` is yours to use; *N* and *Q* are those of the toy.
 
 
 # %% tags=["exercise"]
@@ -170,7 +172,7 @@ print("opened sum:", decode(opened(sum0, sum1, key)).round(3))
 # %% [markdown]
 # ## The real thing
 #
-# Ours are TenSEAL's and SEAL's polynomials of $N = 4096$ coefficients with a modulus of up to 106 bits, which the
+# Ours are TenSEAL's and SEAL's polynomials of *N* = 4096 coefficients with a modulus of up to 106 bits, which the
 # guidelines of Bossuat et al. (2024) rate at 128-bit security. `SecretContext` is the key authority's, `PublicContext`
 # everybody's; the second refuses to be made from anything that holds a secret key.
 
@@ -188,8 +190,8 @@ total.add(public.load_vector(public.encrypt(values)))
 print("twice the values, opened:", authority.decrypt(total.serialize())[:4].round(5))
 
 # %% [markdown]
-# **Before you go on.** The error $e$ is added to the coefficients, and decoding divides by $\Delta = 2^{20}$. What
-# becomes of the error in the opened numbers at $\Delta = 2^{10}$? At which $\Delta$ can we no longer round to the right
+# **Before you go on.** The error *e* is added to the coefficients, and decoding divides by *D* = 2^20. What
+# becomes of the error in the opened numbers at *D* = 2^10? At which *D* can we no longer round to the right
 # integer?
 
 # %%
@@ -210,8 +212,8 @@ plt.show()
 
 # %% [markdown]
 # *Figure.* The standard deviation of the error of an opened number against the bits of the scale, on a logarithmic
-# axis. It halves with each bit and lies on the line that the planner computes. It crosses half an integer between 10
-# and 11 bits; for *every* number of a large sum to round right, the planner takes several bits more.
+# axis. It halves with each bit and lies on the line that the planner computes. It crosses half an integer near 10 bits;
+# for *every* number of a large sum to round right, the planner takes several bits more.
 #
 # The line is not fitted: `NOISE` is derived in the text of `secure_fl/secagg/budget/he.py`, from the rounding that SEAL
 # does and from the number of coefficients.
@@ -232,11 +234,10 @@ show(encode_slots, decode_slots)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The error *is* $e$, and $c_0 = m + e - a \cdot s$. Whoever has the ciphertext and $m + e$ knows $a \cdot s$ and $a$,
-# and divides: that is the secret key (Li and Micciancio, "On the Security of Homomorphic Encryption on Approximate
-# Numbers", EUROCRYPT 2021). Rounding to the exact integer takes $e$ away before anything leaves the key authority. That
-# is a safeguard, and **no proof** of security against somebody who sees opened results (IND-CPA-D). Lab 10 has the
-# attack.
+# The error *is* *e*, and `c0 = m + e - a s`. Whoever has the ciphertext and *m* + *e* knows *a s* and *a*, and divides:
+# that is the secret key (Li and Micciancio, "On the Security of Homomorphic Encryption on Approximate Numbers",
+# EUROCRYPT 2021). Rounding to the exact integer takes *e* away before anything leaves the key authority. That is a
+# safeguard, and **no proof** of security against somebody who sees opened results (IND-CPA-D). Lab 10 has the attack.
 #
 # </details>
 #
@@ -287,7 +288,7 @@ for breach in SCHEMES["ckks"].custody.broken_by:
 # %% [markdown]
 # ## What you have now
 #
-# - A ciphertext is a message hidden under $a \cdot s$ and a small error; adding ciphertexts adds messages and errors.
+# - A ciphertext is a message hidden under *a s* and a small error; adding ciphertexts adds messages and errors.
 #   Decoding divides the error by the scale.
 # - Rounding makes sums exact and keeps the error, which tells of the key, from everybody. Aggregator and key authority
 #   must not work together: the authority opens whatever it is given, a single upload too.

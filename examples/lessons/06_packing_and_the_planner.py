@@ -63,10 +63,11 @@ for banks in (2, 4, 5):
     print(f"{banks} banks: {found}, should be {banks * full}, which needs {needed} bits")
 
 # %% [markdown]
-# With five banks the fields overflow: the sums are wrong, and nothing says so. $n$ banks with values of $b$ bits need
-# fields of $b + \lceil \log_2 n \rceil$ bits. BatchCrypt (Zhang, Li, Xia, Wang, Yan and Liu, "BatchCrypt: Efficient
-# Homomorphic Encryption for Cross-Silo Federated Learning", USENIX ATC 2020, section 4) packs quantized gradients like
-# this into Paillier plaintexts, with padding bits between them; Smart and Vercauteren (2014) had made slots before.
+# With five banks the fields overflow: the sums are wrong, and nothing says so. *n* banks with values of *b* bits need
+# fields of *b* bits and log2(*n*) more, rounded up. BatchCrypt (Zhang, Li, Xia, Wang, Yan and Liu, "BatchCrypt:
+# Efficient Homomorphic Encryption for Cross-Silo Federated Learning", USENIX ATC 2020, section 4) packs quantized
+# gradients like this into Paillier plaintexts, with padding bits between them; Smart and Vercauteren (2014) had made
+# slots before.
 #
 # ## Exercise: sum in one number
 #
@@ -111,20 +112,21 @@ check_packed_sum()
 # %% [markdown]
 # ## How much fits into a slot?
 #
-# **Before you go on.** In CKKS a slot's value times the scale must stay below half the modulus $q$, of up to 60 bits
+# **Before you go on.** In CKKS a slot's value times the scale must stay below half the modulus *q*, of up to 60 bits
 # here. Why not take the smallest scale there is, and have nearly 60 bits for fields?
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
 # Because the scale keeps the error small (lesson 5): with a small one, slots round to wrong integers. Fields and scale
-# share the bits of the modulus. This is the *budget* that the planner divides: payload + scale + 1 $\le$ bits of $q$.
+# share the bits of the modulus. This is the *budget* that the planner divides: the bits of fields and scale, and one
+# for the sign, are at most those of *q*.
 #
 # </details>
 #
 # How wrong, and how often? The planner's text says that the error of a slot follows a Laplace distribution with the
-# standard deviation $\sigma$ of `NOISE` over the scale, so that a slot is wrong with probability $e^{-\sqrt{2} \cdot
-# \frac{1}{2} / \sigma}$. We count, over keys and ciphertexts:
+# standard deviation *sigma* of `NOISE` over the scale, so that a slot is wrong with probability `exp(-sqrt(2) / 2 /
+# sigma)`. We count, over keys and ciphertexts:
 
 # %%
 scales, wrong = list(range(6, 14)), []
@@ -150,16 +152,16 @@ plt.show()
 # *Figure.* The share of slots that round to a wrong integer, against the bits of the scale, on a logarithmic axis:
 # counted points lie on the planner's curve, which falls faster and faster. Where no slot was wrong there is no point.
 #
-# Nobody can count to $2^{-40}$, but the formula goes on. By the union bound over all slots the planner takes only
-# layouts whose *whole sum* fails with a probability of at most $2^{-25}$, and prefers much less where that costs next
-# to nothing. In the paper of CKKS this is the condition under which decryption is correct up to its error (section 3,
-# "Leveled Homomorphic Encryption"); ours goes further, since it needs the *exact* integer.
+# Nobody can count to 2^-40, but the formula goes on. By the union bound over all slots the planner takes only layouts
+# whose *whole sum* fails with a probability of at most 2^-25, and prefers much less where that costs next to nothing.
+# The paper of CKKS bounds the same noise in a lemma of section 3 ("Leveled Homomorphic Encryption") and asks that
+# message and noise stay below the modulus; ours asks more, since it needs the *exact* integer.
 
 # %%
 show(he.plan_ckks, he._ckks_failure_bits, he._small_and_safe)
 
 # %% [markdown]
-# The planner tries all numbers of fields and all sizes of $q$, keeps what is exact, and takes the smallest upload that
+# The planner tries all numbers of fields and all sizes of *q*, keeps what is exact, and takes the smallest upload that
 # is also safe. What comes out of that:
 
 # %%
@@ -177,9 +179,9 @@ for scheme in ("ckks", "bfv"):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Twice. CKKS puts its numbers into $N/2$ complex slots and uses the real part of each, BFV has $N$ slots of integers
-# modulo a prime $t$. And the error of a CKKS slot is a mixture of *all* coefficients' errors, $\sqrt{N/2}$ times as
-# large as one of them, so that the scale costs more bits than BFV's $q / t$. CKKS is there for real numbers and for
+# Twice. CKKS puts its numbers into *N*/2 complex slots and uses the real part of each, BFV has *N* slots of integers
+# modulo a prime *t*. And the error of a CKKS slot is a mixture of *all* coefficients' errors, sqrt(*N*/2) times as
+# large as one of them, so that the scale costs more bits than BFV's *q*/*t*. CKKS is there for real numbers and for
 # products; for sums of integers BFV is the better tool.
 #
 # </details>
@@ -201,7 +203,8 @@ for scheme, banks, bits in (("ckks", 1_000, 24), ("ckks", 10_000, 24), ("masked"
 #
 # ## What you have now
 #
-# - Values lie side by side in a slot, in fields wide enough for the largest sum: $b + \lceil \log_2 n \rceil$ bits.
+# - Values lie side by side in a slot, in fields wide enough for the largest sum: *b* bits and log2(*n*) more, rounded
+#   up.
 # - Fields, scale and sign share the modulus. The planner proves, before anything runs, that no field overflows and that
 #   noise rounds away but for a stated probability. It does not prove that banks keep to the range: a value beyond it is
 #   refused by an honest bank, and a lying bank's spoils the sum, which is noticed if the sum leaves its range.

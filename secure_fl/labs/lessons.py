@@ -18,6 +18,8 @@ from typing import Any
 
 from secure_fl.errors import SecureFLError
 
+NO_ANSWER = "your answer goes in the place of this line"
+"""What an exercise raises before somebody solved it."""
 _PACKAGE = Path(__file__).parents[1]
 _FIGURES: dict[Any, Any] = {
     "figure.figsize": (6.4, 3.2),
@@ -67,22 +69,29 @@ def begin_lesson() -> None:
 
 def load_ipython_extension(shell: Any) -> None:
     """What IPython calls when this module is loaded as an extension."""
-    shell.set_custom_exc((NameError,), _explain)
+    shell.set_custom_exc((NameError, NotImplementedError), _explain)
 
 
 def _explain(
-    shell: Any, kind: type[BaseException], error: NameError, trace: TracebackType | None, tb_offset: int | None = None
+    shell: Any, kind: type[BaseException], error: Exception, trace: TracebackType | None, tb_offset: int | None = None
 ) -> None:
-    """Show a NameError of the cell itself in one line; one from inside of a function with its traceback as well."""
-    if error.name is not None:
+    """Show a missing answer, or a name that the cell itself misses, in one line.
+
+    A name that is missing inside of a function keeps its traceback, and gets that line as well.
+    """
+    line, name = None, getattr(error, "name", None)
+    if str(error) == NO_ANSWER:
+        line = f"no answer yet: {NO_ANSWER.replace('this line', '`raise NotImplementedError`')} in the exercise above"
+    elif name is not None:
         line = (
-            f"`{error.name}` does not exist yet: run the cells above this one (Run > Run All Above Selected Cell). "
+            f"`{name}` does not exist yet: run the cells above this one (Run > Run All Above Selected Cell). "
             "If you wrote that name yourself, look at its spelling."
         )
-        if _in_the_cell_itself(trace):
-            vars(error)["_render_traceback_"] = lambda: [line]
-        else:
+        if not _in_the_cell_itself(trace):
             error.add_note(line)
+            line = None
+    if line is not None:
+        vars(error)["_render_traceback_"] = lambda: [line]
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 

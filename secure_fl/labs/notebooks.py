@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 
 import secure_fl
 from secure_fl.errors import ConfigurationError, LessonError
+from secure_fl.labs.lessons import NO_ANSWER
 
 Notebook: TypeAlias = Any
 """nbformat's NotebookNode."""
@@ -31,7 +32,7 @@ Notebook: TypeAlias = Any
 EXERCISE, CHECK = "exercise", "check"
 FIGURE = "*Figure."
 """How the caption begins, in the cell below a figure; it is the figure's alternative text too."""
-STUB = 'raise NotImplementedError("your answer goes in the place of this line")'
+STUB = f'raise NotImplementedError("{NO_ANSWER}")'
 SECONDS = 240
 """For one cell."""
 _NAME = re.compile(r"(\d\d)_\w+\.py")
@@ -109,6 +110,7 @@ def executed_notebook(lesson: Lesson, notebook: Notebook | None = None) -> Noteb
     `LessonError` where a cell fails or takes too long.
     """
     failures = _tool("nbclient").exceptions
+    _tool("ipykernel_launcher")
     done = deepcopy(teacher_notebook(lesson) if notebook is None else notebook)
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -119,8 +121,10 @@ def executed_notebook(lesson: Lesson, notebook: Notebook | None = None) -> Noteb
             ) from None
         except failures.CellExecutionError as error:
             raise LessonError(f"lesson {lesson.number}: {_first_failure(done, error)}; mend that cell") from None
-        except failures.DeadKernelError:
-            raise LessonError(f"lesson {lesson.number}: its kernel died; is there memory for it?") from None
+        except RuntimeError:
+            raise LessonError(
+                f"lesson {lesson.number}: its kernel died or did not start; see to memory, and to secure-fl[lessons]"
+            ) from None
     _describe_figures(done.cells)
     for cell in cells_tagged(done, EXERCISE):
         cell.metadata.tags = [*cell.metadata.tags, "hide-input"]

@@ -64,7 +64,9 @@ def test_a_wrong_answer_and_a_missing_one_are_short(tmp_path: Path) -> None:
     check = '# %% tags=["check"]\nraise WrongAnswer("it is too small")\n'
     assert failing(lesson_of(tmp_path, TITLE + BEGIN + check)) == "not right yet: it is too small"
     said = failing(lesson_of(tmp_path, TITLE + BEGIN + EXERCISE + "# %%\nprint(double(3))\n"))
-    assert said.splitlines()[-1] == "NotImplementedError: your answer goes in the place of this line"
+    assert said == ("no answer yet: your answer goes in the place of `raise NotImplementedError` in the exercise above")
+    other = "# %%\nraise NotImplementedError('something else')\n"
+    assert failing(lesson_of(tmp_path, TITLE + BEGIN + other)).endswith("NotImplementedError: something else")
 
 
 @pytest.mark.slow
@@ -79,6 +81,13 @@ def test_a_cell_that_takes_too_long_is_stopped(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(notebooks, "SECONDS", 2)
     with pytest.raises(LessonError, match="lesson 7: a cell takes longer than 2 s"):
         executed_notebook(lesson_of(tmp_path, TITLE + "# %%\nwhile True:\n    pass\n"))
+
+
+@pytest.mark.slow
+def test_a_kernel_that_dies_is_said(tmp_path: Path) -> None:
+    lesson = lesson_of(tmp_path, TITLE + "# %%\nimport os\n\nos._exit(1)\n")
+    with pytest.raises(LessonError, match="lesson 7: its kernel died or did not start"):
+        executed_notebook(lesson)
 
 
 @pytest.mark.parametrize(
