@@ -90,9 +90,9 @@ plt.show()
 # ## Krum: who is close to many?
 #
 # Poisoned updates that pull hard lie far from the honest ones. Blanchard, El Mhamdi, Guerraoui and Stainer (NeurIPS
-# 2017), section 4: of $n$ updates, $f$ may be bad. The *score* of an update is the sum of squared distances to its
-# $n-f-2$ closest others. An honest update has at least $n-f-1$ honest others near it; a bad one that stands apart has
-# not. *Krum* takes the lowest score, *Multi-Krum* the mean of the $n-f$ lowest. The promise needs $n \ge 2f+3$.
+# 2017), section 4: of `n` updates, `f` may be bad. The *score* of an update is the sum of squared distances to its
+# `n-f-2` closest others. An honest update has at least `n-f-1` honest others near it; a bad one that stands apart has
+# not. *Krum* takes the lowest score, *Multi-Krum* the mean of the `n-f` lowest. The promise needs `n >= 2f+3`.
 #
 # **Exercise.** Compute the scores from squared distances.
 
@@ -226,7 +226,9 @@ for party, reads in scheme.custody.can_decrypt.items():
 # %% [markdown]
 # A squared distance to a known point is an equation. For two known points *a* and *b* and an unknown *x*,
 #
-# $$|x - a|^2 - |x - b|^2 = |a|^2 - |b|^2 - 2\,(a - b) \cdot x,$$
+# ```text
+# |x - a|^2  -  |x - b|^2   =   |a|^2  -  |b|^2  -  2 (a - b) x
+# ```
 #
 # and that is *linear* in *x*. Enough known points, and *x* is found, as a phone finds its place.
 #
