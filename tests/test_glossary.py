@@ -66,6 +66,18 @@ def test_the_list_at_the_top_links_each_entry_once() -> None:
         assert words == sorted(words, key=str.lower)
 
 
+def test_what_other_pages_link_to_is_an_entry() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    linked = {
+        target.partition("#")[2]: path.name
+        for path in pages
+        for _, target in LINK.findall(path.read_text(encoding="utf-8"))
+        if "glossary.md#" in target
+    }
+    assert len(linked) >= 6
+    assert {name: page for name, page in linked.items() if name not in {anchor(term) for term in TERMS}} == {}
+
+
 def test_each_term_is_used_elsewhere() -> None:
     text = other_texts()
     assert [term for term in TERMS if not re.search(rf"\b{re.escape(term.lower())}", text)] == []

@@ -36,6 +36,11 @@ def test_there_are_no_other_slides() -> None:
     assert sorted(path.name for path in SLIDES.glob("*.svg")) == [f"{name}.svg" for name in DRAWINGS]
 
 
+def test_the_page_shows_each_slide_in_order() -> None:
+    page = (SLIDES / "index.md").read_text(encoding="utf-8")
+    assert re.findall(r"^!\[.{20,}\]\((.*)\)$", page, re.MULTILINE) == [f"{name}.svg" for name in DRAWINGS]
+
+
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_a_slide_can_be_read_from_the_back_and_nothing_leaves_it(name: str) -> None:
     root = ElementTree.parse(SLIDES / f"{name}.svg").getroot()
