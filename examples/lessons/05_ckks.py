@@ -125,7 +125,8 @@ print("c1:", c1)
 # ## Exercise: open it
 #
 # Compute *m* + *e* from `c0`, `c1` and *s*. Coefficients modulo *Q* are numbers from 0 to *Q* - 1; give them back as
-# numbers around zero, since *m* has negative ones. `times` is yours to use; *N* and *Q* are those of the toy.
+# numbers around zero, since *m* has negative ones. `times` is yours to use; *N* and *Q* are those of the toy. The rest
+# of the page uses your function.
 
 
 # %% tags=["exercise"]

@@ -99,6 +99,7 @@ def test_a_kernel_that_dies_is_said(tmp_path: Path) -> None:
         (TITLE.replace("20 minutes", "a while"), "with its minutes below"),
         (TITLE + "# %%\ndef f(:\n", "cell 2 is not Python \\(invalid syntax, its line 1\\)"),
         (TITLE + EXERCISE.replace("END", "STOP"), "cell 2 must have the tag exercise"),
+        (TITLE + EXERCISE.replace("def double", "# END SOLUTION\ndef double"), "cell 2 must have the tag exercise"),
         (TITLE + EXERCISE.replace('tags=["exercise"]', ""), "cell 2 must have the tag exercise"),
         (TITLE + '# %% tags=["exercise"]\ndef f():\n    return 1\n', "cell 2 must have the tag exercise"),
     ],
@@ -131,13 +132,13 @@ def test_a_notebook_that_somebody_edited_stays_and_others_follow_the_lesson(tmp_
     def outcome(text: str, **how: bool) -> str:
         return write_notebook(student_notebook(lesson_of(tmp_path, TITLE + text)), place, **how).outcome
 
-    assert outcome("# %%\n1\n") == "written"
-    assert outcome("# %%\n1\n") == "as it was"
+    assert outcome("# %%\n1\n1\n") == "written"
+    assert outcome("# %%\n1\n1\n") == "as it was"
     there = json.loads(place.read_text(encoding="utf-8"))
     there["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["mine"]}]
     there["cells"][1]["source"] = there["cells"][1]["source"].splitlines(keepends=True)  # as JupyterLab writes it
     place.write_text(json.dumps(there), encoding="utf-8")
-    assert outcome("# %%\n1\n") == "as it was"
+    assert outcome("# %%\n1\n1\n") == "as it was"
     assert "mine" in place.read_text(encoding="utf-8"), "cells that were run are no edit, and stay"
     assert outcome("# %%\n2\n") == "written"
     there = json.loads(place.read_text(encoding="utf-8"))
