@@ -21,18 +21,20 @@ def explain(
         str, typer.Option(help="multi-krum, with --scheme ckks: a bank that poisons is left out.")
     ] = "none",
     score: Annotated[bool, typer.Option("--score", help="A row scored encrypted as well; with --scheme ckks.")] = False,
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("explain.html"),
+    out: Annotated[Path, typer.Option(help="The page; - prints it.")] = Path("explain.html"),
     force: Force = False,
 ) -> None:
     """Run a protocol on a few small numbers, and write what happened as a page to step through."""
-    from secure_fl.files import output_file
+    from secure_fl.files import STDOUT, output_files
     from secure_fl.report.explain import Request, render
     from secure_fl.report.explain import explain as run
 
     request = Request(scheme, banks, _drops(drop or []), robust, score)
-    with output_file(out, force=force) as place:
+    with output_files(out, force=force) as (place,):
+        assert place is not None
         place.write_text(render(run(request)), encoding="utf-8")
-    typer.echo(f"{out}: open it in a browser")
+    if out != STDOUT:
+        typer.echo(f"{out}: open it in a browser")
 
 
 def _drops(texts: list[str]) -> dict[str, str]:

@@ -28,6 +28,13 @@ def test_it_writes_one_page_and_none_over_another(tmp_path: Path) -> None:
     assert (tmp_path / "explain.html").read_text() != page
 
 
+def test_it_prints_where_asked_to(tmp_path: Path) -> None:
+    done = run("--scheme", "plaintext", "--out", "-", folder=tmp_path)
+    assert done.stdout.startswith("<!DOCTYPE html>")
+    assert done.stdout.rstrip().endswith("</html>")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -6,7 +6,7 @@ what is left either is the bank's vector or is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from typing import Any, Protocol
 
@@ -33,16 +33,11 @@ class Reader(Protocol):
         ...
 
 
-def pools(
-    recording: Recording, updates: Updates, parties: Sequence[str], reader: Reader, sum_readers: Iterable[str]
-) -> tuple[Pool, ...]:
-    """All sets of the parties and an eavesdropper, smallest first. `sum_readers`: who has the opened sum."""
+def pools(recording: Recording, updates: Updates, parties: Sequence[str], reader: Reader) -> tuple[Pool, ...]:
+    """All sets of the parties and an eavesdropper, smallest first."""
     everybody = (*parties, EAVESDROPPER)
     sets = chain.from_iterable(combinations(everybody, size) for size in range(1, len(everybody) + 1))
-    readers = frozenset(sum_readers)
-    return tuple(
-        Pool(members, tuple(_findings(recording, updates, frozenset(members), reader, readers))) for members in sets
-    )
+    return tuple(Pool(members, tuple(_findings(recording, updates, frozenset(members), reader))) for members in sets)
 
 
 def listen(members: frozenset[str]) -> bool:
@@ -50,33 +45,35 @@ def listen(members: frozenset[str]) -> bool:
     return bool(members & {AGGREGATOR, EAVESDROPPER})
 
 
-def _findings(
-    recording: Recording, updates: Updates, members: frozenset[str], reader: Reader, readers: frozenset[str]
-) -> Iterator[Finding]:
+def _findings(recording: Recording, updates: Updates, members: frozenset[str], reader: Reader) -> Iterator[Finding]:
     for bank, values in updates.items():
         if bank in members:
             continue
-        left, hint = reader.found(members, bank), reader.hint(members, bank)
-        subtracted = _subtracted(recording, updates, members, bank, readers)
-        truth = shown(values)
-        if left is not None and shown(left[0]) == truth:
-            yield Finding(bank, truth, truth, left[1])
+        left, truth = reader.found(members, bank), shown(values)
+        subtracted = _subtracted(recording, updates, members, bank)
+        if left is not None and (left[0] == values).all():
+            yield Finding(bank, truth, truth, left[1], broken=True)
         elif subtracted is not None:
-            yield Finding(bank, truth, shown(subtracted), "The opened sum, less their own numbers.")
+            how = "The opened sum, less their own numbers."
+            yield Finding(bank, truth, shown(subtracted), how, broken=bool((subtracted == values).all()))
         elif left is not None:
             yield Finding(bank, truth, shown(left[0]), left[1])
-        elif recording.sum is not None and bank in recording.sum.contributors:
-            yield Finding(bank, truth, (), hint or "They hold nothing of it but what the sum tells.")
         else:
-            yield Finding(bank, truth, (), hint or "Nothing of it is in the sum, and they hold nothing else of it.")
+            yield Finding(bank, truth, (), reader.hint(members, bank) or _sum_only(recording, bank))
 
 
-def _subtracted(
-    recording: Recording, updates: Updates, members: frozenset[str], bank: str, readers: frozenset[str]
-) -> IntVector | None:
-    """The sum less what they know of it, where that is all but this bank's."""
+def _sum_only(recording: Recording, bank: str) -> str:
+    if recording.sum is None:
+        return "There is no sum, and they hold nothing of it."
+    if bank in recording.sum.contributors:
+        return "What the sum tells of it, and nothing else."
+    return "Nothing of it is in the sum, and they hold nothing else of it."
+
+
+def _subtracted(recording: Recording, updates: Updates, members: frozenset[str], bank: str) -> IntVector | None:
+    """The sum less what they know of it, where that is all but this bank's; every bank learns the sum."""
     total = recording.sum
-    if total is None or not members & readers or total.contributors - members != {bank}:
+    if total is None or total.contributors - members != {bank}:
         return None
     known = [updates[name] for name in total.contributors & members]
     return np.asarray(total.total - sum(known), dtype=np.int64)

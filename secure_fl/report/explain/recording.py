@@ -179,13 +179,10 @@ def _noted(replies: Replies, stage: str, heard: dict[tuple[str, str], bytes]) ->
 
 
 def _rounds(sent: list[Sent], refusals: Mapping[str, str]) -> Iterator[Round]:
-    """Messages by stage. Who refuses does so once, and is asked no more."""
-    told = set[str]()
+    """Messages by stage."""
     for stage, group in groupby(sent, key=lambda each: each.stage):
         messages = tuple(group)
         requests = tuple(each for each in messages if each.sender == AGGREGATOR)
         answers = {each.sender: each for each in messages if each.sender != AGGREGATOR}
         silent = [each.recipient for each in requests if each.recipient not in answers]
-        refused = {name: refusals[name] for name in silent if name in refusals and name not in told}
-        told |= refused.keys()
-        yield Round(stage, requests, answers, refused)
+        yield Round(stage, requests, answers, {name: refusals[name] for name in silent if name in refusals})

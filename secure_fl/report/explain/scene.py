@@ -29,14 +29,10 @@ _NUMBERS = (
     (43, 38, 32, 79),
     (50, 28, 84, 19),
 )
-# Four banks that agree, and one that sends the opposite. 128 stands for zero.
-_POISONED = (
-    (140, 119, 150, 131),
-    (143, 117, 146, 133),
-    (138, 121, 149, 129),
-    (141, 120, 153, 130),
-    (80, 164, 40, 116),
-)
+KRUM_NUMBERS = 64
+"""Of a bank, four of which are shown. Of fewer, distances, lengths and the sum would tell all."""
+SHIFT, SPREAD, BOOST = 20, 4, 4
+"""How far honest updates move, how far they differ, and how much further the poisoner goes the other way."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,8 @@ class Request:
             raise ConfigurationError(f"{KRUM} on ciphertexts and encrypted scores are under ckks; use --scheme ckks")
         if not FEWEST <= self.count <= MOST:
             raise ConfigurationError(f"a page has room for {FEWEST} to {MOST} banks, not {self.count}; change --banks")
+        if self.robust == KRUM and self.drop:
+            raise ConfigurationError(f"of {KRUM_BANKS} banks under {KRUM} none may vanish; leave --drop out")
         if self.robust == KRUM and self.count != KRUM_BANKS:
             raise ConfigurationError(
                 f"{KRUM} bears {BYZANTINE} byzantine bank of {KRUM_BANKS} or more; use --banks {KRUM_BANKS}"
@@ -80,11 +78,19 @@ class Request:
 
     @property
     def updates(self) -> Updates:
-        """Integers in [0, 2**BITS), four a bank."""
-        rows = _POISONED if self.robust == KRUM else _NUMBERS
-        vectors: list[IntVector] = [np.array(row, dtype=np.int64) for row in rows]
-        return dict(zip(self.names, vectors, strict=False))
+        """Integers in [0, 2**BITS), four a bank; under Multi-Krum more, and the last bank's are poisoned."""
+        if self.robust == KRUM:
+            return dict(zip(self.names, _poisoned(len(self.names)), strict=True))
+        return {name: np.array(row, dtype=np.int64) for name, row in zip(self.names, _NUMBERS, strict=False)}
 
     def columns(self, trustees: tuple[str, ...]) -> tuple[str, ...]:
         """The parties from left to right."""
         return (*self.names, AGGREGATOR, *trustees)
+
+
+def _poisoned(banks: int) -> list[IntVector]:
+    """Banks that agree, and one that sends the opposite, further. Half of the range stands for zero."""
+    rng, zero = np.random.default_rng(314159), 1 << (BITS - 1)
+    step = rng.integers(-SHIFT, SHIFT + 1, KRUM_NUMBERS)
+    honest = [zero + step + rng.integers(-SPREAD, SPREAD + 1, KRUM_NUMBERS) for _ in range(banks - 1)]
+    return [*honest, zero - BOOST * step]

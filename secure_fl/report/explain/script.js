@@ -26,6 +26,7 @@
   const colour = (story) => {
     const names = [...new Set(all(story, "[data-twin]").map((line) => line.dataset.twin))];
     for (const line of all(story, "[data-twin]")) {
+      line.dataset.letter = String.fromCharCode(97 + names.indexOf(line.dataset.twin));
       line.style.setProperty("--twin", `hsl(${(names.indexOf(line.dataset.twin) * 360) / names.length} 65% 50%)`);
     }
     const link = (event, on) => {
@@ -90,8 +91,10 @@
       for (const row of all(story, ".row")) {
         const number = Number(row.dataset.step);
         row.classList.toggle("later", number > this.step);
+        row.tabIndex = number === this.step ? 0 : -1;
         if (number === this.step) row.setAttribute("aria-current", "step"); else row.removeAttribute("aria-current");
       }
+      if (document.activeElement.matches(".row")) story.querySelector(".row[aria-current]").focus({ preventScroll: true });
       const row = story.querySelector(".row[aria-current]"), diagram = story.querySelector(".diagram");
       const above = row.offsetTop - diagram.querySelector(".heads").offsetHeight;
       if (above < diagram.scrollTop) diagram.scrollTop = above;
@@ -99,8 +102,9 @@
       if (below > diagram.scrollTop) diagram.scrollTop = below;
       const title = story.querySelector(".step.current h3").lastChild.textContent.trim();
       this.root.querySelector("output").textContent = `Step ${this.step + 1} of ${this.last + 1}: ${title}`;
-      this.root.querySelector('[data-go="first"]').disabled = this.root.querySelector('[data-go="back"]').disabled = this.step === 0;
-      this.root.querySelector('[data-go="on"]').disabled = this.root.querySelector('[data-go="last"]').disabled = this.step === this.last;
+      for (const [names, ended] of [[["first", "back"], this.step === 0], [["on", "last"], this.step === this.last]]) {
+        names.forEach((name) => this.root.querySelector(`[data-go="${name}"]`).setAttribute("aria-disabled", String(ended)));
+      }
       look(story, this.root.querySelector(".eyes").value, this.root.dataset.eavesdropper);
     }
   }
@@ -109,6 +113,7 @@
     const boxes = all(root, ".members input");
     const show = () => {
       const chosen = boxes.filter((box) => box.checked).map((box) => box.value).join("|");
+      root.querySelector(".nobody").hidden = chosen !== "";
       all(root, ".pool").forEach((pool) => pool.classList.toggle("current", pool.dataset.members === chosen));
     };
 
@@ -121,11 +126,20 @@
   const plays = all(document, ".play").map((root) => new Play(root));
   all(document, ".curious").forEach(curious);
   const KEYS = { ArrowLeft: "back", ArrowRight: "on", Home: "first", End: "last", p: "play", P: "play" };
+  const inView = () => plays.find(({ root }) => root.getBoundingClientRect().bottom > innerHeight / 2) || plays[0];
   document.addEventListener("keydown", (event) => {
-    const what = KEYS[event.key];
-    if (!what || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
-    const play = plays.find((each) => each.root.contains(event.target)) || plays[0];
-    play.press(what);
+    const what = KEYS[event.key], at = event.target;
+    if (!what || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (at.closest("input, select, .scroll")) return;
+    const inside = plays.find((each) => each.root.contains(at));
+    if (!inside && (at !== document.body || !event.key.startsWith("Arrow"))) return;
+    (inside || inView()).press(what);
     event.preventDefault();
   });
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = all(document, "details:not([open])");
+    opened.forEach((each) => { each.open = true; });
+  });
+  addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));
 })();

@@ -13,7 +13,7 @@ from secure_fl.secagg.custody import Custody
 
 EAVESDROPPER = "an eavesdropper"
 """Whoever reads the wires where no transport encrypts them."""
-SHOWN_BYTES = 12
+SHOWN_BYTES, SHOWN_NUMBERS = 12, 4
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,10 @@ class Finding:
     bank: str
     truth: tuple[str, ...]
     found: tuple[str, ...]
-    """Empty: nothing of this bank at all."""
+    """Empty: no numbers of this bank."""
     how: str
-
-    @property
-    def broken(self) -> bool:
-        return self.found == self.truth
+    broken: bool = False
+    """Whether what they found are its numbers, all of them."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +146,10 @@ class Play:
         return (*self.parties, EAVESDROPPER)
 
 
-def shown(numbers: Iterable[object]) -> tuple[str, ...]:
-    """Integers as they are, others with four decimals."""
-    return tuple(f"{n:.4f}" if isinstance(n, float) else str(n) for n in numbers)
+def shown(numbers: Iterable[object], most: int = SHOWN_NUMBERS) -> tuple[str, ...]:
+    """The first numbers: integers as they are, others with four decimals."""
+    texts = tuple(f"{n:.4f}" if isinstance(n, float) else str(n) for n in numbers)
+    return texts if len(texts) <= most else (*texts[:most], "…")
 
 
 def shortened(data: bytes | memoryview, count: int = SHOWN_BYTES) -> str:

@@ -95,7 +95,7 @@ class KrumDecryptor:
     def _choose(self, payload: memoryview) -> bytes:
         numbers, rest = split_list(payload, len(self._cohort.banks))
         self._require_threshold(len(numbers), "choose among")
-        distances = self._distances(numbers, rest)
+        distances = self.distances(numbers, rest)
         out = refused(self._plan, distances)
         left = [row for row in range(len(numbers)) if row not in out]
         why = {self._cohort.banks[numbers[row]]: text for row, text in out.items()}
@@ -111,8 +111,8 @@ class KrumDecryptor:
         )
         return encode_choice(self._choices.made.chosen, {numbers[row]: text for row, text in out.items()})
 
-    def _distances(self, numbers: tuple[int, ...], rest: memoryview) -> Distances:
-        """Opens totals, of which each is one number."""
+    def distances(self, numbers: tuple[int, ...], rest: memoryview) -> Distances:
+        """Opens totals, of which each is one number. They stay with the key authority."""
         parts, squares = split_totals(self._plan.parameters_of_context, rest, len(numbers))
         of_weighed = self._plan.unit / WEIGHTS_WIDTH
         imaginary = [self._secret.open_total(total, imaginary=True) * of_weighed for total in parts]

@@ -36,6 +36,8 @@ CUSTODY = Custody(
     },
     broken_by=(
         "aggregator and key authority together: one has the ciphertexts, the other the key",
+        "a key authority, where updates are short: of a handful of numbers each, lengths, distances and the sum of the "
+        "chosen leave one solution, which it finds by trying all",
         "a key authority that knows the updates of many banks, or works with them: each distance is an equation about "
         "the last one, and tells any guess of it from the truth",
         "an aggregator that makes up updates in the place of all banks but one, or derives them from its ciphertext, "

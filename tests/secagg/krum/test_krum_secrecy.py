@@ -303,7 +303,7 @@ def opened_distances(scene: Scene, ear: Ear, round_: int = 1) -> tuple[NDArray[n
     """Squared norms and squared distances, as the key authority has them."""
     payload = open_message(scene.cohort(round_), ear.heard[0][0], recipient=KEY_AUTHORITY, sender=AGGREGATOR).payload
     numbers, rest = split_list(payload, len(scene.banks))
-    measured = scene.deployment.authority(scene.cohort(round_))._distances(numbers, rest)
+    measured = scene.deployment.authority(scene.cohort(round_)).distances(numbers, rest)
     return measured.squared[:-1, -1], measured.squared[:-1, :-1]
 
 
@@ -316,6 +316,34 @@ def test_a_key_authority_that_knows_other_updates_finds_the_last_one() -> None:
     products = (norms[0] + norms[1:] - squared[0, 1:]) / 2
     found, *_ = np.linalg.lstsq(known, products, rcond=None)
     assert (np.rint(found) + 128 == scene.updates[0]).all()
+
+
+def test_a_key_authority_finds_all_updates_of_a_few_numbers_by_trying() -> None:
+    """It knows nobody's: of the integer points of a length few have the right product with the sum, and those with each
+    other's; what is left is the updates, unless turning all of them leaves the sum as it is.
+    """
+    scene = Scene(np.random.default_rng(4).integers(108, 148, (5, 3)), byzantine=0)
+    broken_by(scene, "of a handful of numbers each")
+    ear = heard_by_authority(scene)
+    norms, squared = opened_distances(scene, ear)
+    products = (norms[:, None] + norms[None, :] - squared) / 2
+    total = (scene.updates - 128).sum(axis=0)  # what it opens in the end; all are chosen
+    points = np.stack(np.meshgrid(*[np.arange(-20, 20)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    lengths, along = (points**2).sum(axis=1), points @ total
+    candidates = [
+        points[(lengths == norms[bank]) & (along == products[bank].sum())] for bank in range(len(scene.updates))
+    ]
+
+    def consistent(chosen: tuple[NDArray[np.int64], ...]) -> list[tuple[NDArray[np.int64], ...]]:
+        place = len(chosen)
+        if place == len(candidates):
+            return [chosen]
+        fitting = [p for p in candidates[place] if all(p @ q == products[place, k] for k, q in enumerate(chosen))]
+        return [found for point in fitting for found in consistent((*chosen, point))]
+
+    solutions = consistent(())
+    assert 1 <= len(solutions) <= 2, "itself, and mirrored at the sum where that gives integers"
+    assert any((np.array(found) + 128 == scene.updates).all() for found in solutions)
 
 
 def test_a_key_authority_without_known_updates_has_fewer_equations_than_values() -> None:

@@ -10,26 +10,33 @@ import numpy as np
 from secure_fl.report.explain.pools import pools
 from secure_fl.report.explain.recording import Change, record
 from secure_fl.report.explain.scene import BITS, Request
+from secure_fl.report.explain.stories.adding import TOO_MUCH, adds_too_much
 from secure_fl.report.explain.stories.honest import asked_for
-from secure_fl.report.explain.story import EAVESDROPPER, Line, Play, Story, Work, shown
+from secure_fl.report.explain.story import Line, Play, Story, Work, shown
 from secure_fl.report.explain.tellers.additive import AdditiveTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.additive.deployment import CUSTODY, HOLDERS, SCHEME
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.additive.server import additive_server
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message
+from secure_fl.secagg.additive.wire import SUM_SHARES
+from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import SecureSum
 from secure_fl.secagg.turns import new_session
-
-TOO_MUCH = 5000
 
 
 def play(request: Request) -> Play:
     victim = request.names[1]
     honest = _run(request, drop=request.drop)
     alone = _run(request, made_up=frozenset(request.names) - {victim})
+    alone.lies = {
+        SUM_SHARES: Told(
+            "The aggregator asks each share-holder for the sum of its shares",
+            f"It passes on the seed that {victim} sealed, among seeds that it made up and sealed itself. A holder "
+            "cannot tell one from the other.",
+        )
+    }
     alone.conclusion = lambda total: _isolated(total, victim)
     stories = (
         asked_for(honest, request),
@@ -43,13 +50,13 @@ def play(request: Request) -> Play:
         Story(
             "a share-holder lies",
             f"{HOLDERS[0]} adds {TOO_MUCH:,} to one number of its answer. Nobody can tell, and the sum is wrong.",
-            tuple(_run(request, lies={HOLDERS[0]: _too_much}).steps()),
+            tuple(_run(request, lies={HOLDERS[0]: adds_too_much(SUM_SHARES)}).steps()),
             HOLDERS[0],
         ),
         Story(
             "a share-holder is silent",
             "Without all shares there is no sum: what nobody can open alone, nobody can open without the others.",
-            tuple(_run(request, drop={HOLDERS[1]: "sum_shares"}).steps()),
+            tuple(_run(request, drop={HOLDERS[1]: SUM_SHARES}).steps()),
             HOLDERS[1],
         ),
     )
@@ -60,7 +67,7 @@ def play(request: Request) -> Play:
         text="Each bank splits its numbers into vectors that are random alone and add up to the numbers together.",
         parties=parties,
         stories=stories,
-        pools=pools(honest.recording, request.updates, parties, honest, (*request.names, AGGREGATOR, EAVESDROPPER)),
+        pools=pools(honest.recording, request.updates, parties, honest),
         custody=CUSTODY,
     )
 
@@ -90,9 +97,3 @@ def _isolated(total: SecureSum, victim: str) -> Told:
     line = Line("=", f"the numbers of {victim}", shown(total.total))
     text = f"The share-holders did as they should, and the sum is the vector of {victim}."
     return Told(f"The aggregator has read {victim}", text, (Work(AGGREGATOR, "reads", (line,)),))
-
-
-def _too_much(said: Message) -> bytes:
-    numbers = np.frombuffer(said.payload, dtype="<u2").copy()
-    numbers[:1] += np.uint16(TOO_MUCH)
-    return numbers.tobytes()

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from secure_fl.report.explain.pools import pools
-from secure_fl.report.explain.recording import Ask, Heard, changed, record
+from secure_fl.report.explain.recording import Ask, record
 from secure_fl.report.explain.scene import BITS, MODEL, Request
 from secure_fl.report.explain.stories.honest import asked_for
-from secure_fl.report.explain.story import EAVESDROPPER, Line, Play, Story, Work, shown
+from secure_fl.report.explain.stories.keyed import keyed, sends_upload_of
+from secure_fl.report.explain.story import Line, Play, Story, Work, shown
 from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told
-from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.report.wording import plural
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.client import HeClient
-from secure_fl.secagg.he.deployment import PublicKeyDeployment
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.he.server import he_server
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
+from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.packing import unpack_fields
 from secure_fl.secagg.planning import plan
-from secure_fl.secagg.protocol import Party, SecureSum, Stage
+from secure_fl.secagg.protocol import Party, SecureSum
 from secure_fl.secagg.schemes import SCHEMES
-from secure_fl.secagg.turns import OneAnswer, new_session
-
-_Lie = Callable[[Cohort[Any]], Ask]
+from secure_fl.secagg.turns import OneAnswer
 
 
 def play(request: Request) -> Play:
     victim, count = request.names[1], request.count
     honest = _run(request, drop=request.drop)
-    one = _run(request, asks=partial(_asks_for_one, said=1))
-    passed_off = _run(request, asks=partial(_asks_for_one, said=count))
+    one, passed_off = _run(request, said=1), _run(request, said=count)
     passed_off.conclusion = lambda total: _read(passed_off, total, victim)
     stories = (
         asked_for(honest, request),
@@ -65,7 +59,6 @@ def play(request: Request) -> Play:
     )
     parties = request.columns((KEY_AUTHORITY,))
     scheme = SCHEMES[request.scheme]
-    readers = (*request.names, AGGREGATOR, KEY_AUTHORITY, EAVESDROPPER)
     return Play(
         name=request.scheme,
         title=f"A sum under {request.scheme.upper()}",
@@ -73,7 +66,7 @@ def play(request: Request) -> Play:
         "which could read it, gets the sum alone.",
         parties=parties,
         stories=stories,
-        pools=pools(honest.recording, request.updates, parties, honest, readers),
+        pools=pools(honest.recording, request.updates, parties, honest),
         custody=scheme.custody,
     )
 
@@ -91,40 +84,25 @@ class Damaged:
 
 
 def _run(
-    request: Request,
-    drop: Mapping[str, str] | None = None,
-    asks: _Lie | None = None,
-    damaged: str = "",
+    request: Request, drop: Mapping[str, str] | None = None, said: int | None = None, damaged: str = ""
 ) -> HomomorphicTeller:
-    names, updates = request.names, request.updates
-    planned: Any = plan(request.scheme, len(names), MODEL, BITS).resized(4)
-    cohort: Cohort[Any] = SCHEMES[request.scheme].cohort(planned, 1, names, session=new_session())
-    secret = SecretContext(planned.parameters_of_context)
-    key = secret.public_key()
-    public = PublicContext.load(key, planned.parameters_of_context)
-    banks: dict[str, Party] = {name: HeClient(cohort, name, updates[name], public) for name in names}
-    if damaged:
-        banks[damaged] = Damaged(banks[damaged])
-    trustees: dict[str, Party] = {KEY_AUTHORITY: HeDecryptor(cohort, secret, OneAnswer())}
-    setup = PublicKeyDeployment(key, planned).setup
-    recording = record(
-        cohort, he_server(cohort, public), banks | trustees, drop, asks=asks and asks(cohort), setup=setup
-    )
-    return HomomorphicTeller(recording, updates, secret)
+    """`said`: of how many banks a lying aggregator says that the second one's upload is the sum."""
+    planned: Any = plan(request.scheme, request.count, MODEL, BITS).resized(4)
+    there = keyed(request, SCHEMES[request.scheme], planned)
+    banks = there.banks | ({damaged: Damaged(there.banks[damaged])} if damaged else {})
+    parties = banks | {KEY_AUTHORITY: HeDecryptor(there.cohort, there.secret, OneAnswer())}
+    asks = None if said is None else _says(there.cohort, request.names[1], said)
+    server = he_server(there.cohort, there.public)
+    recording = record(there.cohort, server, parties, drop, asks=asks, setup=there.setup)
+    teller = HomomorphicTeller(recording, request.updates, there.secret)
+    if said is not None:
+        text = f"Of all ciphertexts it sends that of {request.names[1]}, and says that it is of {plural(said, 'bank')}."
+        teller.lies = {DECRYPT: Told("The aggregator sends one upload to the key authority", text)}
+    return teller
 
 
-def _asks_for_one(cohort: Cohort[Any], said: int) -> Ask:
-    """The second bank's upload in the place of a sum of so many."""
-    victim = cohort.banks[1]
-
-    def asks(stage: Stage, heard: Heard) -> Stage:
-        if stage.name != DECRYPT:
-            return stage
-        upload = open_message(cohort, heard[UPLOAD, victim], recipient=AGGREGATOR, sender=victim).payload
-        payload = said.to_bytes(4, "little") + bytes(upload)
-        return changed(cohort, stage, KEY_AUTHORITY, lambda _: payload)
-
-    return asks
+def _says(cohort: Cohort[Any], victim: str, said: int) -> Ask:
+    return sends_upload_of(cohort, victim, lambda _, upload: said.to_bytes(4, "little") + upload)
 
 
 def _read(teller: HomomorphicTeller, total: SecureSum, victim: str) -> Told:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from secure_fl.report.explain.pools import pools
 from secure_fl.report.explain.recording import Ask, Change, Heard, changed, record
 from secure_fl.report.explain.scene import BITS, MOST, Request
+from secure_fl.report.explain.stories.adding import TOO_MUCH, adds_too_much
 from secure_fl.report.explain.stories.honest import asked_for
-from secure_fl.report.explain.story import EAVESDROPPER, Play, Story
+from secure_fl.report.explain.story import Play, Story
 from secure_fl.report.explain.tellers.masked import MaskedTeller
+from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES
 from secure_fl.secagg.masked import wire
@@ -27,27 +27,39 @@ from secure_fl.secagg.protocol import Stage
 from secure_fl.secagg.turns import new_session
 
 _Lie = Callable[[Cohort[Any]], Ask]
-TOO_MUCH = 5000
 
 
 def play(request: Request) -> Play:
     first, last = request.names[0], request.names[-1]
     honest = _run(request, drop=request.drop)
+    swapped, told_apart = _run(request, asks=_swaps_keys), _run(request, asks=_tells_two_lists)
+    swapped.lies = {
+        wire.SHARE_KEYS: Told(
+            "The aggregator passes on keys of its own",
+            f"{request.names[1]} gets them in the name of {first}, under a signature that the aggregator made.",
+        )
+    }
+    told_apart.lies = {
+        wire.CONSISTENCY_CHECK: Told(
+            "The aggregator tells two lists", f"{first} is told that {request.names[1]} vanished; nobody else is."
+        )
+    }
     stories = (
         asked_for(honest, request),
         Story(
             "the aggregator swaps a bank's keys",
             f"It shows {request.names[1]} keys of its own in the name of {first}, to read the letters. Their signature "
             f"is not {first}'s, so {request.names[1]} does not go on.",
-            tuple(_run(request, asks=_swaps_keys).steps()),
+            tuple(swapped.steps()),
             AGGREGATOR,
         ),
         Story(
             "the aggregator tells two lists",
-            f"It tells {first} that {request.names[1]} vanished, and all others that its input arrived: it wants the "
-            f"mask key of {request.names[1]} from the one and the seed from the others. {first} sees too few "
-            "signatures under the list that it was told, and opens nothing.",
-            tuple(_run(request, asks=_tells_two_lists).steps()),
+            f"It tells {first} that {request.names[1]} vanished, and all others that its input arrived, to be given a "
+            f"share of the mask key of {request.names[1]} by the one, and shares of its seed by the others. {first} "
+            "sees too few signatures under the list that it was told, and opens nothing. Its one share would not have "
+            "opened the key either: the threshold is more than half of the banks.",
+            tuple(told_apart.steps()),
             AGGREGATOR,
         ),
         Story(
@@ -61,19 +73,18 @@ def play(request: Request) -> Play:
             "a bank adds what it likes",
             f"{last} adds {TOO_MUCH:,} to its first number under the mask. Nobody can tell: banks are believed, and a "
             "secure sum hides a lie as well as a number. Proofs of range (run --scheme additive --proofs) stop it.",
-            tuple(_run(request, lies={last: _too_much}).steps()),
+            tuple(_run(request, lies={last: adds_too_much(wire.MASKED_INPUT)}).steps()),
             last,
         ),
     )
     parties = request.columns(())
-    readers = (*request.names, AGGREGATOR, EAVESDROPPER)
     return Play(
         name="masked",
         title="A sum under pairwise masks",
         text="Bonawitz et al., CCS 2017: two banks agree on a mask that one adds and the other subtracts.",
         parties=parties,
         stories=stories,
-        pools=pools(honest.recording, request.updates, parties, honest, readers),
+        pools=pools(honest.recording, request.updates, parties, honest),
         custody=CUSTODY,
     )
 
@@ -130,11 +141,3 @@ def _wrong_share(said: Message) -> bytes:
     rows = decode_table(said.payload, SHARE_BYTES, MOST)
     rows[0] = rows[0][:-1] + bytes([rows[0][-1] ^ 1])
     return encode_table(rows)
-
-
-def _too_much(said: Message) -> bytes:
-    if said.stage != wire.MASKED_INPUT:
-        return bytes(said.payload)
-    numbers = np.frombuffer(said.payload, dtype="<u2").copy()
-    numbers[:1] += np.uint16(TOO_MUCH)
-    return numbers.tobytes()

@@ -7,32 +7,26 @@ from typing import Any
 
 from secure_fl.federation.checked_sums import choose
 from secure_fl.report.explain.pools import pools
-from secure_fl.report.explain.recording import Ask, Heard, changed, record
-from secure_fl.report.explain.scene import BITS, BYZANTINE, MODEL, Request
-from secure_fl.report.explain.stories.honest import asked_for
-from secure_fl.report.explain.story import EAVESDROPPER, Play, Story
+from secure_fl.report.explain.recording import record
+from secure_fl.report.explain.scene import BITS, BYZANTINE, KRUM_NUMBERS, MODEL, MOST, Request
+from secure_fl.report.explain.stories.keyed import keyed, sends_upload_of
+from secure_fl.report.explain.story import Play, Story
 from secure_fl.report.explain.tellers.multi_krum import KrumTeller
-from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.client import HeClient
-from secure_fl.secagg.he.deployment import PublicKeyDeployment
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.report.explain.tellers.teller import Told
+from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.krum.authority import Choices, KrumDecryptor
 from secure_fl.secagg.krum.deployment import CUSTODY, krum_scheme
 from secure_fl.secagg.krum.server import krum_server
 from secure_fl.secagg.krum.wire import join_list, split_list
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
+from secure_fl.secagg.messages import AGGREGATOR, Message
 from secure_fl.secagg.planning import plan_for
-from secure_fl.secagg.protocol import Party, Stage
-from secure_fl.secagg.turns import new_session
 
 
 def play(request: Request) -> Play:
     poisoner, victim = request.names[-1], request.names[0]
     honest = _run(request)
-    first = asked_for(honest, request)
     stories = (
-        first if request.drop else Story("a bank poisons", _poisoned(honest, poisoner), first.steps, poisoner),
+        Story("a bank poisons", _poisoned(honest, poisoner), tuple(honest.steps()), poisoner),
         Story(
             "the aggregator asks for another sum",
             f"It sends the upload of {victim} in the place of the sum of the chosen. The sum would have to be as long "
@@ -42,15 +36,15 @@ def play(request: Request) -> Play:
         ),
     )
     parties = request.columns((KEY_AUTHORITY,))
-    readers = (*request.names, AGGREGATOR, KEY_AUTHORITY, EAVESDROPPER)
     return Play(
         name="ckks with multi-krum",
         title="Multi-Krum on ciphertexts",
-        text="Four banks send updates that agree, and one the opposite of theirs, four times as far; 128 stands for "
-        "zero. Nobody reads an update, and the one that is far from all others is left out.",
+        text=f"Four banks send updates of {KRUM_NUMBERS} numbers that agree, and one the opposite of theirs, four "
+        "times as far; 128 stands for zero, and the first numbers are shown. Nobody reads an update, and the one "
+        "that is far from all others is left out.",
         parties=parties,
         stories=stories,
-        pools=pools(honest.recording, request.updates, parties, honest, readers),
+        pools=pools(honest.recording, request.updates, parties, honest),
         custody=CUSTODY,
     )
 
@@ -62,37 +56,23 @@ def _poisoned(teller: KrumTeller, poisoner: str) -> str:
 
 
 def _run(request: Request, other_sum: bool = False) -> KrumTeller:
-    names, updates = request.names, request.updates
-    scheme = krum_scheme(partial(choose, byzantine=BYZANTINE))
-    planned: Any = plan_for(scheme, len(names), MODEL, BITS).resized(4)
-    cohort: Cohort[Any] = scheme.cohort(planned, 1, names, session=new_session())
-    secret = SecretContext(planned.parameters_of_context)
-    key = secret.public_key()
-    public = PublicContext.load(key, planned.parameters_of_context)
-    banks: dict[str, Party] = {name: HeClient(cohort, name, updates[name], public) for name in names}
-    decryptor = KrumDecryptor(cohort, secret, partial(choose, byzantine=BYZANTINE), Choices())
-    recording = record(
-        cohort,
-        krum_server(cohort, public),
-        {**banks, KEY_AUTHORITY: decryptor},
-        None if other_sum else request.drop,
-        asks=_asks_for_another(cohort) if other_sum else None,
-        setup=PublicKeyDeployment(key, planned).setup,
-    )
-    return KrumTeller(recording, updates, secret, BYZANTINE)
+    """`other_sum`: whether the aggregator sends the first bank's upload in the place of the sum."""
+    select = partial(choose, byzantine=BYZANTINE)
+    scheme = krum_scheme(select)
+    planned: Any = plan_for(scheme, request.count, MODEL, BITS).resized(KRUM_NUMBERS)
+    there = keyed(request, scheme, planned)
+    parties = there.banks | {KEY_AUTHORITY: KrumDecryptor(there.cohort, there.secret, select, Choices())}
+    asks = sends_upload_of(there.cohort, request.names[0], _in_place_of) if other_sum else None
+    server = krum_server(there.cohort, there.public)
+    recording = record(there.cohort, server, parties, asks=asks, setup=there.setup)
+    looking = KrumDecryptor(there.cohort, there.secret, select, Choices())
+    teller = KrumTeller(recording, request.updates, there.secret, looking, BYZANTINE)
+    if other_sum:
+        text = f"It names the chosen banks, and sends the upload of {request.names[0]} alone."
+        teller.lies = {DECRYPT: Told("The aggregator sends one upload as the sum of the chosen", text)}
+    return teller
 
 
-def _asks_for_another(cohort: Cohort[Any]) -> Ask:
-    """The first bank's upload in the place of the sum."""
-    victim = cohort.banks[0]
-
-    def asks(stage: Stage, heard: Heard) -> Stage:
-        if stage.name != DECRYPT:
-            return stage
-        upload = open_message(cohort, heard[UPLOAD, victim], recipient=AGGREGATOR, sender=victim).payload
-        asked = open_message(cohort, stage.requests[KEY_AUTHORITY], recipient=KEY_AUTHORITY, sender=AGGREGATOR)
-        chosen, _ = split_list(asked.payload, len(cohort.banks))
-        payload = b"".join(join_list(chosen, [bytes(upload)]))
-        return changed(cohort, stage, KEY_AUTHORITY, lambda _: payload)
-
-    return asks
+def _in_place_of(asked: Message, upload: bytes) -> bytes:
+    chosen, _ = split_list(asked.payload, MOST)
+    return b"".join(join_list(chosen, [upload]))

@@ -8,9 +8,9 @@ from secure_fl.report.explain.pools import pools
 from secure_fl.report.explain.recording import record
 from secure_fl.report.explain.scene import BITS, Request
 from secure_fl.report.explain.stories.honest import asked_for
-from secure_fl.report.explain.story import EAVESDROPPER, Play
+from secure_fl.report.explain.story import Play
 from secure_fl.report.explain.tellers.plaintext import PlaintextTeller
-from secure_fl.secagg.messages import AGGREGATOR, Cohort
+from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import SCHEME, PlaintextClient, plaintext_server
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.turns import new_session
@@ -29,6 +29,6 @@ def play(request: Request) -> Play:
         text="What the other schemes take away: whoever carries an update reads it.",
         parties=parties,
         stories=(asked_for(teller, request),),
-        pools=pools(teller.recording, updates, parties, teller, (*names, AGGREGATOR, EAVESDROPPER)),
+        pools=pools(teller.recording, updates, parties, teller),
         custody=SCHEME.custody,
     )

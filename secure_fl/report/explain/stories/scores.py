@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def play() -> Play:
             "the data owner solves for the weights",
             f"It has {len(PROBES)} rows of its own making scored: zeros, and one for each feature. Their logits are "
             "the bias, and the bias plus one weight each. No encryption hinders that: whoever answers with logits of a "
-            "linear model gives it away to who asks often enough.",
+            "linear model gives it away to who asks often enough; with two features in a slot half as many rows do.",
             (*_steps(model, probed, PROBES), _solved(probed)),
             DATA_OWNER,
         ),
@@ -67,12 +68,25 @@ def play() -> Play:
         "row nor score.",
         parties=parties,
         stories=stories,
-        pools=tuple(
-            Pool(members, (Finding(DATA_OWNER, shown(ROW[0].tolist()), (), "Ciphertexts, and no key to open them."),))
-            for members in ((MODEL_OWNER,), (EAVESDROPPER,), (MODEL_OWNER, EAVESDROPPER))
-        ),
+        pools=_pools(),
         custody=CUSTODY,
     )
+
+
+def _pools() -> tuple[Pool, ...]:
+    """By who has the key, who has the model, and who has neither."""
+    row = Finding(DATA_OWNER, shown(ROW[0].tolist()), (), "Ciphertexts, and no key to open them.")
+    how = "The logit of a row and a second function of it: two equations, which many weights fit."
+    model = Finding(MODEL_OWNER, shown([*WEIGHTS.tolist(), BIAS], 5), (), how)
+    sets = chain.from_iterable(combinations((DATA_OWNER, MODEL_OWNER, EAVESDROPPER), size) for size in (1, 2, 3))
+    return tuple(
+        Pool(members, tuple(finding for finding in (row, model) if _is_sought(finding, members))) for members in sets
+    )
+
+
+def _is_sought(finding: Finding, members: tuple[str, ...]) -> bool:
+    """The model is what a data owner looks for, the row what everybody else does."""
+    return finding.bank not in members and (finding.bank == DATA_OWNER) == (DATA_OWNER not in members)
 
 
 def _exchange(model: PlannedModel, rows: Matrix) -> Exchange:
@@ -92,7 +106,7 @@ def _steps(model: PlannedModel, exchange: Exchange, rows: Matrix) -> tuple[Step,
         Step(
             "The data owner draws a key",
             "It sends what one needs to compute, and nothing to decrypt with. Multiplying by weights that are in the "
-            "clear needs next to nothing.",
+            "clear needs no key at all, so that nothing but a session follows the envelope.",
             "keys",
             (_message(DATA_OWNER, MODEL_OWNER, exchange.keys, "keys to compute with", "", ()),),
         ),
@@ -126,7 +140,10 @@ def _opened(model: PlannedModel, exchange: Exchange) -> Step:
         Line("", "difference", tuple(f"{off:.1e}" for off in exchange.logits - plain)),
         Line("", "planned: at most", (f"{model.plan.error_bound:.1e}",)),
     )
-    text = "CKKS is off by a little, and the plan says beforehand by how much at most."
+    text = (
+        "CKKS is off by a little, and the plan says beforehand by how much at most. Since two features share a slot, "
+        "the answer holds a second linear function of the row too, which honest software throws away."
+    )
     return Step("The data owner reads the score", text, work=(Work(DATA_OWNER, "decrypts", lines),), at=DATA_OWNER)
 
 

@@ -20,6 +20,8 @@ from secure_fl.secagg.numbering import decode_table
 class AdditiveTeller(Teller):
     """Knows the share-holders' keys."""
 
+    failing = "An attempt that fails opens no sum; in a new one banks split their numbers anew."
+
     def __init__(self, recording: Recording, updates: Updates, holders: Mapping[str, ShareHolderKey]) -> None:
         super().__init__(recording)
         self.updates, self.holders = updates, holders
@@ -77,6 +79,12 @@ class AdditiveTeller(Teller):
             return total, f"What they hold of its shares; that of {listed(missing)} is missing, so it is random."
         return total, "All of its shares, added."
 
+    def hint(self, members: frozenset[str], bank: str) -> str:
+        held = self.holders.keys() & members
+        if not held or self.recording.answer(UPLOAD, bank) is None:
+            return ""
+        return f"What {listed(sorted(held))} holds of its shares, which is random without the aggregator's."
+
     def _splitting(self, bank: str) -> Work:
         drawn = [
             Line(
@@ -104,7 +112,7 @@ class AdditiveTeller(Teller):
         meaning = (
             f"{shortened(self._seed(bank, holder), 4)}, which stands for {' '.join(shown(self._share(bank, holder)))}"
         )
-        return Field(name, sealed, meaning, (bank, holder))
+        return Field(name, sealed, meaning, (AGGREGATOR if bank in self.made_up else bank, holder))
 
     def _seed(self, bank: str, holder: str) -> bytes:
         payload = self.recording.answer(UPLOAD, bank)

@@ -27,6 +27,8 @@ MOST_DECIMALS = 12
 class HomomorphicTeller(Teller):
     """Knows the key authority's key."""
 
+    failing = "No sum was opened. The key stays; in a new attempt banks encrypt anew."
+
     def __init__(self, recording: Recording, updates: Updates, secret: SecretContext) -> None:
         super().__init__(recording)
         self.updates, self.secret = updates, secret
@@ -56,7 +58,7 @@ class HomomorphicTeller(Teller):
             return Told("The aggregator asks for updates", "Nothing is in these messages but the envelope.")
         text = (
             "It has added the ciphertexts, coefficient by coefficient modulo q, and cannot read what came of it. It "
-            "says of how many banks the sum is, and is believed."
+            "says of how many banks the sum is, which a ciphertext does not show."
         )
         return Told("The aggregator sends the sum to the key authority", text, (self._adding(),))
 
@@ -119,6 +121,15 @@ class HomomorphicTeller(Teller):
         if payload is None or not (listen(members) and KEY_AUTHORITY in members):
             return None
         return self.decrypted(payload, 1), "Its ciphertext, decrypted: one has the bytes, the other the key."
+
+    def hint(self, members: frozenset[str], bank: str) -> str:
+        if self.recording.answer(UPLOAD, bank) is None:
+            return ""
+        if listen(members):
+            return "Its ciphertext, and no key to open it; beside that, what the sum tells."
+        if KEY_AUTHORITY in members:
+            return "The key, and no upload of it to open; beside that, what the sum tells."
+        return ""
 
     def decrypted(self, payload: memoryview, contributors: int) -> IntVector:
         """What the key opens in ciphertexts of so many banks."""

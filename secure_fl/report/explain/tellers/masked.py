@@ -13,7 +13,7 @@ from secure_fl.report.explain.tellers.teller import Teller, Told, listed, sum_li
 from secure_fl.secagg import ring
 from secure_fl.secagg.hazmat.agreement import AgreementKey, decrypt
 from secure_fl.secagg.hazmat.prg import RingVector, add_mask, subtract_mask
-from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, combine
+from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, open_secret
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import AttemptSecrets
 from secure_fl.secagg.messages import AGGREGATOR
@@ -51,6 +51,8 @@ ASKED = {
 class MaskedTeller(Teller):
     """Knows what the banks drew."""
 
+    failing = "An attempt that fails opens no sum; a new one has fresh keys and masks."
+
     def __init__(self, recording: Recording, updates: Updates, drawn: Mapping[str, AttemptSecrets]) -> None:
         super().__init__(recording)
         self.updates, self.drawn = updates, drawn
@@ -72,9 +74,9 @@ class MaskedTeller(Teller):
                 return Told(f"{sender} makes keys", text, work)
             case wire.SHARE_KEYS:
                 text = (
-                    f"It cuts its mask key and its seed into {len(self.banks)} shares each, of which {threshold} open "
-                    "them, keeps one, and seals one for each other bank. The aggregator carries letters that it cannot "
-                    "open."
+                    f"It cuts its mask key and its seed into {len(self._letters(sender)) + 1} shares each, of which "
+                    f"{threshold} open them, keeps one, and seals one for each bank whose keys it has. The aggregator "
+                    "carries letters that it cannot open."
                 )
                 return Told(f"{sender} shares its secrets", text)
             case wire.MASKED_INPUT:
@@ -101,7 +103,9 @@ class MaskedTeller(Teller):
                 yield Field("signature", keys.signature, f"Ed25519, by the identity key of {sent.sender}")
             case wire.SHARE_KEYS, True:
                 for bank, row in self._table(payload, wire.KEYS_BYTES):
-                    yield Field(f"keys of {bank}", row, "as they advertised them, with their signature")
+                    own = bytes(self.recording.answer(wire.ADVERTISE_KEYS, bank) or b"") == row
+                    meaning = "as it advertised them, with its signature" if own else "not those that it advertised"
+                    yield Field(f"keys of {bank}", row, meaning)
             case wire.SHARE_KEYS, False:
                 for bank, row in self._table(payload, wire.SEALED_SHARES_BYTES):
                     yield self._letter(sent.sender, bank, row, f"letter for {bank}")
@@ -130,14 +134,14 @@ class MaskedTeller(Teller):
         assert total is not None
         inputs = [Line("+", f"masked input of {bank}", shown(self.inputs[bank])) for bank in sorted(self.inputs)]
         selves = [
-            Line("−", f"self-mask of {bank}, opened", shown(self.mask(self.drawn[bank].seed)), f"self-{bank}")
+            Line("−", f"self-mask of {bank}, opened", shown(self.mask(self._opened(bank, 1))), f"self-{bank}")
             for bank in sorted(self.inputs)
         ]
         lost = [
             Line(
                 "−" if self._place(bank) < self._place(gone) else "+",
                 f"mask of {bank} with {gone}, opened",
-                shown(self.pair(bank, gone)),
+                shown(self.mask(self._agreed(self._opened(gone, 0), gone, bank))),
                 _pair_name(bank, gone),
             )
             for gone in sorted(self.sharing - self.inputs.keys())
@@ -156,6 +160,12 @@ class MaskedTeller(Teller):
         modulus = f"modulo 2^{self.cohort.plan.ring_bits}"
         work = (Work(AGGREGATOR, f"adds, {modulus}", lines), self._parts())
         return Told("The aggregator has the sum", text, work)
+
+    def _opened(self, bank: str, kind: int) -> bytes:
+        """What the aggregator opens of a bank, from the shares that it was sent."""
+        secret = self._secret(frozenset({AGGREGATOR}), bank, kind)
+        assert secret is not None
+        return secret
 
     def _parts(self) -> Work:
         """All that is in the sum of masked inputs: what has one colour cancels, and is taken off where it does not."""
@@ -221,6 +231,17 @@ class MaskedTeller(Teller):
             return left, f"Its masked input, with {listed(unknown)} still on it."
         return left, "Its masked input, less all of its masks: they hold shares enough, or the other ends."
 
+    def hint(self, members: frozenset[str], bank: str) -> str:
+        held = len(members & self._letters(bank).keys())
+        if not held or bank not in self.inputs:
+            return ""
+        enough = held >= self.cohort.plan.share_threshold
+        return (
+            "Shares that open its secrets, and no input to use them on; beside that, what the sum tells."
+            if enough
+            else "Too few shares of its secrets, which say nothing; beside that, what the sum tells."
+        )
+
     @cached_property
     def inputs(self) -> dict[str, RingVector]:
         """Of the banks whose input arrived."""
@@ -276,8 +297,11 @@ class MaskedTeller(Teller):
                 rows = dict(self._table(opened, SHARE_BYTES)) if opened else {}
                 if owner in rows:
                     shares[self._place(holder) + 1] = rows[owner]
-        threshold = self.cohort.plan.share_threshold
-        return combine(shares, threshold) if len(shares) >= threshold else None
+        if len(shares) < self.cohort.plan.share_threshold:
+            return None
+        keys = wire.AdvertisedKeys.from_bytes(self.recording.answer(wire.ADVERTISE_KEYS, owner) or b"")
+        is_right = keys.has_seed if kind else keys.has_mask_key
+        return open_secret(shares, self.cohort.plan.share_threshold, is_right)[0]
 
     def _letters(self, sender: str) -> dict[str, bytes]:
         sent = self.recording.answer(wire.SHARE_KEYS, sender)

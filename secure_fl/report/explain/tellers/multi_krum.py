@@ -13,20 +13,27 @@ from secure_fl.report.explain.story import Field, Line, Work, shown
 from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told, listed
 from secure_fl.robust.krum import krum_scores
-from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.krum.authority import KrumDecryptor
 from secure_fl.secagg.krum.distances import Distances
-from secure_fl.secagg.krum.wire import SELECT, decode_choice, split_list, split_totals
+from secure_fl.secagg.krum.wire import SELECT, decode_choice, split_list
 from secure_fl.secagg.messages import AGGREGATOR
 
 
 class KrumTeller(HomomorphicTeller):
     """Knows the key authority's key, and how many banks its rule takes for byzantine."""
 
-    def __init__(self, recording: Recording, updates: Updates, secret: SecretContext, byzantine: int) -> None:
+    failing = (
+        "No sum was opened; distances were, if it came to that. The key stays; in a new attempt banks encrypt anew."
+    )
+
+    def __init__(
+        self, recording: Recording, updates: Updates, secret: SecretContext, authority: KrumDecryptor, byzantine: int
+    ) -> None:
+        """`authority`: asked for nothing but what it opens of the totals."""
         super().__init__(recording, updates, secret)
-        self.byzantine = byzantine
+        self.authority, self.byzantine = authority, byzantine
 
     def ask(self, stage: str, recipients: tuple[str, ...]) -> Told:
         if stage == SELECT:
@@ -82,46 +89,53 @@ class KrumTeller(HomomorphicTeller):
         return len(split_list(self._asked(), len(self.banks))[0])
 
     @cached_property
-    def distances(self) -> tuple[tuple[int, ...], Distances]:
-        """Numbers of the banks, and what the key authority opens."""
+    def distances(self) -> tuple[tuple[int, ...], Distances] | None:
+        """Numbers of the banks, and what the key authority opens; None where it was never asked."""
         found = self.recording.round(SELECT)
-        assert found is not None
-        plan = self.cohort.plan
+        if found is None:
+            return None
         numbers, rest = split_list(self.recording.payload(found.requests[0]), len(self.banks))
-        parts, squares = split_totals(plan.parameters_of_context, rest, len(numbers))
-        of_weighed = plan.unit / WEIGHTS_WIDTH
-        imaginary = [self.secret.open_total(total, imaginary=True) * of_weighed for total in parts]
-        opened = [self.secret.open_total(total) * plan.unit for total in squares]
-        return numbers, Distances.measured(plan, opened[: len(numbers)], opened[len(numbers) :], imaginary)
+        return numbers, self.authority.distances(numbers, rest)
 
     def hint(self, members: frozenset[str], bank: str) -> str:
+        if self.distances is None or KEY_AUTHORITY not in members:
+            return super().hint(members, bank)
         numbers, distances = self.distances
-        if KEY_AUTHORITY not in members or self.banks.index(bank) not in numbers:
+        if self.banks.index(bank) not in numbers:
             return ""
         row = numbers.index(self.banks.index(bank))
         others = [place for place in range(len(numbers)) if place != row]
-        squared = np.rint(distances.squared[row, others]).astype(int)
-        names = [self.banks[numbers[place]] for place in others]
-        return f"The key authority knows how far it is from {listed(names)}, squared: {', '.join(shown(squared))}."
+        squared = np.rint(distances.squared[row, [*others, -1]]).astype(int)
+        names = listed([self.banks[numbers[place]] for place in others])
+        return (
+            f"How far it is from {names} and how long it is, squared: {', '.join(map(str, squared))}; beside that, "
+            "what the sum tells. With few numbers a bank that would be all of them."
+        )
 
     def _distances_text(self) -> str:
+        assert self.distances is not None
         numbers, _ = self.distances
         return f"squared distances of {len(numbers) * (len(numbers) - 1) // 2} pairs, and the length of each update"
 
     def _choosing(self) -> Work:
+        assert self.distances is not None
         numbers, distances = self.distances
         squared, errors = distances.among(list(range(len(numbers))))
         closest = len(numbers) - self.byzantine - 2
         scores = krum_scores(squared, closest)
         lines = [
-            Line("", f"squared distances of {self.banks[number]}", shown(np.rint(squared[row]).astype(int)))
+            Line(
+                "", f"squared distances of {self.banks[number]}", shown(np.rint(squared[row]).astype(int), len(numbers))
+            )
             for row, number in enumerate(numbers)
         ]
         answer = self.recording.answer(SELECT, KEY_AUTHORITY)
         assert answer is not None
         chosen, _ = decode_choice(answer, len(self.banks))
         bound = f"Distances are off by at most {errors.max():.3f}, and the rule allows for that."
-        score = Line("", f"scores: sums over the {closest} closest others", shown(np.rint(scores).astype(int)))
+        score = Line(
+            "", f"scores: sums over the {closest} closest others", shown(np.rint(scores).astype(int), len(numbers))
+        )
         return Work(KEY_AUTHORITY, "compares", (*lines, score), f"{bound} It chooses {self._names(chosen)}.")
 
     def _names(self, numbers: tuple[int, ...]) -> str:

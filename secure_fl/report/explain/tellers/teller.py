@@ -24,8 +24,12 @@ class Told(NamedTuple):
 class Teller(ABC):
     """Tells one recording of one scheme."""
 
+    failing = "An attempt that fails opens no sum; a new one goes without who is to blame."
+    """What is so where there is no sum."""
     made_up: frozenset[str] = frozenset()
     """Banks that a lying aggregator plays itself."""
+    lies: Mapping[str, Told] = {}
+    """Stage -> what a lying aggregator asks there, in the place of what it should ask."""
     conclusion: Callable[[SecureSum], Told] | None = None
     """How it ends instead, where somebody lied."""
 
@@ -73,8 +77,10 @@ class Teller(ABC):
 
     def _round(self, round_: Round) -> Iterator[Step]:
         requests = [sent for sent in round_.requests if sent.recipient not in self.made_up]
-        told = self.ask(round_.stage, tuple(sent.recipient for sent in requests))
-        yield Step(told.title, told.text, round_.stage, tuple(map(self.message, requests)), told.work)
+        lie = self.lies.get(round_.stage)
+        told = lie or self.ask(round_.stage, tuple(sent.recipient for sent in requests))
+        messages = tuple(map(self.message, requests))
+        yield Step(told.title, told.text, round_.stage, messages, told.work, trouble=lie is not None)
         for name in (sent.recipient for sent in round_.requests):
             if name in self.made_up:
                 text = f"Zeros, in its name. {name} itself is not asked, and sends nothing."
@@ -95,7 +101,7 @@ class Teller(ABC):
     def _ending(self) -> Step:
         outcome = self.recording.outcome
         if outcome is None:
-            text = f"{self.recording.error}. An attempt that fails opens nothing; a new one has fresh keys and masks."
+            text = f"{self.recording.error}. {self.failing}"
             return Step("There is no sum", text, at=AGGREGATOR, trouble=True)
         told = self.conclusion(outcome.sum) if self.conclusion else self.end()
         refused = "".join(f" {party}: {why}." for party, why in outcome.refused.items())
