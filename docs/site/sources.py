@@ -1,0 +1,58 @@
+"""What Sphinx reads: the repository's pages in a folder of their own, laid out as they are here, and what is made for the site.
+
+So links between pages are the same in both places, and nothing that is made lies among what is kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from docs.site.code_places import ROOT
+from docs.site.contents import START, contents
+from docs.site.reference import rooms
+
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/**/*.md")
+PICTURES = ("docs/**/*.svg", "docs/**/*.png")
+LESSONS = "examples/lessons"
+STEPS = "docs/step-by-step"
+
+
+def gather(to: Path, lessons: Path | None, steps: Path | None) -> None:
+    """Fill the folder `to`, which is made anew; `lessons` holds executed notebooks, `steps` step-by-step pages."""
+    shutil.rmtree(to, ignore_errors=True)
+    for pattern in (*PAGES, *PICTURES):
+        for path in ROOT.glob(pattern):
+            _copy(path, to / path.relative_to(ROOT))
+    for notebook in sorted(lessons.glob("[0-9]*.ipynb")) if lessons else ():
+        _copy(notebook, to / LESSONS / notebook.name)
+    if steps and any(steps.glob("*.html")):
+        _list_steps(to, steps)
+    _write_reference(to / "reference")
+    start = to / f"{START}.md"
+    start.write_text(f"{start.read_text(encoding='utf-8')}\n{contents(to)}", encoding="utf-8")
+
+
+def _copy(path: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, to)
+
+
+def _list_steps(to: Path, steps: Path) -> None:
+    """A page that leads to those which `secure-fl explain` wrote; they are copied beside it as they are."""
+    head = "# Step by step\n\nSecure sums of small numbers, message by message, as `secure-fl explain` writes them.\n\n"
+    names = sorted(path.name for path in steps.glob("*.html"))
+    for name in names:
+        _copy(steps / name, to / STEPS / name)
+    rows = "".join(f"- [{name.removesuffix('.html').replace('-', ' ')}](step-by-step/{name})\n" for name in names)
+    (to / f"{STEPS}.md").write_text(head + rows, encoding="utf-8")
+
+
+def _write_reference(to: Path) -> None:
+    to.mkdir(parents=True)
+    shown = rooms()
+    for room in shown:
+        (to / f"{room.name}.rst").write_text(room.page(), encoding="utf-8")
+    pages = "\n".join(f"   {room.name}" for room in shown)
+    head = "Python\n======\n\nRooms of the package that people use and students read, from their docstrings.\n\n"
+    (to / "index.rst").write_text(f"{head}.. toctree::\n   :maxdepth: 1\n\n{pages}\n", encoding="utf-8")
