@@ -1,9 +1,9 @@
 """secure_fl: run, measure and teach secure aggregation for federated fraud detection.
 
-    from secure_fl import Experiment, run_federation, secure_mean
-    mean = secure_mean([model_a.state_dict(), model_b.state_dict(), model_c.state_dict()], scheme="ckks")
-    result = run_federation(Experiment(dataset="simulated", scheme="ckks", banks=3, rounds=5))
-    result = run_federation(Experiment(), model=make_module, banks={"north": (X, y), ...}, test=(X, y))
+from secure_fl import Experiment, run_federation, secure_mean
+mean = secure_mean([model_a.state_dict(), model_b.state_dict(), model_c.state_dict()], scheme="ckks")
+result = run_federation(Experiment(dataset="simulated", scheme="ckks", banks=3, rounds=5))
+result = run_federation(Experiment(), model=make_module, banks={"north": (X, y), ...}, test=(X, y))
 """
 
 from __future__ import annotations

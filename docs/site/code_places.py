@@ -23,16 +23,29 @@ def module_file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def link_to_code(full_name: str) -> str | None:
-    """`repository:FILE#L12` of a name such as `secure_fl.secagg.planning.plan`; None where there is none."""
+@cache
+def home(full_name: str) -> str | None:
+    """The full name at its definition: `secure_fl.secagg.planning.plan` of `secure_fl.secagg.plan`; None: nowhere."""
     for module, names in _splits(full_name):
-        path = module_file(module)
-        if path.is_file():
+        if module_file(module).is_file():
             imported = imported_from(module, names[0]) if names else None
-            return link_to_code(".".join([imported, *names[1:]])) if imported else _line_of(path, names)
+            if imported:
+                return home(".".join([imported, *names[1:]]))
+            return full_name if _line(module, names) is not None else None
     return None
 
 
+def link_to_code(full_name: str) -> str | None:
+    """`repository:FILE#L12` of a name; None where it is nowhere."""
+    defined = home(full_name)
+    for module, names in _splits(defined or ""):
+        path = module_file(module)
+        if path.is_file():
+            return f"repository:{path.relative_to(ROOT).as_posix()}" + (f"#L{_line(module, names)}" if names else "")
+    return None
+
+
+@cache
 def imported_from(module: str, name: str) -> str | None:
     """The full name of what a module of ours imports under a name, from wherever."""
     path = module_file(module)
@@ -63,15 +76,15 @@ def _splits(full_name: str) -> Iterator[tuple[str, list[str]]]:
         yield from ((".".join(parts[:cut]), parts[cut:]) for cut in range(len(parts), 0, -1))
 
 
-def _line_of(path: Path, names: list[str]) -> str | None:
-    uri, body = f"repository:{path.relative_to(ROOT).as_posix()}", tree(path).body
-    line = None
+def _line(module: str, names: list[str]) -> int | None:
+    """On which line a name inside a module begins; 1 for the module itself."""
+    line, body = 1, tree(module_file(module)).body
     for wanted in names:
         node = next((node for name, node, _ in definitions(body) if name == wanted), None)
         if node is None:
             return None
         line, body = node.lineno, node.body if isinstance(node, ast.ClassDef) else []
-    return uri if line is None else f"{uri}#L{line}"
+    return line
 
 
 def _text(node: ast.stmt) -> str:

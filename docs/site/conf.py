@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1]))
 
 import secure_fl
 from docs.site.code_places import link_to_code
 
+HERE = Path(__file__).parent
+
 project = "secure_fl"
 author = "the authors of secure_fl"
-copyright = "the authors of secure_fl, Apache-2.0"
+project_copyright = "the authors of secure_fl, Apache-2.0"
 version = release = secure_fl.__version__
 root_doc = "docs/README"
 extensions = [
@@ -42,7 +40,7 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", rf"(?!secure_fl).*\..*")]  # other packages' names
+nitpick_ignore_regex = [("py:.*", r"(?!secure_fl).*\..*")]  # other packages' names
 
 html_theme = "furo"
 html_title = f"secure_fl {release}"

@@ -21,6 +21,8 @@ GROUPS = {
     "More": ("docs/*",),
 }
 START = "docs/README"
+TITLES = {"README": "The README: first steps"}
+"""For the table of contents, where a page's own title says too little."""
 _SOURCES = (".md", ".ipynb")
 
 
@@ -32,7 +34,7 @@ def contents(folder: Path) -> str:
         pages = [page for page in dict.fromkeys(_matching(folder, patterns)) if page not in listed]
         listed |= set(pages)
         if pages:
-            entries = "\n".join(f"/{page}" for page in pages)
+            entries = "\n".join(f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}" for page in pages)
             parts.append(f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n")
     return "\n".join(parts)
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, new_document
 
+from docs.site.names import link_names
+
 _POWERS = re.compile(r"\*\*(?=[^`]*(?:`[^`]*`[^`]*)*$)")
 """2**k outside of `code` is a power and no bold type."""
 FOREIGN = ("pydantic", "sklearn")
@@ -31,7 +33,8 @@ class MarkdownDocstring(SphinxDirective):
         parser = create_md_parser(MdParserConfig(), SphinxRenderer).disable(["html_inline", "html_block"])
         parser.options["document"] = document
         parser.render(_POWERS.sub(r"\\*\\*", "\n".join(self.content)))
-        return document.children
+        link_names(document, self.env.ref_context.get("py:module", ""), self.env.docname)
+        return list(document.children)
 
 
 def as_markdown(app: Sphinx, what: str, name: str, documented: Any, options: Any, lines: list[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from docs.site.code_places import PACKAGE, ROOT, definitions, imported_from, module_file, tree
+from docs.site.code_places import PACKAGE, ROOT, definitions, home, module_file, tree
 
 DOORS = (
     "secure_fl",
@@ -59,7 +59,7 @@ class Room:
 
 def rooms() -> list[Room]:
     """All of them, those that hold others first."""
-    shown = set(MORE) | {home for door in DOORS for home in offered(door).values()}
+    shown = set(MORE) | {module for door in DOORS for module in offered(door).values()}
     for name in WHOLE:
         shown |= {_module(path) for path in module_file(name).parent.rglob("*.py")}
     shown = {name for name in shown if module_file(name).name != "__init__.py"}
@@ -71,21 +71,13 @@ def offered(door: str) -> dict[str, str]:
     """Name in a door's `__all__` -> module that defines it."""
     body = tree(module_file(door)).body
     (names,) = (node.value for name, node, _ in definitions(body) if name == "__all__" and isinstance(node, ast.Assign))
-    found = {name: _home(door, name) for name in ast.literal_eval(names) if not name.startswith("__")}
-    return {name: home for name, home in sorted(found.items()) if home != door}
-
-
-def _home(door: str, name: str) -> str:
-    full_name = imported_from(door, name)
-    if full_name is None:
-        return door
-    module = full_name.rpartition(".")[0]
-    return _home(module, name) if module_file(module).name == "__init__.py" else module
+    found = {name: _room(home(f"{door}.{name}") or "") for name in ast.literal_eval(names) if not name.startswith("__")}
+    return {name: module for name, module in sorted(found.items()) if module != door}
 
 
 def _whole(module: str) -> Iterator[str]:
     """What a module defines for others, in its order: functions, classes, and values that a text explains."""
-    doors = {name for door in DOORS for name, home in offered(door).items() if home == module}
+    doors = {name for door in DOORS for name, defined in offered(door).items() if defined == module}
     members = [
         name
         for name, node, text in definitions(tree(module_file(module)).body)
@@ -107,10 +99,10 @@ def _without_fields(module: str) -> Iterator[str]:
 
 def _offers(door: str) -> str:
     lines = [".. list-table::", "   :widths: 30 70", "   :class: offers", ""]
-    for name, home in offered(door).items():
-        text = next(text for each, _, text in definitions(tree(module_file(home)).body) if each == name)
+    for name, module in offered(door).items():
+        text = next(text for each, _, text in definitions(tree(module_file(module)).body) if each == name)
         summary = " ".join(text.split("\n\n")[0].split())
-        lines += [f"   * - :py:obj:`~{home}.{name}`", "     - .. markdown-docstring::", "", f"          {summary}"]
+        lines += [f"   * - :py:obj:`~{module}.{name}`", "     - .. markdown-docstring::", "", f"          {summary}"]
     return "\n".join([*lines, ""])
 
 

@@ -69,7 +69,9 @@ def _context(app: Sphinx, path: str, body: str) -> dict[str, Any]:
     return {"title": path, "body": f"<h1>{escape(path)}</h1>\n{body}"}
 
 
-def lean_sidebar(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def lean_sidebar(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Beside a file stand the folders around it: the whole table of contents takes longer than the rest of the page."""
     if page.startswith(_page("")):
         context["toctree"] = lambda **_: _folders(app, page)
@@ -78,9 +80,13 @@ def lean_sidebar(app: Sphinx, page: str, template: str, context: dict[str, Any],
 def _folders(app: Sphinx, page: str) -> str:
     parts = page.removeprefix(_page("")).split("/")[:-1]
     folders = ["/".join(parts[: cut + 1]) for cut in range(len(parts))]
-    places = [(app.config.html_title, app.config.root_doc), *((each, _page(each)) for each in folders if each in _wanted)]
+    places = [
+        (app.config.html_title, app.config.root_doc),
+        *((each, _page(each)) for each in folders if each in _wanted),
+    ]
     entry = '<li class="toctree-l1"><a class="reference internal" href="{}">{}</a></li>'
-    return f"<ul>{''.join(entry.format(relative_uri(page + '.html', target + '.html'), escape(name)) for name, target in places)}</ul>"
+    entries = (entry.format(relative_uri(f"{page}.html", f"{to}.html"), escape(name)) for name, to in places)
+    return f"<ul>{''.join(entries)}</ul>"
 
 
 def _address(app: Sphinx, path: str) -> str:
@@ -111,15 +117,19 @@ def _code(app: Sphinx, path: str) -> str:
         (ROOT / path).read_text(encoding="utf-8"), LEXERS[posixpath.splitext(path)[1]], linenos="inline",
         lineanchors="L", anchorlinenos=True,
     )  # fmt: skip
-    return str(shown)
+    return f'<div class="file">{shown}</div>'
 
 
 def _listing(app: Sphinx, path: str) -> str:
     names = sorted(
-        each.name for each in (ROOT / path).iterdir() if not each.name.startswith((".", "__pycache__")) and each.suffix != ".json"
+        each.name
+        for each in (ROOT / path).iterdir()
+        if not each.name.startswith((".", "__pycache__")) and each.suffix != ".json"
     )
     here = f"{_page(path)}.html"
-    rows = [f'<li><a href="{relative_uri(here, _address(app, f"{path}/{name}"))}">{escape(name)}</a></li>' for name in names]
+    rows = [
+        f'<li><a href="{relative_uri(here, _address(app, f"{path}/{name}"))}">{escape(name)}</a></li>' for name in names
+    ]
     return f"<ul>\n{''.join(rows)}\n</ul>"
 
 

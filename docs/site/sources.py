@@ -1,4 +1,4 @@
-"""What Sphinx reads: the repository's pages in a folder of their own, laid out as they are here, and what is made for the site.
+"""What Sphinx reads: the repository's pages in a folder of their own, laid out as they are here, and what is made.
 
 So links between pages are the same in both places, and nothing that is made lies among what is kept.
 """
@@ -16,11 +16,14 @@ PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "exampl
 PICTURES = ("docs/**/*.svg", "docs/**/*.png")
 LESSONS = "examples/lessons"
 STEPS = "docs/step-by-step"
+AS_THEY_ARE = ".as-they-are"
+"""The folder of what is copied into the site without a change."""
 
 
 def gather(to: Path, lessons: Path | None, steps: Path | None) -> None:
     """Fill the folder `to`, which is made anew; `lessons` holds executed notebooks, `steps` step-by-step pages."""
     shutil.rmtree(to, ignore_errors=True)
+    (to / AS_THEY_ARE).mkdir(parents=True)
     for pattern in (*PAGES, *PICTURES):
         for path in ROOT.glob(pattern):
             _copy(path, to / path.relative_to(ROOT))
@@ -43,8 +46,9 @@ def _list_steps(to: Path, steps: Path) -> None:
     head = "# Step by step\n\nSecure sums of small numbers, message by message, as `secure-fl explain` writes them.\n\n"
     names = sorted(path.name for path in steps.glob("*.html"))
     for name in names:
-        _copy(steps / name, to / STEPS / name)
-    rows = "".join(f"- [{name.removesuffix('.html').replace('-', ' ')}](step-by-step/{name})\n" for name in names)
+        _copy(steps / name, to / AS_THEY_ARE / STEPS / name)
+    shown = {name: name.removesuffix(".html").replace("-", " ") for name in names}
+    rows = "".join(f'- <a href="step-by-step/{name}">{text}</a>\n' for name, text in shown.items())
     (to / f"{STEPS}.md").write_text(head + rows, encoding="utf-8")
 
 

@@ -1,9 +1,9 @@
 """The settings of a run, declared once and checked before anything starts.
 
-    section     what a section is; which settings a run fills in by itself
-    data, synthetic, banks, training, privacy, summing, robust    the sections
-    catalogue   every setting with its section, for whoever lists them
-    experiment  all of them together, and what only several of them can contradict; TOML
+section     what a section is; which settings a run fills in by itself
+data, synthetic, banks, training, privacy, summing, robust    the sections
+catalogue   every setting with its section, for whoever lists them
+experiment  all of them together, and what only several of them can contradict; TOML
 """
 
 from secure_fl.settings.banks import Banks, Drop

@@ -1,0 +1,171 @@
+"""The site is built from the pages that are there, works from disk without a network, and has no dead ends."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.site.links import faults
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; apt install chromium")
+STEPS = (
+    '<!doctype html><html lang="en"><title>Masks</title><h1 id="x">Masks</h1><script>var steps = 3</script></html>\n'
+)
+LESSON_TEXT = "# 1. A lesson\n\nShares: $x = \\sum_i s_i$. See [sums](../../docs/scale.md)."
+LESSON = {
+    "cells": [
+        {"cell_type": "markdown", "metadata": {}, "source": LESSON_TEXT},
+        {"cell_type": "code", "metadata": {}, "execution_count": 1, "source": "print(40 + 2)",
+         "outputs": [{"output_type": "stream", "name": "stdout", "text": "42\n"}]},
+    ],
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    "nbformat": 4, "nbformat_minor": 4,
+}  # fmt: skip
+
+
+def build(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "docs.site", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, with a lesson and a step-by-step page of this test."""
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("lessons", "steps"):
+        (folder / name).mkdir()
+    (folder / "lessons" / "01_a_lesson.ipynb").write_text(json.dumps(LESSON), encoding="utf-8")
+    (folder / "steps" / "masked-with-a-dropout.html").write_text(STEPS, encoding="utf-8")
+    given = ["--lessons", str(folder / "lessons"), "--steps", str(folder / "steps")]
+    done = build(ROOT, "--to", str(folder / "site"), *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "site"
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_pages_lessons_steps_and_the_reference_are_there_and_the_start_page_leads_to_them(site: Path) -> None:
+    start = text(site / "docs" / "README.html")
+    pages = ("README", "examples/README", "examples/labs/README", "examples/lessons/01_a_lesson", "docs/step-by-step")
+    for page in pages:
+        assert f'href="{posixpath.relpath(f"{page}.html", "docs")}"' in start
+        assert (site / f"{page}.html").is_file()
+    assert "url=docs/README.html" in text(site / "index.html")
+    assert text(site / "docs/step-by-step/masked-with-a-dropout.html") == STEPS
+    lesson = text(site / "examples/lessons/01_a_lesson.html")
+    assert "42\n" in lesson
+    assert "<math" in lesson
+
+
+@pytest.mark.slow
+def test_docstrings_are_read_as_markdown_and_names_lead_to_their_entry_and_their_code(site: Path) -> None:
+    page = text(site / "reference" / "secure_fl.secagg.html")
+    assert 'id="secure_fl.secagg.simulation.simulate"' in page
+    assert '<span class="pre">updates</span>' in page, "`code` is code"
+    assert 'href="secure_fl.html#secure_fl.errors.PlanError"' in page
+    assert 'href="../files/secure_fl/secagg/simulation.py.html#L-' in page
+    assert 'href="../files/secure_fl/federation/run.py.html"' in text(site / "README.html").replace(
+        '"files', '"../files'
+    )
+    assert "`" not in page.split("<article")[1].split("</article")[0]
+
+
+@pytest.mark.slow
+def test_no_link_is_dead_and_a_dead_one_would_be_found(site: Path, tmp_path: Path) -> None:
+    assert list(faults(site)) == []
+    links = '<p id="here"><a href="#here"></a><a href="a.html#there"></a><a href="b.html"></a>'
+    (tmp_path / "a.html").write_text(links, encoding="utf-8")
+    (tmp_path / "c.html").write_text(
+        '<img src="https://example.org/x.png"><a href="https://example.org">x</a>', "utf-8"
+    )
+    assert list(faults(tmp_path)) == [
+        "a.html: a.html#there: there is no such anchor",
+        "a.html: b.html: there is no such file",
+        "c.html: https://example.org/x.png: loaded from elsewhere",
+    ]
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What a browser reports of the pages that it shows."""
+    return []
+
+
+@pytest.fixture
+def page(complaints: list[str]) -> Iterator[object]:
+    """A narrow window that knows no network."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
+        context.route(lambda url: not url.startswith("file:"), lambda route: route.abort())
+        shown = context.new_page()
+        shown.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        shown.on("pageerror", lambda error: complaints.append(str(error)))
+        shown.on(
+            "request", lambda asked: None if asked.url.startswith(("file:", "data:")) else complaints.append(asked.url)
+        )
+        yield shown
+        browser.close()
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_every_page_opens_from_disk_without_a_complaint_and_fits_a_phone(
+    site: Path, page: object, complaints: list[str]
+) -> None:
+    from playwright.sync_api import Page
+
+    assert isinstance(page, Page)
+    page.goto((site / "index.html").as_uri())
+    page.wait_for_url("**/docs/README.html")
+    pages = sorted(set(site.rglob("*.html")) - {site / "index.html"})
+    assert len(pages) > 200
+    for path in pages:
+        page.goto(path.as_uri())
+        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        name = path.relative_to(site).as_posix()
+        assert (name, complaints, wide) == (name, [], False)
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_search_works_from_disk(site: Path, page: object, complaints: list[str]) -> None:
+    from playwright.sync_api import Page
+
+    assert isinstance(page, Page)
+    page.goto((site / "search.html").as_uri() + "?q=multi-krum")
+    page.wait_for_selector('#search-results li a:has-text("Rules that bear poisoned updates")')
+    assert complaints == []
+
+
+@pytest.mark.slow
+def test_a_dead_link_a_dead_anchor_a_page_that_nothing_leads_to_and_a_wrong_name_end_the_build(tmp_path: Path) -> None:
+    for name in ("secure_fl", "docs", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    with (tmp_path / "docs" / "scale.md").open("a", encoding="utf-8") as page:
+        page.write("\n[a](nowhere.md) [b](../README.md#nowhere) [c](../secure_fl/nowhere.py)\n")
+    with (tmp_path / "secure_fl" / "errors.py").open("a", encoding="utf-8") as module:
+        module.write(
+            '\n\ndef planted() -> None:\n    """As {py:class}`secure_fl.errors.NowhereError`, see [d](nowhere.md)."""\n'
+        )
+    done = build(tmp_path)
+    assert done.returncode == 1
+    for found in ("nowhere.md", "nowhere'", "../secure_fl/nowhere.py", "secure_fl.errors.NowhereError"):
+        assert found in done.stderr
+    assert "secure_fl.errors.planted" in done.stderr
