@@ -1,7 +1,6 @@
 """The table of contents: which pages the site has, in groups, in the order in which they are read.
 
-Whatever is there is listed; a group without a page is left out, and a page of `docs/` that no group names is listed
-with the others.
+Whatever is there is listed; a group without a page is left out, and a page that no group names is listed at the end.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from pathlib import Path
 
 GROUPS = {
     "Start": ("README", "examples/README", "docs/your-model", "docs/your-data", "docs/encrypted-computing"),
-    "Teach": ("docs/teaching", "examples/labs/README", "docs/step-by-step", "docs/glossary"),
+    "Teach": ("docs/teaching", "examples/labs/README", "docs/step-by-step", "docs/slides/index", "docs/glossary"),
     "Lessons": ("examples/lessons/README", "examples/lessons/[0-9]*"),
     "Measure": ("docs/claims", "docs/quantization", "docs/scale", "docs/pysyft"),
     "Attacks and privacy": ("docs/attacks", "docs/privacy", "docs/robust", "docs/poisoning"),
     "Papers beside code": ("docs/papers/index", "docs/papers/*"),
     "Reference": ("docs/settings", "reference/index", "CHANGELOG"),
     "The house": ("docs/architecture", "docs/decisions/*", "CONTRIBUTING"),
-    "More": ("docs/*",),
+    "More": ("docs/**/*", "examples/**/*"),
 }
 START = "docs/README"
 TITLES = {"README": "The README: first steps"}
