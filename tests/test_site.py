@@ -20,7 +20,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromi
 STEPS = (
     '<!doctype html><html lang="en"><title>Masks</title><h1 id="x">Masks</h1><script>var steps = 3</script></html>\n'
 )
-LESSON_TEXT = "# 1. A lesson\n\nShares: $x = \\sum_i s_i$. See [sums](../../docs/scale.md)."
+LESSON_TEXT = "# 1. A lesson\n\nFor $3 or $4, see [sums](../../docs/scale.md)."
 LESSON = {
     "cells": [
         {"cell_type": "markdown", "metadata": {}, "source": LESSON_TEXT},
@@ -66,7 +66,8 @@ def test_pages_lessons_steps_and_the_reference_are_there_and_the_start_page_lead
     assert text(site / "docs/step-by-step/masked-with-a-dropout.html") == STEPS
     lesson = text(site / "examples/lessons/01_a_lesson.html")
     assert "42\n" in lesson
-    assert "<math" in lesson
+    assert "For $3 or $4" in lesson
+    assert 'href="../../docs/scale.html"' in lesson
 
 
 @pytest.mark.slow

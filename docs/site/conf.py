@@ -21,12 +21,10 @@ extensions = [
     "docs.site.docstrings",
     "docs.site.names",
     "docs.site.repository_files",
-    "docs.site.formulas",
 ]
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["dollarmath"]
-myst_dmath_double_inline = True
+myst_enable_extensions: list[str] = []
 nb_execution_mode = "off"
 nb_ipywidgets_js: dict[str, str] = {}  # they would come from elsewhere
 
