@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lessons", type=Path, help="a folder of executed notebooks")
     parser.add_argument("--steps", type=Path, help="a folder of step-by-step pages")
     given = parser.parse_args(arguments)
+    for folder in filter(None, (given.lessons, given.steps)):
+        if not folder.is_dir():
+            parser.error(f"{folder} is no folder")
     sources = given.to.with_name(f"{given.to.name}-sources")
     gather(sources, given.lessons, given.steps)
     options = ["--fail-on-warning", "--keep-going", "--fresh-env", "--write-all", "--quiet", "--builder", "html"]
