@@ -23,6 +23,15 @@ def read_block(path: Path, name: str) -> str:
     return document[start:end].rstrip()
 
 
+def read_blocks(path: Path) -> dict[str, str]:
+    """The texts of all blocks by their names. Raises `ValueError` where a name comes twice, or a block does not end."""
+    names = re.findall(r"^<!-- (.+) -->$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    begun, ended = names[::2], names[1::2]
+    if ended != ["end"] * len(begun):
+        raise ValueError(f"{path.name} has a block that does not end, or an end without a block")
+    return {name: read_block(path, name) for name in begun}
+
+
 def _place(path: Path, document: str, name: str) -> tuple[int, int]:
     block = rf"^<!-- {re.escape(name)} -->\n((?:(?!<!-- ).*\n)*)<!-- end -->$"
     found = list(re.finditer(block, document, re.MULTILINE))

@@ -24,6 +24,7 @@ from secure_fl.cli.attack import attack
 from secure_fl.cli.bench import bench_app
 from secure_fl.cli.compare import compare
 from secure_fl.cli.data import data_app
+from secure_fl.cli.explain import explain
 from secure_fl.cli.interrupts import forget_interrupts, heed_signals, was_interrupted
 from secure_fl.cli.lab import lab_app
 from secure_fl.cli.ledger import ledger_app
@@ -88,6 +89,7 @@ for command, line in (
     (compare, "secure-fl compare runs/masked runs/ckks --html compared.html"),
     (plan, "secure-fl plan --scheme bfv --banks 10 --bits 16"),
     (attack, "secure-fl attack inversion --dataset simulated --quick"),
+    (explain, "secure-fl explain --scheme masked --drop bank-2@masked_input"),
     (synthesize, "secure-fl synthesize --count 16 --built-in"),
     (score, "secure-fl score runs/ckks/model.safetensors new.csv --out scores.csv"),
 ):

@@ -46,8 +46,8 @@ def krum_from_distances(squared: FloatMatrix, f: int, m: int = 1, errors: float 
     """The `m` of n rows with the lowest scores.
 
     `squared`: squared distances, [n, n], each off by at most `errors`, one number or [n, n]; diagonals are not looked
-    at. Raises
-    `ConfigurationError` for n < 2 f + 3 or an m that is not 1 to n; `ProtocolError` for what cannot be distances.
+    at. Raises `ConfigurationError` for n < 2 f + 3 or an m that is not 1 to n; `ProtocolError` for what cannot be
+    distances.
     """
     squared = np.asarray(squared, dtype=np.float64)
     n = len(squared)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.written_blocks import read_block, write_block
+from benchmarks.written_blocks import read_block, read_blocks, write_block
 
 PAGE = "# A page\n\n<!-- one -->\nold\n<!-- end -->\n\nwords, <!-- two --> in a line\n\n<!-- two -->\n<!-- end -->\n"
 
@@ -46,3 +46,16 @@ def test_a_document_has_each_block_once(page: Path, text: str, count: int) -> No
     with pytest.raises(ValueError, match=f"has {count} blocks 'one'"):
         write_block(page, "one", "x")
     assert page.read_text(encoding="utf-8") == text
+
+
+def test_all_blocks_of_a_document(page: Path) -> None:
+    assert read_blocks(page) == {"one": "old", "two": ""}
+
+
+@pytest.mark.parametrize(
+    "text", ["<!-- one -->\nno end\n", "<!-- end -->\n", "<!-- one -->\n<!-- two -->\n<!-- end -->\n"]
+)
+def test_a_block_without_an_end_is_noticed(page: Path, text: str) -> None:
+    page.write_text(PAGE + text, encoding="utf-8")
+    with pytest.raises(ValueError, match="does not end"):
+        read_blocks(page)

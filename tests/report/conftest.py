@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ from secure_fl.report.pictures import Picture
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.transcript import Deliveries
 from secure_fl.training import fraud_learner
+from tests.browser import running
+from tests.report.measuring import Measuring
 
 PARAMETERS = 10_369
 TEST_FRAUDS, TEST_HONEST = 108, 85_335
@@ -178,3 +180,9 @@ def words(monkeypatch: pytest.MonkeyPatch) -> Callable[[Result], str]:
 
     monkeypatch.setattr("secure_fl.report.pictures.both", label_of)
     return render
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measuring]:
+    with running() as browser:
+        yield Measuring(browser, tmp_path_factory.mktemp("pages"))

@@ -1,4 +1,4 @@
-"""The homomorphic secret key. Only the key authority imports this module; import contracts hold that."""
+"""The homomorphic secret key, for key authorities alone: import contracts keep it from the other parties' halves."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
@@ -22,6 +23,15 @@ from secure_fl.secagg.protocol import reason, require_values
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class AttemptSecrets:
+    """What a bank draws for one attempt and forgets with it. Used in two, they open one of its updates."""
+
+    channel: AgreementKey = field(default_factory=AgreementKey, repr=False)
+    mask: AgreementKey = field(default_factory=AgreementKey, repr=False)
+    seed: bytes = field(default_factory=lambda: secrets.token_bytes(SEED_BYTES), repr=False)
+
+
 class MaskedClient:
     """One bank in one attempt. It answers each stage once, in order, and forgets its secrets with the attempt."""
 
@@ -32,8 +42,10 @@ class MaskedClient:
         values: IntVector,
         identity: Identity,
         directory: Mapping[str, bytes],
+        drawn: AttemptSecrets | None = None,
     ) -> None:
         """`directory`: identity keys of all banks, which they know by a way that the aggregator does not control.
+        `drawn`: for who shows them; by default the bank draws them itself, and nobody else has them.
 
         Raises `ProtocolError` where the identity took part in this attempt, or in a later one.
         """
@@ -43,8 +55,8 @@ class MaskedClient:
         self._identity, self._directory = identity, directory
         self._me = cohort.banks.index(bank)
         self._around, self._witnesses = wire.around(cohort, self._me), wire.witnesses(cohort)
-        self._channel, self._mask = AgreementKey(), AgreementKey()
-        self._seed = secrets.token_bytes(SEED_BYTES)
+        drawn = drawn or AttemptSecrets()
+        self._channel, self._mask, self._seed = drawn.channel, drawn.mask, drawn.seed
         self._advertised = wire.AdvertisedKeys(
             self._channel.public, self._mask.public, wire.commit(self._seed), signature=b""
         )

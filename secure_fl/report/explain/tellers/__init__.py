@@ -1,0 +1,1 @@
+"""For each scheme: what its messages hold, and what its parties compute."""
