@@ -38,7 +38,7 @@ bench: $(VENV)/test ## the benchmark table, then the ratios that must hold
 	$(BIN)/python -m pytest benchmarks -s
 
 site: $(VENV)/test ## this documentation as pages that are read from disk: build/site/index.html
-	$(BIN)/python -m docs.site $(if $(wildcard build/lessons),--lessons build/lessons) $(if $(wildcard build/steps),--steps build/steps)
+	$(BIN)/python -m docs.site $(if $(wildcard build/lessons),--lessons build/lessons)
 
 clean: ## remove the environment and caches; runs/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks build

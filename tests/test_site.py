@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from docs.site.links import faults
+from tests.browser import WIDTHS, needs_browser, running
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; apt install chromium")
 STEPS = (
     '<!doctype html><html lang="en"><title>Masks</title><h1 id="x">Masks</h1><script>var steps = 3</script></html>\n'
 )
@@ -39,14 +39,11 @@ def build(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, with a lesson and a step-by-step page of this test."""
+    """The site, with a lesson of this test."""
     folder = tmp_path_factory.mktemp("site")
-    for name in ("lessons", "steps"):
-        (folder / name).mkdir()
+    (folder / "lessons").mkdir()
     (folder / "lessons" / "01_a_lesson.ipynb").write_text(json.dumps(LESSON), encoding="utf-8")
-    (folder / "steps" / "masked-with-a-dropout.html").write_text(STEPS, encoding="utf-8")
-    given = ["--lessons", str(folder / "lessons"), "--steps", str(folder / "steps")]
-    done = build(ROOT, "--to", str(folder / "site"), *given)
+    done = build(ROOT, "--to", str(folder / "site"), "--lessons", str(folder / "lessons"))
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "site"
 
@@ -63,7 +60,10 @@ def test_pages_lessons_steps_and_the_reference_are_there_and_the_start_page_lead
         assert f'href="{posixpath.relpath(f"{page}.html", "docs")}"' in start
         assert (site / f"{page}.html").is_file()
     assert "url=docs/README.html" in text(site / "index.html")
-    assert text(site / "docs/step-by-step/masked-with-a-dropout.html") == STEPS
+    steps = text(site / "docs/step-by-step.html")
+    for path in (site / "docs/step-by-step").iterdir():
+        assert f'href="step-by-step/{path.name}"' in steps
+        assert path.stat().st_size < 1_000_000
     lesson = text(site / "examples/lessons/01_a_lesson.html")
     assert "42\n" in lesson
     assert "For $3 or $4" in lesson
@@ -105,52 +105,40 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def page(complaints: list[str]) -> Iterator[object]:
-    """A narrow window that knows no network."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
-        context.route(lambda url: not url.startswith("file:"), lambda route: route.abort())
-        shown = context.new_page()
+def page(complaints: list[str]) -> Iterator[Page]:
+    """A narrow window."""
+    with running() as browser:
+        shown = browser.new_page(viewport={"width": min(WIDTHS), "height": 800}, color_scheme="dark")
         shown.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         shown.on("pageerror", lambda error: complaints.append(str(error)))
-        shown.on(
-            "request", lambda asked: None if asked.url.startswith(("file:", "data:")) else complaints.append(asked.url)
-        )
+        shown.on("request", lambda asked: None if _is_local(asked.url) else complaints.append(asked.url))
         yield shown
-        browser.close()
 
 
-@pytest.mark.slow
-@needs_chromium
-def test_every_page_opens_from_disk_without_a_complaint_and_fits_a_phone(
-    site: Path, page: object, complaints: list[str]
-) -> None:
-    from playwright.sync_api import Page
-
-    assert isinstance(page, Page)
-    page.goto((site / "index.html").as_uri())
-    page.wait_for_url("**/docs/README.html")
-    pages = sorted(set(site.rglob("*.html")) - {site / "index.html"})
-    assert len(pages) > 200
-    for path in pages:
-        page.goto(path.as_uri())
-        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        name = path.relative_to(site).as_posix()
-        assert (name, complaints, wide) == (name, [], False)
+def _is_local(url: str) -> bool:
+    return url.startswith(("file:", "data:"))
 
 
-@pytest.mark.slow
-@needs_chromium
-def test_search_works_from_disk(site: Path, page: object, complaints: list[str]) -> None:
-    from playwright.sync_api import Page
+class TestInABrowser:
+    pytestmark = needs_browser
 
-    assert isinstance(page, Page)
-    page.goto((site / "search.html").as_uri() + "?q=multi-krum")
-    page.wait_for_selector('#search-results li a:has-text("Rules that bear poisoned updates")')
-    assert complaints == []
+    def test_every_page_opens_from_disk_without_a_complaint_and_fits_a_phone(
+        self, site: Path, page: Page, complaints: list[str]
+    ) -> None:
+        page.goto((site / "index.html").as_uri())
+        page.wait_for_url("**/docs/README.html")
+        pages = sorted(set(site.rglob("*.html")) - {site / "index.html"})
+        assert len(pages) > 200
+        for path in pages:
+            page.goto(path.as_uri())
+            wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+            name = path.relative_to(site).as_posix()
+            assert (name, complaints, wide) == (name, [], False)
+
+    def test_search_works_from_disk(self, site: Path, page: Page, complaints: list[str]) -> None:
+        page.goto((site / "search.html").as_uri() + "?q=multi-krum")
+        page.wait_for_selector('#search-results li a:has-text("Rules that bear poisoned updates")')
+        assert complaints == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Builds the site.
 
-    python -m docs.site [--to FOLDER] [--lessons FOLDER] [--steps FOLDER]
+    python -m docs.site [--to FOLDER] [--lessons FOLDER]
 
 Every warning is an error, and so is a link that leads nowhere, or a page that would load anything from elsewhere. What
 the site is made of lies beside it, in `FOLDER-sources`.
@@ -30,13 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.site", description="Build the documentation site.")
     parser.add_argument("--to", type=Path, default=ROOT / "build" / "site", help="where it goes")
     parser.add_argument("--lessons", type=Path, help="a folder of executed notebooks")
-    parser.add_argument("--steps", type=Path, help="a folder of step-by-step pages")
     given = parser.parse_args(arguments)
-    for folder in filter(None, (given.lessons, given.steps)):
-        if not folder.is_dir():
-            parser.error(f"{folder} is no folder")
+    if given.lessons and not given.lessons.is_dir():
+        parser.error(f"{given.lessons} is no folder")
     sources = given.to.with_name(f"{given.to.name}-sources")
-    gather(sources, given.lessons, given.steps)
+    gather(sources, given.lessons)
     options = ["--fail-on-warning", "--keep-going", "--fresh-env", "--write-all", "--quiet", "--builder", "html"]
     settings = ["--conf-dir", str(Path(__file__).parent), "--doctree-dir", str(sources / ".doctrees")]
     settings += ["--define", f"html_extra_path={sources / AS_THEY_ARE}"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from docs.site.code_places import ROOT
 from docs.site.contents import START, contents
 from docs.site.reference import rooms
+from docs.site.steps import write_steps
 
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/**/*.md")
 PICTURES = ("docs/**/*.svg", "docs/**/*.png")
@@ -20,17 +21,15 @@ AS_THEY_ARE = ".as-they-are"
 """The folder of what is copied into the site without a change."""
 
 
-def gather(to: Path, lessons: Path | None, steps: Path | None) -> None:
-    """Fill the folder `to`, which is made anew; `lessons` holds executed notebooks, `steps` step-by-step pages."""
+def gather(to: Path, lessons: Path | None) -> None:
+    """Fill the folder `to`, which is made anew; `lessons` holds executed notebooks."""
     shutil.rmtree(to, ignore_errors=True)
-    (to / AS_THEY_ARE).mkdir(parents=True)
     for pattern in (*PAGES, *PICTURES):
         for path in ROOT.glob(pattern):
             _copy(path, to / path.relative_to(ROOT))
     for notebook in sorted(lessons.glob("[0-9]*.ipynb")) if lessons else ():
         _copy(notebook, to / LESSONS / notebook.name)
-    if steps and any(steps.glob("*.html")):
-        _list_steps(to, steps)
+    write_steps(to / AS_THEY_ARE / STEPS, to / f"{STEPS}.md")
     _write_reference(to / "reference")
     start = to / f"{START}.md"
     start.write_text(f"{start.read_text(encoding='utf-8')}\n{contents(to)}", encoding="utf-8")
@@ -39,17 +38,6 @@ def gather(to: Path, lessons: Path | None, steps: Path | None) -> None:
 def _copy(path: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, to)
-
-
-def _list_steps(to: Path, steps: Path) -> None:
-    """A page that leads to those which `secure-fl explain` wrote; they are copied beside it as they are."""
-    head = "# Step by step\n\nSecure sums of small numbers, message by message, as `secure-fl explain` writes them.\n\n"
-    names = sorted(path.name for path in steps.glob("*.html"))
-    for name in names:
-        _copy(steps / name, to / AS_THEY_ARE / STEPS / name)
-    shown = {name: name.removesuffix(".html").replace("-", " ") for name in names}
-    rows = "".join(f'- <a href="step-by-step/{name}">{text}</a>\n' for name, text in shown.items())
-    (to / f"{STEPS}.md").write_text(head + rows, encoding="utf-8")
 
 
 def _write_reference(to: Path) -> None:
