@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "teaching.md"
 FIGURES = PAGE.parent / "figures" / "classroom.json"
 STUDENTS, CORES = 30, 8
+LABS = {3: "the longest", 10: "the most memory"}
+"""Of all labs, with the solutions of the tests."""
 _EVERY = 0.01
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _COMMAND = (sys.executable, "-m", "secure_fl")
@@ -42,12 +44,15 @@ client.stop_channels()
 manager.shutdown_kernel()
 """
 _SERVER = """
-import subprocess, sys, time, urllib.request
-server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", "--port", "18888", "--allow-root",
-    "--ServerApp.port_retries=0", "--IdentityProvider.token=x"], stderr=subprocess.DEVNULL)
+import socket, subprocess, sys, time, urllib.request
+with socket.socket() as free:
+    free.bind(("localhost", 0))
+    port = free.getsockname()[1]
+server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={port}", "--allow-root",
+    "--ServerApp.port_retries=0", "--IdentityProvider.token=x"])
 for _ in range(600):
     try:
-        urllib.request.urlopen("http://localhost:18888/lab?token=x")
+        urllib.request.urlopen(f"http://localhost:{port}/lab?token=x")
         break
     except OSError:
         time.sleep(0.1)
@@ -88,9 +93,10 @@ def tasks() -> Iterator[Task]:
     if any((ROOT / "examples" / "lessons").glob("[0-9]*.py")) and find_spec("nbclient"):
         lessons = ("lesson", "execute", "--lessons", str(ROOT / "examples" / "lessons"), "--to", "lessons")
         yield Task("all lessons, one after another", (*_COMMAND, *lessons))
-    answer = ROOT / "tests" / "labs" / "solutions" / "lab_10.py"
-    check = ("lab", "check", "10", str(answer), "--labs", str(ROOT / "examples" / "labs"))
-    yield Task("`lab check`, of the most demanding lab", (*_COMMAND, *check))
+    for number, demand in LABS.items():
+        answer = ROOT / "tests" / "labs" / "solutions" / f"lab_{number:02}.py"
+        check = ("lab", "check", str(number), str(answer), "--labs", str(ROOT / "examples" / "labs"))
+        yield Task(f"`lab check {number}`, which takes {demand}", (*_COMMAND, *check))
     run = ("run", "--dataset", "ulb", "--scheme", "ckks", "--rounds", "2", "--out", "run")
     yield Task("`run --dataset ulb --scheme ckks --rounds 2`", (*_COMMAND, *run))
     if find_spec("secure_fl.cli.explain"):
