@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from docs.site.code_places import home, link_to_code
 from docs.site.links import faults
 from tests.browser import WIDTHS, needs_browser, running
 
@@ -83,9 +84,23 @@ def test_docstrings_are_read_as_markdown_and_names_lead_to_their_entry_and_their
     assert "`" not in page.split("<article")[1].split("</article")[0]
 
 
+def test_names_are_found_where_they_are_defined_and_nowhere_else() -> None:
+    assert home("secure_fl.secagg.plan") == "secure_fl.secagg.planning.plan"
+    assert home("secure_fl.secagg.simulation.Simulation.names") == "secure_fl.secagg.simulation.Simulation.names"
+    assert home("secure_fl.secagg.simulation.PlanError") is None
+    assert home("secure_fl.secagg.nowhere") is None
+    assert link_to_code("numpy.array") is None
+    link = link_to_code("secure_fl.secagg.plan") or ""
+    path, _, line = link.removeprefix("repository:").partition("#L")
+    assert text(ROOT / path).splitlines()[int(line) - 1].startswith("def plan(")
+
+
 @pytest.mark.slow
-def test_no_link_is_dead_and_a_dead_one_would_be_found(site: Path, tmp_path: Path) -> None:
+def test_no_link_is_dead(site: Path) -> None:
     assert list(faults(site)) == []
+
+
+def test_a_dead_link_and_what_comes_from_elsewhere_would_be_found(tmp_path: Path) -> None:
     links = '<p id="here"><a href="#here"></a><a href="a.html#there"></a><a href="b.html"></a>'
     (tmp_path / "a.html").write_text(links, encoding="utf-8")
     (tmp_path / "c.html").write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -22,9 +23,11 @@ FOREIGN = ("pydantic", "sklearn")
 
 
 class MarkdownDocstring(SphinxDirective):
-    """Its content, read as Markdown."""
+    """Its content, read as Markdown. Names that it is given are parameters, and no names of the package."""
 
     has_content = True
+    optional_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         source, _ = self.get_source_info()
@@ -33,14 +36,23 @@ class MarkdownDocstring(SphinxDirective):
         parser = create_md_parser(MdParserConfig(), SphinxRenderer).disable(["html_inline", "html_block"])
         parser.options["document"] = document
         parser.render(_POWERS.sub(r"\\*\\*", "\n".join(self.content)))
-        link_names(document, self.env.ref_context.get("py:module", ""), self.env.docname)
+        parameters = frozenset(" ".join(self.arguments).split())
+        link_names(document, self.env.ref_context.get("py:module", ""), self.env.docname, parameters)
         return list(document.children)
 
 
 def as_markdown(app: Sphinx, what: str, name: str, documented: Any, options: Any, lines: list[str]) -> None:
     """Hand the docstring that autodoc found to the directive."""
     if any(lines):
-        lines[:] = [".. markdown-docstring::", "", *(f"   {line}".rstrip() for line in lines), ""]
+        first = f".. markdown-docstring:: {' '.join(_parameters(documented))}".rstrip()
+        lines[:] = [first, "", *(f"   {line}".rstrip() for line in lines), ""]
+
+
+def _parameters(documented: Any) -> list[str]:
+    try:
+        return list(inspect.signature(documented).parameters)
+    except (TypeError, ValueError):  # no function, and no class that tells
+        return []
 
 
 def is_foreign(app: Sphinx, what: str, name: str, documented: Any, skip: bool, options: Any) -> bool | None:

@@ -28,11 +28,13 @@ def to_code(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: nodes
     return None
 
 
-def link_names(node: nodes.Element, module: str, page: str) -> None:
-    """Make references of what a docstring calls by its name in `code`, as its module sees it."""
+def link_names(node: nodes.Element, module: str, page: str, parameters: frozenset[str]) -> None:
+    """Make references of what a docstring calls by its name in `code`, as its module sees it; not of parameters."""
     room = module.rpartition(".")[0]
     for literal in list(node.findall(nodes.literal)):
         text = literal.astext().removesuffix("()")
+        if text in parameters:
+            continue
         found = next(filter(None, map(home, (f"{module}.{text}", f"{room}.{text}", text))), None)
         if found and not isinstance(literal.parent, nodes.reference | pending_xref):
             reference = pending_xref("", refdomain="py", reftype="obj", reftarget=found, refdoc=page, refexplicit=True)
