@@ -7,10 +7,12 @@ PARALLEL := --numprocesses=logical --dist=loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lessons test test-fast check format bench clean
+.PHONY: help install demo lessons test test-fast check format bench site clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+install: $(VENV)/core ## only install, into .venv
 
 demo: $(VENV)/core ## install, run the default experiment, say where the report is
 	$(BIN)/secure-fl run
@@ -40,8 +42,11 @@ bench: $(VENV)/test ## the benchmark table, then the ratios that must hold
 	$(BIN)/secure-fl bench --banks 3,10 --parameters 10369,1000000
 	$(BIN)/python -m pytest benchmarks -s
 
+site: $(VENV)/test ## this documentation as pages that are read from disk: build/site/index.html
+	$(BIN)/python -m docs.site $(if $(wildcard build/lessons),--lessons build/lessons)
+
 clean: ## remove the environment and caches; runs/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks build
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

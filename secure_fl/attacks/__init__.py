@@ -4,8 +4,8 @@
 aggregator that shows banks different models. Each reports a success rate with an interval beside blind guessing, and
 runs the same code under every scheme: what differs is only what the aggregator holds.
 
-from secure_fl.attacks import attack
-report = attack("inversion", "masked", dataset="simulated", batches=(4,), trials=5)
+    from secure_fl.attacks import attack
+    report = attack("inversion", "masked", dataset="simulated", batches=(4,), trials=5)
 """
 
 from secure_fl.attacks.command import AttackSettings, attack

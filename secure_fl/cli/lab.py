@@ -16,6 +16,7 @@ lab_app = typer.Typer(
     no_args_is_help=True,
 )
 _Labs = Annotated[Path, typer.Option("--labs", help="The folder with the labs.")]
+_Number = Annotated[int, typer.Argument(help="Of the lab.")]
 _FOLDER = Path("examples/labs")
 
 
@@ -30,9 +31,32 @@ def list_labs(labs: _Labs = _FOLDER) -> None:
         console.print(f"{lab.number}  {lab.title}\n   {lab.goal}")
 
 
+@lab_app.command(epilog=example("secure-fl lab show 1"))
+def show(
+    number: _Number,
+    labs: _Labs = _FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that is seen, uncut.")] = False,
+) -> None:
+    """Print a lab: its goal, its code, and one fresh instance of what an answer is given."""
+    from secure_fl.labs import find_lab, seen_text
+
+    lab = find_lab(labs, number)
+    seen = lab.instance().seen
+    if as_json:
+        typer.echo(json.dumps({"lab": number, "title": lab.title, "goal": lab.goal, "seen": seen}))
+        return
+    typer.echo(f"Lab {number}: {lab.title}\nGoal: {lab.goal}\n\n--- {lab.path} ---\n")
+    typer.echo(lab.path.read_text(encoding="utf-8"))
+    typer.echo(f"--- `seen` of one fresh instance; long values are cut ---\n\n{seen_text(seen)}\n")
+    typer.echo(
+        "Write a file with a function recover(seen) that returns what the goal asks for, a list of whole numbers:\n"
+        f"secure-fl lab check {number} FILE"
+    )
+
+
 @lab_app.command(epilog=example("secure-fl lab check 1 answer.py"))
 def check(
-    number: Annotated[int, typer.Argument(help="Of the lab.")],
+    number: _Number,
     answer: Annotated[Path, typer.Argument(help="A Python file with a function recover(seen).")],
     labs: _Labs = _FOLDER,
     instances: Annotated[int, typer.Option(min=1, max=1000, help="Fresh random instances.")] = 20,

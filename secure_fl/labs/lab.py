@@ -35,6 +35,7 @@ class Lab:
     """One weak protocol."""
 
     number: int
+    path: Path
     title: str
     goal: str
     instance: Callable[[], Instance] = field(repr=False)
@@ -67,4 +68,4 @@ def _load(path: Path) -> Lab:
     def made(make: Callable[[], tuple[Mapping[str, Any], list[int]]]) -> Callable[[], Instance]:
         return lambda: Instance(*make())
 
-    return Lab(int(path.name[:2]), module.TITLE, module.GOAL, made(module.instance), made(module.strong))
+    return Lab(int(path.name[:2]), path, module.TITLE, module.GOAL, made(module.instance), made(module.strong))

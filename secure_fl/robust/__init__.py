@@ -1,9 +1,10 @@
 """Robust rules: what stands in for the mean where some banks may send anything.
 
-rules       every rule by name, with what it needs
-result      what a rule is given and answers; updates that are not finite are left out and named
-median, trimmed_mean, norm_clipping, krum, multi_krum, bulyan, geometric_median, centred_clipping, fltrust    one each
-poisoning/  banks that attack
+    rules       every rule by name, with what it needs
+    result      what a rule is given and answers; updates that are not finite are left out and named
+    median, trimmed_mean, norm_clipping, krum, multi_krum, bulyan, geometric_median, centred_clipping,
+    fltrust     one each
+    poisoning/  banks that attack
 
 How many banks each rule needs is in `settings.robust`, so that a run is refused before anything is spent.
 """

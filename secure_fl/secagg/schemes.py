@@ -13,3 +13,4 @@ from secure_fl.secagg.scheme import Scheme
 SCHEMES: Mapping[str, Scheme] = {
     scheme.name: scheme for scheme in (plaintext.SCHEME, additive.SCHEME, masked.SCHEME, he.CKKS, he.BFV)
 }
+"""Every scheme by its name."""

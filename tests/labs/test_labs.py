@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from secure_fl.cli.app import app
 from secure_fl.errors import ConfigurationError
-from secure_fl.labs import Lab, all_labs, check, find_lab
+from secure_fl.labs import Lab, all_labs, check, find_lab, seen_text
 from secure_fl.labs.lab import Instance
 
 ROOT = Path(__file__).parents[2]
@@ -124,3 +124,33 @@ def test_the_command_grades_and_lists(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {
         "lab": 2, "right": 0, "instances": 3, "trouble": "an answer is not a list of 8 whole numbers",
     }  # fmt: skip
+
+
+@by_number
+def test_a_lab_is_shown_with_its_banner_its_goal_and_what_is_seen_in_a_bearable_size(lab: Lab) -> None:
+    done = CliRunner().invoke(app, ["lab", "show", str(lab.number), "--labs", str(FOLDER)])
+    code = lab.path.read_text(encoding="utf-8")
+    assert done.exit_code == 0
+    assert lab.title in done.stdout
+    assert lab.goal in done.stdout
+    assert code in done.stdout
+    seen = json.loads(done.stdout[done.stdout.index("\n{\n") : done.stdout.rindex("\n}\n") + 2])
+    assert seen.keys() == lab.instance().seen.keys()
+    assert len(done.stdout) < len(code) + 3_000
+
+
+def test_a_lab_is_shown_whole_as_json_and_without_what_is_hidden(tmp_path: Path) -> None:
+    weak = "TITLE, GOAL = 'A title', 'find it'\ndef instance():\n    return {'long': 'x' * 500}, [int('9' * 7)]\n"
+    (tmp_path / "01_weak.py").write_text(f"{weak}strong = instance\n", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["lab", "show", "1", "--labs", str(tmp_path)]).stdout
+    assert "... (500 characters)" in shown
+    whole = CliRunner().invoke(app, ["lab", "show", "1", "--labs", str(tmp_path), "--json"]).stdout
+    assert json.loads(whole) == {"lab": 1, "title": "A title", "goal": "find it", "seen": {"long": "x" * 500}}
+    assert "9999999" not in shown + whole
+
+
+def test_long_values_are_cut_wherever_they_stand_and_short_ones_are_not() -> None:
+    seen = {"a": [list(range(13)), "y" * 61], "b": {"c": "z" * 60, "d": tuple(range(12))}}
+    cut = json.loads(seen_text(seen))
+    assert cut["a"] == [[*range(12), "... (13 items)"], "y" * 60 + "... (61 characters)"]
+    assert cut["b"] == {"c": "z" * 60, "d": list(range(12))}

@@ -1,10 +1,10 @@
 """Poisoning: banks that attack a federation, each rule that bears them or does not, and how many it takes.
 
-cells     a rule, an attack and a number of attackers; which of them cannot be
-staging   the parties of a cell, from rows that were opened once
-backdoor  what passes as honest
-trial     one cell with one seed: the rounds, without the baselines of a run
-run       all cells, and the mean over seeds
+    cells     a rule, an attack and a number of attackers; which of them cannot be
+    staging   the parties of a cell, from rows that were opened once
+    backdoor  what passes as honest
+    trial     one cell with one seed: the rounds, without the baselines of a run
+    run       all cells, and the mean over seeds
 
 Real federations: attackers train and send through the same client halves as honest banks (`robust.poisoning`).
 """
