@@ -84,7 +84,7 @@ def play(request: Request) -> Play:
         text="Bonawitz et al., CCS 2017: two banks agree on a mask that one adds and the other subtracts.",
         parties=parties,
         stories=stories,
-        pools=pools(honest.recording, request.updates, parties, honest),
+        pools=pools(honest.recording, request.updates, parties, honest.held),
         custody=CUSTODY,
     )
 
