@@ -82,7 +82,7 @@ def _ended(answer: Path, folder: Path, streams: _Streams, seconds: float) -> int
     try:
         status = apart(lambda: _guard(command, folder, streams, seconds))
     except EndedEarly:
-        return "it ended the process that guards it"
+        return "the process that guards it was ended"
     return f"it took longer than {seconds:g} s for all instances" if status is None else int(status)
 
 

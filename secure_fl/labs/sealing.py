@@ -2,9 +2,10 @@
 
 They are made in a process of their own, which has ended before an answer runs. So no process and no file holds the
 hidden numbers then: the grader has, for each instance, a salt and scrypt (RFC 7914; 4 MiB and some 10 ms) of all its
-hidden numbers together. Whoever reads that can only try numbers. It protects what cannot be guessed: `labs.lab` asks
-for 40 bits and more, and a test measures that the labs' 8 numbers are spread so. It is no protection of one number
-that has few values.
+hidden numbers together. Whoever reads that can only try lists of numbers. It protects what cannot be guessed:
+`labs.lab` asks for 40 bits and more. In `examples/labs` it is 8 numbers of 7 bits or more, also where the sum of
+one with an unknown other is seen; a test measures how they are spread. A student who has understood a defect and is
+left with a list of candidates can use it to choose among them. It is no protection of a single number of few values.
 """
 
 from __future__ import annotations

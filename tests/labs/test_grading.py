@@ -98,9 +98,9 @@ def test_the_graders_memory_is_closed_to_its_user_meanwhile(tmp_path: Path, monk
         return apart(work)
 
     monkeypatch.setattr(running, "apart", watched)
-    before = dumpable()
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
     check(known, written(tmp_path, "def recover(seen):\n    return [7, 8]\n"), instances=1)
-    assert (states, dumpable()) == ([0], before)
+    assert (states, dumpable()) == ([0], 1)
 
 
 def test_what_the_grader_keeps_is_a_commitment_to_all_numbers_under_a_new_salt() -> None:
@@ -180,7 +180,7 @@ def test_an_answer_that_ends_its_guard_ends_with_it(tmp_path: Path) -> None:
     text += "    os.kill(os.getppid(), 9)\n    time.sleep(300)\n"
     told = tmp_path / "pid"
     grade = check(lambda: Instance({"told": str(told)}, [0]), written(tmp_path, text), instances=2)
-    assert (grade.right, grade.trouble) == (0, "it ended the process that guards it")
+    assert (grade.right, grade.trouble) == (0, "the process that guards it was ended")
     pid, until = told.read_text(encoding="utf-8"), time.monotonic() + 5
     while running_still(pid) and time.monotonic() < until:
         time.sleep(0.01)
@@ -217,6 +217,7 @@ ALL = "import os, sys\nfrom pathlib import Path\nimport resource\ndef recover(se
         ("return __import__('numpy').array([7, 8])", 2, None),
         ("return bytearray(9 << 30)", 0, "MemoryError"),
         ("return [7 + resource.getrlimit(resource.RLIMIT_CORE)[1], 8]", 2, None),
+        ("return [7, 7 + (resource.getrlimit(resource.RLIMIT_FSIZE)[1] >> 26)]", 2, None),
     ],
 )
 def test_whatever_an_answer_does_is_a_grade(tmp_path: Path, doing: str, right: int, trouble: str | None) -> None:
