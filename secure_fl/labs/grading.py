@@ -1,37 +1,31 @@
 """Grades an answer: `recover(seen)` in a file of the student's, against fresh random instances.
 
-It runs in a process of its own, in an empty folder, and is given what an eavesdropper sees and nothing else: no name of
-a lab's file, no seed, and nothing of what is hidden, which does not leave the grading process. It is the student's own
-code on the student's own machine: whoever wants to read the memory of other processes there can, and learns less.
+It is given what an eavesdropper sees and nothing else. What is hidden cannot be found by reading memory or files, also
+not by root's answer: the process that drew it has ended, and the grader holds a commitment (`labs.sealing`), which is
+searched no faster than by trying all numbers. Assumed: a lab draws from the operating system's randomness, and memory
+of ended processes is read by nobody (root can, of the whole machine: /proc/kcore, swap).
+
+An answer is no prisoner: it runs with the rights of whoever grades it. It can change files, so the labs and this
+package, and reach the network; root's can write the grader's memory, and so the grade. Grade answers of strangers as a
+user of their own, in a container. Limits of time, memory and output (`labs.running`) are for mistakes.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.labs.lab import Instance
+from secure_fl.labs.running import run_answer
+from secure_fl.labs.sealing import sealed_instances
 
 INSTANCES = 20
 SECONDS = 60.0
 """For all instances together."""
-_RUNNER = """
-import json, os, runpy, sys
-told = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # what an answer prints is not its answer
-recover = runpy.run_path(sys.argv[1]).get("recover")
-if not callable(recover):
-    sys.exit("there is no function recover(seen)")
-for line in sys.stdin:
-    print(json.dumps([int(number) for number in recover(json.loads(line))]), file=told, flush=True)
-"""
+_NUMBERS = re.compile(rb"-?[0-9]{1,40}(?: -?[0-9]{1,40})*")
 
 
 @dataclass(frozen=True)
@@ -53,40 +47,17 @@ def check(make: Callable[[], Instance], answer: Path, instances: int = INSTANCES
     """Grade an answer on fresh instances. Raises `ConfigurationError` where there is no such file."""
     if not answer.is_file():
         raise ConfigurationError(f"{answer} is no file; write one with a function recover(seen)")
-    made = [make() for _ in range(instances)]
-    lines, trouble = _run(answer, [instance.seen for instance in made], seconds)
+    sealed = sealed_instances(make, instances)
+    lines, trouble = run_answer(answer, [each.seen for each in sealed], seconds)
     right = 0
-    for instance, line in zip(made, lines, strict=False):
-        found = _numbers(line)
-        if found is None or len(found) != len(instance.hidden):
-            trouble = trouble or f"an answer is not a list of {len(instance.hidden)} whole numbers"
-        right += found == instance.hidden
+    for each, line in zip(sealed, lines, strict=False):
+        numbers = _numbers(line)
+        if len(numbers) != each.places:
+            trouble = trouble or f"an answer is not a list of {each.places} whole numbers"
+        right += each.opens_with(numbers)
     return Grade(right, instances, trouble)
 
 
-def _run(answer: Path, seen: Sequence[Any], seconds: float) -> tuple[list[str], str | None]:
-    """The lines that came back, and what went wrong."""
-    text = "".join(json.dumps(each) + "\n" for each in seen)
-    command = [sys.executable, "-c", _RUNNER, str(answer.resolve())]
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            done = subprocess.run(  # noqa: S603  the student's own code, which is what is asked for
-                command, input=text, capture_output=True, text=True, timeout=seconds, cwd=folder, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return [], f"it took longer than {seconds:g} s for {len(seen)} instances"
-        except UnicodeDecodeError:
-            return [], "it wrote something that is no text"
-    lines = done.stdout.splitlines()[: len(seen)]
-    if done.returncode == 0 and len(lines) == len(seen):
-        return lines, None
-    said = done.stderr.strip().splitlines()
-    return lines, (said[-1] if said else f"it ended with status {done.returncode}")[:200]
-
-
-def _numbers(line: str) -> list[int] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, list) and all(type(number) is int for number in found) else None
+def _numbers(line: bytes) -> list[int]:
+    """Empty where it is anything else; an answer can write to where its numbers go as it likes."""
+    return [int(number) for number in line.split(b" ")] if _NUMBERS.fullmatch(line) else []

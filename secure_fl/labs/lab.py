@@ -4,7 +4,8 @@
     instance()        what an eavesdropper sees, as JSON can hold it, and what is to be recovered: a list of integers
     strong()          the same of a protocol without the weakness
 
-Instances are drawn from the operating system's randomness.
+Instances are drawn from the operating system's randomness (`secrets`). The hidden numbers of one instance have 40 bits
+of entropy or more, also to whoever sees what `strong` shows: `labs.sealing` keeps a commitment that can be searched.
 """
 
 from __future__ import annotations
