@@ -30,38 +30,60 @@ _Lie = Callable[[Cohort[Any]], Ask]
 
 
 def play(request: Request) -> Play:
-    first, last = request.names[0], request.names[-1]
     honest = _run(request, drop=request.drop)
-    swapped, told_apart = _run(request, asks=_swaps_keys), _run(request, asks=_tells_two_lists)
-    swapped.lies = {
+    parties = request.columns(())
+    return Play(
+        name="masked",
+        title="A sum under pairwise masks",
+        text="Bonawitz et al., CCS 2017: two banks agree on a mask that one adds and the other subtracts.",
+        parties=parties,
+        stories=(
+            asked_for(honest, request),
+            _swapped_keys(request),
+            _two_lists(request),
+            *_lying_banks(request),
+        ),
+        pools=pools(honest.recording, request.updates, parties, honest.held),
+        custody=CUSTODY,
+    )
+
+
+def _swapped_keys(request: Request) -> Story:
+    first, second = request.names[:2]
+    told = _run(request, asks=_swaps_keys)
+    told.lies = {
         wire.SHARE_KEYS: Told(
             "The aggregator passes on keys of its own",
-            f"{request.names[1]} gets them in the name of {first}, under a signature that the aggregator made.",
+            f"{second} gets them in the name of {first}, under a signature that the aggregator made.",
         )
     }
-    told_apart.lies = {
+    text = (
+        f"It shows {second} keys of its own in the name of {first}, to read the letters. Their signature is "
+        f"not {first}'s, so {second} does not go on."
+    )
+    return Story("the aggregator swaps a bank's keys", text, tuple(told.steps()), AGGREGATOR)
+
+
+def _two_lists(request: Request) -> Story:
+    first, second = request.names[:2]
+    told = _run(request, asks=_tells_two_lists)
+    told.lies = {
         wire.CONSISTENCY_CHECK: Told(
-            "The aggregator tells two lists", f"{first} is told that {request.names[1]} vanished; nobody else is."
+            "The aggregator tells two lists", f"{first} is told that {second} vanished; nobody else is."
         )
     }
-    stories = (
-        asked_for(honest, request),
-        Story(
-            "the aggregator swaps a bank's keys",
-            f"It shows {request.names[1]} keys of its own in the name of {first}, to read the letters. Their signature "
-            f"is not {first}'s, so {request.names[1]} does not go on.",
-            tuple(swapped.steps()),
-            AGGREGATOR,
-        ),
-        Story(
-            "the aggregator tells two lists",
-            f"It tells {first} that {request.names[1]} vanished, and all others that its input arrived, to be given a "
-            f"share of the mask key of {request.names[1]} by the one, and shares of its seed by the others. {first} "
-            "sees too few signatures under the list that it was told, and opens nothing. Its one share would not have "
-            "opened the key either: the threshold is more than half of the banks.",
-            tuple(told_apart.steps()),
-            AGGREGATOR,
-        ),
+    text = (
+        f"It tells {first} that {second} vanished, and all others that its input arrived, to be given a share "
+        f"of the mask key of {second} by the one, and shares of its seed by the others. {first} sees too few "
+        "signatures under the list that it was told, and opens nothing. Its one share would not have opened "
+        "the key either: the threshold is more than half of the banks."
+    )
+    return Story("the aggregator tells two lists", text, tuple(told.steps()), AGGREGATOR)
+
+
+def _lying_banks(request: Request) -> tuple[Story, ...]:
+    first, last = request.names[0], request.names[-1]
+    return (
         Story(
             "a bank opens a wrong share",
             f"{last} alters its share of a secret of {first}. More shares arrive than are needed, they do not lie on "
@@ -76,16 +98,6 @@ def play(request: Request) -> Play:
             tuple(_run(request, lies={last: adds_too_much(wire.MASKED_INPUT)}).steps()),
             last,
         ),
-    )
-    parties = request.columns(())
-    return Play(
-        name="masked",
-        title="A sum under pairwise masks",
-        text="Bonawitz et al., CCS 2017: two banks agree on a mask that one adds and the other subtracts.",
-        parties=parties,
-        stories=stories,
-        pools=pools(honest.recording, request.updates, parties, honest.held),
-        custody=CUSTODY,
     )
 
 
