@@ -1,0 +1,131 @@
+"""The gateway's pages: orders out, answers in, health, metrics, and a status page. Whoever is not in the roster gets none.
+
+    GET  /orders?after=N&epoch=E     the next order, or 204 after a while (long poll)
+    POST /answers/N?epoch=E          what a party says to order N
+    GET  /health, /metrics           for who runs the gateway: any certificate of the roster
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from secure_fl.errors import MessageError
+from secure_fl.transport.post import Post
+from secure_fl.transport.roster import Member, Roster
+
+LOG = logging.getLogger("secure_fl.gateway")
+POLL_SECONDS = 20.0
+PEER = "secure_fl.peer"
+"""Where the scope of a request has the SHA-256 of the peer's certificate."""
+Page = Callable[[Request], Awaitable[Response]]
+
+
+class Meter:
+    """What is counted; never whose values."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.answers = Counter("secure_fl_answers", "Answers that counted.", ["party"], registry=self.registry)
+        self.received = Counter("secure_fl_received_bytes", "Bytes of answers.", ["party"], registry=self.registry)
+        self.sent = Counter("secure_fl_sent_bytes", "Bytes of orders.", ["party"], registry=self.registry)
+        self.refused = Counter("secure_fl_refused_requests", "Requests refused.", ["reason"], registry=self.registry)
+        self.round = Gauge("secure_fl_round", "The last finished round.", registry=self.registry)
+
+
+class Service:
+    """Serves one post to the members of one roster."""
+
+    def __init__(self, roster: Roster, post: Post, largest: int, body_seconds: float = 60.0) -> None:
+        """`largest`: bytes of an answer, at most; `body_seconds`: how long one may take to arrive."""
+        self._roster, self._post, self._largest, self._seconds = roster, post, largest, body_seconds
+        self.meter = Meter()
+        self.app = Starlette(
+            routes=[
+                Route("/orders", self._member(self._orders)),
+                Route("/answers/{number:int}", self._member(self._answers), methods=["POST"]),
+                Route("/health", self._listed(self._health)),
+                Route("/metrics", self._listed(self._metrics)),
+            ]
+        )
+
+    def _who(self, request: Request) -> Member | None:
+        return self._roster.holding(request.scope.get(PEER, ""))
+
+    def _listed(self, page: Callable[[], Response]) -> Page:
+        async def guarded(request: Request) -> Response:
+            return page() if self._who(request) is not None else self._refuse("not in the roster", 403)
+
+        return guarded
+
+    def _member(self, page: Callable[[Request, str], Awaitable[Response]]) -> Page:
+        async def guarded(request: Request) -> Response:
+            member = self._who(request)
+            if member is None or member.role == "gateway":
+                return self._refuse("not in the roster", 403)
+            return await page(request, member.name)
+
+        return guarded
+
+    async def _orders(self, request: Request, name: str) -> Response:
+        try:
+            after = int(request.query_params.get("after", "0"))
+        except ValueError:
+            return self._refuse("not a number", 400)
+        if request.query_params.get("epoch") != self._post.epoch:
+            after = 0
+        process = request.query_params.get("process", "")[:64]
+        order = await self._post.next(name, process, after, POLL_SECONDS)
+        headers = {"x-epoch": self._post.epoch}
+        if order is None:
+            return Response(status_code=204, headers=headers)
+        data = order.to_bytes()
+        self.meter.sent.labels(name).inc(len(data))
+        return Response(data, media_type="application/octet-stream", headers=headers)
+
+    async def _answers(self, request: Request, name: str) -> Response:
+        if request.query_params.get("epoch") != self._post.epoch:
+            return self._refuse("of another epoch", 409)
+        try:
+            body = await asyncio.wait_for(self._body(request), self._seconds)
+        except TimeoutError:
+            return self._refuse("too slow", 408)
+        except ClientDisconnect:
+            return self._refuse("cut off", 400)
+        if body is None:
+            return self._refuse("too large", 413)
+        try:
+            self._post.answer(name, request.path_params["number"], body)
+        except MessageError as error:
+            return self._refuse("not waited for", 409, str(error))
+        self.meter.answers.labels(name).inc()
+        self.meter.received.labels(name).inc(len(body))
+        LOG.info("answer", extra={"party": name, "bytes": len(body)})
+        return Response(status_code=204)
+
+    async def _body(self, request: Request) -> bytes | None:
+        """None where it is larger than anything that is asked for."""
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > self._largest:
+                return None
+            parts.append(part)
+        return b"".join(parts)
+
+    def _health(self) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def _metrics(self) -> Response:
+        return Response(generate_latest(self.meter.registry), media_type="text/plain; version=0.0.4")
+
+    def _refuse(self, reason: str, status: int, text: str | None = None) -> Response:
+        self.meter.refused.labels(reason).inc()
+        return PlainTextResponse((text or reason) + "\n", status_code=status)
