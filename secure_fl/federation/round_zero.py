@@ -53,9 +53,7 @@ def statistics_codec(features: int, bits: int | None) -> FixedPointCodec:
     return FixedPointCodec(1 + 2 * features, bits or _DIGIT_BITS)
 
 
-def statistics_in(
-    codec: FixedPointCodec, total: NDArray[np.int64], contributors: int
-) -> tuple[Standardization, float]:
+def statistics_in(codec: FixedPointCodec, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
     """Standardization over all banks and the mean number of examples per bank, from the sum of their digits."""
     sums = Moments.from_vector(codec.decode(total, contributors))
     return Standardization.from_moments(sums), _mean_examples(sums.count, contributors)

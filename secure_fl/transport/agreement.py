@@ -62,10 +62,7 @@ class Agreement:
         if about is None:
             raise MessageError("an order names no sum; look whether both have one version")
         try:
-            first = self.cohort(
-                bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context)
-            )
+            first = self.cohort(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
             return replace(first, attempt=about.attempt)
         except (ConfigurationError, ValueError, TypeError, AttributeError):
             raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None
-

@@ -71,7 +71,9 @@ class BankParty:
             FINISHED: self._over,
         }
         if order.kind not in todo:
-            raise MessageError(f"{self._data.name} knows no order {order.kind[:20]!r}; look whether both have one version")
+            raise MessageError(
+                f"{self._data.name} knows no order {order.kind[:20]!r}; look whether both have one version"
+            )
         return todo[order.kind](order)
 
     def _hello(self, order: Order) -> bytes:
@@ -96,9 +98,7 @@ class BankParty:
     def _model(self, order: Order) -> bytes:
         """Receive the model, and train."""
         cohort = self.agreed.cohort_of(order.about)
-        opened = open_message(
-            cohort, order.body, recipient=self._data.name, sender=AGGREGATOR, stage="broadcast"
-        )
+        opened = open_message(cohort, order.body, recipient=self._data.name, sender=AGGREGATOR, stage="broadcast")
         self._adopt(order.facts)
         self._bank.receive(cohort, opened.payload)
         contribution = self._bank.train(cohort.round)

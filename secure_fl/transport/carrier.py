@@ -19,7 +19,11 @@ class NetworkCarrier:
     """A `secagg.protocol.Carrier`. Whoever does not answer a stage in time has dropped out of the attempt."""
 
     def __init__(
-        self, post: Post, cohort: Cohort[Plan], seconds_of_a_stage: float, clock: Callable[[], float] = time.perf_counter
+        self,
+        post: Post,
+        cohort: Cohort[Plan],
+        seconds_of_a_stage: float,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._post, self._cohort, self._limit, self._clock = post, cohort, seconds_of_a_stage, clock
         self.seconds: defaultdict[str, float] = defaultdict(float)

@@ -155,9 +155,7 @@ def _host(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _write(
-    folder: Path, issued: Issued, authority: x509.Certificate, roster: bytes, passphrase: bytes | None
-) -> None:
+def _write(folder: Path, issued: Issued, authority: x509.Certificate, roster: bytes, passphrase: bytes | None) -> None:
     make_folder(folder, 0o700)
     create_secret(folder / AUTHORITY, authority.public_bytes(Encoding.PEM))
     create_secret(folder / CERTIFICATE, issued.certificate.public_bytes(Encoding.PEM))
@@ -168,5 +166,7 @@ def _write(
 
 
 def _pem(key: PrivateKey, passphrase: bytes | None) -> bytes:
-    encryption: KeySerializationEncryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    encryption: KeySerializationEncryption = (
+        NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    )
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,8 +101,7 @@ class Coordinator:
         else:
             self._transcript.deliveries[:0] = state.deliveries
         for number in range(state.round + 1, self._agreed.experiment.rounds + 1):
-            before = state
-            state = self._keep(self._again(number, 1, lambda attempt: self._round(before, attempt)))
+            state = self._keep(self._again(number, 1, partial(self._round, state)))
         self._finish(state)
         return state
 
@@ -269,5 +269,3 @@ class Coordinator:
 
 def _facts(standardization: Standardization) -> dict[str, Any]:
     return {"mean": list(standardization.mean), "std": list(standardization.std)}
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -45,7 +45,9 @@ class Credentials:
         try:
             key = load_pem_private_key(read_secret(path, "the key"), passphrase)
         except (ValueError, TypeError):
-            problem = "needs its passphrase, or another one" if passphrase is None else "does not open with the passphrase"
+            problem = (
+                "needs its passphrase, or another one" if passphrase is None else "does not open with the passphrase"
+            )
             raise ConfigurationError(f"{path} {problem}; set SECURE_FL_PASSPHRASE") from None
         except OSError:
             raise DataError(f"{path} cannot be read; put it back from a copy, or ask for a new certificate") from None
@@ -71,7 +73,9 @@ class Credentials:
             context.load_verify_locations(self.folder / AUTHORITY)
             context.load_cert_chain(self.folder / CERTIFICATE, self.folder / KEY)
         except (OSError, ssl.SSLError):
-            raise DataError(f"the certificate in {self.folder} cannot be used; put it back, or ask for another") from None
+            raise DataError(
+                f"the certificate in {self.folder} cannot be used; put it back, or ask for another"
+            ) from None
         return context
 
 

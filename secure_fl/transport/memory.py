@@ -29,4 +29,6 @@ def kept_turns(folder: Path) -> Turns:
         session, round_, attempt = json.loads(unsealed(path.read_bytes()))
         return Turns((bytes.fromhex(session), int(round_), int(attempt)), keep)
     except (OSError, ValueError, TypeError):
-        raise DataError(f"{path} is damaged, and says which sums this party took part in; put it back from a copy") from None
+        raise DataError(
+            f"{path} is damaged, and says which sums this party took part in; put it back from a copy"
+        ) from None

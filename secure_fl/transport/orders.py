@@ -35,9 +35,7 @@ class About:
 
     @classmethod
     def of(cls, cohort: Cohort[Plan]) -> About:
-        return cls(
-            cohort.session.hex(), cohort.round, cohort.attempt, cohort.plan.parameters, cohort.context.hex()
-        )
+        return cls(cohort.session.hex(), cohort.round, cohort.attempt, cohort.plan.parameters, cohort.context.hex())
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""The gateway's pages: orders out, answers in, health, metrics, and a status page. Whoever is not in the roster gets none.
+"""The gateway's pages: orders out, answers in, health and metrics. Whoever is not in the roster gets none.
 
-    GET  /orders?after=N&epoch=E     the next order, or 204 after a while (long poll)
-    POST /answers/N?epoch=E          what a party says to order N
-    GET  /health, /metrics           for who runs the gateway: any certificate of the roster
+GET  /orders?after=N&epoch=E     the next order, or 204 after a while (long poll)
+POST /answers/N?epoch=E          what a party says to order N
+GET  /health, /metrics           for who runs the gateway: any certificate of the roster
 """
 
 from __future__ import annotations

@@ -95,7 +95,9 @@ class StateStore:
             try:
                 state = State.from_bytes(unsealed(self._path(number).read_bytes()))
             except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                warnings.warn(DamageWarning(f"{self._path(number)} is damaged; the state before it is used"), stacklevel=2)
+                warnings.warn(
+                    DamageWarning(f"{self._path(number)} is damaged; the state before it is used"), stacklevel=2
+                )
                 continue
             if state.federation != roster.federation:
                 raise ConfigurationError(
@@ -103,7 +105,9 @@ class StateStore:
                 )
             return state
         if rounds:
-            raise DataError(f"every state in {self.folder} is damaged; put one back from a copy, or name another folder")
+            raise DataError(
+                f"every state in {self.folder} is damaged; put one back from a copy, or name another folder"
+            )
         return None
 
     @property
