@@ -7,13 +7,18 @@ PARALLEL := --numprocesses=logical --dist=loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench clean
+.PHONY: help demo lessons test test-fast check format bench clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: $(VENV)/core ## install, run the default experiment, say where the report is
 	$(BIN)/secure-fl run
+
+lessons: $(VENV)/lessons ## eleven lessons in JupyterLab; what you write stays in lessons/
+	$(BIN)/secure-fl lesson build --to lessons
+	JUPYTER_PATH=$(CURDIR)/lessons/.jupyter $(BIN)/jupyter lab lessons \
+		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
 
 test: $(VENV)/test ## every test that CI runs
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -47,6 +52,10 @@ $(VENV)/python:
 $(VENV)/core: $(VENV)/python pyproject.toml constraints.txt
 	@echo 'Installing into $(VENV); the first time this takes some minutes.'
 	$(PIP) -e .
+	@touch $@
+
+$(VENV)/lessons: $(VENV)/core
+	$(PIP) -e '.[lessons]'
 	@touch $@
 
 $(VENV)/test: $(VENV)/core

@@ -71,6 +71,10 @@ class TrainingError(SecureFLError):
     """Local training failed, for instance because the weights are no longer finite."""
 
 
+class LessonError(SecureFLError):
+    """A lesson's notebook did not run to its end."""
+
+
 class ProtocolError(SecureFLError):
     """A secure sum, or the scoring of encrypted rows, could not be completed."""
 

@@ -28,6 +28,7 @@ from secure_fl.cli.explain import explain
 from secure_fl.cli.interrupts import forget_interrupts, heed_signals, was_interrupted
 from secure_fl.cli.lab import lab_app
 from secure_fl.cli.ledger import ledger_app
+from secure_fl.cli.lesson import lesson_app
 from secure_fl.cli.network import bank, certificates, gateway, key_authority
 from secure_fl.cli.plan import plan
 from secure_fl.cli.review import review_app
@@ -105,6 +106,7 @@ for name, group in (
     ("review", review_app),
     ("ledger", ledger_app),
     ("lab", lab_app),
+    ("lesson", lesson_app),
 ):
     app.add_typer(group, name=name)
 
