@@ -9,5 +9,6 @@
     coordinator     the rounds, as `federation.run` has them, where banks are elsewhere
     party, bank, holder     the other ends
 
-The gateway holds no key of a scheme and no update. The checksum in an envelope is no authentication, but the certificate is.
+The gateway holds no key of a scheme and no update. The checksum in an envelope is no authentication; the certificate
+is.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.federation.opening import lengths
-from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
@@ -59,10 +59,10 @@ class Agreement:
 
     def cohort_of(self, about: About | None) -> Cohort[Any]:
         """The cohort of an order. Raises `MessageError` for one that cannot be."""
-        if about is None:
-            raise MessageError("an order names no sum; look whether both have one version")
+        if about is None or not 1 <= about.length <= MAX_PARAMETERS:
+            raise MessageError("an order names no sum that can be; look whether both have one version")
         try:
             first = self.cohort(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
             return replace(first, attempt=about.attempt)
-        except (ConfigurationError, ValueError, TypeError, AttributeError):
+        except (ConfigurationError, ValueError):
             raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None

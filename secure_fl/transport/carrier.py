@@ -23,15 +23,19 @@ class NetworkCarrier:
         post: Post,
         cohort: Cohort[Plan],
         seconds_of_a_stage: float,
+        absent: float,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._post, self._cohort, self._limit, self._clock = post, cohort, seconds_of_a_stage, clock
+        """`absent`: seconds without a sign of a party, after which it is not waited for."""
+        self._post, self._cohort, self._limit, self._absent, self._clock = (
+            post, cohort, seconds_of_a_stage, absent, clock,
+        )  # fmt: skip
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def carry(self, stage: str, requests: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Answer]]:
         about = About.of(self._cohort)
         numbers = {name: self._post.send(name, ASK, about, {"stage": stage}, data) for name, data in requests}
-        answers = self._post.collect(numbers, self._limit)
+        answers = self._post.collect(numbers, self._limit, self._absent)
         silent = set(numbers)
         while True:
             started = self._clock()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 
 from secure_fl.codec.quantization import next_clip
 from secure_fl.data import Standardization
-from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError
+from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.opening import first_clip
 from secure_fl.federation.round_zero import CONTEXT, statistics_codec, statistics_in
@@ -51,6 +51,7 @@ from secure_fl.transport.roster import Roster
 from secure_fl.transport.state import State, StateStore
 
 LOG = logging.getLogger("secure_fl.gateway")
+MOST_FEATURES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Patience:
     train: float = 600.0
     """For banks to train."""
     absent: float = 45.0
-    """Since a bank was last there, until a round begins without it."""
+    """Since the last sign of a party, until it is not waited for."""
     again: float = 2.0
     """Before a round that failed is begun anew."""
     tries: int = 100
@@ -94,12 +95,14 @@ class Coordinator:
 
     def run(self) -> State:
         """All rounds that are left; the last state. Raises `ProtocolError` where a round is given up."""
-        self._post.wait_for(member.name for member in self._roster.members if member.role != "gateway")
+        everybody = [member.name for member in self._roster.members if member.role != "gateway"]
         state = self._store.load(self._roster)
         if state is None:
+            self._post.wait_for(everybody)
             state = self._keep(self._again(0, 1, self._statistics))
         else:
             self._transcript.deliveries[:0] = state.deliveries
+            self._post.wait_for(everybody, self._patience.stage)  # some may have ended, or be down
         for number in range(state.round + 1, self._agreed.experiment.rounds + 1):
             state = self._keep(self._again(number, 1, partial(self._round, state)))
         self._finish(state)
@@ -170,7 +173,7 @@ class Coordinator:
     def _sum(self, cohort: Cohort[Any], absent: Mapping[str, str]) -> Completed:
         def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
             self._keys()
-            carrier = NetworkCarrier(self._post, attempt, self._patience.stage)
+            carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent)
             half = server_half(attempt, self._public)
             return run_carried(attempt, half, carrier, self._transcript, None, without)
 
@@ -203,7 +206,7 @@ class Coordinator:
             if bank in there
         }
         absent |= dict.fromkeys(numbers, f"it did not answer in {seconds:g} s")
-        for bank, data in self._post.collect(numbers, seconds):
+        for bank, data in self._collect(numbers, seconds):
             answer = unpack_answer(data)
             del absent[bank]
             if not isinstance(answer, bytes):
@@ -213,20 +216,22 @@ class Coordinator:
             raise DropoutError(f"too few banks are there ({said}); wait for more of them")
         return absent
 
+    def _collect(self, numbers: Mapping[str, int], seconds: float) -> Iterator[tuple[str, bytes]]:
+        return self._post.collect(numbers, seconds, self._patience.absent)
+
     def _features(self) -> int:
         """How many numeric features rows have: every bank says so, and all must say the same."""
         said = self._ask_each(HELLO, self._agreed.banks)
-        schemas = {bank: json.loads(answer) for bank, answer in said.items()}
-        kinds = {schema["columns"] for schema in schemas.values()}
-        if len(kinds) > 1:
-            text = ", ".join(f"{bank}: {schema['columns'][:8]}" for bank, schema in sorted(schemas.items()))
+        columns = {bank: _columns(bank, answer) for bank, answer in said.items()}
+        if len(set(columns.values())) > 1:
+            text = ", ".join(f"{bank}: {digest[:8]}" for bank, (_, digest) in sorted(columns.items()))
             raise ConfigurationError(f"banks have other columns than each other ({text}); give all files one form")
-        return int(next(iter(schemas.values()))["features"])
+        return next(iter(columns.values()))[0]
 
     def _ask_each(self, kind: str, names: tuple[str, ...]) -> dict[str, bytes]:
         """Raises `DropoutError` where one does not answer, `ProtocolError` where it refuses."""
         numbers = {name: self._post.send(name, kind) for name in names}
-        answers = {name: unpack_answer(data) for name, data in self._post.collect(numbers, self._patience.stage)}
+        answers = {name: unpack_answer(data) for name, data in self._collect(numbers, self._patience.stage)}
         for name in names:
             answer = answers.get(name)
             if answer is None:
@@ -254,7 +259,7 @@ class Coordinator:
         ]
         numbers = {bank: self._post.send(bank, TAKE_KEY, body=self._signed_key) for bank in without}
         processes = {bank: self._post.process(bank) for bank in without}
-        for bank, data in self._post.collect(numbers, self._patience.stage):
+        for bank, data in self._collect(numbers, self._patience.stage):
             if isinstance(unpack_answer(data), bytes):
                 self._key_given[bank] = processes[bank]
 
@@ -263,8 +268,20 @@ class Coordinator:
         body, facts = state.model.to_bytes(), _facts(state.standardization)
         everybody = [member.name for member in self._roster.members if member.role != "gateway"]
         numbers = {name: self._post.send(name, FINISHED, facts=facts, body=body) for name in everybody}
-        for _ in self._post.collect(numbers, self._patience.stage):
+        for _ in self._collect(numbers, self._patience.stage):
             pass
+
+
+def _columns(bank: str, answer: bytes) -> tuple[int, str]:
+    """How many numeric columns a bank has, and their digest. Raises `MessageError`."""
+    try:
+        said = json.loads(answer)
+        features, digest = said["features"], said["columns"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        features, digest = None, None
+    if type(features) is not int or not 0 <= features <= MOST_FEATURES or not isinstance(digest, str):
+        raise MessageError(f"{bank} does not say which columns it has; look whether both have one version")
+    return features, digest[:64]
 
 
 def _facts(standardization: Standardization) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -31,10 +32,12 @@ class Credentials:
     def read(cls, folder: Path, role: Role) -> Credentials:
         """Raises `DataError` or `ConfigurationError` where they are missing, damaged, another role's or not listed."""
         roster = read_roster(folder / ROSTER, _certificate(folder / AUTHORITY))
-        own = _certificate(folder / CERTIFICATE).fingerprint(SHA256()).hex()
-        member = roster.holding(own)
+        own = _certificate(folder / CERTIFICATE)
+        member = roster.holding(own.fingerprint(SHA256()).hex())
         if member is None:
             raise ConfigurationError(f"the certificate in {folder} is not in the roster; ask for another one")
+        if own.not_valid_after_utc < datetime.now(UTC):
+            raise ConfigurationError(f"the certificate in {folder} has expired; ask for another one")
         if member.role != role:
             raise ConfigurationError(f"{folder} holds what {member.name} has, which is a {member.role} and no {role}")
         return cls(folder, roster, member)

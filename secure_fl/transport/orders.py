@@ -33,6 +33,11 @@ class About:
     length: int
     context: str
 
+    def __post_init__(self) -> None:
+        numbers, words = (self.round, self.attempt, self.length), (self.session, self.context)
+        if not all(type(number) is int for number in numbers) or not all(isinstance(word, str) for word in words):
+            raise TypeError("a cohort's numbers are whole, and its names are text")
+
     @classmethod
     def of(cls, cohort: Cohort[Plan]) -> About:
         return cls(cohort.session.hex(), cohort.round, cohort.attempt, cohort.plan.parameters, cohort.context.hex())
@@ -64,7 +69,7 @@ class Order:
             head = json.loads(data[_HEAD.size : _HEAD.size + length])
             about = None if head["about"] is None else About(**head["about"])
             return cls(number, str(head["kind"]), about, dict(head["facts"]), data[_HEAD.size + length :])
-        except (struct.error, ValueError, KeyError, TypeError):
+        except (struct.error, ValueError, KeyError, TypeError, RecursionError):
             raise MessageError("an order of the gateway cannot be read; look whether both have one version") from None
 
 

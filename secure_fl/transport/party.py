@@ -10,20 +10,22 @@ import logging
 import random
 import secrets
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import httpx2
 
-from secure_fl.errors import ConfigurationError, MessageError, ProtocolError, TrainingError
+from secure_fl.errors import ConfigurationError, MessageError, ProtocolError, SecureFLError
 from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.orders import FINISHED, Order, pack_answer
-from secure_fl.transport.service import POLL_SECONDS
+from secure_fl.transport.service import ALIVE_SECONDS, POLL_SECONDS
 
 LOG = logging.getLogger("secure_fl.party")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 Do = Callable[[Order], bytes]
-"""Does an order; what the party answers. Raises `ProtocolError` or `TrainingError` where it must not, or cannot."""
+"""Does an order; what the party answers. Raises one of the package's errors where it must not, or cannot."""
 
 
 class Connection:
@@ -35,6 +37,7 @@ class Connection:
         self._process = secrets.token_hex(8)
         self._epoch = ""
         self._after = 0
+        self._said: tuple[str, int, bytes] = ("", 0, b"")
 
     def next(self) -> Order | None:
         """The next order; None where there is none yet. Raises httpx2's errors, or `ConfigurationError`."""
@@ -46,8 +49,17 @@ class Connection:
         self._epoch = answer.headers.get("x-epoch", "")
         return Order.from_bytes(answer.content) if answer.status_code == 200 else None
 
+    def said(self, order: Order) -> bytes | None:
+        """What was answered to this very order, and not heard: it is not done twice."""
+        epoch, number, data = self._said
+        return data if (epoch, number) == (self._epoch, order.number) else None
+
+    def alive(self) -> None:
+        self._client.post("/alive")
+
     def answer(self, order: Order, data: bytes) -> None:
         """Nobody may wait for it any more; then it is of no use, and the next order comes."""
+        self._said = self._epoch, order.number, data
         answer = self._client.post(f"/answers/{order.number}", params={"epoch": self._epoch}, content=data)
         self._require_known(answer)
         if answer.status_code != 409:
@@ -69,7 +81,8 @@ def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = t
         try:
             order = connection.next()
             if order is not None:
-                connection.answer(order, pack_answer(_done(do, order)))
+                with _signs_of_life(connection):
+                    connection.answer(order, connection.said(order) or pack_answer(_done(do, order)))
                 if order.kind == FINISHED:
                     return
             pause = FIRST_PAUSE
@@ -84,14 +97,32 @@ def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = t
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
+@contextmanager
+def _signs_of_life(connection: Connection) -> Iterator[None]:
+    """The gateway is told that the party is still at work."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(ALIVE_SECONDS):
+            with suppress(httpx2.HTTPError, RuntimeError):  # it is down, or this connection is closed
+                connection.alive()
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def _done(do: Do, order: Order) -> Answer:
+    """Raises what keeps a party from writing its model down; everything before that is a refusal."""
     try:
         return do(order)
-    except ProtocolError as error:
+    except SecureFLError as error:
         LOG.warning("refused", extra={"kind": order.kind, "reason": str(error)})
-        return error
-    except TrainingError as error:
-        return ProtocolError(str(error))
+        if order.kind == FINISHED and not isinstance(error, ProtocolError):
+            raise
+        return error if isinstance(error, ProtocolError) else ProtocolError(str(error))
 
 
 def _is_stranger(error: Exception) -> bool:

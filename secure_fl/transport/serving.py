@@ -1,7 +1,7 @@
 """uvicorn with TLS 1.3 and certificates on both sides; who is at the other end is told to the service.
 
-There is no ASGI extension for that, so the protocol class puts the certificate's hash into the scope. A connection that
-does not get as far as a request in time is closed: half-open ones would otherwise add up (slowloris).
+There is no ASGI extension for that, so the protocol class puts the certificate's hash into the scope. A connection
+whose next request begins and does not get on in time is closed: half-open ones would otherwise add up (slowloris).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from secure_fl.errors import ConfigurationError
 from secure_fl.transport.service import PEER
 
-FIRST_REQUEST_SECONDS = 10.0
+HEAD_SECONDS = 10.0
+"""How long the head of a request may take to arrive, and the first one to begin."""
 
 
 class PeerProtocol(H11Protocol):
@@ -32,11 +33,24 @@ class PeerProtocol(H11Protocol):
         certificate = None if tls is None else tls.getpeercert(True)
         peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()
         self.app = _told(self.app, peer)
-        self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_if_idle)
+        self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._head_of: object = None
 
-    def _close_if_idle(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not self._head_of:
+            self._head_of = self.cycle
+            self._head_until.cancel()
+        elif self._between_requests and self._head_until.cancelled():
+            self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_until.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def _between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
 
 def _told(app: Any, peer: str) -> ASGIApp:
