@@ -7,8 +7,9 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import httpx2
 import pytest
@@ -194,8 +195,8 @@ def test_a_proxy_of_the_environment_is_not_used(gateway: Door, monkeypatch: pyte
 def test_an_expired_certificate_is_said_at_the_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Later(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:
-            return datetime.now(UTC) + timedelta(days=365)
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=365)
 
     monkeypatch.setattr("secure_fl.transport.credentials.datetime", Later)
     with pytest.raises(ConfigurationError, match="has expired"):
