@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from secure_fl.errors import ConfigurationError, MessageError
+import numpy as np
+
+from secure_fl.data import Standardization
+from secure_fl.errors import ConfigurationError, MessageError, PlanError
 from secure_fl.federation.opening import lengths
 from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
 from secure_fl.secagg.messages import Cohort
@@ -16,6 +20,14 @@ from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
 from secure_fl.training import Learner, usual_learner
 from secure_fl.transport.orders import About
+
+
+def context_of(model: bytes, scale: Standardization) -> bytes:
+    """What banks agree on before they sum: the model (its digest), and the scale of the features under it.
+
+    So a gateway that shows banks different scales makes different cohorts, as with different models.
+    """
+    return hashlib.sha256(model + np.array([scale.mean, scale.std], dtype="<f8").tobytes()).digest()
 
 
 class Agreement:
@@ -64,5 +76,5 @@ class Agreement:
         try:
             first = self.cohort(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
             return replace(first, attempt=about.attempt)
-        except (ConfigurationError, ValueError):
+        except (ConfigurationError, PlanError, ValueError):
             raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None

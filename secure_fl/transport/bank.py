@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ import numpy as np
 from secure_fl.codec.quantization import Contribution
 from secure_fl.data import FeatureSchema, FederationKey, Standardization, describe
 from secure_fl.data.datasets import BankData
-from secure_fl.errors import MessageError, ProtocolError
+from secure_fl.errors import DataError, MessageError, ProtocolError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
 from secure_fl.federation.round_zero import CONTEXT, statistics_codec
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
 from secure_fl.secagg.protocol import Party, Values
-from secure_fl.transport.agreement import Agreement
+from secure_fl.transport.agreement import Agreement, context_of
 from secure_fl.transport.halves import BankHalves
 from secure_fl.transport.orders import ASK, FINISHED, HELLO, MODEL, SETTLE, STATISTICS, TAKE_KEY, Order
 from secure_fl.transport.roster import Roster
@@ -37,6 +38,8 @@ class _InRound:
     """What a bank has ready for a sum."""
 
     round: int
+    length: int
+    context: bytes
     values: Callable[[Cohort[Any]], Values] = field(repr=False)
     contribution: Contribution | None = field(default=None, repr=False)
     sent: Values | None = field(default=None, repr=False)
@@ -92,26 +95,29 @@ class BankParty:
             raise MessageError(f"{self._data.name} was asked for other statistics than round 0 has; make a new attempt")
         digits = codec.encode(self._bank.statistics())
         values: Values = digits if cohort.plan.bits is not None else digits.astype(np.float32)
-        self._now = _InRound(0, lambda attempt: values)
+        self._now = _InRound(0, codec.length, CONTEXT, lambda attempt: values)
         return b""
 
     def _model(self, order: Order) -> bytes:
         """Receive the model, and train."""
         cohort = self.agreed.cohort_of(order.about)
         opened = open_message(cohort, order.body, recipient=self._data.name, sender=AGGREGATOR, stage="broadcast")
-        self._adopt(order.facts)
-        self._bank.receive(cohort, opened.payload)
+        schema = self._schema_of(order.facts)
+        model = hashlib.sha256(opened.payload).digest()
+        if cohort.context != context_of(model, schema.standardization):
+            raise MessageError(f"{self._data.name} received another model than its cohort; make a new attempt")
+        self._bank.receive(replace(cohort, context=model), opened.payload)
+        self._adopt(schema)
         contribution = self._bank.train(cohort.round)
 
         def values(attempt: Cohort[Any]) -> Values:
             return self._bank.encode(contribution, attempt.plan, attempt.round)
 
-        self._now = _InRound(cohort.round, values, contribution)
+        self._now = _InRound(cohort.round, cohort.plan.parameters, cohort.context, values, contribution)
         return b""
 
-    def _adopt(self, facts: dict[str, Any]) -> None:
+    def _adopt(self, schema: FeatureSchema) -> None:
         """The scale of the features, which all banks have alike."""
-        schema = self._schema_of(facts)
         if schema.standardization != self._standardization:
             self._bank.adopt(schema)
             self._standardization = schema.standardization
@@ -119,17 +125,21 @@ class BankParty:
     def _schema_of(self, facts: dict[str, Any]) -> FeatureSchema:
         try:
             scale = Standardization(tuple(map(float, facts["mean"])), tuple(map(float, facts["std"])))
-        except (KeyError, TypeError, ValueError):
+            if not all(map(math.isfinite, scale.mean)) or not all(0 <= std < math.inf for std in scale.std):
+                raise ValueError("no numbers")
+            return FeatureSchema.create(self._data.train.schema, scale, self._key)
+        except (KeyError, TypeError, ValueError, OverflowError, DataError):
             raise MessageError("the gateway sent no scale of features; look whether both have one version") from None
-        return FeatureSchema.create(self._data.train.schema, scale, self._key)
 
     def _ask(self, order: Order) -> bytes:
         """One stage of the sum."""
         cohort, now = self.agreed.cohort_of(order.about), self._now
         if now is None or now.round != cohort.round:
             raise ProtocolError(f"{self._data.name} was started anew in the middle of the round; go on without it")
-        if now.round > 0 and cohort.context != self._bank.model.digest:
+        if cohort.context != now.context:
             raise MessageError(f"{self._data.name} has another model than the sum is about; make a new attempt")
+        if cohort.plan.parameters != now.length:
+            raise MessageError(f"{self._data.name} is asked for values of another length; make a new attempt")
         if now.half is None or now.attempt != cohort.digest:
             now.sent = now.values(cohort)
             now.half, now.attempt = self._halves.client(cohort, now.sent), cohort.digest

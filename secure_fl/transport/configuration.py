@@ -55,6 +55,8 @@ class GatewayFile(_File):
     """How long it waits for answers in one stage of a sum."""
     train_seconds: Seconds = 600.0
     """How long banks may train."""
+    linger_seconds: Seconds = 600.0
+    """How long it stays after the last round for parties that have not heard of it."""
     absent_seconds: Annotated[float, Field(ge=5, le=86_400)] = 45.0
     """After how long without a sign of it a party is not waited for; parties give one every 1.5 s."""
 

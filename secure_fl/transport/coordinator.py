@@ -32,7 +32,7 @@ from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Outcome, run_carried
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
-from secure_fl.transport.agreement import Agreement
+from secure_fl.transport.agreement import Agreement, context_of
 from secure_fl.transport.carrier import NetworkCarrier
 from secure_fl.transport.halves import accepted_key, server_half
 from secure_fl.transport.orders import (
@@ -64,6 +64,8 @@ class Patience:
     """For banks to train."""
     absent: float = 45.0
     """Since the last sign of a party, until it is not waited for."""
+    linger: float = 600.0
+    """After the last round, for parties that have not heard of it."""
     again: float = 2.0
     """Before a round that failed is begun anew."""
     tries: int = 100
@@ -145,7 +147,8 @@ class Coordinator:
     def _round(self, before: State, attempt: int) -> tuple[State, int]:
         model, number, agreed = before.model, before.round + 1, self._agreed
         codec = model.codec(agreed.plan)
-        cohort = replace(agreed.cohort(self._session, number, codec.length, model.digest), attempt=attempt)
+        context = context_of(model.digest, before.standardization)
+        cohort = replace(agreed.cohort(self._session, number, codec.length, context), attempt=attempt)
         self._keys()
         facts = _facts(before.standardization)
         absent = self._order(cohort, MODEL, facts, self._broadcast(cohort, model.to_bytes()), self._patience.train)
@@ -264,11 +267,11 @@ class Coordinator:
                 self._key_given[bank] = processes[bank]
 
     def _finish(self, state: State) -> None:
-        """The last model to all banks, and the word that it is over to everybody."""
+        """The last model to all banks, and the word that it is over to everybody, also to who is back only then."""
         body, facts = state.model.to_bytes(), _facts(state.standardization)
         everybody = [member.name for member in self._roster.members if member.role != "gateway"]
         numbers = {name: self._post.send(name, FINISHED, facts=facts, body=body) for name in everybody}
-        for _ in self._collect(numbers, self._patience.stage):
+        for _ in self._post.collect(numbers, self._patience.linger):
             pass
 
 

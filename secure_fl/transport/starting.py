@@ -34,7 +34,9 @@ def run_gateway(file: GatewayFile) -> State:
     """Serve until the federation is over; the last state."""
     credentials = Credentials.read(file.certificates, "gateway")
     roster = credentials.roster
-    patience = Patience(stage=file.stage_seconds, train=file.train_seconds, absent=file.absent_seconds)
+    patience = Patience(
+        stage=file.stage_seconds, train=file.train_seconds, absent=file.absent_seconds, linger=file.linger_seconds
+    )
     make_folder(file.state, 0o700)
     post = Post(member.name for member in roster.members if member.role != "gateway")
     service = Service(roster, post, LARGEST_ANSWER)

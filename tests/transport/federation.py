@@ -18,7 +18,7 @@ from secure_fl.transport.certificates import GATEWAY, make_certificates
 from secure_fl.transport.roster import Roster
 
 SMALL = {"dataset": "simulated", "transactions": 4_000, "fraud_share": 0.05, "rounds": 3, "hidden": "none"}
-PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\n"
+PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_seconds = 60\n"
 
 
 class Processes:

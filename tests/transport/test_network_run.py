@@ -59,7 +59,7 @@ def test_a_key_authority_that_is_killed_comes_back_with_another_key(tmp_path: Pa
 
 
 def test_the_others_go_on_without_a_bank_that_is_killed_and_with_it_when_it_is_back(tmp_path: Path) -> None:
-    with federation(tmp_path, scheme="masked", rounds=6) as parties:
+    with federation(tmp_path, scheme="masked", rounds=8) as parties:
         parties.wait_for_round(1)
         parties.kill("bank-3")
         parties.wait_for_round(3)
