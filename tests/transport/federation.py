@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,16 +19,19 @@ from secure_fl.transport.certificates import GATEWAY, make_certificates
 from secure_fl.transport.roster import Roster
 
 SMALL = {"dataset": "simulated", "transactions": 4_000, "fraud_share": 0.05, "rounds": 3, "hidden": "none"}
+ROOT = Path(__file__).parents[2]
 PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_seconds = 60\n"
 
 
 class Processes:
     """The parties of one federation, by name."""
 
-    def __init__(self, folder: Path, experiment: Experiment) -> None:
+    def __init__(self, folder: Path, experiment: Experiment, module: str = "secure_fl") -> None:
+        """`module`: what banks and key holders run."""
         self.folder = folder
         self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
         self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
+        self.module = module
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.port = 0
 
@@ -47,6 +51,7 @@ class Processes:
         raise AssertionError("the gateway does not listen")
 
     def start(self, name: str) -> None:
+        """A bank or a key holder."""
         role = self.roster.named(name).role
         lines = [f'certificates = "certificates/{name}"', f'gateway = "https://localhost:{self.port}"']
         lines += [f'memory = "memory-{name}"', *([f'out = "out-{name}"'] if role == "bank" else [])]
@@ -58,6 +63,10 @@ class Processes:
         process = self.running.pop(name)
         process.kill()
         process.wait()
+
+    def pause(self, name: str) -> None:
+        """It stands still, with all that it holds."""
+        self.running[name].send_signal(signal.SIGSTOP)
 
     def finish(self, seconds: float = 180) -> None:
         """Until all have ended, and well."""
@@ -87,15 +96,16 @@ class Processes:
         return load_file(self.folder / f"out-{bank}" / "model.safetensors")
 
     def _start(self, name: str, command: str) -> None:
-        arguments = [sys.executable, "-m", "secure_fl", command, "--config", str(self.folder / f"{name}.toml")]
+        module = "secure_fl" if name == GATEWAY else self.module
+        arguments = [sys.executable, "-m", module, command, "--config", str(self.folder / f"{name}.toml")]
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(arguments, stdout=log, stderr=log)
+            self.running[name] = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
 
 
 @contextmanager
-def federation(folder: Path, **settings: object) -> Iterator[Processes]:
+def federation(folder: Path, module: str = "secure_fl", **settings: object) -> Iterator[Processes]:
     """All parties at work; what still runs in the end is killed."""
-    parties = Processes(folder, Experiment(**{**SMALL, **settings}))  # type: ignore[arg-type]
+    parties = Processes(folder, Experiment(**{**SMALL, **settings}), module)  # type: ignore[arg-type]
     try:
         parties.start_gateway()
         for name in parties.parties:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
@@ -52,8 +53,6 @@ def test_a_signed_key_is_taken_and_encrypts(authority: Credentials, signed: byte
     bank, agreed = halves(authority.roster), Agreement(SETTINGS)
     cohort = agreed.cohort(bytes(16), 1, plan().parameters, b"model")
     values = [0] * plan().parameters
-    import numpy as np
-
     with pytest.raises(ProtocolError, match="bank-1 has no public key"):
         bank.client(cohort, np.array(values))
     bank.take_key(plan(), signed)
