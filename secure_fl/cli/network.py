@@ -44,7 +44,7 @@ def certificates(
 def gateway(config: Config) -> None:
     """Serve a federation as its aggregator, until it is over."""
     from secure_fl.transport.configuration import GatewayFile
-    from secure_fl.transport.starting import run_gateway
+    from secure_fl.transport.starting_gateway import run_gateway
 
     log_lines()
     state = run_gateway(GatewayFile.read(config))
@@ -54,7 +54,7 @@ def gateway(config: Config) -> None:
 def bank(config: Config) -> None:
     """Take part in a federation as a bank, until it is over."""
     from secure_fl.transport.configuration import BankFile
-    from secure_fl.transport.starting import run_bank
+    from secure_fl.transport.starting_party import run_bank
 
     log_lines()
     file = BankFile.read(config)
@@ -65,7 +65,7 @@ def bank(config: Config) -> None:
 def key_authority(config: Config) -> None:
     """Take part in a federation as a key holder, until it is over."""
     from secure_fl.transport.configuration import PartyFile
-    from secure_fl.transport.starting import run_holder
+    from secure_fl.transport.starting_party import run_holder
 
     log_lines()
     run_holder(PartyFile.read(config))

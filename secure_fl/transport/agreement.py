@@ -21,6 +21,8 @@ from secure_fl.settings import Experiment
 from secure_fl.training import Learner, usual_learner
 from secure_fl.transport.orders import About
 
+KEYS_AND_SHARES = 1 << 20
+
 
 def context_of(model: bytes, scale: Standardization) -> bytes:
     """What banks agree on before they sum: the model (its digest), and the scale of the features under it.
@@ -64,6 +66,11 @@ class Agreement:
         longest = max(lengths(self.experiment, parameters))
         settings = self.experiment
         return plan_for(self.scheme, settings.banks, longest, settings.bits, settings.threshold)
+
+    @property
+    def largest_answer(self) -> int:
+        """Bytes that no honest answer has: twice an upload's estimate, a sum that was opened, and keys and shares."""
+        return 2 * self.plan.upload_bytes + 8 * self.plan.parameters + KEYS_AND_SHARES
 
     def cohort(self, session: bytes, round_: int, length: int, context: bytes) -> Cohort[Any]:
         """The first attempt."""

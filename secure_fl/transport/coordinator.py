@@ -34,7 +34,6 @@ from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 from secure_fl.transport.agreement import Agreement, context_of
 from secure_fl.transport.carrier import NetworkCarrier
-from secure_fl.transport.halves import accepted_key, server_half
 from secure_fl.transport.orders import (
     FINISHED,
     HELLO,
@@ -48,6 +47,7 @@ from secure_fl.transport.orders import (
 )
 from secure_fl.transport.post import Post
 from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import accepted_key, server_half
 from secure_fl.transport.state import State, StateStore
 
 LOG = logging.getLogger("secure_fl.gateway")

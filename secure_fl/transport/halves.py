@@ -1,8 +1,4 @@
-"""From a roster to the halves of a scheme, each with what one party may hold.
-
-In memory a deployment has all parties' keys at once; here the aggregator's half gets public keys, a bank its own
-identity, a key holder its own secret.
-"""
+"""From a roster to a bank's halves of a scheme: it holds its own identity, and of the others public keys."""
 
 from __future__ import annotations
 
@@ -11,48 +7,16 @@ from typing import Any
 
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.secagg.additive.client import AdditiveClient
-from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan, Plan
-from secure_fl.secagg.hazmat.agreement import verify
-from secure_fl.secagg.hazmat.he_public import PublicContext, fingerprint
-from secure_fl.secagg.he.client import HeClient, accept_public_key
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
-from secure_fl.secagg.he.server import he_server
+from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.masked.client import MaskedClient
 from secure_fl.secagg.masked.identity import Identity
-from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.plaintext import PlaintextClient, plaintext_server
-from secure_fl.secagg.protocol import Party, ServerHalf, Values
+from secure_fl.secagg.plaintext import PlaintextClient
+from secure_fl.secagg.protocol import Party, Values
 from secure_fl.transport.roster import Roster
-
-SIGNATURE_BYTES = 64
-
-
-def key_statement(roster: Roster, public_key: bytes) -> bytes:
-    """What a key authority signs, so that its key is its own whoever carries it."""
-    return b"secure_fl public key" + roster.digest + fingerprint(public_key)
-
-
-def accepted_key(roster: Roster, plan: HePlan, signed: bytes) -> PublicContext:
-    """The key authority's public key behind its signature. Raises `MessageError`."""
-    signature, key = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
-    verify(bytes.fromhex(roster.named(KEY_AUTHORITY).public), signature, key_statement(roster, key), KEY_AUTHORITY)
-    return accept_public_key(key, fingerprint(key), plan.parameters_of_context)
-
-
-def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf:
-    """The aggregator's."""
-    match cohort.plan.scheme:
-        case "plaintext":
-            return plaintext_server(cohort)
-        case "additive":
-            return additive_server(cohort)
-        case "masked":
-            return masked_server(cohort)
-        case _:
-            assert public is not None, "the key authority's public key comes before the first sum"
-            return he_server(cohort, public)
+from secure_fl.transport.server_halves import accepted_key
 
 
 class BankHalves:

@@ -16,9 +16,9 @@ from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer, Turns
 from secure_fl.transport.agreement import Agreement
-from secure_fl.transport.halves import key_statement
 from secure_fl.transport.orders import ASK, FINISHED, PUBLIC_KEY, Order
 from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import key_statement
 
 
 class HolderParty:

@@ -17,10 +17,11 @@ from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.certificates import make_certificates
 from secure_fl.transport.credentials import Credentials
-from secure_fl.transport.halves import SIGNATURE_BYTES, BankHalves, key_statement
+from secure_fl.transport.halves import BankHalves
 from secure_fl.transport.holder import HolderParty
 from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, Order
 from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import SIGNATURE_BYTES, key_statement
 
 SETTINGS = Experiment(scheme="ckks", hidden="none", dataset="simulated")
 

@@ -1,8 +1,7 @@
-"""From a party's file to the party at work."""
+"""From a bank's or a key holder's file to the party at work."""
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -14,36 +13,11 @@ from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.training.storage import model_bytes
 from secure_fl.transport.bank import BankParty
-from secure_fl.transport.configuration import BankFile, GatewayFile, PartyFile
-from secure_fl.transport.coordinator import Coordinator, Patience
+from secure_fl.transport.configuration import BankFile, PartyFile
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.holder import HolderParty
 from secure_fl.transport.memory import kept_turns
 from secure_fl.transport.party import Connection, Do, take_part
-from secure_fl.transport.post import Post
-from secure_fl.transport.service import Service
-from secure_fl.transport.serving import Server
-from secure_fl.transport.state import State, StateStore
-
-LOG = logging.getLogger("secure_fl.gateway")
-LARGEST_ANSWER = 1 << 30
-"""Bytes, where no plan says less."""
-
-
-def run_gateway(file: GatewayFile) -> State:
-    """Serve until the federation is over; the last state."""
-    credentials = Credentials.read(file.certificates, "gateway")
-    roster = credentials.roster
-    patience = Patience(
-        stage=file.stage_seconds, train=file.train_seconds, absent=file.absent_seconds, linger=file.linger_seconds
-    )
-    make_folder(file.state, 0o700)
-    post = Post(member.name for member in roster.members if member.role != "gateway")
-    service = Service(roster, post, LARGEST_ANSWER)
-    coordinator = Coordinator(roster, post, StateStore(file.state), patience, service.meter.round.set)
-    with Server(service.app, credentials.server_context(), file.host, file.port) as server:
-        LOG.info("listening", extra={"host": file.host, "port": server.port})
-        return coordinator.run()
 
 
 def run_bank(file: BankFile) -> None:
