@@ -40,7 +40,7 @@ class _Box:
     answered: int = 0
     """The last order that was answered, and the digest of what was said to it."""
     said: bytes = b""
-    seen: float | None = None
+    seen: float = -math.inf
     """When it last gave a sign of itself."""
     process: str = ""
     """Of which process of the party that was: one that was started anew has forgotten what it held."""
@@ -57,7 +57,7 @@ class _Box:
 
     def silent(self, now: float, seconds: float) -> bool:
         """Whether it gave no sign of itself for so long."""
-        return not self.waiting and (self.seen is None or now - self.seen > seconds)
+        return not self.waiting and now - self.seen > seconds
 
 
 class Post:
@@ -185,5 +185,5 @@ class Post:
         wanted = set(names)
         with self._changed:
             return self._changed.wait_for(
-                lambda: all(self._boxes[name].waiting or self._boxes[name].seen is not None for name in wanted), seconds
+                lambda: all(self._boxes[name].waiting or self._boxes[name].seen > -math.inf for name in wanted), seconds
             )

@@ -82,6 +82,13 @@ def test_who_gives_no_sign_is_not_waited_for_and_who_does_is() -> None:
         post.answer("a", numbers["a"], b"late")
 
 
+def test_who_was_never_there_is_waited_for_where_nothing_else_is_said() -> None:
+    post = Post(["a"])
+    number = post.send("a", HELLO)
+    threading.Timer(0.2, lambda: post.answer("a", number, b"yes")).start()
+    assert list(post.collect({"a": number}, 10)) == [("a", b"yes")]
+
+
 def test_answers_that_do_not_come_in_time_are_not_waited_for() -> None:
     clock = Clock()
     post = Post(["a"], clock)

@@ -123,6 +123,32 @@ def test_slow_senders_do_not_keep_the_room_from_the_others(gateway: Door) -> Non
         wire.close()
 
 
+def test_of_large_answers_so_many_lie_at_the_gateway_and_the_others_wait_at_their_senders(tmp_path: Path) -> None:
+    """So its memory does not grow with the banks, however slowly their answers are added up."""
+    size, banks = SMALL + 1, [f"bank-{number}" for number in range(1, 4 * ROOM + 1)]
+    with door(certificates(tmp_path / "c", scheme="plaintext", banks=len(banks))) as opened:
+        numbers = {bank: opened.post.send(bank, ASK) for bank in banks}
+        senders = [threading.Thread(target=post, args=(opened, bank, 1, bytes(size))) for bank in banks]
+        for sender in senders:
+            sender.start()
+        collected, deadline = opened.post.collect(numbers, 60), time.monotonic() + 20
+        while taken_in(opened) < ROOM and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.5)  # longer than a body may take
+        for already in range(len(banks)):
+            assert taken_in(opened) <= already + ROOM
+            next(collected)
+        assert list(collected) == []
+        for sender in senders:
+            sender.join(10)
+        assert taken_in(opened) == len(banks)
+
+
+def taken_in(gateway: Door) -> int:
+    samples = [sample for metric in gateway.service.meter.answers.collect() for sample in metric.samples]
+    return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
+
+
 def test_a_party_has_so_many_requests_at_once_and_no_more(gateway: Door) -> None:
     target = f"GET /orders?after=9999&epoch={gateway.post.epoch} HTTP/1.1\r\nhost: x\r\n\r\n"
     held = [gateway.socket("bank-1") for _ in range(AT_ONCE)]
