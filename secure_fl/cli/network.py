@@ -1,4 +1,4 @@
-"""`secure-fl gateway | bank | key-authority | certificates`: a federation whose parties are processes of their own."""
+"""`secure-fl gateway | bank | key-authority | certificates | revoke`: parties as processes of their own."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def certificates(
     for member in roster.members:
         typer.echo(f"{out / member.name}: {member.role}")
     typer.echo(f"{out / 'ca-key.pem'}: signs certificates and rosters; keep it away from all of them")
+
+
+def revoke(
+    name: Annotated[str, typer.Argument(help="The party that is to be left out, such as bank-2.")],
+    folder: Annotated[Path, typer.Option("--certificates", help="The folder that `secure-fl certificates` made.")],
+) -> None:
+    """Take a party's certificate out of the signed roster: it gets through no gateway that has the new one."""
+    from secure_fl.transport.certificates import revoke as take_out
+
+    take_out(folder, name)
+    typer.echo(f"{folder}: rosters without {name}; give each party its own, and start gateway and parties with them")
 
 
 def gateway(config: Config) -> None:

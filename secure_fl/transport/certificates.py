@@ -1,7 +1,7 @@
 """A sandbox's certificate authority: a short-lived certificate and a key for each party, in a folder of its own.
 
-ECDSA on P-256 (FIPS 186-5), X.509 (RFC 5280). Who has an authority of their own makes certificates there, and the
-roster from them (`make_roster`).
+ECDSA on P-256 (FIPS 186-5), X.509 (RFC 5280). Who has an authority of their own makes certificates there, and signs a
+`Roster` of them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from secure_fl.errors import ConfigurationError
-from secure_fl.files import create_secret, make_folder
+from secure_fl.errors import ConfigurationError, DataError
+from secure_fl.files import create_secret, make_folder, read_secret, unwritten, write_durably
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
-from secure_fl.transport.roster import Member, Role, Roster
+from secure_fl.transport.roster import Member, Role, Roster, read_roster
 
 AUTHORITY, CERTIFICATE, KEY, OWN_KEY, ROSTER = "ca.pem", "certificate.pem", "key.pem", "identity.pem", "roster.json"
 """Files of a party: whom it trusts, its certificate and its key, what it signs with, who takes part."""
@@ -82,6 +83,26 @@ def make_certificates(
     create_secret(folder / ROSTER, signed)
     for each in issued:
         _write(folder / each.name, each, authority, signed, passphrase)
+    return roster
+
+
+def revoke(folder: Path, name: str) -> Roster:
+    """Take a member's certificate out of all rosters in `folder`, which `make_certificates` wrote, and sign them anew.
+
+    It is out once gateway and parties were started with the new roster. Raises `ConfigurationError` or `DataError`.
+    """
+    try:
+        authority = x509.load_pem_x509_certificate((folder / AUTHORITY).read_bytes())
+        key = load_pem_private_key(read_secret(folder / AUTHORITY_KEY, "the key"), None)
+    except (OSError, ValueError, TypeError):
+        raise DataError(f"{folder} does not hold an authority and its key; name the folder of all parties") from None
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    roster = read_roster(folder / ROSTER, authority).without(name)
+    for path in (folder / ROSTER, *folder.glob(f"*/{ROSTER}")):
+        try:
+            write_durably(path, roster.signed(key))
+        except OSError as error:
+            raise unwritten(path, error, "name the folder of all parties") from None
     return roster
 
 

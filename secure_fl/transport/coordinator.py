@@ -97,7 +97,7 @@ class Coordinator:
 
     def run(self) -> State:
         """All rounds that are left; the last state. Raises `ProtocolError` where a round is given up."""
-        everybody = [member.name for member in self._roster.members if member.role != "gateway"]
+        everybody = self._roster.parties
         state = self._store.load(self._roster)
         if state is None:
             self._post.wait_for(everybody)
@@ -224,7 +224,7 @@ class Coordinator:
 
     def _features(self) -> int:
         """How many numeric features rows have: every bank says so, and all must say the same."""
-        said = self._ask_each(HELLO, self._agreed.banks)
+        said = self._ask_each(HELLO, tuple(bank for bank in self._agreed.banks if bank in self._roster.parties))
         columns = {bank: _columns(bank, answer) for bank, answer in said.items()}
         if len(set(columns.values())) > 1:
             text = ", ".join(f"{bank}: {digest[:8]}" for bank, (_, digest) in sorted(columns.items()))
@@ -269,8 +269,7 @@ class Coordinator:
     def _finish(self, state: State) -> None:
         """The last model to all banks, and the word that it is over to everybody, also to who is back only then."""
         body, facts = state.model.to_bytes(), _facts(state.standardization)
-        everybody = [member.name for member in self._roster.members if member.role != "gateway"]
-        numbers = {name: self._post.send(name, FINISHED, facts=facts, body=body) for name in everybody}
+        numbers = {name: self._post.send(name, FINISHED, facts=facts, body=body) for name in self._roster.parties}
         for _ in self._post.collect(numbers, self._patience.linger):
             pass
 

@@ -35,7 +35,7 @@ class _Box:
     order: Order | None = None
     numbers: int = 0
     answer: bytes | None = None
-    taken: Callable[[], None] = _nothing
+    taken: Callable[[], object] = _nothing
     """Is called when the answer leaves the box."""
     answered: int = 0
     """The last order that was answered, and the digest of what was said to it."""
@@ -119,7 +119,7 @@ class Post:
         if box.answered == number:
             box.take()
 
-    def answer(self, name: str, number: int, data: bytes, taken: Callable[[], None] = _nothing) -> None:
+    def answer(self, name: str, number: int, data: bytes, taken: Callable[[], object] = _nothing) -> None:
         """What a party says to an order; `taken` is called once it has left the post, or now where it does not count.
 
         Raises `MessageError` where that order is not out, or was answered otherwise.

@@ -2,14 +2,14 @@
 
 Banks know each other's identity keys, and those of key holders, by the roster alone. It is signed with the key of the
 certificate authority, so that the gateway that passes messages on cannot put its own keys there. A party that is to be
-left out, or whose key was lost, is taken out of the roster; that is the revocation.
+left out, or whose key was lost, stays in the roster without a certificate (`Roster.without`); that is the revocation.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,6 +23,8 @@ from secure_fl.settings import Experiment
 
 Role = Literal["gateway", "bank", "holder"]
 """A holder: a key authority, or a share-holder."""
+REVOKED = "revoked "
+"""Before a certificate's hash: nobody holds such a one."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Member:
     """SHA-256 of its certificate (DER), hexadecimal."""
     public: str = ""
     """Hexadecimal: a bank's or key authority's Ed25519 key, with which it signs; a share-holder's X25519 key."""
+
+    @property
+    def revoked(self) -> bool:
+        return self.certificate.startswith(REVOKED)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,20 @@ class Roster:
 
     def of(self, role: Role) -> tuple[Member, ...]:
         return tuple(member for member in self.members if member.role == role)
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Who can come to the gateway."""
+        return tuple(member.name for member in self.members if member.role != "gateway" and not member.revoked)
+
+    def without(self, name: str) -> Roster:
+        """The same, but that this member's certificate opens no door; sums go on as without a bank that is away.
+
+        Raises `ConfigurationError` where it is not a member.
+        """
+        out = self.named(name)
+        revoked = out if out.revoked else replace(out, certificate=REVOKED + out.certificate)
+        return replace(self, members=tuple(revoked if member == out else member for member in self.members))
 
     def named(self, name: str) -> Member:
         """Raises `ConfigurationError` where it is not a member."""

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -60,6 +61,8 @@ class Service:
         self._roster, self._post, self._largest, self._seconds = roster, post, largest, body_seconds
         self._at_once: Counts[str] = Counts()
         self._room = asyncio.Semaphore(ROOM)
+        self._large: set[str] = set()
+        """Whose large answer is on its way in: one of each party."""
         self.meter = Meter()
         self.app = Starlette(
             routes=[
@@ -114,15 +117,20 @@ class Service:
     async def _answers(self, request: Request, name: str) -> Response:
         if request.query_params.get("epoch") != self._post.epoch:
             return self._refuse("of another epoch", 409)
-        large = not 0 <= _length(request) <= SMALL
-        if large:
+        if 0 <= _length(request) <= SMALL:
+            return await self._take_in(request, name, _nothing)
+        if name in self._large:
+            return self._refuse("too many at once", 429)
+        self._large.add(name)
+        try:
             await self._room.acquire()
-        loop = asyncio.get_running_loop()
+            leave = partial(asyncio.get_running_loop().call_soon_threadsafe, self._room.release)
+            return await self._take_in(request, name, leave)
+        finally:
+            self._large.remove(name)
 
-        def leave() -> None:
-            if large:
-                loop.call_soon_threadsafe(self._room.release)
-
+    async def _take_in(self, request: Request, name: str, leave: Callable[[], object]) -> Response:
+        """`leave` is called once the answer is no longer here."""
         try:
             body = await asyncio.wait_for(self._body(request), self._seconds)
         except (TimeoutError, ClientDisconnect, _TooLargeError) as error:
@@ -171,6 +179,10 @@ _REFUSALS: dict[type[Exception], tuple[str, int]] = {
     ClientDisconnect: ("cut off", 400),
     _TooLargeError: ("too large", 413),
 }
+
+
+def _nothing() -> None:
+    pass
 
 
 def _length(request: Request) -> int:

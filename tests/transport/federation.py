@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from secure_fl.settings import Experiment
-from secure_fl.transport.certificates import GATEWAY, make_certificates
+from secure_fl.transport.certificates import GATEWAY, make_certificates, revoke
 from secure_fl.transport.roster import Roster
 
 SMALL = {"dataset": "simulated", "transactions": 4_000, "fraud_share": 0.05, "rounds": 3, "hidden": "none"}
@@ -103,9 +103,14 @@ class Processes:
 
 
 @contextmanager
-def federation(folder: Path, module: str = "secure_fl", **settings: object) -> Iterator[Processes]:
+def federation(
+    folder: Path, module: str = "secure_fl", revoked: tuple[str, ...] = (), **settings: object
+) -> Iterator[Processes]:
     """All parties at work; what still runs in the end is killed."""
     parties = Processes(folder, Experiment(**{**SMALL, **settings}), module)  # type: ignore[arg-type]
+    for name in revoked:
+        revoke(folder / "certificates", name)
+        parties.parties.remove(name)
     try:
         parties.start_gateway()
         for name in parties.parties:

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.settings import Experiment
-from secure_fl.transport.certificates import ROSTER, make_certificates
+from secure_fl.transport.certificates import ROSTER, make_certificates, revoke
 from secure_fl.transport.credentials import Credentials
-from secure_fl.transport.roster import Roster
+from secure_fl.transport.roster import Role, Roster
 
 
 @pytest.fixture
@@ -101,3 +101,25 @@ def test_two_members_of_one_name_are_no_roster(folder: Path) -> None:
     (folder / "bank-1" / ROSTER).write_bytes(twice.signed(ec.generate_private_key(ec.SECP256R1())))
     with pytest.raises(DataError, match="no roster"):
         Credentials.read(folder / "bank-1", "bank")
+
+
+def test_a_revoked_party_stays_in_the_roster_and_its_certificate_opens_nothing(folder: Path) -> None:
+    before = Credentials.read(folder / "gateway", "gateway").roster
+    revoke(folder, "bank-2")
+    revoke(folder, "bank-2")
+    for party in ("gateway", "bank-1", "key-authority"):
+        after = Credentials.read(folder / party, role_of(party)).roster
+        assert after.parties == tuple(name for name in before.parties if name != "bank-2")
+        assert after.named("bank-2").public == before.named("bank-2").public
+        assert after.holding(before.named("bank-2").certificate) is None
+        assert after.digest != before.digest
+    with pytest.raises(ConfigurationError, match="not in the roster"):
+        Credentials.read(folder / "bank-2", "bank")
+    with pytest.raises(ConfigurationError, match="bank-9 is not in the roster"):
+        revoke(folder, "bank-9")
+    with pytest.raises(DataError, match="an authority and its key"):
+        revoke(folder / "bank-1", "bank-3")
+
+
+def role_of(party: str) -> Role:
+    return "bank" if party == "bank-1" else "gateway" if party == "gateway" else "holder"

@@ -108,19 +108,36 @@ def metrics(gateway: Door) -> str:
         return client.get("/metrics").text
 
 
-def test_slow_senders_do_not_keep_the_room_from_the_others(gateway: Door) -> None:
-    """As many as there is room for hold a large answer back; a bank's answer gets in once their time is over."""
+def begin_large(gateway: Door, who: str, number: int) -> ssl.SSLSocket:
+    """A large answer that does not come."""
+    wire = gateway.socket(who)
+    target = f"/answers/{number}?epoch={gateway.post.epoch}"
+    wire.sendall(f"POST {target} HTTP/1.1\r\nhost: x\r\ncontent-length: {SMALL + 1}\r\n\r\n".encode())
+    return wire
+
+
+def test_one_slow_sender_does_not_take_the_room_from_the_others(gateway: Door) -> None:
     first, second = gateway.post.send("bank-1", ASK), gateway.post.send("bank-2", ASK)
-    target = (
-        f"POST /answers/{first}?epoch={gateway.post.epoch} HTTP/1.1\r\nhost: x\r\ncontent-length: {SMALL + 1}\r\n\r\n"
-    )
-    slow = [gateway.socket("bank-1") for _ in range(ROOM)]
-    for wire in slow:
-        wire.sendall(target.encode())
+    slow = [begin_large(gateway, "bank-1", first) for _ in range(2)]
+    time.sleep(0.2)
+    assert post(gateway, "bank-1", first, bytes(SMALL + 1)).status_code == 429
+    started = time.monotonic()
     assert post(gateway, "bank-2", second, bytes(SMALL + 1)).status_code == 204
+    assert time.monotonic() - started < 0.7  # of the second that bank-1 has
     assert answers(gateway, "bank-2", second) == [bytes(SMALL + 1)]
     for wire in slow:
         wire.close()
+
+
+def test_as_many_slow_senders_as_there_is_room_for_hold_others_up_until_their_time_is_over(tmp_path: Path) -> None:
+    with door(certificates(tmp_path / "c", scheme="plaintext", banks=ROOM + 1)) as opened:
+        slow = [begin_large(opened, f"bank-{n}", opened.post.send(f"bank-{n}", ASK)) for n in range(1, ROOM + 1)]
+        last = f"bank-{ROOM + 1}"
+        number = opened.post.send(last, ASK)
+        assert post(opened, last, number, bytes(SMALL + 1)).status_code == 204
+        assert answers(opened, last, number) == [bytes(SMALL + 1)]
+        for wire in slow:
+            wire.close()
 
 
 def test_of_large_answers_so_many_lie_at_the_gateway_and_the_others_wait_at_their_senders(tmp_path: Path) -> None:

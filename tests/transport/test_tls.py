@@ -24,6 +24,7 @@ from secure_fl.transport.certificates import AUTHORITY, AUTHORITY_KEY, CERTIFICA
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.orders import HELLO, Order
 from secure_fl.transport.party import Connection, take_part
+from secure_fl.transport.roster import Roster
 from secure_fl.transport.serving import Server
 from tests.transport.sandbox import Door, bare_context, certificates, door
 
@@ -142,7 +143,12 @@ def test_the_authority_s_certificate_for_a_listed_name_is_not_the_listed_one(gat
 
 def test_who_was_taken_out_of_the_roster_is_out_and_its_client_says_so(folder: Path) -> None:
     roster = Credentials.read(folder / "gateway", "gateway").roster
-    without = dataclasses.replace(roster, members=tuple(m for m in roster.members if m.name != "bank-2"))
+    gone = dataclasses.replace(roster, members=tuple(m for m in roster.members if m.name != "bank-2"))
+    for without in (gone, roster.without("bank-2")):
+        refuse_bank_2(folder, without)
+
+
+def refuse_bank_2(folder: Path, without: Roster) -> None:
     with door(folder, without) as opened:
         connection = Connection(f"https://localhost:{opened.port}", opened.context("bank-2"))
         with pytest.raises(ConfigurationError, match="without this party"):
