@@ -140,6 +140,8 @@ class BankParty:
             raise MessageError(f"{self._data.name} has another model than the sum is about; make a new attempt")
         if cohort.plan.parameters != now.length:
             raise MessageError(f"{self._data.name} is asked for values of another length; make a new attempt")
+        if order.facts.get("key", "") != self._halves.key:
+            raise ProtocolError(f"{self._data.name} has another public key than the sum is under; send it that one")
         if now.half is None or now.attempt != cohort.digest:
             now.sent = now.values(cohort)
             now.half, now.attempt = self._halves.client(cohort, now.sent), cohort.digest

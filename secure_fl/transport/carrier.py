@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
@@ -24,17 +25,20 @@ class NetworkCarrier:
         cohort: Cohort[Plan],
         seconds_of_a_stage: float,
         absent: float,
+        facts: Mapping[str, Any],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`absent`: seconds without a sign of a party, after which it is not waited for."""
+        """`absent`: seconds without a sign of a party, after which it is not waited for; `facts`: for all orders."""
         self._post, self._cohort, self._limit, self._absent, self._clock = (
             post, cohort, seconds_of_a_stage, absent, clock,
         )  # fmt: skip
+        self._facts = facts
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def carry(self, stage: str, requests: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Answer]]:
         about = About.of(self._cohort)
-        numbers = {name: self._post.send(name, ASK, about, {"stage": stage}, data) for name, data in requests}
+        facts = {"stage": stage, **self._facts}
+        numbers = {name: self._post.send(name, ASK, about, facts, data) for name, data in requests}
         answers = self._post.collect(numbers, self._limit, self._absent)
         silent = set(numbers)
         while True:

@@ -47,7 +47,7 @@ from secure_fl.transport.orders import (
 )
 from secure_fl.transport.post import Post
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import accepted_key, server_half
+from secure_fl.transport.server_halves import accepted_key, key_of, server_half
 from secure_fl.transport.state import State, StateStore
 
 LOG = logging.getLogger("secure_fl.gateway")
@@ -176,7 +176,8 @@ class Coordinator:
     def _sum(self, cohort: Cohort[Any], absent: Mapping[str, str]) -> Completed:
         def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
             self._keys()
-            carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent)
+            facts = {"key": key_of(self._signed_key)} if self._signed_key else {}
+            carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent, facts)
             half = server_half(attempt, self._public)
             return run_carried(attempt, half, carrier, self._transcript, None, without)
 

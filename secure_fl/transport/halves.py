@@ -16,7 +16,7 @@ from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party, Values
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import accepted_key
+from secure_fl.transport.server_halves import accepted_key, key_of
 
 
 class BankHalves:
@@ -27,12 +27,14 @@ class BankHalves:
         self._directory = {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
         self._holders = {member.name: bytes.fromhex(member.public) for member in roster.of("holder")}
         self._public: PublicContext | None = None
+        self.key = ""
+        """What orders call the public key that the bank has."""
 
     def take_key(self, plan: Plan, signed: bytes) -> None:
         """The key authority's public key. Raises `MessageError` where it did not sign it."""
         if not isinstance(plan, HePlan):
             raise MessageError("there is no public key in this scheme; look whether both have one version")
-        self._public = accepted_key(self._roster, plan, signed)
+        self._public, self.key = accepted_key(self._roster, plan, signed), key_of(signed)
 
     def client(self, cohort: Cohort[Any], values: Values) -> Party:
         """Raises `ProtocolError` where the bank has no key yet, or took part before."""

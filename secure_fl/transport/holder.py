@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from secure_fl.errors import MessageError
+from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
@@ -18,7 +18,7 @@ from secure_fl.secagg.turns import OneAnswer, Turns
 from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.orders import ASK, FINISHED, PUBLIC_KEY, Order
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import key_statement
+from secure_fl.transport.server_halves import key_of, key_statement
 
 
 class HolderParty:
@@ -48,6 +48,8 @@ class HolderParty:
         if order.kind == PUBLIC_KEY and self._signed_key:
             return self._signed_key
         if order.kind == ASK:
+            if self._signed_key and order.facts.get("key") != key_of(self._signed_key):
+                raise ProtocolError(f"{self._name} was started anew, and has another key; make a new attempt")
             return self._half(self._agreed.cohort_of(order.about)).respond(order.body)
         if order.kind == FINISHED:
             return b""

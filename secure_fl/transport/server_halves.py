@@ -34,6 +34,11 @@ def accepted_key(roster: Roster, plan: HePlan, signed: bytes) -> PublicContext:
     return PublicContext.load(key, plan.parameters_of_context)
 
 
+def key_of(signed: bytes) -> str:
+    """What orders call that key: a key authority that was started anew has another one."""
+    return fingerprint(signed[SIGNATURE_BYTES:]).hex()
+
+
 def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf:
     """The aggregator's."""
     match cohort.plan.scheme:

@@ -122,6 +122,11 @@ def test_a_sum_about_another_model_is_refused(bank: Asked) -> None:
     refused(lambda: bank.ask(dataclasses.replace(bank.cohort(), context=b"other")), "bank-1 has another model")
 
 
+def test_a_sum_under_another_public_key_than_the_bank_has_is_refused(bank: Asked) -> None:
+    bank.send_model(bank.cohort())
+    refused(lambda: bank.ask(bank.cohort(), facts={"key": "00"}), "bank-1 has another public key")
+
+
 @pytest.mark.parametrize("by", [-1, 1, 10_000])
 def test_a_sum_of_another_length_is_refused(bank: Asked, by: int) -> None:
     bank.send_model(bank.cohort())

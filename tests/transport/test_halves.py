@@ -19,9 +19,9 @@ from secure_fl.transport.certificates import make_certificates
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.halves import BankHalves
 from secure_fl.transport.holder import HolderParty
-from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, Order
+from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, About, Order
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import SIGNATURE_BYTES, key_statement
+from secure_fl.transport.server_halves import SIGNATURE_BYTES, key_of, key_statement
 
 SETTINGS = Experiment(scheme="ckks", hidden="none", dataset="simulated")
 
@@ -56,7 +56,9 @@ def test_a_signed_key_is_taken_and_encrypts(authority: Credentials, signed: byte
     values = [0] * plan().parameters
     with pytest.raises(ProtocolError, match="bank-1 has no public key"):
         bank.client(cohort, np.array(values))
+    assert bank.key == ""
     bank.take_key(plan(), signed)
+    assert bank.key == key_of(signed)
     bank.client(cohort, np.array(values))
 
 
@@ -93,5 +95,20 @@ def test_a_roster_without_a_key_authority_accepts_no_key(authority: Credentials,
 @pytest.mark.parametrize("order", [Order(1, TAKE_KEY), Order(1, "secret_key"), Order(1, ASK), Order(1, ASK, body=b"x")])
 def test_a_key_authority_knows_no_order_but_its_own(authority: Credentials, order: Order) -> None:
     holder = HolderParty(authority.roster, "key-authority", authority.own_key(), Turns())
-    with pytest.raises(MessageError):
+    with pytest.raises(ProtocolError):
         holder(order)
+
+
+def test_a_key_authority_that_was_started_anew_opens_no_sum_under_the_key_before(authority: Credentials) -> None:
+    """What its new key would make of it is no sum; that this is always out of range is not relied on."""
+    before, after = (
+        HolderParty(authority.roster, "key-authority", authority.own_key(), Turns()) for _ in ("before", "after")
+    )
+    key = key_of(before(Order(1, PUBLIC_KEY)))
+    cohort = Agreement(SETTINGS).cohort(bytes(16), 1, 10, b"model")
+    asked = Order(2, ASK, About.of(cohort), {"key": key}, b"")
+    with pytest.raises(MessageError, match="truncated"):
+        before(asked)
+    for facts in ({"key": key}, {}, {"key": None}):
+        with pytest.raises(ProtocolError, match="another key"):
+            after(dataclasses.replace(asked, facts=facts))
