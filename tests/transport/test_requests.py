@@ -133,8 +133,10 @@ def test_as_many_slow_senders_as_there_is_room_for_hold_others_up_until_their_ti
     with door(certificates(tmp_path / "c", scheme="plaintext", banks=ROOM + 1)) as opened:
         slow = [begin_large(opened, f"bank-{n}", opened.post.send(f"bank-{n}", ASK)) for n in range(1, ROOM + 1)]
         last = f"bank-{ROOM + 1}"
-        number = opened.post.send(last, ASK)
+        number, begun = opened.post.send(last, ASK), time.monotonic()
+        time.sleep(0.3)  # until all of them have the room
         assert post(opened, last, number, bytes(SMALL + 1)).status_code == 204
+        assert 0.7 < time.monotonic() - begun < 10
         assert answers(opened, last, number) == [bytes(SMALL + 1)]
         for wire in slow:
             wire.close()
