@@ -7,7 +7,7 @@ PARALLEL := --numprocesses=logical --dist=loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lessons test test-fast check format bench site clean
+.PHONY: help install demo demo-network lessons test test-fast check format bench site clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -16,6 +16,9 @@ install: $(VENV)/core ## only install, into .venv
 
 demo: $(VENV)/core ## install, run the default experiment, say where the report is
 	$(BIN)/secure-fl run
+
+demo-network: $(VENV)/core ## gateway, key authority and three banks as processes over TLS 1.3, on real transactions
+	$(BIN)/python examples/network/demo.py
 
 lessons: $(VENV)/lessons ## eleven lessons in JupyterLab; what you write stays in lessons/
 	$(BIN)/secure-fl lesson build --to lessons

@@ -159,20 +159,27 @@ class Sums(NamedTuple):
 
 def prepare(experiment: Experiment, parameters: int, features: int = DIMENSION) -> Sums:
     """The secure sums of a run. Raises `PlanError`, or `ConfigurationError`, for what cannot work."""
-    bits = experiment.bits if isinstance(experiment.bits, int) else None
-    statistics = statistics_length(features, bits, privately=experiment.private_rows)
+    statistics, updates = lengths(experiment, parameters, features)
     if experiment.private_sums:
         noise = distributed_noise_multiplier(experiment, parameters, experiment.banks)
         aggregation = SecureAggregation(experiment, statistics, noise, noisy=parameters)
         return Sums(aggregation, aggregation)
-    weighted = None if experiment.alike else 1.0
-    updates = make_codec(parameters, bits, clip=1.0, mean_examples=weighted).length
     checked = checked_scheme(experiment)
     if checked is None:
         aggregation = SecureAggregation(experiment, max(updates, statistics))
         return Sums(aggregation, aggregation)
     first = SecureAggregation(experiment, statistics, scheme=checked_scheme(experiment, statistics=True))
     return Sums(first, SecureAggregation(experiment, updates, scheme=checked, transcript=first.transcript))
+
+
+def lengths(experiment: Experiment, parameters: int, features: int = DIMENSION) -> tuple[int, int]:
+    """Of the vectors that are summed: of statistics, and of updates."""
+    bits = experiment.bits if isinstance(experiment.bits, int) else None
+    weighted = None if experiment.alike else 1.0
+    return (
+        statistics_length(features, bits, privately=experiment.private_rows),
+        make_codec(parameters, bits, clip=1.0, mean_examples=weighted).length,
+    )
 
 
 def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapshot | None:
@@ -210,7 +217,7 @@ def _first(
 ) -> History:
     """Round 0."""
     standardization, mean_examples = agree_on_statistics(aggregation, banks, privately=experiment.private_rows)
-    clip = _clip(experiment, mean_examples)
+    clip = first_clip(experiment, mean_examples)
     return History(standardization, GlobalModel(weights, clip, None if experiment.alike else mean_examples))
 
 
@@ -224,7 +231,7 @@ def _resumed(
     return before.history
 
 
-def _clip(experiment: Experiment, mean_examples: float) -> float:
+def first_clip(experiment: Experiment, mean_examples: float) -> float:
     """The clip range of the first round, or the norm that all updates are clipped to under a distributed noise.
 
     The range is twice what Adam moves a weight by in a round, about the learning rate a step (Kingma, Ba, ICLR 2015,

@@ -29,7 +29,7 @@ def agree_on_statistics(
     """Standardization over all banks, and the mean number of examples per bank; `privately`: from noisy histograms."""
     agree = _agree_privately if privately else _agree_exactly
     standardization, mean_examples = agree(aggregation, banks)
-    cohort = aggregation.cohort(0, 1, context=_CONTEXT)
+    cohort = aggregation.cohort(0, 1, context=CONTEXT)
     aggregation.broadcast(cohort, np.array([standardization.mean, standardization.std]).tobytes())
     return standardization, mean_examples
 
@@ -38,16 +38,25 @@ def statistics_length(features: int, bits: int | None, *, privately: bool) -> in
     """Length of the longest vector that the statistics of so many numeric features may need."""
     if privately:
         return IntegerCodec(1 + features * BINS, bits or _DIGIT_BITS).length
-    return FixedPointCodec(1 + 2 * features, bits or _DIGIT_BITS).length
+    return statistics_codec(features, bits).length
 
 
 def _agree_exactly(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
     vectors = {bank.name: bank.statistics() for bank in banks}
-    codec = FixedPointCodec(len(vectors[banks[0].name]), aggregation.plan.bits or _DIGIT_BITS)
+    codec = statistics_codec((len(vectors[banks[0].name]) - 1) // 2, aggregation.plan.bits)
     total, contributors = _sum_digits(aggregation, codec.length, lambda bank: codec.encode(vectors[bank]))
+    return statistics_in(codec, total, contributors)
+
+
+def statistics_codec(features: int, bits: int | None) -> FixedPointCodec:
+    """How a bank's statistics of so many numeric features become digits that can be summed."""
+    return FixedPointCodec(1 + 2 * features, bits or _DIGIT_BITS)
+
+
+def statistics_in(codec: FixedPointCodec, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
+    """Standardization over all banks and the mean number of examples per bank, from the sum of their digits."""
     sums = Moments.from_vector(codec.decode(total, contributors))
-    mean_examples = _mean_examples(sums.count, contributors)
-    return Standardization.from_moments(sums), mean_examples
+    return Standardization.from_moments(sums), _mean_examples(sums.count, contributors)
 
 
 def _agree_privately(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
@@ -83,12 +92,13 @@ def _sum_digits(
             for name, vector in vectors.items()
         }
 
-    done = aggregation.sum(aggregation.cohort(0, length, context=_CONTEXT), clients).outcome.sum
+    done = aggregation.sum(aggregation.cohort(0, length, context=CONTEXT), clients).outcome.sum
     total: NDArray[np.int64] = np.rint(done.total).astype(np.int64)
     return total, len(done.contributors)
 
 
-_CONTEXT = b"statistics"
+CONTEXT = b"statistics"
+"""Of the cohorts of round 0."""
 _DIGIT_BITS = 8
 """Of sums that are not quantized."""
 LARGEST_BANK = 1 << 32

@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -158,6 +157,41 @@ def require_values(plan: Plan, values: Values) -> None:
         raise ConfigurationError(f"a value lies outside [0, 2**{plan.bits}); clip it or use more bits")
 
 
+Answer: TypeAlias = bytes | ProtocolError | OSError
+"""What comes back: bytes, a party's refusal, or that it could not be reached."""
+
+
+class Carrier(Protocol):
+    """Moves messages between the aggregator and the parties: in memory, or over a network."""
+
+    def carry(self, stage: str, requests: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Answer]]:
+        """Take each request to its recipient; the answers, as they come in. Whoever is silent is missing from them."""
+        ...
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """What was spent outside the aggregator's half, by whom."""
+        ...
+
+
+class InMemory:
+    """Parties in this process, asked one after the other."""
+
+    def __init__(self, parties: Mapping[str, Party], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._parties, self._clock = parties, clock
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def carry(self, stage: str, requests: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Answer]]:
+        for name, data in requests:
+            started = self._clock()
+            try:
+                answer: Answer = self._parties[name].respond(data)
+            except (ProtocolError, OSError) as error:
+                answer = error
+            self.seconds[name] += self._clock() - started
+            yield name, answer
+
+
 def run_protocol(
     cohort: Cohort[Plan],
     server: ServerHalf,
@@ -174,7 +208,21 @@ def run_protocol(
     all; `clock` gives the seconds of the outcome. Raises `ProtocolError`, whose `refused` names the banks to blame,
     where the sum cannot end.
     """
-    room = _Room(cohort, parties, transcript, frozenset(left_out), clock)
+    return run_carried(cohort, server, InMemory(parties, clock), transcript, drop, left_out, clock=clock)
+
+
+def run_carried(
+    cohort: Cohort[Plan],
+    server: ServerHalf,
+    carrier: Carrier,
+    transcript: Transcript,
+    drop: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Outcome:
+    """The same, wherever the parties are."""
+    room = _Room(cohort, carrier, transcript, frozenset(left_out), clock)
     started = clock()
     try:
         stage = next(server)
@@ -184,10 +232,10 @@ def run_protocol(
             if room.blames:
                 raise ProtocolError(_blame_text(room.blames))
     except StopIteration as finished:
-        elapsed = clock() - started - sum(room.seconds.values())
-        room.seconds.pop(_BOOKKEEPING, None)
+        spent = dict(carrier.seconds)
+        elapsed = clock() - started - sum(spent.values()) - room.bookkeeping
         total: SecureSum = finished.value
-        return Outcome(total, dict(room.seconds), elapsed, room.absent | dict(total.refused))
+        return Outcome(total, spent, elapsed, room.absent | dict(total.refused))
     except ProtocolError as error:
         error.refused |= to_blame(room.blames)
         error.absent |= {name: why for name, why in room.absent.items() if name not in room.blames}
@@ -200,53 +248,50 @@ class _Room:
     """The parties of one sum, and what has come of asking them."""
 
     cohort: Cohort[Plan]
-    parties: Mapping[str, Party]
+    carrier: Carrier
     transcript: Transcript
     left_out: frozenset[str]
     clock: Callable[[], float]
     gone: set[str] = field(init=False)
     absent: dict[str, str] = field(default_factory=dict)
     blames: dict[str, dict[str, str]] = field(default_factory=dict)
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    bookkeeping: float = 0.0
+    """Seconds spent on the transcript."""
 
     def __post_init__(self) -> None:
         self.gone = set(self.left_out)
 
     def replies(self, stage: Stage) -> Replies:
-        """The answers to a stage, asked for one by one."""
+        """The answers to a stage, as they come in."""
+        for name, answer in self.carrier.carry(stage.name, self._requests(stage)):
+            if isinstance(answer, bytes):
+                self._record(stage.name, name, AGGREGATOR, answer)
+                yield name, answer
+            else:
+                self._absent(name, answer)
+
+    def _requests(self, stage: Stage) -> Iterator[tuple[str, bytes]]:
+        """Whom to ask, and what; who is gone is told and not heard."""
         for name, data in stage.requests.items():
             if name in self.left_out:
                 continue
-            with self._timed(_BOOKKEEPING):
-                self.transcript.record(self.cohort, stage.name, AGGREGATOR, name, data)
-            if name in self.gone:
-                continue
-            with self._timed(name):
-                answer = self._ask(name, data)
-            if answer is None:
-                continue
-            with self._timed(_BOOKKEEPING):
-                self.transcript.record(self.cohort, stage.name, name, AGGREGATOR, answer)
-            yield name, answer
+            self._record(stage.name, AGGREGATOR, name, data)
+            if name not in self.gone:
+                yield name, data
 
-    def _ask(self, name: str, data: bytes) -> bytes | None:
-        """The answer; None where a bank refuses or is cut off. Without a trustee there is no sum."""
-        try:
-            return self.parties[name].respond(data)
-        except (ProtocolError, OSError) as error:
-            if name not in self.cohort.banks:
-                raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
-            self.gone.add(name)
-            self.absent[name] = reason(error) or "it could not be reached"
-            if isinstance(error, ProtocolError) and error.refused:
-                self.blames[name] = error.refused
-            return None
+    def _absent(self, name: str, error: ProtocolError | OSError) -> None:
+        """A bank refuses or is cut off. Raises where it is a trustee, without whom there is no sum."""
+        if name not in self.cohort.banks:
+            raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
+        self.gone.add(name)
+        self.absent[name] = reason(error) or "it could not be reached"
+        if isinstance(error, ProtocolError) and error.refused:
+            self.blames[name] = error.refused
 
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
+    def _record(self, stage: str, sender: str, recipient: str, data: bytes) -> None:
         started = self.clock()
-        yield
-        self.seconds[name] += self.clock() - started
+        self.transcript.record(self.cohort, stage, sender, recipient, data)
+        self.bookkeeping += self.clock() - started
 
 
 def to_blame(blames: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -277,6 +322,3 @@ def _blame_text(blames: Mapping[str, Mapping[str, str]]) -> str:
 
 def _cut_off(name: str) -> DropoutError:
     return DropoutError(f"{name} cannot be reached; without it no sum can be opened, so make a new attempt")
-
-
-_BOOKKEEPING = "(transcript)"

@@ -13,6 +13,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 from secure_fl.errors import ProtocolError
 from secure_fl.secagg.budget import Plan
@@ -26,11 +27,17 @@ def new_session() -> bytes:
     return time.time_ns().to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(SESSION_BYTES - _TIME_BYTES)
 
 
+Turn: TypeAlias = tuple[bytes, int, int]
+"""Session, round, attempt."""
+
+
 class Turns:
     """The last turn of one party."""
 
-    def __init__(self) -> None:
-        self._last: tuple[bytes, int, int] = (b"", 0, 0)
+    def __init__(self, last: Turn = (b"", 0, 0), keep: Callable[[Turn], None] = lambda turn: None) -> None:
+        """`keep`: writes a turn down before it is taken, where the party's memory is to outlive its process."""
+        self._last = last
+        self._keep = keep
 
     def take(self, cohort: Cohort[Plan], who: str) -> None:
         """Raises `ProtocolError` unless this turn comes after all that were taken."""
@@ -44,14 +51,15 @@ class Turns:
                 f"{who} already took part in round {self._last[1]}, attempt {self._last[2]}, and does not go back to "
                 f"round {cohort.round}, attempt {cohort.attempt}; make a new attempt"
             )
+        self._keep(cohort.turn)
         self._last = cohort.turn
 
 
 class OneAnswer:
     """A trustee's memory: one request of each turn is answered, and the same request again gets the same answer."""
 
-    def __init__(self) -> None:
-        self._turns = Turns()
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
         self._request = b""
         self._answer = b""
 

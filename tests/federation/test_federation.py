@@ -507,7 +507,7 @@ def test_every_figure_of_a_record_is_the_rounds_own() -> None:
 )
 def test_the_first_clip_range_is_twice_what_adam_moves_a_weight_by(changes: dict[str, Any], expected: float) -> None:
     experiment = Experiment(**{"learning_rate": 0.25, "batch_size": 400, **changes})
-    assert opening._clip(experiment, 1_000.5) == expected
+    assert opening.first_clip(experiment, 1_000.5) == expected
 
 
 def test_of_too_few_banks_that_can_train_the_first_ones_error_is_raised(

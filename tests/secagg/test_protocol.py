@@ -131,6 +131,24 @@ def test_a_party_that_dropped_stays_away(make_cohort: CohortFactory) -> None:
     assert [len(party.asked) for party in parties.values()] == [3, 1, 2]
 
 
+@pytest.mark.parametrize("error", [ProtocolError("no; try again"), ConnectionResetError("gone")])
+def test_a_bank_that_refused_once_is_not_asked_again_in_the_attempt(
+    error: Exception, make_cohort: CohortFactory
+) -> None:
+    class Moody(Echo):
+        def respond(self, request: bytes) -> bytes:
+            super().respond(request)
+            if len(self.asked) == 1:
+                raise error
+            return request
+
+    cohort, heard = make_cohort("plaintext"), list[list[str]]()
+    parties = {"bank-1": Echo(), "bank-2": Moody(), "bank-3": Echo()}
+    run_protocol(cohort, three_stages(cohort, heard), parties, Transcript())
+    assert heard == [["bank-1", "bank-3"]] * 3
+    assert [len(party.asked) for party in parties.values()] == [3, 1, 3]
+
+
 def test_who_is_left_out_is_not_asked_and_who_dropped_is_asked_in_vain(make_cohort: CohortFactory) -> None:
     cohort, heard, transcript = make_cohort("plaintext"), list[list[str]](), Transcript()
     parties = {bank: Echo() for bank in cohort.banks}

@@ -19,10 +19,11 @@ from secure_fl.secagg.turns import OneAnswer
 class ShareHolderKey:
     """A share-holder's long-lived key, and its memory of its answers."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, key: AgreementKey | None = None, answers: OneAnswer | None = None) -> None:
+        """`key`, `answers`: of a share-holder that was there before; by default it is a new one."""
         self.name = name
-        self.key = AgreementKey()
-        self.answers = OneAnswer()
+        self.key = key or AgreementKey()
+        self.answers = answers or OneAnswer()
 
     def __repr__(self) -> str:
         return f"ShareHolderKey({self.name!r})"

@@ -46,10 +46,10 @@ class AgreementKey:
 
 
 class SigningKey:
-    """A bank's long-lived Ed25519 identity."""
+    """A party's long-lived Ed25519 identity."""
 
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._key = Ed25519PrivateKey.generate() if secret is None else Ed25519PrivateKey.from_private_bytes(secret)
         self.public = self._key.public_key().public_bytes_raw()
 
     def __repr__(self) -> str:

@@ -14,9 +14,10 @@ class Identity:
     A bank that took part twice in one attempt, under two sets of keys, could be made to sign two lists of survivors.
     """
 
-    def __init__(self) -> None:
-        self._key = SigningKey()
-        self._turns = Turns()
+    def __init__(self, key: SigningKey | None = None, turns: Turns | None = None) -> None:
+        """`key`, `turns`: of a bank that was there before; by default it is a new one."""
+        self._key = key or SigningKey()
+        self._turns = turns or Turns()
 
     def __repr__(self) -> str:
         return "Identity(...)"

@@ -1,0 +1,87 @@
+"""What all parties work out for themselves from the roster's settings, alike: the plan, and each order's cohort."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from secure_fl.data import Standardization
+from secure_fl.errors import ConfigurationError, MessageError, PlanError
+from secure_fl.federation.opening import lengths
+from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.planning import plan_for
+from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.settings import Experiment
+from secure_fl.training import Learner, usual_learner
+from secure_fl.transport.orders import About
+
+KEYS_AND_SHARES = 1 << 20
+
+
+def context_of(model: bytes, scale: Standardization) -> bytes:
+    """What banks agree on before they sum: the model (its digest), and the scale of the features under it.
+
+    So a gateway that shows banks different scales makes different cohorts, as with different models.
+    """
+    return hashlib.sha256(model + np.array([scale.mean, scale.std], dtype="<f8").tobytes()).digest()
+
+
+class Agreement:
+    """Raises `ConfigurationError` for settings that banks on a network do not have yet, `PlanError` for no plan."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        missing = [
+            said
+            for said, asked in (
+                ("a robust rule", experiment.robust != "none"),
+                ("proofs", experiment.proofs),
+                ("an attack", experiment.attack != "none"),
+                ("epsilon", experiment.private),
+                ("drops", bool(experiment.drops)),
+                ("downlink = sum", experiment.downlink == "sum"),
+            )
+            if asked
+        ]
+        if missing:
+            raise ConfigurationError(
+                f"banks on a network do not do {', '.join(missing)} yet; leave that out, or use secure-fl run"
+            )
+        self.experiment = experiment
+        self.scheme: Scheme = SCHEMES[experiment.scheme]
+        self.banks = experiment.bank_names
+
+    @cached_property
+    def learner(self) -> Learner:
+        return usual_learner(self.experiment)
+
+    @cached_property
+    def plan(self) -> Plan:
+        parameters = len(self.learner.initial(self.experiment.seed))
+        longest = max(lengths(self.experiment, parameters))
+        settings = self.experiment
+        return plan_for(self.scheme, settings.banks, longest, settings.bits, settings.threshold)
+
+    @property
+    def largest_answer(self) -> int:
+        """Bytes that no honest answer has: twice an upload's estimate, a sum that was opened, and keys and shares."""
+        return 2 * self.plan.upload_bytes + 8 * self.plan.parameters + KEYS_AND_SHARES
+
+    def cohort(self, session: bytes, round_: int, length: int, context: bytes) -> Cohort[Any]:
+        """The first attempt."""
+        return self.scheme.cohort(self.plan.resized(length), round_, self.banks, context, session)
+
+    def cohort_of(self, about: About | None) -> Cohort[Any]:
+        """The cohort of an order. Raises `MessageError` for one that cannot be."""
+        if about is None or not 1 <= about.length <= MAX_PARAMETERS:
+            raise MessageError("an order names no sum that can be; look whether both have one version")
+        try:
+            first = self.cohort(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
+            return replace(first, attempt=about.attempt)
+        except (ConfigurationError, PlanError, ValueError):
+            raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None

@@ -1,0 +1,79 @@
+"""What a party's TOML file says: where its files are, and where the gateway is. Paths are relative to that file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from secure_fl.errors import ConfigurationError
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _File(BaseModel):
+    """Frozen, and nothing that is unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    certificates: Path
+    """The party's folder, as `secure-fl certificates` made it."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises `ConfigurationError`, which names the file and the setting."""
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            read = cls(**settings)
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read ({error.strerror}); name the party's file") from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{path} is not valid TOML ({error}); correct it") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ConfigurationError(f"{path}: {where}: {first['msg']}; correct it") from None
+        return read.model_copy(
+            update={
+                name: path.parent / value for name in cls.model_fields if isinstance(value := getattr(read, name), Path)
+            }
+        )
+
+
+class GatewayFile(_File):
+    """Of a gateway."""
+
+    state: Path
+    """Folder for what it must not lose."""
+    host: str = "127.0.0.1"
+    """Where it listens."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8443
+    """0: any that is free, which the log names."""
+    stage_seconds: Seconds = 60.0
+    """How long it waits for answers in one stage of a sum."""
+    train_seconds: Seconds = 600.0
+    """How long banks may train."""
+    linger_seconds: Seconds = 600.0
+    """How long it stays after the last round for parties that have not heard of it."""
+    absent_seconds: Annotated[float, Field(ge=5, le=86_400)] = 45.0
+    """After how long without a sign of it a party is not waited for; parties give one every 1.5 s."""
+
+
+class PartyFile(_File):
+    """Of a bank or a key holder."""
+
+    gateway: Annotated[str, Field(pattern=r"^https://")]
+    """Its address, https://HOST:PORT."""
+    memory: Path
+    """Folder for what the party must not forget."""
+
+
+class BankFile(PartyFile):
+    """Of a bank."""
+
+    transactions: Path | None = None
+    """CSV or Parquet with its own rows; where nothing is said, its share of the experiment's dataset, as in a run."""
+    out: Path
+    """Folder for the model, when the federation is over."""

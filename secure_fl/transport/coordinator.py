@@ -1,0 +1,291 @@
+"""The rounds of a federation whose banks are elsewhere: what `federation.run` and `rounds` do, by way of orders.
+
+    hello -> the key authority's public key to all banks -> round 0: statistics -> for each round: the model out, banks
+    train, the secure sum of their updates, the mean, the next model, kept on disk
+
+A round is attempted again where its sum fails, without whom it failed for; and again from its beginning, after a while,
+where too few banks are there. No finished round is lost: whoever starts the gateway anew goes on after the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from secure_fl.codec.quantization import next_clip
+from secure_fl.data import Standardization
+from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
+from secure_fl.federation.global_model import GlobalModel
+from secure_fl.federation.opening import first_clip
+from secure_fl.federation.round_zero import CONTEXT, statistics_codec, statistics_in
+from secure_fl.secagg.attempts import Completed, attempt_sum
+from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.protocol import Outcome, run_carried
+from secure_fl.secagg.transcript import Transcript
+from secure_fl.secagg.turns import new_session
+from secure_fl.transport.agreement import Agreement, context_of
+from secure_fl.transport.carrier import NetworkCarrier
+from secure_fl.transport.orders import (
+    FINISHED,
+    HELLO,
+    MODEL,
+    PUBLIC_KEY,
+    SETTLE,
+    STATISTICS,
+    TAKE_KEY,
+    About,
+    unpack_answer,
+)
+from secure_fl.transport.post import Post
+from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import accepted_key, key_of, server_half
+from secure_fl.transport.state import State, StateStore
+
+LOG = logging.getLogger("secure_fl.gateway")
+MOST_FEATURES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the gateway waits, in seconds."""
+
+    stage: float = 60.0
+    """For answers to one stage of a sum."""
+    train: float = 600.0
+    """For banks to train."""
+    absent: float = 45.0
+    """Since the last sign of a party, until it is not waited for."""
+    linger: float = 600.0
+    """After the last round, for parties that have not heard of it."""
+    again: float = 2.0
+    """Before a round that failed is begun anew."""
+    tries: int = 100
+    """Of one round, before the federation gives up."""
+
+
+class Coordinator:
+    """Runs the rounds; blocks, so it has a thread of its own."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        post: Post,
+        store: StateStore,
+        patience: Patience = Patience(),  # frozen
+        finished: Callable[[int], None] = lambda number: None,
+    ) -> None:
+        """`finished`: is told each finished round."""
+        self._roster, self._post, self._store, self._patience = roster, post, store, patience
+        self._agreed = Agreement(roster.settings)
+        self._session = new_session()
+        self._told = finished
+        self._transcript = Transcript()
+        self._public: PublicContext | None = None
+        self._signed_key = b""
+        self._key_process = ""
+        self._key_given: dict[str, str] = {}
+        """Bank -> the process of it that has the key."""
+
+    def run(self) -> State:
+        """All rounds that are left; the last state. Raises `ProtocolError` where a round is given up."""
+        everybody = self._roster.parties
+        state = self._store.load(self._roster)
+        if state is None:
+            self._post.wait_for(everybody)
+            state = self._keep(self._again(0, 1, self._statistics))
+        else:
+            self._transcript.deliveries[:0] = state.deliveries
+            self._post.wait_for(everybody, self._patience.stage)  # some may have ended, or be down
+        for number in range(state.round + 1, self._agreed.experiment.rounds + 1):
+            state = self._keep(self._again(number, 1, partial(self._round, state)))
+        self._finish(state)
+        return state
+
+    def _keep(self, state: State) -> State:
+        self._store.save(state)
+        self._told(state.round)
+        LOG.info("round finished", extra={"round": state.round})
+        return state
+
+    def _again(self, number: int, attempt: int, once: Callable[[int], tuple[State, int]]) -> State:
+        """A round, begun anew where it fails; attempts rise over all of them."""
+        for tried in range(self._patience.tries):
+            try:
+                return once(attempt)[0]
+            except ProtocolError as error:
+                LOG.warning("round failed", extra={"round": number, "reason": str(error)})
+                if tried + 1 == self._patience.tries:
+                    raise
+                attempt += self._agreed.experiment.attempts
+                time.sleep(self._patience.again)
+        raise AssertionError("there is at least one try")
+
+    def _statistics(self, attempt: int) -> tuple[State, int]:
+        """Round 0."""
+        features = self._features()
+        agreed, bits = self._agreed, self._agreed.plan.bits
+        codec = statistics_codec(features, bits)
+        cohort = replace(agreed.cohort(self._session, 0, codec.length, CONTEXT), attempt=attempt)
+        absent = self._order(cohort, STATISTICS, {}, {}, self._patience.stage)
+        done = self._sum(cohort, absent).outcome.sum
+        total = np.rint(done.total).astype(np.int64)
+        standardization, mean_examples = statistics_in(codec, total, len(done.contributors))
+        weights = agreed.learner.initial(agreed.experiment.seed)
+        clip = first_clip(agreed.experiment, mean_examples)
+        model = GlobalModel(weights, clip, None if agreed.experiment.alike else mean_examples)
+        return State(self._roster.federation, 0, standardization, model, deliveries=self._transcript.so_far), attempt
+
+    def _round(self, before: State, attempt: int) -> tuple[State, int]:
+        model, number, agreed = before.model, before.round + 1, self._agreed
+        codec = model.codec(agreed.plan)
+        context = context_of(model.digest, before.standardization)
+        cohort = replace(agreed.cohort(self._session, number, codec.length, context), attempt=attempt)
+        self._keys()
+        facts = _facts(before.standardization)
+        absent = self._order(cohort, MODEL, facts, self._broadcast(cohort, model.to_bytes()), self._patience.train)
+        done = self._sum(cohort, absent)
+        arrived = done.outcome.sum
+        mean = codec.decode(arrived.total, len(arrived.contributors))
+        clipped = 0.0
+        if model.mean_examples is not None:
+            assert mean.clipped is not None
+            clipped = mean.clipped / (len(arrived.contributors) * len(mean.update))
+        clip = next_clip(mean.update, model.clip, clipped, agreed.experiment.clip_margin)
+        contributors = tuple(bank for bank in cohort.banks if bank in arrived.contributors)
+        if agreed.experiment.error_feedback:
+            self._order(cohort, SETTLE, {"contributors": list(contributors)}, {}, self._patience.stage)
+        state = replace(
+            before,
+            round=number,
+            model=model.updated(mean, clip),
+            contributors=(*before.contributors, contributors),
+            attempts=(*before.attempts, done.attempts),
+            deliveries=self._transcript.so_far,
+        )
+        return state, attempt
+
+    def _sum(self, cohort: Cohort[Any], absent: Mapping[str, str]) -> Completed:
+        def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
+            self._keys()
+            facts = {"key": key_of(self._signed_key)} if self._signed_key else {}
+            carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent, facts)
+            half = server_half(attempt, self._public)
+            return run_carried(attempt, half, carrier, self._transcript, None, without)
+
+        return attempt_sum(cohort, once, self._agreed.experiment.attempts, absent)
+
+    def _broadcast(self, cohort: Cohort[Any], payload: bytes) -> dict[str, bytes]:
+        sealed = {bank: seal(cohort, "broadcast", AGGREGATOR, bank, payload) for bank in cohort.banks}
+        for bank, message in sealed.items():
+            self._transcript.record(cohort, "broadcast", AGGREGATOR, bank, message)
+        return sealed
+
+    def _order(
+        self,
+        cohort: Cohort[Any],
+        kind: str,
+        facts: dict[str, Any],
+        bodies: Mapping[str, bytes],
+        seconds: float,
+    ) -> dict[str, str]:
+        """Have all banks that are there do something; those that did not, each with the reason.
+
+        Raises `DropoutError` where fewer than the threshold did.
+        """
+        there = self._post.present(self._patience.absent)
+        absent = {bank: "it is not there" for bank in cohort.banks if bank not in there}
+        about = About.of(cohort)
+        numbers = {
+            bank: self._post.send(bank, kind, about, facts, bodies.get(bank, b""))
+            for bank in cohort.banks
+            if bank in there
+        }
+        absent |= dict.fromkeys(numbers, f"it did not answer in {seconds:g} s")
+        for bank, data in self._collect(numbers, seconds):
+            answer = unpack_answer(data)
+            del absent[bank]
+            if not isinstance(answer, bytes):
+                absent[bank] = str(answer).partition(";")[0]
+        if len(cohort.banks) - len(absent) < cohort.plan.threshold:
+            said = "; ".join(f"{bank}: {why}" for bank, why in sorted(absent.items()))
+            raise DropoutError(f"too few banks are there ({said}); wait for more of them")
+        return absent
+
+    def _collect(self, numbers: Mapping[str, int], seconds: float) -> Iterator[tuple[str, bytes]]:
+        return self._post.collect(numbers, seconds, self._patience.absent)
+
+    def _features(self) -> int:
+        """How many numeric features rows have: every bank says so, and all must say the same."""
+        said = self._ask_each(HELLO, tuple(bank for bank in self._agreed.banks if bank in self._roster.parties))
+        columns = {bank: _columns(bank, answer) for bank, answer in said.items()}
+        if len(set(columns.values())) > 1:
+            text = ", ".join(f"{bank}: {digest[:8]}" for bank, (_, digest) in sorted(columns.items()))
+            raise ConfigurationError(f"banks have other columns than each other ({text}); give all files one form")
+        return next(iter(columns.values()))[0]
+
+    def _ask_each(self, kind: str, names: tuple[str, ...]) -> dict[str, bytes]:
+        """Raises `DropoutError` where one does not answer, `ProtocolError` where it refuses."""
+        numbers = {name: self._post.send(name, kind) for name in names}
+        answers = {name: unpack_answer(data) for name, data in self._collect(numbers, self._patience.stage)}
+        for name in names:
+            answer = answers.get(name)
+            if answer is None:
+                raise DropoutError(f"{name} does not answer; wait for it")
+            if not isinstance(answer, bytes):
+                raise answer
+        return {name: answer for name, answer in answers.items() if isinstance(answer, bytes)}
+
+    def _keys(self) -> None:
+        """The public key of a homomorphic scheme, from a key authority that was started anew, and to such banks."""
+        plan = self._agreed.plan
+        if not isinstance(plan, HePlan):
+            return
+        (authority,) = self._agreed.scheme.trustees
+        process = self._post.process(authority)
+        if process != self._key_process:
+            self._signed_key = self._ask_each(PUBLIC_KEY, (authority,))[authority]
+            self._public, self._key_process = accepted_key(self._roster, plan, self._signed_key), process
+            self._key_given.clear()
+        there = self._post.present(self._patience.absent)
+        without = [
+            bank
+            for bank in self._agreed.banks
+            if bank in there and self._key_given.get(bank) != self._post.process(bank)
+        ]
+        numbers = {bank: self._post.send(bank, TAKE_KEY, body=self._signed_key) for bank in without}
+        processes = {bank: self._post.process(bank) for bank in without}
+        for bank, data in self._collect(numbers, self._patience.stage):
+            if isinstance(unpack_answer(data), bytes):
+                self._key_given[bank] = processes[bank]
+
+    def _finish(self, state: State) -> None:
+        """The last model to all banks, and the word that it is over to everybody, also to who is back only then."""
+        body, facts = state.model.to_bytes(), _facts(state.standardization)
+        numbers = {name: self._post.send(name, FINISHED, facts=facts, body=body) for name in self._roster.parties}
+        for _ in self._post.collect(numbers, self._patience.linger):
+            pass
+
+
+def _columns(bank: str, answer: bytes) -> tuple[int, str]:
+    """How many numeric columns a bank has, and their digest. Raises `MessageError`."""
+    try:
+        said = json.loads(answer)
+        features, digest = said["features"], said["columns"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        features, digest = None, None
+    if type(features) is not int or not 0 <= features <= MOST_FEATURES or not isinstance(digest, str):
+        raise MessageError(f"{bank} does not say which columns it has; look whether both have one version")
+    return features, digest[:64]
+
+
+def _facts(standardization: Standardization) -> dict[str, Any]:
+    return {"mean": list(standardization.mean), "std": list(standardization.std)}

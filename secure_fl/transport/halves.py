@@ -1,0 +1,59 @@
+"""From a roster to a bank's halves of a scheme: it holds its own identity, and of the others public keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
+from secure_fl.secagg.additive.client import AdditiveClient
+from secure_fl.secagg.budget import HePlan, Plan
+from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.he.client import HeClient
+from secure_fl.secagg.masked.client import MaskedClient
+from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.plaintext import PlaintextClient
+from secure_fl.secagg.protocol import Party, Values
+from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import accepted_key, key_of
+
+
+class BankHalves:
+    """One bank's halves, attempt by attempt."""
+
+    def __init__(self, roster: Roster, bank: str, identity: Identity) -> None:
+        self._roster, self._bank, self._identity = roster, bank, identity
+        self._directory = {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
+        self._holders = {member.name: bytes.fromhex(member.public) for member in roster.of("holder")}
+        self._public: PublicContext | None = None
+        self.key = ""
+        """What orders call the public key that the bank has."""
+
+    def take_key(self, plan: Plan, signed: bytes) -> None:
+        """The key authority's public key. Raises `MessageError` where it did not sign it."""
+        if not isinstance(plan, HePlan):
+            raise MessageError("there is no public key in this scheme; look whether both have one version")
+        self._public, self.key = accepted_key(self._roster, plan, signed), key_of(signed)
+
+    def client(self, cohort: Cohort[Any], values: Values) -> Party:
+        """Raises `ProtocolError` where the bank has no key yet, or took part before."""
+        match cohort.plan.scheme:
+            case "plaintext":
+                return PlaintextClient(cohort, self._bank, values)
+            case "additive":
+                return AdditiveClient(cohort, self._bank, values, _known(self._holders, cohort.trustees))
+            case "masked":
+                return MaskedClient(cohort, self._bank, values, self._identity, _known(self._directory, cohort.banks))
+            case _:
+                if self._public is None:
+                    raise ProtocolError(f"{self._bank} has no public key to encrypt with; send it the key authority's")
+                return HeClient(cohort, self._bank, values, self._public)
+
+
+def _known(keys: Mapping[str, bytes], names: tuple[str, ...]) -> Mapping[str, bytes]:
+    """Raises `ConfigurationError` where the roster lacks one."""
+    missing = [name for name in names if name not in keys]
+    if missing:
+        raise ConfigurationError(f"the roster has no key of {', '.join(missing)}; ask for another roster")
+    return keys

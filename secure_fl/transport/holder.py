@@ -1,0 +1,56 @@
+"""A key holder on a network: the key authority of a homomorphic scheme, or a share-holder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from secure_fl.errors import MessageError, ProtocolError
+from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
+from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
+from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.authority import HeDecryptor
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Party
+from secure_fl.secagg.turns import OneAnswer, Turns
+from secure_fl.transport.agreement import Agreement
+from secure_fl.transport.orders import ASK, FINISHED, PUBLIC_KEY, Order
+from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import key_of, key_statement
+
+
+class HolderParty:
+    """Does the orders of one key holder. It opens one sum of an attempt, and attempts in rising order only."""
+
+    def __init__(self, roster: Roster, name: str, own_key: bytes, turns: Turns) -> None:
+        self._agreed = Agreement(roster.settings)
+        self._name = name
+        answers = OneAnswer(turns)
+        self._signed_key = b""
+        self._half: Callable[[Cohort[Any]], Party]
+        plan = self._agreed.plan
+        if isinstance(plan, HePlan) and name == KEY_AUTHORITY:
+            secret = SecretContext(plan.parameters_of_context)
+            key = secret.public_key()
+            self._signed_key = SigningKey(own_key).sign(key_statement(roster, key)) + key
+            self._half = lambda cohort: HeDecryptor(cohort, secret, answers)
+        else:
+            holder = ShareHolderKey(name, AgreementKey(own_key), answers)
+            self._half = lambda cohort: ShareHolder(cohort, holder)
+
+    def __repr__(self) -> str:
+        return f"HolderParty({self._name!r})"
+
+    def __call__(self, order: Order) -> bytes:
+        """Raises `ProtocolError` for an order that it must not do."""
+        if order.kind == PUBLIC_KEY and self._signed_key:
+            return self._signed_key
+        if order.kind == ASK:
+            if self._signed_key and order.facts.get("key") != key_of(self._signed_key):
+                raise ProtocolError(f"{self._name} was started anew, and has another key; make a new attempt")
+            return self._half(self._agreed.cohort_of(order.about)).respond(order.body)
+        if order.kind == FINISHED:
+            return b""
+        raise MessageError(f"{self._name} knows no order {order.kind[:20]!r}; look whether both have one version")

@@ -1,0 +1,135 @@
+"""A party's end of the wire: it asks the gateway for orders, does them, and answers. It opens no port.
+
+Whatever goes wrong on the way is tried again, after a while that grows up to `LONGEST_PAUSE`; only a gateway that does
+not know the party, or one that is not the federation's, ends it. Proxies of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import httpx2
+
+from secure_fl.errors import ConfigurationError, MessageError, ProtocolError, SecureFLError
+from secure_fl.secagg.protocol import Answer
+from secure_fl.transport.orders import FINISHED, Order, pack_answer
+from secure_fl.transport.service import ALIVE_SECONDS, POLL_SECONDS
+
+LOG = logging.getLogger("secure_fl.party")
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+Do = Callable[[Order], bytes]
+"""Does an order; what the party answers. Raises one of the package's errors where it must not, or cannot."""
+
+
+class Connection:
+    """To one gateway."""
+
+    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+        timeout = httpx2.Timeout(30.0, read=POLL_SECONDS + 15.0, write=120.0)
+        self._client = httpx2.Client(base_url=url, verify=context, trust_env=False, timeout=timeout)
+        self._process = secrets.token_hex(8)
+        self._epoch = ""
+        self._after = 0
+        self._said: tuple[str, int, bytes] = ("", 0, b"")
+
+    def next(self) -> Order | None:
+        """The next order; None where there is none yet. Raises httpx2's errors, or `ConfigurationError`."""
+        answer = self._client.get(
+            "/orders", params={"after": self._after, "epoch": self._epoch, "process": self._process}
+        )
+        self._require_known(answer)
+        answer.raise_for_status()
+        self._epoch = answer.headers.get("x-epoch", "")
+        return Order.from_bytes(answer.content) if answer.status_code == 200 else None
+
+    def said(self, order: Order) -> bytes | None:
+        """What was answered to this very order, and not heard: it is not done twice."""
+        epoch, number, data = self._said
+        return data if (epoch, number) == (self._epoch, order.number) else None
+
+    def alive(self) -> None:
+        self._client.post("/alive")
+
+    def answer(self, order: Order, data: bytes) -> None:
+        """Nobody may wait for it any more; then it is of no use, and the next order comes."""
+        self._said = self._epoch, order.number, data
+        answer = self._client.post(f"/answers/{order.number}", params={"epoch": self._epoch}, content=data)
+        self._require_known(answer)
+        if answer.status_code != 409:
+            answer.raise_for_status()
+        self._after = order.number
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _require_known(self, answer: httpx2.Response) -> None:
+        if answer.status_code == 403:
+            raise ConfigurationError("the gateway has another roster, without this party; ask for a new certificate")
+
+
+def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Until the federation is over. Raises `ConfigurationError` where it cannot go on."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            order = connection.next()
+            if order is not None:
+                with _signs_of_life(connection):
+                    connection.answer(order, connection.said(order) or pack_answer(_done(do, order)))
+                if order.kind == FINISHED:
+                    return
+            pause = FIRST_PAUSE
+        except (httpx2.HTTPError, MessageError) as error:
+            if _is_stranger(error):
+                raise ConfigurationError(
+                    "the gateway's certificate is not of the federation's authority, or not for this address; look at "
+                    "the address, or ask for a new certificate"
+                ) from None
+            LOG.warning("no answer from the gateway", extra={"reason": type(error).__name__, "pause": pause})
+            sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311  so that not all come back at once
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@contextmanager
+def _signs_of_life(connection: Connection) -> Iterator[None]:
+    """The gateway is told that the party is still at work."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(ALIVE_SECONDS):
+            with suppress(httpx2.HTTPError, RuntimeError):  # it is down, or this connection is closed
+                connection.alive()
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _done(do: Do, order: Order) -> Answer:
+    """Raises what keeps a party from writing its model down; everything before that is a refusal."""
+    try:
+        return do(order)
+    except SecureFLError as error:
+        LOG.warning("refused", extra={"kind": order.kind, "reason": str(error)})
+        if order.kind == FINISHED and not isinstance(error, ProtocolError):
+            raise
+        return error if isinstance(error, ProtocolError) else ProtocolError(str(error))
+
+
+def _is_stranger(error: Exception) -> bool:
+    """Whether the gateway's certificate was refused."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

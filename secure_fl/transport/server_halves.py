@@ -1,0 +1,53 @@
+"""The aggregator's halves of the schemes, and the public key that it passes on: what a gateway may hold.
+
+In memory a deployment has all parties' keys at once; here the aggregator gets public keys alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from secure_fl.secagg.additive.server import additive_server
+from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.hazmat.agreement import verify
+from secure_fl.secagg.hazmat.he_public import PublicContext, fingerprint
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.server import he_server
+from secure_fl.secagg.masked.server import masked_server
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.plaintext import plaintext_server
+from secure_fl.secagg.protocol import ServerHalf
+from secure_fl.transport.roster import Roster
+
+SIGNATURE_BYTES = 64
+
+
+def key_statement(roster: Roster, public_key: bytes) -> bytes:
+    """What a key authority signs, so that its key is its own whoever carries it."""
+    return b"secure_fl public key" + roster.digest + fingerprint(public_key)
+
+
+def accepted_key(roster: Roster, plan: HePlan, signed: bytes) -> PublicContext:
+    """The key authority's public key behind its signature. Raises `MessageError`."""
+    signature, key = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
+    verify(bytes.fromhex(roster.named(KEY_AUTHORITY).public), signature, key_statement(roster, key), KEY_AUTHORITY)
+    return PublicContext.load(key, plan.parameters_of_context)
+
+
+def key_of(signed: bytes) -> str:
+    """What orders call that key: a key authority that was started anew has another one."""
+    return fingerprint(signed[SIGNATURE_BYTES:]).hex()
+
+
+def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf:
+    """The aggregator's."""
+    match cohort.plan.scheme:
+        case "plaintext":
+            return plaintext_server(cohort)
+        case "additive":
+            return additive_server(cohort)
+        case "masked":
+            return masked_server(cohort)
+        case _:
+            assert public is not None, "the key authority's public key comes before the first sum"
+            return he_server(cohort, public)

@@ -1,0 +1,208 @@
+"""The gateway's pages: orders out, answers in, health and metrics. Whoever is not in the roster gets none.
+
+GET  /orders?after=N&epoch=E     the next order, or 204 after a while (long poll)
+POST /answers/N?epoch=E          what a party says to order N
+POST /alive                      that it is still at work on an order
+GET  /health, /metrics           for who runs the gateway: any certificate of the roster
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter as Counts
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from secure_fl.errors import MessageError
+from secure_fl.transport.orders import Order
+from secure_fl.transport.post import Post
+from secure_fl.transport.roster import Member, Roster
+
+LOG = logging.getLogger("secure_fl.gateway")
+POLL_SECONDS = 20.0
+ALIVE_SECONDS = 1.5
+"""How often a party that is at work says so."""
+AT_ONCE = 4
+"""Requests of one party."""
+ROOM = 4
+"""Large answers that are taken in, or lie in the post, at one time; the others wait at their senders."""
+SMALL = 1 << 16
+"""Bytes of an answer that needs no room."""
+PEER = "secure_fl.peer"
+"""Where the scope of a request has the SHA-256 of the peer's certificate."""
+Page = Callable[[Request], Awaitable[Response]]
+
+
+class Meter:
+    """What is counted; never whose values."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.answers = Counter("secure_fl_answers", "Answers that counted.", ["party"], registry=self.registry)
+        self.received = Counter("secure_fl_received_bytes", "Bytes of answers.", ["party"], registry=self.registry)
+        self.sent = Counter("secure_fl_sent_bytes", "Bytes of orders.", ["party"], registry=self.registry)
+        self.refused = Counter("secure_fl_refused_requests", "Requests refused.", ["reason"], registry=self.registry)
+        self.round = Gauge("secure_fl_round", "The last finished round.", registry=self.registry)
+
+
+class Service:
+    """Serves one post to the members of one roster."""
+
+    def __init__(self, roster: Roster, post: Post, largest: int, body_seconds: float = 60.0) -> None:
+        """`largest`: bytes of an answer, at most; `body_seconds`: how long one may take to arrive."""
+        self._roster, self._post, self._largest, self._seconds = roster, post, largest, body_seconds
+        self._at_once: Counts[str] = Counts()
+        self._room = asyncio.Semaphore(ROOM)
+        self._large: set[str] = set()
+        """Whose large answer is on its way in: one of each party."""
+        self.meter = Meter()
+        self.app = Starlette(
+            routes=[
+                Route("/orders", self._member(self._orders)),
+                Route("/answers/{number:int}", self._member(self._answers), methods=["POST"]),
+                Route("/alive", self._member(self._alive), methods=["POST"]),
+                Route("/health", self._listed(self._health)),
+                Route("/metrics", self._listed(self._metrics)),
+            ]
+        )
+
+    def _who(self, request: Request) -> Member | None:
+        return self._roster.holding(request.scope.get(PEER, ""))
+
+    def _listed(self, page: Callable[[], Response]) -> Page:
+        async def guarded(request: Request) -> Response:
+            return page() if self._who(request) is not None else self._refuse("not in the roster", 403)
+
+        return guarded
+
+    def _member(self, page: Callable[[Request, str], Awaitable[Response]]) -> Page:
+        async def guarded(request: Request) -> Response:
+            member = self._who(request)
+            if member is None or member.role == "gateway":
+                return self._refuse("not in the roster", 403)
+            if self._at_once[member.name] >= AT_ONCE:
+                return self._refuse("too many at once", 429)
+            self._at_once[member.name] += 1
+            try:
+                return await page(request, member.name)
+            finally:
+                self._at_once[member.name] -= 1
+
+        return guarded
+
+    async def _orders(self, request: Request, name: str) -> Response:
+        try:
+            after = int(request.query_params.get("after", "0"))
+        except ValueError:
+            return self._refuse("not a number", 400)
+        if request.query_params.get("epoch") != self._post.epoch:
+            after = 0
+        process = request.query_params.get("process", "")[:64]
+        order = await _unless_gone(request, self._post.next(name, process, after, POLL_SECONDS))
+        headers = {"x-epoch": self._post.epoch}
+        if order is None:
+            return Response(status_code=204, headers=headers)
+        data = order.to_bytes()
+        self.meter.sent.labels(name).inc(len(data))
+        return Response(data, media_type="application/octet-stream", headers=headers)
+
+    async def _answers(self, request: Request, name: str) -> Response:
+        if request.query_params.get("epoch") != self._post.epoch:
+            return self._refuse("of another epoch", 409)
+        if 0 <= _length(request) <= SMALL:
+            return await self._take_in(request, name, _nothing)
+        if name in self._large:
+            return self._refuse("too many at once", 429)
+        self._large.add(name)
+        try:
+            await self._room.acquire()
+            leave = partial(asyncio.get_running_loop().call_soon_threadsafe, self._room.release)
+            return await self._take_in(request, name, leave)
+        finally:
+            self._large.remove(name)
+
+    async def _take_in(self, request: Request, name: str, leave: Callable[[], object]) -> Response:
+        """`leave` is called once the answer is no longer here."""
+        try:
+            body = await asyncio.wait_for(self._body(request), self._seconds)
+        except (TimeoutError, ClientDisconnect, _TooLargeError) as error:
+            leave()
+            return self._refuse(*_REFUSALS[type(error)])
+        try:
+            self._post.answer(name, request.path_params["number"], body, leave)
+        except MessageError as error:
+            return self._refuse("not waited for", 409, str(error))
+        self.meter.answers.labels(name).inc()
+        self.meter.received.labels(name).inc(len(body))
+        LOG.info("answer", extra={"party": name, "bytes": len(body)})
+        return Response(status_code=204)
+
+    async def _alive(self, request: Request, name: str) -> Response:
+        self._post.sign(name)
+        return Response(status_code=204)
+
+    async def _body(self, request: Request) -> bytes:
+        """Raises `_TooLargeError` where it is larger than anything that is asked for."""
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > self._largest:
+                raise _TooLargeError
+            parts.append(part)
+        return b"".join(parts)
+
+    def _health(self) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def _metrics(self) -> Response:
+        return Response(generate_latest(self.meter.registry), media_type="text/plain; version=0.0.4")
+
+    def _refuse(self, reason: str, status: int, text: str | None = None) -> Response:
+        self.meter.refused.labels(reason).inc()
+        return PlainTextResponse((text or reason) + "\n", status_code=status)
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+_REFUSALS: dict[type[Exception], tuple[str, int]] = {
+    TimeoutError: ("too slow", 408),
+    ClientDisconnect: ("cut off", 400),
+    _TooLargeError: ("too large", 413),
+}
+
+
+def _nothing() -> None:
+    pass
+
+
+def _length(request: Request) -> int:
+    """Of the body, as its sender says; -1 where it does not."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isdecimal() else -1
+
+
+async def _unless_gone(request: Request, waiting: Coroutine[Any, Any, Order | None]) -> Order | None:
+    """What is waited for; None as soon as nobody waits for it any more."""
+    found, gone = asyncio.ensure_future(waiting), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({found, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return found.result() if found.done() else None
+    finally:
+        found.cancel()
+        gone.cancel()
+        await asyncio.gather(found, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

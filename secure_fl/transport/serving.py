@@ -1,0 +1,103 @@
+"""uvicorn with TLS 1.3 and certificates on both sides; who is at the other end is told to the service.
+
+There is no ASGI extension for that, so the protocol class puts the certificate's hash into the scope. A connection
+whose next request begins and does not get on in time is closed: half-open ones would otherwise add up (slowloris).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import ssl
+import threading
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from secure_fl.errors import ConfigurationError
+from secure_fl.transport.service import PEER
+
+HEAD_SECONDS = 10.0
+"""How long the head of a request may take to arrive, and the first one to begin."""
+
+
+class PeerProtocol(H11Protocol):
+    """HTTP/1.1 by h11, that knows the peer's certificate."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        certificate = None if tls is None else tls.getpeercert(True)
+        peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()
+        self.app = _told(self.app, peer)
+        self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._head_of: object = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not self._head_of:
+            self._head_of = self.cycle
+            self._head_until.cancel()
+        elif self._between_requests and self._head_until.cancelled():
+            self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_until.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def _between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+
+def _told(app: Any, peer: str) -> ASGIApp:
+    async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PEER] = peer
+        await app(scope, receive, send)
+
+    return with_peer
+
+
+class Server:
+    """Serves an app in a thread of its own."""
+
+    def __init__(self, app: ASGIApp, context: ssl.SSLContext, host: str, port: int) -> None:
+        """Raises `ConfigurationError` where the address cannot be taken."""
+        self._socket = _bound(host, port)
+        config = uvicorn.Config(
+            app,
+            http=PeerProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ssl_context_factory=lambda config, default: context,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=1 << 14,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigurationError(f"{host}:{port} cannot be listened at ({error.strerror}); choose another") from None

@@ -1,0 +1,96 @@
+"""`secure-fl certificates`, `revoke`, `gateway`, `bank`, `key-authority`: what they refuse before they start."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from secure_fl.__main__ import main
+
+EXPERIMENT = 'dataset = "simulated"\nscheme = "ckks"\nhidden = "none"\n'
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`secure-fl ARGUMENTS` in this process: exit status, output, errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["secure-fl", *map(str, arguments)])
+        previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        code: str | int | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        said = capsys.readouterr()
+        return int(code or 0), said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path, run: Run) -> Path:
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT)
+    code, said, _ = run("certificates", tmp_path / "experiment.toml", "--out", tmp_path / "certificates")
+    assert code == 0
+    assert "key-authority: holder" in said
+    assert "ca-key.pem: signs certificates and rosters" in said
+    return tmp_path
+
+
+def test_a_party_is_revoked(folder: Path, run: Run) -> None:
+    code, said, _ = run("revoke", "bank-2", "--certificates", folder / "certificates")
+    assert (code, "rosters without bank-2" in said) == (0, True)
+    code, _, error = run("revoke", "bank-7", "--certificates", folder / "certificates")
+    assert (code, error.startswith("error: bank-7 is not in the roster")) == (2, True)
+
+
+def test_what_networks_do_not_have_is_refused_before_a_certificate_is_made(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT + "epsilon = 3.0\ndelta = 1e-5\n")
+    code, _, error = run("certificates", tmp_path / "experiment.toml", "--out", tmp_path / "c")
+    assert (code, "do not do epsilon yet" in error) == (2, True)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("command", ["gateway", "bank", "key-authority"])
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (None, "cannot be read"),
+        ("x = [", "is not valid TOML"),
+        ("surprise = 1", "correct it"),
+        ('certificates = "c"\ngateway = "http://localhost:1"\nmemory = "m"\nstate = "s"\nout = "o"', "correct it"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused(tmp_path: Path, run: Run, command: str, text: str | None, match: str) -> None:
+    if text is not None:
+        (tmp_path / "party.toml").write_text(text)
+    code, _, error = run(command, "--config", tmp_path / "party.toml")
+    assert (code, match in error, error.count("\n")) == (2, True, 1)
+
+
+def test_a_gateway_says_that_its_port_is_taken(folder: Path, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (folder / "gateway.toml").write_text(f'certificates = "certificates/gateway"\nstate = "state"\nport = {port}\n')
+        code, _, error = run("gateway", "--config", folder / "gateway.toml")
+    assert (code, "cannot be listened at" in error) == (2, True)
+
+
+def test_a_party_with_another_s_certificate_is_told(folder: Path, run: Run) -> None:
+    (folder / "bank.toml").write_text(
+        'certificates = "certificates/key-authority"\ngateway = "https://localhost:1"\nmemory = "m"\nout = "o"\n'
+    )
+    code, _, error = run("bank", "--config", folder / "bank.toml")
+    assert (code, "which is a holder and no bank" in error) == (2, True)

@@ -1,0 +1,121 @@
+"""A federation of real processes on loopback: a gateway, key holders and banks, each started and killed at will."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from secure_fl.settings import Experiment
+from secure_fl.transport.certificates import GATEWAY, make_certificates, revoke
+from secure_fl.transport.roster import Roster
+
+SMALL = {"dataset": "simulated", "transactions": 4_000, "fraud_share": 0.05, "rounds": 3, "hidden": "none"}
+ROOT = Path(__file__).parents[2]
+PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_seconds = 60\n"
+
+
+class Processes:
+    """The parties of one federation, by name."""
+
+    def __init__(self, folder: Path, experiment: Experiment, module: str = "secure_fl") -> None:
+        """`module`: what banks and key holders run."""
+        self.folder = folder
+        self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
+        self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
+        self.module = module
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.port = 0
+
+    def start_gateway(self) -> None:
+        """On the port that it had before, if it was there before."""
+        text = f'certificates = "certificates/{GATEWAY}"\nstate = "state"\nport = {self.port}\n{PATIENCE}'
+        (self.folder / f"{GATEWAY}.toml").write_text(text)
+        self._start(GATEWAY, "gateway")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = re.findall(r'"event": "listening".*"port": (\d+)', self.log(GATEWAY))
+            if found:
+                self.port = int(found[-1])
+                return
+            assert self.running[GATEWAY].poll() is None, self.log(GATEWAY)
+            time.sleep(0.1)
+        raise AssertionError("the gateway does not listen")
+
+    def start(self, name: str) -> None:
+        """A bank or a key holder."""
+        role = self.roster.named(name).role
+        lines = [f'certificates = "certificates/{name}"', f'gateway = "https://localhost:{self.port}"']
+        lines += [f'memory = "memory-{name}"', *([f'out = "out-{name}"'] if role == "bank" else [])]
+        (self.folder / f"{name}.toml").write_text("\n".join(lines))
+        self._start(name, "bank" if role == "bank" else "key-authority")
+
+    def kill(self, name: str) -> None:
+        """As a power cut does."""
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def pause(self, name: str) -> None:
+        """It stands still, with all that it holds."""
+        self.running[name].send_signal(signal.SIGSTOP)
+
+    def finish(self, seconds: float = 180) -> None:
+        """Until all have ended, and well."""
+        deadline = time.monotonic() + seconds
+        for name, process in self.running.items():
+            left = max(0.1, deadline - time.monotonic())
+            try:
+                assert process.wait(left) == 0, f"{name}: {self.log(name)[-2000:]}"
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"{name} has not ended: {self.log(name)[-2000:]}") from None
+
+    def rounds(self) -> list[int]:
+        """That the gateway says are finished, over all its lives."""
+        return [int(n) for n in re.findall(r'"event": "round finished", "round": (\d+)', self.log(GATEWAY))]
+
+    def wait_for_round(self, number: int, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while number not in self.rounds():
+            assert time.monotonic() < deadline, self.log(GATEWAY)[-2000:]
+            time.sleep(0.05)
+
+    def log(self, name: str) -> str:
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def model(self, bank: str) -> dict[str, np.ndarray]:
+        return load_file(self.folder / f"out-{bank}" / "model.safetensors")
+
+    def _start(self, name: str, command: str) -> None:
+        module = "secure_fl" if name == GATEWAY else self.module
+        arguments = [sys.executable, "-m", module, command, "--config", str(self.folder / f"{name}.toml")]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
+
+
+@contextmanager
+def federation(
+    folder: Path, module: str = "secure_fl", revoked: tuple[str, ...] = (), **settings: object
+) -> Iterator[Processes]:
+    """All parties at work; what still runs in the end is killed."""
+    parties = Processes(folder, Experiment(**{**SMALL, **settings}), module)  # type: ignore[arg-type]
+    for name in revoked:
+        revoke(folder / "certificates", name)
+        parties.parties.remove(name)
+    try:
+        parties.start_gateway()
+        for name in parties.parties:
+            parties.start(name)
+        yield parties
+    finally:
+        for name in list(parties.running):
+            parties.kill(name)

@@ -1,0 +1,24 @@
+"""What all parties work out from the settings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from secure_fl.secagg import simulate
+from secure_fl.secagg.messages import AGGREGATOR
+from secure_fl.secagg.planning import plan
+from secure_fl.settings import Experiment
+from secure_fl.transport.agreement import KEYS_AND_SHARES, Agreement
+
+
+@pytest.mark.parametrize("scheme", ["plaintext", "additive", "masked", "ckks", "bfv"])
+@pytest.mark.parametrize(("banks", "parameters"), [(3, 20_000), (40, 300)])
+def test_no_honest_answer_is_larger_than_the_gateway_takes(scheme: str, banks: int, parameters: int) -> None:
+    updates = np.random.default_rng(1).integers(0, 256, size=(banks, parameters))
+    sent = [each for each in simulate(scheme, updates, bits=8).transcript if each.sender != AGGREGATOR]
+    agreed = Agreement(Experiment(scheme=scheme, banks=banks, bits=8))
+    agreed.plan = plan(scheme, banks, parameters, 8)
+    largest = max(delivery.nbytes for delivery in sent)
+    assert largest <= agreed.largest_answer
+    assert agreed.largest_answer <= 3 * largest + 8 * parameters + 2 * KEYS_AND_SHARES

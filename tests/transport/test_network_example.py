@@ -1,0 +1,73 @@
+"""examples/network: its files are ones that the commands read, and its demo ends as it says."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secure_fl.settings import Experiment
+from secure_fl.transport.agreement import Agreement
+from secure_fl.transport.configuration import BankFile, GatewayFile, PartyFile
+
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "examples" / "network"
+FILES: dict[str, type[GatewayFile | PartyFile]] = {
+    "gateway": GatewayFile,
+    "key-authority": PartyFile,
+    "bank-1": BankFile,
+    "bank-2": BankFile,
+    "bank-3": BankFile,
+}
+
+
+def test_every_party_of_the_experiment_has_a_file_that_names_its_own_folders() -> None:
+    agreed = Agreement(Experiment.from_toml(HERE / "experiment.toml"))
+    assert set(FILES) == {"gateway", *agreed.banks, *agreed.scheme.trustees}
+    for name, kind in FILES.items():
+        file = kind.read(HERE / f"{name}.toml")
+        assert file.certificates == HERE / "certificates" / name
+        if isinstance(file, PartyFile):
+            assert file.memory == HERE / "memory" / name
+            assert file.gateway == f"https://localhost:{GatewayFile.read(HERE / 'gateway.toml').port}"
+
+
+def test_each_container_is_given_its_own_party_s_secrets_alone() -> None:
+    yaml: Any = pytest.importorskip("yaml")
+    services = yaml.safe_load((HERE / "compose.yaml").read_text())["services"]
+    assert set(services) == set(FILES)
+    for name, service in services.items():
+        command = {"gateway": "gateway", "key-authority": "key-authority"}.get(name, "bank")
+        assert service["command"] == [command, "--config", f"{name}.toml"]
+        mounted = [volume.split(":")[0] for volume in service["volumes"]]
+        assert f"./certificates/{name}" in mounted
+        assert [path for path in mounted if path.endswith((*FILES.keys() - {name},))] == []
+
+
+@pytest.mark.parametrize("unit", sorted((HERE / "systemd").iterdir()), ids=lambda path: path.name)
+def test_units_run_a_command_of_ours_as_nobody_special(unit: Path) -> None:
+    read = configparser.ConfigParser(interpolation=None, strict=False)
+    read.optionxform = str  # type: ignore[assignment,method-assign]
+    read.read(unit)
+    service = read["Service"]
+    _, command, option, file = service["ExecStart"].split()
+    assert (command in unit.name, option, file.endswith(".toml")) == (True, "--config", True)
+    assert (service["UMask"], service["LimitCORE"], service["User"]) == ("0077", "0", "secure-fl")
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_the_weights_of_the_run_in_one_process() -> None:
+    before = sorted(HERE.rglob("*"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(
+        [sys.executable, str(HERE / "demo.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-1] == "3 banks have the weights of the run in one process, bit for bit"
+    assert [f"round {number} is finished" in ended.stdout for number in range(4)] == [True] * 4
+    assert sorted(HERE.rglob("*")) == before
