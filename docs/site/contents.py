@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 GROUPS = {
-    "Start": ("README", "examples/README", "docs/your-model", "docs/your-data", "docs/encrypted-computing"),
+    "Start": (
+        "README",
+        "examples/README",
+        "docs/your-model",
+        "docs/your-data",
+        "docs/encrypted-computing",
+        "docs/network",
+        "examples/network/README",
+    ),
     "Teach": ("docs/teaching", "examples/labs/README", "docs/step-by-step", "docs/slides/index", "docs/glossary"),
     "Lessons": ("examples/lessons/README", "examples/lessons/[0-9]*"),
     "Measure": ("docs/claims", "docs/quantization", "docs/scale", "docs/pysyft"),
