@@ -13,6 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -162,7 +163,8 @@ class Coordinator:
         clip = next_clip(mean.update, model.clip, clipped, agreed.experiment.clip_margin)
         contributors = tuple(bank for bank in cohort.banks if bank in arrived.contributors)
         if agreed.experiment.error_feedback:
-            self._order(cohort, SETTLE, {"contributors": list(contributors)}, {}, self._patience.stage)
+            with suppress(DropoutError):  # the sum is opened: it counts, whoever is no longer there to hear of it
+                self._order(cohort, SETTLE, {"contributors": list(contributors)}, {}, self._patience.stage)
         state = replace(
             before,
             round=number,
