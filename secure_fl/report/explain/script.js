@@ -26,7 +26,7 @@
   const colour = (story) => {
     const names = [...new Set(all(story, "[data-twin]").map((line) => line.dataset.twin))];
     for (const line of all(story, "[data-twin]")) {
-      line.dataset.letter = String.fromCharCode(97 + names.indexOf(line.dataset.twin));
+      line.querySelector("th").dataset.letter = String.fromCharCode(97 + names.indexOf(line.dataset.twin));
       line.style.setProperty("--twin", `hsl(${(names.indexOf(line.dataset.twin) * 360) / names.length} 65% 50%)`);
     }
     const link = (event, on) => {
