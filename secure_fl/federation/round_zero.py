@@ -56,7 +56,8 @@ def statistics_codec(features: int, bits: int | None) -> FixedPointCodec:
 def statistics_in(codec: FixedPointCodec, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
     """Standardization over all banks and the mean number of examples per bank, from the sum of their digits."""
     sums = Moments.from_vector(codec.decode(total, contributors))
-    return Standardization.from_moments(sums), _mean_examples(sums.count, contributors)
+    mean_examples = _mean_examples(sums.count, contributors)  # first, since it says more of what cannot be
+    return Standardization.from_moments(sums), mean_examples
 
 
 def _agree_privately(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
