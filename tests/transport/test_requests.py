@@ -75,6 +75,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_next_one_is_heard(gateway: 
     assert answers(gateway, "bank-1", number) == [bytes(LARGEST)]
 
 
+@pytest.mark.slow
 def test_a_body_that_comes_too_slowly_is_refused(gateway: Door) -> None:
     number = gateway.post.send("bank-1", ASK)
 
@@ -129,6 +130,7 @@ def test_one_slow_sender_does_not_take_the_room_from_the_others(gateway: Door) -
         wire.close()
 
 
+@pytest.mark.slow
 def test_as_many_slow_senders_as_there_is_room_for_hold_others_up_until_their_time_is_over(tmp_path: Path) -> None:
     with door(certificates(tmp_path / "c", scheme="plaintext", banks=ROOM + 1)) as opened:
         slow = [begin_large(opened, f"bank-{n}", opened.post.send(f"bank-{n}", ASK)) for n in range(1, ROOM + 1)]
@@ -142,6 +144,7 @@ def test_as_many_slow_senders_as_there_is_room_for_hold_others_up_until_their_ti
             wire.close()
 
 
+@pytest.mark.slow
 def test_of_large_answers_so_many_lie_at_the_gateway_and_the_others_wait_at_their_senders(tmp_path: Path) -> None:
     """So its memory does not grow with the banks, however slowly their answers are added up."""
     size, banks = SMALL + 1, [f"bank-{number}" for number in range(1, 4 * ROOM + 1)]
@@ -210,6 +213,7 @@ def drip(wire: ssl.SSLSocket) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_head_that_never_ends_is_hung_up_on_also_in_a_second_request(
     gateway: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
