@@ -179,14 +179,17 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
     return Dataset(tuple(banks), key, key.check_value() if secret else None, origin, synthetic)
 
 
-def open_own(settings: Holdings, name: str, path: Path) -> tuple[BankData, FederationKey]:
-    """One bank's own file, cut in its own time, and the key of its pseudonyms. Raises as `open_dataset`."""
-    table, key, _ = _open(settings.model_copy(update={"dataset": str(path)}))
+def open_own(settings: Holdings, name: str) -> tuple[BankData, FederationKey, Origin]:
+    """One bank's own file, cut in its own time, the key of its pseudonyms, and what its columns became.
+
+    Raises as `open_dataset`.
+    """
+    table, key, origin = _open(settings)
     table = table.sorted_by_time()
     cut = time_cut(table, settings.test_fraction)
     require_trainable(name, table.before(cut))
     features = extract(table, key)
-    return BankData(name, features.before(cut), features.since(cut)), key
+    return BankData(name, features.before(cut), features.since(cut)), key, origin
 
 
 def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dataset:

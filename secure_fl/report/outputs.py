@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = N
                 "recipient": d.recipient,
             }
             file.write(json.dumps({**line, "bytes": d.nbytes, "sha256": d.sha256}) + "\n")
-    model = model_bytes(result.model.weights, _description(result), result.model.learner)
+    described = model_description(result.experiment, result.model.feature_schema, result.data["columns"])
+    model = model_bytes(result.model.weights, described, result.model.learner)
     (directory / "model.safetensors").write_bytes(model)
     (directory / "report.html").write_text(render(result), encoding="utf-8")
 
@@ -44,7 +46,11 @@ def metrics_json(result: Result) -> str:
     return json.dumps(result.metrics(), indent=1, allow_nan=False) + "\n"
 
 
-def _description(result: Result) -> dict[str, Any]:
-    simulated = result.experiment["dataset"] == "simulated"
-    seed = result.experiment["seed"] if simulated else None
-    return {SCHEMA: result.model.feature_schema, SEED: seed, "columns": result.data["columns"]}
+def model_description(
+    experiment: Mapping[str, Any], schema: Mapping[str, Any], columns: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a model file says beside its weights, so that `score` can use it: the schema of the features, and the seed
+    that simulated pseudonyms come from.
+    """
+    seed = experiment["seed"] if experiment["dataset"] == "simulated" else None
+    return {SCHEMA: schema, SEED: seed, "columns": columns}

@@ -9,7 +9,7 @@ from typing import Any
 
 from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan
-from secure_fl.secagg.hazmat.agreement import verify
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, verify
 from secure_fl.secagg.hazmat.he_public import PublicContext, fingerprint
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY
 from secure_fl.secagg.he.server import he_server
@@ -18,8 +18,6 @@ from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import plaintext_server
 from secure_fl.secagg.protocol import ServerHalf
 from secure_fl.transport.roster import Roster
-
-SIGNATURE_BYTES = 64
 
 
 def key_statement(roster: Roster, public_key: bytes) -> bytes:

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 from secure_fl.data import FeatureSchema, FederationKey
-from secure_fl.data.datasets import BankData, open_dataset, open_own
+from secure_fl.data.datasets import BankData, Origin, open_dataset, open_own
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.files import make_folder, unwritten, write_durably
+from secure_fl.report.outputs import model_description
 from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked.identity import Identity
+from secure_fl.settings import Experiment
 from secure_fl.training.storage import model_bytes
 from secure_fl.transport.bank import BankParty
 from secure_fl.transport.configuration import BankFile, PartyFile
@@ -25,10 +27,13 @@ def run_bank(file: BankFile) -> None:
     credentials = Credentials.read(file.certificates, "bank")
     make_folder(file.memory, 0o700)
     identity = Identity(SigningKey(credentials.own_key(_passphrase())), kept_turns(file.memory))
-    data, key = _data(file, credentials)
+    settings = _settings(file, credentials)
+    data, key, origin = _data(file, settings, credentials.member.name)
 
     def finished(model: GlobalModel, schema: FeatureSchema) -> None:
-        _write_model(file.out, party, model, schema)
+        columns = {"used": dict(origin.used), "ignored": list(origin.ignored)}
+        described = model_description(settings.model_dump(mode="json"), schema.to_dict(), columns)
+        _write_model(file.out, model_bytes(model.weights, described, party.agreed.learner))
 
     party = BankParty(credentials.roster, data, key, identity, finished)
     _take_part(file, credentials, party)
@@ -56,18 +61,23 @@ def _passphrase() -> bytes | None:
     return None if text is None else text.encode()
 
 
-def _data(file: BankFile, credentials: Credentials) -> tuple[BankData, FederationKey]:
-    """The bank's own rows, and the key that its pseudonyms are made with."""
-    settings, name = credentials.roster.settings, credentials.member.name
+def _settings(file: BankFile, credentials: Credentials) -> Experiment:
+    """The federation's, with the bank's own file where it has one."""
+    settings = credentials.roster.settings
+    return settings if file.transactions is None else settings.model_copy(update={"dataset": str(file.transactions)})
+
+
+def _data(file: BankFile, settings: Experiment, name: str) -> tuple[BankData, FederationKey, Origin]:
+    """The bank's own rows, the key that its pseudonyms are made with, and what its columns became."""
     if file.transactions is not None:
-        return open_own(settings, name, file.transactions)
+        return open_own(settings, name)
     dataset = open_dataset(settings)
-    return next(bank for bank in dataset.banks if bank.name == name), dataset.key
+    return next(bank for bank in dataset.banks if bank.name == name), dataset.key, dataset.origin
 
 
-def _write_model(folder: Path, party: BankParty, model: GlobalModel, schema: FeatureSchema) -> None:
+def _write_model(folder: Path, content: bytes) -> None:
     path = folder / "model.safetensors"
     try:
-        write_durably(path, model_bytes(model.weights, schema.to_dict(), party.agreed.learner))
+        write_durably(path, content)
     except OSError as error:
         raise unwritten(path, error, "name another folder as out") from None

@@ -18,5 +18,5 @@ def test_only_a_simulation_gives_its_seed_away(dataset: str, seed: int | None) -
         model=SimpleNamespace(feature_schema={"a": 1}),
         data={"columns": columns},
     )
-    described = outputs._description(result)
+    described = outputs.model_description(result.experiment, result.model.feature_schema, result.data["columns"])
     assert described == {"feature_schema": {"a": 1}, "simulation_seed": seed, "columns": columns}

@@ -9,7 +9,7 @@ import pytest
 
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.secagg.budget import HePlan
-from secure_fl.secagg.hazmat.agreement import SigningKey
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, SigningKey
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.turns import Turns
@@ -21,7 +21,7 @@ from secure_fl.transport.halves import BankHalves
 from secure_fl.transport.holder import HolderParty
 from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, About, Order
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import SIGNATURE_BYTES, key_of, key_statement
+from secure_fl.transport.server_halves import key_of, key_statement
 
 SETTINGS = Experiment(scheme="ckks", hidden="none", dataset="simulated")
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from secure_fl import Experiment, run_federation
+from secure_fl.data import Simulation, simulate, write_simulated
+from secure_fl.report.scores import score_file
 from secure_fl.training import usual_learner
 from tests.transport.federation import SMALL, Processes, federation
 
@@ -36,3 +38,12 @@ def test_a_federation_on_a_network_is_the_one_in_memory(tmp_path: Path, scheme: 
         assert parties.rounds() == [0, 1, 2, 3]
         for bank in parties.roster.settings.bank_names:
             assert (weights(parties, bank) == in_memory()).all()
+        assert_scores(parties, tmp_path)
+
+
+def assert_scores(parties: Processes, folder: Path) -> None:
+    """A bank's model file is one that `score` reads, with the features that it was trained on."""
+    rows = folder / "rows.parquet"
+    write_simulated(simulate(Simulation(transactions=500, fraud_share=0.05, seed=2)), rows)
+    model = folder / "out-bank-1" / "model.safetensors"
+    assert score_file(model, rows, folder / "scores.csv") == 500
