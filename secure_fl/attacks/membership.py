@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from secure_fl.attacks.judging import interval_of_mean
 from secure_fl.attacks.lira import Mask, Measured, Population, advantage_bound, measure_lira, measure_loss
 from secure_fl.attacks.scene import Scene, changed
-from secure_fl.codec.quantization import next_clip
 from secure_fl.data.datasets import BankData
 from secure_fl.errors import ConfigurationError
 from secure_fl.federation.bank import Bank
@@ -153,8 +152,7 @@ def train_federation(scene: Scene, places: Places) -> FlatWeights:
     model = GlobalModel(initial_weights(experiment.seed), float(2 * experiment.learning_rate * steps), examples)
     for number in range(1, experiment.rounds + 1):
         done = run_round(aggregation, banks, model, model.to_bytes(), number)
-        assert done.clipped_fraction is not None, "there is no distributed noise here"
-        model = model.updated(done.mean, next_clip(done.mean.update, model.clip, done.clipped_fraction))
+        model = model.after(done.mean)
     return model.weights
 
 

@@ -214,15 +214,16 @@ def require_clip(clip: float) -> None:
         raise ConfigurationError(f"a clip range of {clip} is refused; use {CLIP_RANGE[0]:.0e} to {CLIP_RANGE[1]:.0e}")
 
 
-def next_clip(mean: FloatVector, clip: float, clipped_fraction: float | None, margin: float = RANGE_MARGIN) -> float:
+def next_clip(mean: FloatVector, clip: float, clipped: int | None, margin: float = RANGE_MARGIN) -> float:
     """The clip range of the next round, from public numbers only.
 
     `margin` times the largest value of the mean, since single banks deviate from it; but doubled instead where
-    banks did clip, because then the mean understates what they wanted to send. None: a range that does not move.
+    banks did clip, because then the mean understates what they wanted to send. `clipped`: how many values that were;
+    None: a range that does not move.
     """
-    if clipped_fraction is None:
+    if clipped is None:
         return clip
-    if clipped_fraction > 0:
+    if clipped > 0:
         return 2 * clip
     largest = float(np.abs(mean).max())
     return margin * largest if largest > 0 else clip

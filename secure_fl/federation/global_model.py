@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.codec.noisy import NoisyCodec
-from secure_fl.codec.quantization import CLIP_RANGE, Codec, MeanUpdate, Vector, make_codec
+from secure_fl.codec.quantization import CLIP_RANGE, RANGE_MARGIN, Codec, MeanUpdate, Vector, make_codec, next_clip
 from secure_fl.errors import MessageError, TrainingError
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.packing import pack_bits, unpack_bits
@@ -47,6 +47,15 @@ class GlobalModel:
         if noise is not None:
             return NoisyCodec(noise, self.clip, rotation_seed=self.digest)
         return make_codec(len(self.weights), plan.bits, self.clip, self.mean_examples)
+
+    def after(self, mean: MeanUpdate, clip_margin: float = RANGE_MARGIN) -> GlobalModel:
+        """The model with the mean update applied, and the clip range that the next round starts with.
+
+        Where banks do not say how much they clipped, a mean at the edge of the range widens it by itself. Raises
+        `TrainingError`.
+        """
+        clipped = 0 if self.mean_examples is None else mean.clipped
+        return self.updated(mean, next_clip(mean.update, self.clip, clipped, clip_margin))
 
     def updated(self, mean: MeanUpdate, clip: float) -> GlobalModel:
         """The next model. Raises `TrainingError` where weights are no longer finite."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from secure_fl.codec.quantization import next_clip
 from secure_fl.data import Standardization
 from secure_fl.data.metrics import Scores
 from secure_fl.federation.exhibit import without_the_update
@@ -34,15 +33,6 @@ class History:
         """One round later. The first round's exhibit is the one that is shown."""
         exhibit = done.exhibit if self.exhibit is None else self.exhibit
         return replace(self, model=model, rounds=(*self.rounds, record), scores=scores, exhibit=exhibit)
-
-
-def next_model(model: GlobalModel, done: RoundOutcome, clip_margin: float) -> GlobalModel:
-    """The model with the mean update applied, and the clip range that the next round starts with.
-
-    Where banks do not say how much they clipped, a mean at the edge of the range widens it by itself.
-    """
-    clipped = 0.0 if model.mean_examples is None else done.clipped_fraction
-    return model.updated(done.mean, next_clip(done.mean.update, model.clip, clipped, clip_margin))
 
 
 def withheld(done: RoundOutcome) -> RoundOutcome:

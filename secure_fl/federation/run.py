@@ -21,7 +21,7 @@ from secure_fl.data.given import read_given
 from secure_fl.errors import ConfigurationError
 from secure_fl.federation.baselines import train_baselines
 from secure_fl.federation.checkpoint import Checkpoint
-from secure_fl.federation.history import History, make_record, next_model, withheld
+from secure_fl.federation.history import History, make_record, withheld
 from secure_fl.federation.opening import Federation
 from secure_fl.federation.results import Baseline, Model, Result
 from secure_fl.federation.rounds import run_round
@@ -80,7 +80,7 @@ def train_rounds(federation: Federation, progress: Progress = unseen) -> History
             aggregation, federation.banks, history.model, broadcast, number, charge, robustness=federation.robustness
         )
         done = withheld(done) if experiment.private_sums else done
-        model = next_model(history.model, done, experiment.clip_margin)
+        model = history.model.after(done.mean, experiment.clip_margin)
         scores = evaluate(model.weights, federation.test, federation.learner)
         record = make_record(done, scores, aggregation.transcript, federation.privacy.epsilon)
         history = history.after(done, model, scores, record)

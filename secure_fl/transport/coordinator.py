@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from secure_fl.codec.quantization import next_clip
 from secure_fl.data import Standardization
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
 from secure_fl.federation.global_model import GlobalModel
@@ -156,11 +155,6 @@ class Coordinator:
         done = self._sum(cohort, absent)
         arrived = done.outcome.sum
         mean = codec.decode(arrived.total, len(arrived.contributors))
-        clipped = 0.0
-        if model.mean_examples is not None:
-            assert mean.clipped is not None
-            clipped = mean.clipped / (len(arrived.contributors) * len(mean.update))
-        clip = next_clip(mean.update, model.clip, clipped, agreed.experiment.clip_margin)
         contributors = tuple(bank for bank in cohort.banks if bank in arrived.contributors)
         if agreed.experiment.error_feedback:
             with suppress(DropoutError):  # the sum is opened: it counts, whoever is no longer there to hear of it
@@ -168,7 +162,7 @@ class Coordinator:
         state = replace(
             before,
             round=number,
-            model=model.updated(mean, clip),
+            model=model.after(mean, agreed.experiment.clip_margin),
             contributors=(*before.contributors, contributors),
             attempts=(*before.attempts, done.attempts),
             deliveries=self._transcript.so_far,

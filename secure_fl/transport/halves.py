@@ -16,7 +16,7 @@ from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party, Values
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import accepted_key, key_of
+from secure_fl.transport.server_halves import accepted_key, key_of, unknown
 
 
 class BankHalves:
@@ -45,10 +45,12 @@ class BankHalves:
                 return AdditiveClient(cohort, self._bank, values, _known(self._holders, cohort.trustees))
             case "masked":
                 return MaskedClient(cohort, self._bank, values, self._identity, _known(self._directory, cohort.banks))
-            case _:
+            case "ckks" | "bfv":
                 if self._public is None:
                     raise ProtocolError(f"{self._bank} has no public key to encrypt with; send it the key authority's")
                 return HeClient(cohort, self._bank, values, self._public)
+            case other:
+                raise unknown(other)
 
 
 def _known(keys: Mapping[str, bytes], names: tuple[str, ...]) -> Mapping[str, bytes]:

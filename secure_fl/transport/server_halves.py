@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, verify
@@ -37,6 +38,11 @@ def key_of(signed: bytes) -> str:
     return fingerprint(signed[SIGNATURE_BYTES:]).hex()
 
 
+def unknown(scheme: str) -> ConfigurationError:
+    """A scheme whose halves no party on a network has."""
+    return ConfigurationError(f"parties on a network have no halves of {scheme}; use secure-fl run")
+
+
 def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf:
     """The aggregator's."""
     match cohort.plan.scheme:
@@ -46,6 +52,8 @@ def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf
             return additive_server(cohort)
         case "masked":
             return masked_server(cohort)
-        case _:
+        case "ckks" | "bfv":
             assert public is not None, "the key authority's public key comes before the first sum"
             return he_server(cohort, public)
+        case other:
+            raise unknown(other)

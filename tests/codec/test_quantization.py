@@ -227,25 +227,25 @@ def test_one_bank_moves_the_mean_by_its_clip_range_at_most(bits: int, seed: int)
 @given(seed=SEEDS, clip=CLIPS)
 def test_the_next_clip_range_follows_the_mean_and_leaves_room(seed: int, clip: float) -> None:
     mean = np.random.default_rng(seed).normal(size=50)
-    following = next_clip(mean, clip, clipped_fraction=0.0)
+    following = next_clip(mean, clip, clipped=0)
     assert following > np.abs(mean).max()
-    assert next_clip(-2 * mean, clip, clipped_fraction=0.0) == pytest.approx(2 * following)
+    assert next_clip(-2 * mean, clip, clipped=0) == pytest.approx(2 * following)
 
 
-@given(clip=CLIPS, fraction=st.floats(1e-9, 1))
-def test_the_clip_range_doubles_after_clipping_whatever_the_mean(clip: float, fraction: float) -> None:
-    assert next_clip(np.zeros(3), clip, fraction) == next_clip(np.full(3, 1e-3 * clip), clip, fraction) == 2 * clip
+@given(clip=CLIPS, clipped=st.integers(1))
+def test_the_clip_range_doubles_after_clipping_whatever_the_mean(clip: float, clipped: int) -> None:
+    assert next_clip(np.zeros(3), clip, clipped) == next_clip(np.full(3, 1e-3 * clip), clip, clipped) == 2 * clip
 
 
 def test_a_mean_of_zero_keeps_the_clip_range() -> None:
-    assert next_clip(np.zeros(5), 0.125, clipped_fraction=0.0) == 0.125
+    assert next_clip(np.zeros(5), 0.125, clipped=0) == 0.125
 
 
 def test_the_next_clip_range_is_three_times_the_largest_mean_of_either_sign() -> None:
     for mean in ([0.5, -0.25], [0.25, -0.5], [-0.5, 0.1]):
-        assert next_clip(np.array(mean), 9.0, 0.0) == 1.5
-        assert next_clip(np.array(mean) * 1e-9, 9.0, 0.0) == pytest.approx(1.5e-9)
-        assert next_clip(np.array(mean), 9.0, 1e-9) == 18.0
+        assert next_clip(np.array(mean), 9.0, 0) == 1.5
+        assert next_clip(np.array(mean) * 1e-9, 9.0, 0) == pytest.approx(1.5e-9)
+        assert next_clip(np.array(mean), 9.0, 1) == 18.0
         assert next_clip(np.array(mean), 9.0, None) == 9.0
 
 

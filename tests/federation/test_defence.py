@@ -16,7 +16,6 @@ from secure_fl.errors import DropoutError, TrainingError
 from secure_fl.federation import defence
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.checkpoint import Checkpoint
-from secure_fl.federation.history import next_model
 from secure_fl.federation.opening import Federation
 from secure_fl.federation.results import Result
 from secure_fl.federation.rounds import RoundOutcome, run_round
@@ -126,11 +125,11 @@ def test_under_a_rule_the_clip_range_follows_the_aggregate_and_nobody_says_how_m
     federation = opened(small(**POISONED, **wide))
     done = one_round(federation)
     assert done.clipped_fraction is None
-    following = next_model(federation.start.model, done, RANGE_MARGIN)
+    following = federation.start.model.after(done.mean, RANGE_MARGIN)
     assert following.clip == RANGE_MARGIN * np.abs(done.mean.update).max()
     assert following.mean_examples is None
     narrow = opened(small(**POISONED, initial_clip=1e-4))
-    assert next_model(narrow.start.model, one_round(narrow), 30.0).clip > 2e-4, "all clip, so the mean lies at the edge"
+    assert narrow.start.model.after(one_round(narrow).mean, 30.0).clip > 2e-4, "all clip, so the mean lies at the edge"
 
 
 def test_without_a_rule_a_bank_that_claims_to_clip_more_than_there_is_stops_the_round(

@@ -21,7 +21,7 @@ from secure_fl.transport.halves import BankHalves
 from secure_fl.transport.holder import HolderParty
 from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, About, Order
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import key_of, key_statement
+from secure_fl.transport.server_halves import key_of, key_statement, server_half
 
 SETTINGS = Experiment(scheme="ckks", hidden="none", dataset="simulated")
 
@@ -112,3 +112,13 @@ def test_a_key_authority_that_was_started_anew_opens_no_sum_under_the_key_before
     for facts in ({"key": key}, {}, {"key": None}):
         with pytest.raises(ProtocolError, match="another key"):
             after(dataclasses.replace(asked, facts=facts))
+
+
+def test_a_scheme_that_is_not_known_is_not_taken_for_another(authority: Credentials) -> None:
+    agreed = Agreement(SETTINGS)
+    cohort = agreed.cohort(bytes(16), 1, plan().parameters, b"model")
+    strange = dataclasses.replace(cohort, plan=dataclasses.replace(cohort.plan, scheme="ckks2"))
+    with pytest.raises(ConfigurationError, match="no halves of ckks2; use secure-fl run"):
+        halves(authority.roster).client(strange, np.zeros(plan().parameters))
+    with pytest.raises(ConfigurationError, match="no halves of ckks2"):
+        server_half(strange, None)
