@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -113,6 +113,11 @@ def seal(
 ) -> bytes:
     """The bytes of one message. `payload` may be given in parts, to save a copy."""
     parts = [payload] if isinstance(payload, bytes) else list(payload)
+    return b"".join([sealed_head(cohort, stage, sender, recipient, parts), *parts])
+
+
+def sealed_head(cohort: Cohort[Plan], stage: str, sender: str, recipient: str, parts: Sequence[bytes]) -> bytes:
+    """What stands before the payload of one message, where several messages share a payload in memory."""
     fields = _FIELDS.pack(
         _MAGIC,
         VERSION,
@@ -126,8 +131,7 @@ def seal(
         cohort.number[recipient],
         sum(map(len, parts)),
     )
-    checksum = checksum_of(cohort.digest, [fields, *parts])
-    return b"".join([fields, checksum, *parts])
+    return fields + checksum_of(cohort.digest, [fields, *parts])
 
 
 def open_message(

@@ -28,7 +28,7 @@ from secure_fl.federation.round_zero import CONTEXT, statistics_codec, statistic
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, sealed_head
 from secure_fl.secagg.protocol import Outcome, run_carried
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
@@ -151,7 +151,7 @@ class Coordinator:
         cohort = replace(agreed.cohort(self._session, number, codec.length, context), attempt=attempt)
         self._keys()
         facts = _facts(before.standardization)
-        absent = self._order(cohort, MODEL, facts, self._broadcast(cohort, model.to_bytes()), self._patience.train)
+        absent = self._broadcast(cohort, model.to_bytes(), facts)
         done = self._sum(cohort, absent)
         arrived = done.outcome.sum
         mean = codec.decode(arrived.total, len(arrived.contributors))
@@ -177,13 +177,18 @@ class Coordinator:
             half = server_half(attempt, self._public)
             return run_carried(attempt, half, carrier, self._transcript, None, without)
 
-        return attempt_sum(cohort, once, self._agreed.experiment.attempts, absent)
+        started = time.monotonic()
+        done = attempt_sum(cohort, once, self._agreed.experiment.attempts, absent)
+        seconds = round(time.monotonic() - started, 3)
+        LOG.info("sum opened", extra={"round": cohort.round, "attempts": done.attempts, "seconds": seconds})
+        return done
 
-    def _broadcast(self, cohort: Cohort[Any], payload: bytes) -> dict[str, bytes]:
-        sealed = {bank: seal(cohort, "broadcast", AGGREGATOR, bank, payload) for bank in cohort.banks}
-        for bank, message in sealed.items():
-            self._transcript.record(cohort, "broadcast", AGGREGATOR, bank, message)
-        return sealed
+    def _broadcast(self, cohort: Cohort[Any], model: bytes, facts: dict[str, Any]) -> dict[str, str]:
+        """The model to all banks, which train; it lies in memory once. Who did not, as `_order` says."""
+        heads = {bank: sealed_head(cohort, "broadcast", AGGREGATOR, bank, [model]) for bank in cohort.banks}
+        for bank, head in heads.items():
+            self._transcript.record(cohort, "broadcast", AGGREGATOR, bank, head + model)
+        return self._order(cohort, MODEL, facts, heads, self._patience.train, model)
 
     def _order(
         self,
@@ -192,6 +197,7 @@ class Coordinator:
         facts: dict[str, Any],
         bodies: Mapping[str, bytes],
         seconds: float,
+        shared: bytes = b"",
     ) -> dict[str, str]:
         """Have all banks that are there do something; those that did not, each with the reason.
 
@@ -201,7 +207,7 @@ class Coordinator:
         absent = {bank: "it is not there" for bank in cohort.banks if bank not in there}
         about = About.of(cohort)
         numbers = {
-            bank: self._post.send(bank, kind, about, facts, bodies.get(bank, b""))
+            bank: self._post.send(bank, kind, about, facts, bodies.get(bank, b""), shared)
             for bank in cohort.banks
             if bank in there
         }
@@ -266,7 +272,7 @@ class Coordinator:
     def _finish(self, state: State) -> None:
         """The last model to all banks, and the word that it is over to everybody, also to who is back only then."""
         body, facts = state.model.to_bytes(), _facts(state.standardization)
-        numbers = {name: self._post.send(name, FINISHED, facts=facts, body=body) for name in self._roster.parties}
+        numbers = {name: self._post.send(name, FINISHED, facts=facts, shared=body) for name in self._roster.parties}
         for _ in self._post.collect(numbers, self._patience.linger):
             pass
 

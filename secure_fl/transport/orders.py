@@ -53,11 +53,15 @@ class Order:
     about: About | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    shared: bytes = field(default=b"", repr=False)
+    """The end of the body, where orders to several parties have the same one: it lies in memory once."""
 
-    def to_bytes(self) -> bytes:
+    @property
+    def pieces(self) -> tuple[bytes, bytes]:
+        """What travels, of which the second piece is the shared one."""
         about = None if self.about is None else asdict(self.about)
         head = json.dumps({"kind": self.kind, "about": about, "facts": self.facts}).encode()
-        return _HEAD.pack(self.number, len(head)) + head + self.body
+        return _HEAD.pack(self.number, len(head)) + head + self.body, self.shared
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Order:

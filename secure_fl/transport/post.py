@@ -71,14 +71,20 @@ class Post:
         """Numbers of orders rise within it; a gateway that was started anew begins another."""
 
     def send(
-        self, name: str, kind: str, about: About | None = None, facts: dict[str, Any] | None = None, body: bytes = b""
+        self,
+        name: str,
+        kind: str,
+        about: About | None = None,
+        facts: dict[str, Any] | None = None,
+        body: bytes = b"",
+        shared: bytes = b"",
     ) -> int:
         """Give out an order in the place of the one before; its number."""
         with self._changed:
             box = self._boxes[name]
             box.numbers += 1
             box.take()
-            box.order = Order(box.numbers, kind, about, facts or {}, body)
+            box.order = Order(box.numbers, kind, about, facts or {}, body, shared)
             for wake in box.wake:
                 wake()
             return box.numbers

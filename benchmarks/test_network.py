@@ -1,0 +1,35 @@
+"""A round over loopback beside the same one in memory, and what the gateway holds of it.
+
+.venv/bin/python -m pytest benchmarks/test_network.py -s
+"""
+
+from __future__ import annotations
+
+from benchmarks.network import HUGE, LARGE, SMALL, measure, settings_of
+
+
+def test_ten_banks_with_a_million_parameters_take_at_most_twice_the_round_in_memory() -> None:
+    row = measure(settings_of("masked", 10, LARGE))
+    print(row)
+    assert row.ratio <= 2
+    assert row.sum_seconds <= 2 * row.memory_sum_seconds
+
+
+def test_two_hundred_banks_finish_a_round_within_a_minute() -> None:
+    row = measure(settings_of("masked", 200, SMALL))
+    print(row)
+    assert row.round_seconds <= 60
+
+
+def test_the_gateway_s_memory_grows_with_parameters_and_hardly_with_banks() -> None:
+    """Ten times the banks take less than half as much again; one upload more of each would be 6 MB, one model 12 MB."""
+    few, many = (measure(settings_of("masked", banks, HUGE)) for banks in (3, 30))
+    print(few, many)
+    assert many.gateway_bytes < 1.5 * few.gateway_bytes
+    small = measure(settings_of("masked", 3, SMALL))
+    assert few.gateway_bytes > 4 * small.gateway_bytes
+
+
+def test_a_stage_waits_for_nobody_s_acknowledgement() -> None:
+    """Five stages: a response in two pieces, the second held back for the first, would take 40 ms in each."""
+    assert measure(settings_of("masked", 3, "none")).sum_seconds < 0.15
