@@ -17,8 +17,10 @@ from safetensors.numpy import load_file
 from secure_fl.settings import Experiment
 from secure_fl.transport.certificates import GATEWAY, make_certificates, revoke
 from secure_fl.transport.roster import Roster
+from tests.transport.forked import Forked
 
 SMALL = {"dataset": "simulated", "transactions": 4_000, "fraud_share": 0.05, "rounds": 3, "hidden": "none"}
+PACKAGE = "secure_fl"
 ROOT = Path(__file__).parents[2]
 PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_seconds = 60\n"
 
@@ -26,13 +28,13 @@ PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_s
 class Processes:
     """The parties of one federation, by name."""
 
-    def __init__(self, folder: Path, experiment: Experiment, module: str = "secure_fl") -> None:
-        """`module`: what banks and key holders run."""
+    def __init__(self, folder: Path, experiment: Experiment, module: str = PACKAGE) -> None:
+        """`module`: what banks and key holders run; another one than the package's starts all as new interpreters."""
         self.folder = folder
         self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
         self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
         self.module = module
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.port = 0
 
     def start_gateway(self) -> None:
@@ -100,15 +102,20 @@ class Processes:
         return load_file(self.folder / f"out-{bank}" / "model.safetensors")
 
     def _start(self, name: str, command: str) -> None:
-        module = "secure_fl" if name == GATEWAY else self.module
-        arguments = [sys.executable, "-m", module, command, "--config", str(self.folder / f"{name}.toml")]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
+        arguments, log = [command, "--config", str(self.folder / f"{name}.toml")], self.folder / f"{name}.log"
+        if self.module == PACKAGE:
+            self.running[name] = Forked(arguments, log)
+            return
+        module = PACKAGE if name == GATEWAY else self.module
+        with log.open("ab") as stream:
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], stdout=stream, stderr=stream, cwd=ROOT
+            )
 
 
 @contextmanager
 def federation(
-    folder: Path, module: str = "secure_fl", revoked: tuple[str, ...] = (), **settings: object
+    folder: Path, module: str = PACKAGE, revoked: tuple[str, ...] = (), **settings: object
 ) -> Iterator[Processes]:
     """All parties at work; what still runs in the end is killed."""
     parties = Processes(folder, Experiment(**{**SMALL, **settings}), module)  # type: ignore[arg-type]
