@@ -7,7 +7,6 @@ started anew in the middle of a round, it refuses; the next round finds it there
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
 from secure_fl.secagg.protocol import Party, Values
 from secure_fl.transport.agreement import Agreement, context_of
+from secure_fl.transport.columns import Columns
 from secure_fl.transport.halves import BankHalves
 from secure_fl.transport.orders import ASK, FINISHED, HELLO, MODEL, SETTLE, STATISTICS, TAKE_KEY, Order
 from secure_fl.transport.roster import Roster
@@ -80,9 +80,7 @@ class BankParty:
         return todo[order.kind](order)
 
     def _hello(self, order: Order) -> bytes:
-        names = describe(self._data.train.schema)
-        columns = hashlib.sha256("\n".join(names).encode()).hexdigest()
-        return json.dumps({"features": len(names), "columns": columns}).encode()
+        return Columns.of(self._data.train).to_bytes()
 
     def _take_key(self, order: Order) -> bytes:
         self._halves.take_key(self.agreed.plan, order.body)

@@ -9,7 +9,6 @@ where too few banks are there. No finished round is lost: whoever starts the gat
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from secure_fl.data import Standardization
-from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
+from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.opening import first_clip
 from secure_fl.federation.round_zero import CONTEXT, statistics_codec, statistics_in
@@ -34,6 +33,7 @@ from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 from secure_fl.transport.agreement import Agreement, context_of
 from secure_fl.transport.carrier import NetworkCarrier
+from secure_fl.transport.columns import Columns, common_features
 from secure_fl.transport.orders import (
     FINISHED,
     HELLO,
@@ -51,7 +51,6 @@ from secure_fl.transport.server_halves import accepted_key, key_of, server_half
 from secure_fl.transport.state import State, StateStore
 
 LOG = logging.getLogger("secure_fl.gateway")
-MOST_FEATURES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -228,11 +227,7 @@ class Coordinator:
     def _features(self) -> int:
         """How many numeric features rows have: every bank says so, and all must say the same."""
         said = self._ask_each(HELLO, tuple(bank for bank in self._agreed.banks if bank in self._roster.parties))
-        columns = {bank: _columns(bank, answer) for bank, answer in said.items()}
-        if len(set(columns.values())) > 1:
-            text = ", ".join(f"{bank}: {digest[:8]}" for bank, (_, digest) in sorted(columns.items()))
-            raise ConfigurationError(f"banks have other columns than each other ({text}); give all files one form")
-        return next(iter(columns.values()))[0]
+        return common_features({bank: Columns.from_bytes(bank, answer) for bank, answer in said.items()})
 
     def _ask_each(self, kind: str, names: tuple[str, ...]) -> dict[str, bytes]:
         """Raises `DropoutError` where one does not answer, `ProtocolError` where it refuses."""
@@ -275,18 +270,6 @@ class Coordinator:
         numbers = {name: self._post.send(name, FINISHED, facts=facts, shared=body) for name in self._roster.parties}
         for _ in self._post.collect(numbers, self._patience.linger):
             pass
-
-
-def _columns(bank: str, answer: bytes) -> tuple[int, str]:
-    """How many numeric columns a bank has, and their digest. Raises `MessageError`."""
-    try:
-        said = json.loads(answer)
-        features, digest = said["features"], said["columns"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        features, digest = None, None
-    if type(features) is not int or not 0 <= features <= MOST_FEATURES or not isinstance(digest, str):
-        raise MessageError(f"{bank} does not say which columns it has; look whether both have one version")
-    return features, digest[:64]
 
 
 def _facts(standardization: Standardization) -> dict[str, Any]:

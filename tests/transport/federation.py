@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,14 +28,20 @@ PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_s
 class Processes:
     """The parties of one federation, by name."""
 
-    def __init__(self, folder: Path, experiment: Experiment, module: str = PACKAGE) -> None:
-        """`module`: what banks and key holders run; another one than the package's starts all as new interpreters."""
+    def __init__(
+        self, folder: Path, experiment: Experiment, module: str = PACKAGE, own: Mapping[str, Path] | None = None
+    ) -> None:
+        """`module`: what banks and key holders run; another one than the package's starts all as new interpreters.
+
+        `own`: banks with rows of their own, and where these lie.
+        """
         self.folder = folder
         self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
         self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
         self.module = module
         self.running: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.port = 0
+        self.own = own or {}
 
     def start_gateway(self) -> None:
         """On the port that it had before, if it was there before."""
@@ -57,6 +63,7 @@ class Processes:
         role = self.roster.named(name).role
         lines = [f'certificates = "certificates/{name}"', f'gateway = "https://localhost:{self.port}"']
         lines += [f'memory = "memory-{name}"', *([f'out = "out-{name}"'] if role == "bank" else [])]
+        lines += [f'transactions = "{self.own[name]}"'] if name in self.own else []
         (self.folder / f"{name}.toml").write_text("\n".join(lines))
         self._start(name, "bank" if role == "bank" else "key-authority")
 
@@ -122,9 +129,16 @@ def federation(
     for name in revoked:
         revoke(folder / "certificates", name)
         parties.parties.remove(name)
+    with at_work(parties):
+        yield parties
+
+
+@contextmanager
+def at_work(parties: Processes, start: Sequence[str] | None = None) -> Iterator[Processes]:
+    """The gateway and all parties, or some; what still runs in the end is killed."""
     try:
         parties.start_gateway()
-        for name in parties.parties:
+        for name in parties.parties if start is None else start:
             parties.start(name)
         yield parties
     finally:

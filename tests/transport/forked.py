@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -30,7 +30,7 @@ class Forked:
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
         self._arguments = list(arguments)
-        self._process = SERVER.Process(target=_run, args=(self._arguments, log), daemon=True)
+        self._process = SERVER.Process(target=_run, args=(self._arguments, log, dict(os.environ)), daemon=True)
         self._process.start()
 
     @property
@@ -54,7 +54,9 @@ class Forked:
         os.kill(self.pid, number)
 
 
-def _run(arguments: Sequence[str], log: Path) -> None:
+def _run(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import context_of
 from secure_fl.transport.bank import BankParty
 from secure_fl.transport.certificates import make_certificates
+from secure_fl.transport.columns import Columns
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.memory import kept_turns
 from secure_fl.transport.orders import ASK, FINISHED, HELLO, MODEL, SETTLE, STATISTICS, TAKE_KEY, About, Order
@@ -100,7 +102,7 @@ def refused(what: Callable[[], object], match: str) -> None:
 def test_a_bank_says_which_columns_it_has_and_no_value(bank: Asked) -> None:
     said = json.loads(bank.party(Order(1, HELLO)))
     assert said["features"] == bank.features
-    assert set(said) == {"features", "columns"}
+    assert said == asdict(Columns.of(dataset().banks[0].train))
 
 
 def test_a_round_in_turn_is_done(bank: Asked) -> None:

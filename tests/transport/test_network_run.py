@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import pytest
 
 from secure_fl import Experiment, run_federation
 from secure_fl.data import Simulation, simulate, write_simulated
+from secure_fl.data.datasets import Dataset, open_own
+from secure_fl.federation import opening
 from secure_fl.report.scores import score_file
 from secure_fl.training import usual_learner
-from tests.transport.federation import SMALL, Processes, federation
+from secure_fl.transport.certificates import GATEWAY
+from tests.transport.federation import SMALL, Processes, at_work, federation
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +43,53 @@ def test_a_federation_on_a_network_is_the_one_in_memory(tmp_path: Path, scheme: 
         for bank in parties.roster.settings.bank_names:
             assert (weights(parties, bank) == in_memory()).all()
         assert_scores(parties, tmp_path)
+
+
+COLUMNS = {
+    "label": "fraud", "time": "time", "amount": "amount", "categorical": ("category",),
+    "identifiers": ("customer", "terminal"), "scheme": "masked",
+}  # fmt: skip
+
+
+def rows_of_banks(folder: Path) -> dict[str, Path]:
+    """Files of banks that know nothing of each other."""
+    kinds = {"bank-1": "csv", "bank-2": "parquet", "bank-3": "csv"}
+    paths = {bank: folder / f"rows-of-{bank}.{kind}" for bank, kind in kinds.items()}
+    for seed, path in enumerate(paths.values()):
+        write_simulated(simulate(Simulation(transactions=1_500, fraud_share=0.05, seed=seed)), path)
+    return paths
+
+
+def of_files(own: Mapping[str, Path]) -> Experiment:
+    return Experiment(**{**SMALL, **COLUMNS, "dataset": str(own["bank-1"])})  # type: ignore[arg-type]
+
+
+def test_banks_with_files_of_their_own_end_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECURE_FL_KEY", str(tmp_path / "federation.key"))
+    own = rows_of_banks(tmp_path)
+    settings = of_files(own)
+    opened = [open_own(settings.model_copy(update={"dataset": str(path)}), name) for name, path in own.items()]
+    key = opened[0][1]
+    together = Dataset(tuple(data for data, *_ in opened), key, key.check_value(), opened[0][2])
+    monkeypatch.setattr(opening, "open_dataset", lambda experiment, tables: together)
+    expected = run_federation(settings).model.weights
+    with at_work(Processes(tmp_path, settings, own=own)) as parties:
+        parties.finish()
+        for bank in own:
+            assert (weights(parties, bank) == expected).all()
+
+
+def test_banks_with_keys_of_their_own_are_told_so_before_anything_is_summed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = rows_of_banks(tmp_path)
+    with at_work(Processes(tmp_path, of_files(own), own=own), start=()) as parties:
+        for bank in own:
+            monkeypatch.setenv("SECURE_FL_KEY", str(tmp_path / f"{bank}.key"))
+            parties.start(bank)
+        assert parties.running[GATEWAY].wait(60) == 2
+        assert "banks make pseudonyms with different keys" in parties.log(GATEWAY)
+        assert parties.rounds() == []
 
 
 def assert_scores(parties: Processes, folder: Path) -> None:
