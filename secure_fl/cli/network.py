@@ -69,8 +69,12 @@ def bank(config: Config) -> None:
 
     log_lines()
     file = BankFile.read(config)
-    run_bank(file)
+    epsilon = run_bank(file)
     typer.echo(f"{file.out / 'model.safetensors'}: the model")
+    if epsilon is not None:
+        typer.echo(
+            f"epsilon {epsilon:.3f} is spent on this bank's rows here; `secure-fl ledger show` says what for life"
+        )
 
 
 def key_authority(config: Config) -> None:

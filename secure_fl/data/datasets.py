@@ -179,17 +179,18 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
     return Dataset(tuple(banks), key, key.check_value() if secret else None, origin, synthetic)
 
 
-def open_own(settings: Holdings, name: str) -> tuple[BankData, FederationKey, Origin]:
+def open_own(settings: Holdings, name: str, tables: bool = False) -> tuple[BankData, FederationKey, Origin]:
     """One bank's own file, cut in its own time, the key of its pseudonyms, and what its columns became.
 
-    Raises as `open_dataset`.
+    `tables`: it keeps its training rows as they came. Raises as `open_dataset`.
     """
     table, key, origin = _open(settings)
     table = table.sorted_by_time()
     cut = time_cut(table, settings.test_fraction)
     require_trainable(name, table.before(cut))
     features = extract(table, key)
-    return BankData(name, features.before(cut), features.since(cut)), key, origin
+    kept = table.before(cut) if tables else None
+    return BankData(name, features.before(cut), features.since(cut), table=kept), key, origin
 
 
 def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dataset:

@@ -56,6 +56,11 @@ class Bank:
         self.residual: FloatVector | None = None
         """What quantization took from its last update; with error feedback only."""
 
+    @property
+    def features(self) -> int:
+        """Of its rows, how many are numeric."""
+        return len(describe(self._data.train.schema))
+
     def statistics(self) -> FloatVector:
         """Number of rows, sums and sums of squares of the numeric features: for the secure sum of round 0."""
         raw = self._data.train

@@ -27,7 +27,7 @@ from secure_fl.federation.checkpoint import Checkpoint, Snapshot
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
-from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
+from secure_fl.federation.round_zero import agree_on_statistics, statistics_of
 from secure_fl.federation.rounds import Robustness
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
@@ -177,7 +177,7 @@ def lengths(experiment: Experiment, parameters: int, features: int = DIMENSION) 
     bits = experiment.bits if isinstance(experiment.bits, int) else None
     weighted = None if experiment.alike else 1.0
     return (
-        statistics_length(features, bits, privately=experiment.private_rows),
+        statistics_of(features, bits, privately=experiment.private_rows).length,
         make_codec(parameters, bits, clip=1.0, mean_examples=weighted).length,
     )
 

@@ -7,7 +7,8 @@ private, noisy histograms of magnitudes, from which the scale can only be estima
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,54 +21,102 @@ from secure_fl.federation.bank import Bank
 from secure_fl.privacy.rows import histogram_noise
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.protocol import Party
+from secure_fl.secagg.protocol import Party, SecureSum, Values
+
+
+class Statistics(Protocol):
+    """What round 0 sums: how each bank says it, and what comes of the sum. `statistics_of` chooses."""
+
+    @property
+    def length(self) -> int:
+        """Digits of each bank's vector."""
+
+    def digits(self, bank: Bank) -> NDArray[np.int64]:
+        """What a bank adds, int64 [length]."""
+
+    def read(self, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
+        """Standardization over all banks, and the mean number of examples per bank. Raises `TrainingError`."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Sums of each numeric feature and of its square."""
+
+    features: int
+    bits: int
+
+    @property
+    def length(self) -> int:
+        return self._codec.length
+
+    @property
+    def _codec(self) -> FixedPointCodec:
+        return FixedPointCodec(1 + 2 * self.features, self.bits)
+
+    def digits(self, bank: Bank) -> NDArray[np.int64]:
+        return self._codec.encode(bank.statistics())
+
+    def read(self, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
+        sums = Moments.from_vector(self._codec.decode(total, contributors))
+        mean_examples = _mean_examples(sums.count, contributors)  # first, since it says more of what cannot be
+        return Standardization.from_moments(sums), mean_examples
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Histograms of each numeric feature's magnitudes, with the noise of every bank."""
+
+    features: int
+    bits: int
+
+    @property
+    def length(self) -> int:
+        return self._codec.length
+
+    @property
+    def _codec(self) -> IntegerCodec:
+        return IntegerCodec(1 + self.features * BINS, self.bits)
+
+    def digits(self, bank: Bank) -> NDArray[np.int64]:
+        return self._codec.encode(bank.private_statistics())
+
+    def read(self, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
+        count, *histogram = self._codec.decode(total, contributors).astype(np.float64)
+        counts = np.reshape(histogram, (-1, BINS))
+        standardization = from_histogram(counts, math.sqrt(contributors) * histogram_noise(len(counts)))
+        return standardization, _mean_examples(float(count), contributors)
+
+
+def statistics_of(features: int, bits: int | None, *, privately: bool) -> Statistics:
+    """Of so many numeric features; `privately`: from noisy histograms, since rows are private."""
+    return (Noisy if privately else Exact)(features, bits or _DIGIT_BITS)
 
 
 def agree_on_statistics(
     aggregation: SecureAggregation, banks: tuple[Bank, ...], privately: bool = False
 ) -> tuple[Standardization, float]:
     """Standardization over all banks, and the mean number of examples per bank; `privately`: from noisy histograms."""
-    agree = _agree_privately if privately else _agree_exactly
-    standardization, mean_examples = agree(aggregation, banks)
+    statistics = statistics_of(banks[0].features, aggregation.plan.bits, privately=privately)
+    digits = {bank.name: summable(statistics.digits(bank), aggregation.plan) for bank in banks}
+
+    def clients(cohort: Cohort[Plan]) -> dict[str, Party]:
+        return {name: aggregation.client(cohort, name, digits[name]) for name in cohort.banks}
+
+    done = aggregation.sum(aggregation.cohort(0, statistics.length, context=CONTEXT), clients).outcome.sum
+    standardization, mean_examples = read_statistics(statistics, done)
     cohort = aggregation.cohort(0, 1, context=CONTEXT)
     aggregation.broadcast(cohort, np.array([standardization.mean, standardization.std]).tobytes())
     return standardization, mean_examples
 
 
-def statistics_length(features: int, bits: int | None, *, privately: bool) -> int:
-    """Length of the longest vector that the statistics of so many numeric features may need."""
-    if privately:
-        return IntegerCodec(1 + features * BINS, bits or _DIGIT_BITS).length
-    return statistics_codec(features, bits).length
+def summable(digits: NDArray[np.int64], plan: Plan) -> Values:
+    """Digits as a plan's sums take them."""
+    return digits if plan.bits is not None else digits.astype(np.float32)
 
 
-def _agree_exactly(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
-    vectors = {bank.name: bank.statistics() for bank in banks}
-    codec = statistics_codec((len(vectors[banks[0].name]) - 1) // 2, aggregation.plan.bits)
-    total, contributors = _sum_digits(aggregation, codec.length, lambda bank: codec.encode(vectors[bank]))
-    return statistics_in(codec, total, contributors)
-
-
-def statistics_codec(features: int, bits: int | None) -> FixedPointCodec:
-    """How a bank's statistics of so many numeric features become digits that can be summed."""
-    return FixedPointCodec(1 + 2 * features, bits or _DIGIT_BITS)
-
-
-def statistics_in(codec: FixedPointCodec, total: NDArray[np.int64], contributors: int) -> tuple[Standardization, float]:
-    """Standardization over all banks and the mean number of examples per bank, from the sum of their digits."""
-    sums = Moments.from_vector(codec.decode(total, contributors))
-    mean_examples = _mean_examples(sums.count, contributors)  # first, since it says more of what cannot be
-    return Standardization.from_moments(sums), mean_examples
-
-
-def _agree_privately(aggregation: SecureAggregation, banks: tuple[Bank, ...]) -> tuple[Standardization, float]:
-    vectors = {bank.name: bank.private_statistics() for bank in banks}
-    codec = IntegerCodec(len(vectors[banks[0].name]), aggregation.plan.bits or _DIGIT_BITS)
-    total, contributors = _sum_digits(aggregation, codec.length, lambda bank: codec.encode(vectors[bank]))
-    count, *histogram = codec.decode(total, contributors).astype(np.float64)
-    counts = np.reshape(histogram, (-1, BINS))
-    standardization = from_histogram(counts, math.sqrt(contributors) * histogram_noise(len(counts)))
-    return standardization, _mean_examples(float(count), contributors)
+def read_statistics(statistics: Statistics, summed: SecureSum) -> tuple[Standardization, float]:
+    """What the sum of round 0 comes to. Raises `TrainingError`."""
+    return statistics.read(np.rint(summed.total).astype(np.int64), len(summed.contributors))
 
 
 def _mean_examples(count: float, contributors: int) -> float:
@@ -78,24 +127,6 @@ def _mean_examples(count: float, contributors: int) -> float:
             f"{contributors} to {contributors * LARGEST_BANK}; find out which of them sends a wrong number"
         )
     return count / contributors
-
-
-def _sum_digits(
-    aggregation: SecureAggregation, length: int, digits: Callable[[str], NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], int]:
-    """The sum of the banks' digits, and over how many banks it is."""
-    summable = aggregation.plan.bits is not None
-
-    def clients(cohort: Cohort[Plan]) -> dict[str, Party]:
-        vectors = {name: digits(name) for name in cohort.banks}
-        return {
-            name: aggregation.client(cohort, name, vector if summable else vector.astype(np.float32))
-            for name, vector in vectors.items()
-        }
-
-    done = aggregation.sum(aggregation.cohort(0, length, context=CONTEXT), clients).outcome.sum
-    total: NDArray[np.int64] = np.rint(done.total).astype(np.int64)
-    return total, len(done.contributors)
 
 
 CONTEXT = b"statistics"

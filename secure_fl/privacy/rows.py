@@ -100,6 +100,12 @@ class RowPrivacy:
         ledger = open_ledger(chosen, bank, cost, folder, resume, account)
         return cls(settings, planned.noise, planned.sample_rate, planned.steps, ledger)
 
+    def require_room(self, rounds: int) -> None:
+        """Before the first release. Raises `PrivacyError` where what the rows may spend for life does not allow all."""
+        if not self.ledger.entries and self.ledger.account is not None:
+            event = SampledGaussian(self.noise.noise_multiplier, self.sample_rate, self.steps)
+            self.ledger.account.require_room([STATISTICS_EVENT, *[event] * rounds])
+
     def histogram(self, raw: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bank's noisy counts of round 0, [M * BINS]."""
         counts = magnitudes(raw).ravel()

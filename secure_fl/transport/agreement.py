@@ -12,6 +12,7 @@ import numpy as np
 from secure_fl.data import Standardization
 from secure_fl.errors import ConfigurationError, MessageError, PlanError
 from secure_fl.federation.opening import lengths
+from secure_fl.federation.round_zero import Statistics, statistics_of
 from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
@@ -42,7 +43,11 @@ class Agreement:
                 ("a robust rule", experiment.robust != "none"),
                 ("proofs", experiment.proofs),
                 ("an attack", experiment.attack != "none"),
-                ("epsilon", experiment.private),
+                ("distributed noise", experiment.private_sums),
+                (
+                    "noise without an epsilon, whose budget bounds what a gateway can ask for",
+                    experiment.private_rows and experiment.epsilon is None,
+                ),
                 ("drops", bool(experiment.drops)),
                 ("downlink = sum", experiment.downlink == "sum"),
             )
@@ -66,6 +71,10 @@ class Agreement:
         longest = max(lengths(self.experiment, parameters))
         settings = self.experiment
         return plan_for(self.scheme, settings.banks, longest, settings.bits, settings.threshold)
+
+    def statistics(self, features: int) -> Statistics:
+        """What round 0 sums of so many numeric features."""
+        return statistics_of(features, self.plan.bits, privately=self.experiment.private_rows)
 
     @property
     def largest_answer(self) -> int:

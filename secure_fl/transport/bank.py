@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from secure_fl.codec.quantization import Contribution
-from secure_fl.data import FeatureSchema, FederationKey, Standardization, describe
+from secure_fl.data import FeatureSchema, FederationKey, Standardization
 from secure_fl.data.datasets import BankData
 from secure_fl.errors import DataError, MessageError, ProtocolError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
-from secure_fl.federation.round_zero import CONTEXT, statistics_codec
+from secure_fl.federation.round_zero import CONTEXT, summable
+from secure_fl.privacy.rows import RowPrivacy
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
 from secure_fl.secagg.protocol import Party, Values
@@ -52,12 +53,19 @@ class BankParty:
     """Does the orders of one bank."""
 
     def __init__(
-        self, roster: Roster, data: BankData, key: FederationKey, identity: Identity, finished: Finished
+        self,
+        roster: Roster,
+        data: BankData,
+        key: FederationKey,
+        identity: Identity,
+        finished: Finished,
+        rows: RowPrivacy | None = None,
     ) -> None:
+        """`finished`: is given the last model; `rows`: how the bank protects its rows, if it does."""
         self.agreed = Agreement(roster.settings)
         self._roster, self._data, self._key, self._finished = roster, data, key, finished
         number = self.agreed.banks.index(data.name) + 1
-        self._bank = Bank(data, number, self.agreed.experiment, learner=self.agreed.learner)
+        self._bank = Bank(data, number, self.agreed.experiment, rows, learner=self.agreed.learner)
         self._halves = BankHalves(roster, data.name, identity)
         self._standardization: Standardization | None = None
         self._now: _InRound | None = None
@@ -88,12 +96,11 @@ class BankParty:
 
     def _statistics(self, order: Order) -> bytes:
         cohort = self.agreed.cohort_of(order.about)
-        codec = statistics_codec(len(describe(self._data.train.schema)), cohort.plan.bits)
-        if cohort.context != CONTEXT or cohort.plan.parameters != codec.length or cohort.round != 0:
+        statistics = self.agreed.statistics(self._bank.features)
+        if cohort.context != CONTEXT or cohort.plan.parameters != statistics.length or cohort.round != 0:
             raise MessageError(f"{self._data.name} was asked for other statistics than round 0 has; make a new attempt")
-        digits = codec.encode(self._bank.statistics())
-        values: Values = digits if cohort.plan.bits is not None else digits.astype(np.float32)
-        self._now = _InRound(0, codec.length, CONTEXT, lambda attempt: values)
+        values = summable(statistics.digits(self._bank), cohort.plan)
+        self._now = _InRound(0, statistics.length, CONTEXT, lambda attempt: values)
         return b""
 
     def _model(self, order: Order) -> bytes:

@@ -17,13 +17,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from secure_fl.data import Standardization
 from secure_fl.errors import DropoutError, ProtocolError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.opening import first_clip
-from secure_fl.federation.round_zero import CONTEXT, statistics_codec, statistics_in
+from secure_fl.federation.round_zero import CONTEXT, read_statistics
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.he_public import PublicContext
@@ -130,14 +128,11 @@ class Coordinator:
 
     def _statistics(self, attempt: int) -> tuple[State, int]:
         """Round 0."""
-        features = self._features()
-        agreed, bits = self._agreed, self._agreed.plan.bits
-        codec = statistics_codec(features, bits)
-        cohort = replace(agreed.cohort(self._session, 0, codec.length, CONTEXT), attempt=attempt)
+        agreed = self._agreed
+        statistics = agreed.statistics(self._features())
+        cohort = replace(agreed.cohort(self._session, 0, statistics.length, CONTEXT), attempt=attempt)
         absent = self._order(cohort, STATISTICS, {}, {}, self._patience.stage)
-        done = self._sum(cohort, absent).outcome.sum
-        total = np.rint(done.total).astype(np.int64)
-        standardization, mean_examples = statistics_in(codec, total, len(done.contributors))
+        standardization, mean_examples = read_statistics(statistics, self._sum(cohort, absent).outcome.sum)
         weights = agreed.learner.initial(agreed.experiment.seed)
         clip = first_clip(agreed.experiment, mean_examples)
         model = GlobalModel(weights, clip, None if agreed.experiment.alike else mean_examples)

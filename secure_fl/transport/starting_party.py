@@ -9,6 +9,9 @@ from secure_fl.data import FeatureSchema, FederationKey
 from secure_fl.data.datasets import BankData, Origin, open_dataset, open_own
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.files import make_folder, unwritten, write_durably
+from secure_fl.privacy.accounts import Lifetime
+from secure_fl.privacy.federation import FederationPrivacy
+from secure_fl.privacy.lifetime import LedgerStore
 from secure_fl.report.outputs import model_description
 from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked.identity import Identity
@@ -20,10 +23,11 @@ from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.holder import HolderParty
 from secure_fl.transport.memory import kept_turns
 from secure_fl.transport.party import Connection, Do, take_part
+from secure_fl.transport.roster import Roster
 
 
-def run_bank(file: BankFile) -> None:
-    """Take part until the federation is over, and write the model."""
+def run_bank(file: BankFile) -> float | None:
+    """Take part until the federation is over, and write the model; what was spent, epsilon, where rows are private."""
     credentials = Credentials.read(file.certificates, "bank")
     make_folder(file.memory, 0o700)
     identity = Identity(SigningKey(credentials.own_key(_passphrase())), kept_turns(file.memory))
@@ -34,9 +38,13 @@ def run_bank(file: BankFile) -> None:
         columns = {"used": dict(origin.used), "ignored": list(origin.ignored)}
         described = model_description(settings.model_dump(mode="json"), schema.to_dict(), columns)
         _write_model(file.out, model_bytes(model.weights, described, party.agreed.learner))
+        privacy.close()
 
-    party = BankParty(credentials.roster, data, key, identity, finished)
+    privacy = _privacy(file, credentials.roster, data)
+    rows = privacy.rows.get(data.name)
+    party = BankParty(credentials.roster, data, key, identity, finished, rows)
     _take_part(file, credentials, party)
+    return privacy.epsilon
 
 
 def run_holder(file: PartyFile) -> None:
@@ -46,6 +54,15 @@ def run_holder(file: PartyFile) -> None:
     own_key = credentials.own_key(_passphrase())
     party = HolderParty(credentials.roster, credentials.member.name, own_key, kept_turns(file.memory))
     _take_part(file, credentials, party)
+
+
+def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivacy:
+    """The bank's own ledger, of this federation and for life. Raises `PrivacyError` where it cannot be relied on."""
+    lifetime = Lifetime(LedgerStore.of_user(), roster.federation)
+    privacy = FederationPrivacy.open(roster.settings, None, (data,), file.memory, True, lifetime)
+    for rows in privacy.rows.values():
+        rows.require_room(roster.settings.rounds)
+    return privacy
 
 
 def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
@@ -70,8 +87,8 @@ def _settings(file: BankFile, credentials: Credentials) -> Experiment:
 def _data(file: BankFile, settings: Experiment, name: str) -> tuple[BankData, FederationKey, Origin]:
     """The bank's own rows, the key that its pseudonyms are made with, and what its columns became."""
     if file.transactions is not None:
-        return open_own(settings, name)
-    dataset = open_dataset(settings)
+        return open_own(settings, name, settings.private)
+    dataset = open_dataset(settings, settings.private)
     return next(bank for bank in dataset.banks if bank.name == name), dataset.key, dataset.origin
 
 

@@ -17,7 +17,7 @@ from secure_fl.federation import round_zero
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.opening import prepare
-from secure_fl.federation.round_zero import agree_on_statistics, statistics_length
+from secure_fl.federation.round_zero import agree_on_statistics, statistics_of
 from secure_fl.privacy import rows
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.rows import STATISTICS_NOISE
@@ -131,10 +131,10 @@ def test_a_second_look_is_charged_and_has_fresh_noise(dataset: Dataset) -> None:
 def test_the_vector_has_the_length_that_was_planned(dataset: Dataset) -> None:
     features = dataset.banks[0].train.numeric.shape[1]
     for bits in (4, 8, 16, 24):
-        planned = statistics_length(DIMENSION, bits, privately=True)
+        planned = statistics_of(DIMENSION, bits, privately=True).length
         assert planned >= (1 + features * BINS) * math.ceil(40 / bits)
         assert prepare(EXPERIMENT.with_(bits=bits), 10).statistics.plan.parameters == planned
-        exact = statistics_length(500, bits, privately=False)
+        exact = statistics_of(500, bits, privately=False).length
         assert exact >= 1001 * math.ceil(160 / bits)
         assert prepare(Experiment(scheme="plaintext", bits=bits), 10, features=500).statistics.plan.parameters == exact
 
@@ -145,7 +145,7 @@ def test_too_few_rows_are_refused_by_name() -> None:
     _, banks = private_banks(few, tiny)
     with pytest.raises(DataError, match="noise hides the distribution"):
         agree_on_statistics(
-            SecureAggregation(tiny, statistics_length(DIMENSION, 16, privately=True)), banks, privately=True
+            SecureAggregation(tiny, statistics_of(DIMENSION, 16, privately=True).length), banks, privately=True
         )
 
 

@@ -16,7 +16,7 @@ from secure_fl.data import FeatureSchema, Standardization, describe
 from secure_fl.data.datasets import Dataset, open_dataset
 from secure_fl.errors import ProtocolError
 from secure_fl.federation.global_model import GlobalModel
-from secure_fl.federation.round_zero import CONTEXT, statistics_codec
+from secure_fl.federation.round_zero import CONTEXT
 from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.identity import Identity
@@ -183,7 +183,7 @@ def test_a_scale_of_features_that_cannot_be_is_refused(bank: Asked, facts: Any) 
 
 
 def test_other_statistics_than_those_of_round_0_are_refused(bank: Asked) -> None:
-    length = statistics_codec(bank.features, bank.agreed.plan.bits).length
+    length = bank.agreed.statistics(bank.features).length
 
     def statistics(round_: int = 0, by: int = 0, context: bytes = CONTEXT) -> bytes:
         cohort = bank.agreed.cohort(SESSION, round_, length + by, context)

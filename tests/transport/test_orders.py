@@ -123,7 +123,7 @@ def mutated(data: bytes, draw: random.Random) -> bytes:
     [
         ({"banks": 10, "robust": "multi-krum"}, "a robust rule"),
         ({"scheme": "additive", "proofs": True}, "proofs"),
-        ({"epsilon": 3.0, "delta": 1e-5}, "epsilon"),
+        ({"drop": ("bank-1@1:upload",), "scheme": "plaintext"}, "drops"),
         ({"downlink": "sum"}, "downlink"),
     ],
 )
