@@ -26,29 +26,32 @@ PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_s
 class Processes:
     """The parties of one federation, by name."""
 
-    def __init__(self, folder: Path, experiment: Experiment, module: str = "secure_fl") -> None:
-        """`module`: what banks and key holders run."""
+    def __init__(self, folder: Path, experiment: Experiment, module: str = "secure_fl", extra: str = "") -> None:
+        """`module`: what banks and key holders run; `extra`: lines for the gateway's file."""
         self.folder = folder
         self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
         self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
-        self.module = module
+        self.module, self.extra = module, extra
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.port = 0
 
     def start_gateway(self) -> None:
         """On the port that it had before, if it was there before."""
-        text = f'certificates = "certificates/{GATEWAY}"\nstate = "state"\nport = {self.port}\n{PATIENCE}'
+        text = f'certificates = "certificates/{GATEWAY}"\nstate = "state"\nport = {self.port}\n{PATIENCE}{self.extra}'
         (self.folder / f"{GATEWAY}.toml").write_text(text)
         self._start(GATEWAY, "gateway")
-        deadline = time.monotonic() + 60
+        self.port = int(self.gateway_says(r'"event": "listening".*"port": (\d+)'))
+
+    def gateway_says(self, pattern: str, seconds: float = 60) -> str:
+        """The group of a pattern in its log, once it is there."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = re.findall(r'"event": "listening".*"port": (\d+)', self.log(GATEWAY))
+            found = re.findall(pattern, self.log(GATEWAY))
             if found:
-                self.port = int(found[-1])
-                return
+                return str(found[-1])
             assert self.running[GATEWAY].poll() is None, self.log(GATEWAY)
             time.sleep(0.1)
-        raise AssertionError("the gateway does not listen")
+        raise AssertionError(f"the gateway's log says nothing like {pattern}")
 
     def start(self, name: str) -> None:
         """A bank or a key holder."""
@@ -104,10 +107,10 @@ class Processes:
 
 @contextmanager
 def federation(
-    folder: Path, module: str = "secure_fl", revoked: tuple[str, ...] = (), **settings: object
+    folder: Path, module: str = "secure_fl", revoked: tuple[str, ...] = (), extra: str = "", **settings: object
 ) -> Iterator[Processes]:
     """All parties at work; what still runs in the end is killed."""
-    parties = Processes(folder, Experiment(**{**SMALL, **settings}), module)  # type: ignore[arg-type]
+    parties = Processes(folder, Experiment(**{**SMALL, **settings}), module, extra)  # type: ignore[arg-type]
     for name in revoked:
         revoke(folder / "certificates", name)
         parties.parties.remove(name)
