@@ -52,7 +52,7 @@ class Chronicle:
         self._finished: dict[int, FinishedRound] = {}
         self._in_round: dict[str, Traffic] = {}
         self._in_all: dict[str, Traffic] = {}
-        self._troubles: dict[tuple[int, str, str], Trouble] = {}
+        self._troubles: dict[tuple[str, str], Trouble] = {}
         self._turned_away: Counter[str] = Counter()
 
     # what the coordinator tells
@@ -201,10 +201,11 @@ class Chronicle:
 
     def _trouble(self, number: int, party: str, why: str) -> None:
         """The same one again is one that happened more often; the oldest ones are forgotten."""
-        trouble = Trouble(number, party, why[:LONGEST_REASON], self.clock())
-        key = (number, party, trouble.why)
-        before = self._troubles.pop(key, None)
-        self._troubles[key] = trouble if before is None else replace(trouble, times=before.times + 1)
+        trouble = Trouble(number, number, party, why[:LONGEST_REASON], self.clock())
+        before = self._troubles.pop((party, trouble.why), None)
+        if before is not None:
+            trouble = replace(trouble, first_round=before.first_round, times=before.times + 1)
+        self._troubles[party, trouble.why] = trouble
         if len(self._troubles) > MOST_TROUBLES:
             del self._troubles[next(iter(self._troubles))]
 

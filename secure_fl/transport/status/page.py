@@ -105,7 +105,7 @@ def sentence(status: Status) -> str:
         )
     failed = _failed(status)
     if failed:
-        return f"It failed and is begun again: {failed}"
+        return f"It failed and is begun again: {failed}."
     return _waiting(status)
 
 
@@ -131,7 +131,7 @@ def _failed(status: Status) -> str:
     """Why the round is to be begun again; empty once something was asked since."""
     asked = status.stage.asked.at if status.stage else 0.0
     whole = [each for each in status.troubles if not each.party and each.round == status.round and each.last > asked]
-    return whole[-1].why if whole and not status.due else ""
+    return whole[-1].why.partition(";")[0] if whole and not status.due else ""
 
 
 def _knowing(status: Status) -> str:

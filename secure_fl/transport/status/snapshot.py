@@ -68,9 +68,11 @@ class FinishedRound:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A refusal, an absence, or a round that failed."""
+    """A refusal, an absence, or a round that failed; the same in several rounds is one."""
 
+    first_round: int
     round: int
+    """The last one."""
     party: str
     """Empty where it is the round's."""
     why: str

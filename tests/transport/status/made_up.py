@@ -77,8 +77,8 @@ def status(**changes: object) -> Status:
         "parties": parties,
         "finished": tuple(finished(number, ("bank-5",) if number > 4 else ()) for number in range(7)),
         "troubles": (
-            Trouble(5, "bank-5", "it is not there", NOW - 90, 2),
-            Trouble(7, "", "too few banks are there (bank-5: it is not there); wait for more of them", NOW - 50),
+            Trouble(5, 6, "bank-5", "it is not there", NOW - 90, 2),
+            Trouble(7, 7, "", "too few banks are there (bank-5: it is not there); wait for more of them", NOW - 50),
         ),
         "turned_away": {"not in the roster": 3, "too slow": 1},
     }
@@ -127,7 +127,7 @@ def hostile() -> Status:
         stage=Stage(Asked("ask", HOSTILE, 7, 1, NOW), 1, 0),
         parties=(party(HOSTILE, "late", HOSTILE, Asked(HOSTILE, "", 7, 1, NOW)),),
         finished=(FinishedRound(1, (HOSTILE,), (HOSTILE,), 1, Traffic(), 1.0),),
-        troubles=(Trouble(1, HOSTILE, HOSTILE, NOW),),
+        troubles=(Trouble(1, 1, HOSTILE, HOSTILE, NOW),),
         turned_away={HOSTILE: 1},
     )
 
@@ -138,9 +138,9 @@ def crowded() -> Status:
     return status(
         rounds=500,
         round=400,
-        parties=tuple(party(name, "late" if n % 7 else "there", "no sign of it", TRAIN) for n, name in enumerate(names)),
+        parties=tuple(party(name, "late" if n % 7 else "there", "no sign", TRAIN) for n, name in enumerate(names)),
         finished=tuple(FinishedRound(n, names, names[:9], 3, Traffic(10**9, 10**8), 71.0) for n in range(400)),
-        troubles=tuple(Trouble(n, names[n], "its answer cannot be read " * 8, NOW - n) for n in range(90)),
+        troubles=tuple(Trouble(n, n, names[n], "its answer cannot be read " * 8, NOW - n) for n in range(90)),
     )  # fmt: skip
 
 

@@ -181,15 +181,15 @@ def test_a_gateway_that_was_started_again_knows_its_finished_rounds(told: Told) 
 
 
 def test_troubles_add_up_and_do_not_grow_without_end(told: Told) -> None:
-    for _ in range(3):
-        told.chronicle.refused(1, {"bank-1": "no"})
+    for number in (1, 2, 2):
+        told.chronicle.refused(number, {"bank-1": "no"})
         told.clock.now += 1
     told.chronicle.failed(1, "x" * 1_000)
     first, last = told.status.troubles
-    assert (first.party, first.times, first.last) == ("bank-1", 3, 102.0)
+    assert (first.party, first.times, first.last, first.first_round, first.round) == ("bank-1", 3, 102.0, 1, 2)
     assert (last.party, len(last.why)) == ("", LONGEST_REASON)
     for number in range(2 * MOST_TROUBLES):
-        told.chronicle.failed(number, "again")
+        told.chronicle.failed(number, f"for the {number}. time")
     assert len(told.status.troubles) == MOST_TROUBLES
     assert told.status.troubles[-1].round == 2 * MOST_TROUBLES - 1
 

@@ -47,7 +47,8 @@ def test_the_page_names_who_is_late_and_since_when() -> None:
     assert "late: bank-2, bank-4; absent: bank-5" in text
     assert "bank-2 bank late for 9 s no sign of it" in text
     assert "bank-5 bank absent for 1 min 35 s" in text
-    assert "bank-5 was left out or refused: it is not there (2 times)" in text
+    assert "rounds 5 to 6, last 1 min 30 s ago bank-5 was left out or refused: it is not there (2 times)" in text
+    assert "round 7, 50 s ago The round failed: too few banks are there" in text
     assert "not in the roster 3, too slow 1" in text
 
 
@@ -77,8 +78,8 @@ def test_a_gateway_that_has_ended_says_so() -> None:
 def test_a_round_that_failed_says_why_until_it_is_begun_anew() -> None:
     asked, why = Stage(Asked("ask", "upload", 7, 1, NOW - 5), 1, 1), "too few banks are there"
     quiet = (made_up.party("bank-1"),)
-    failed = made_up.status(stage=asked, parties=quiet, troubles=(Trouble(7, "", why, NOW - 1),))
-    assert sentence(failed) == f"It failed and is begun again: {why}"
+    failed = made_up.status(stage=asked, parties=quiet, troubles=(Trouble(7, 7, "", f"{why}; wait", NOW - 1),))
+    assert sentence(failed) == f"It failed and is begun again: {why}."
     anew = made_up.status(stage=Stage(Asked("ask", "upload", 7, 4, NOW), 1, 1), parties=quiet, troubles=failed.troubles)
     assert sentence(anew) == "The gateway computes."
 
