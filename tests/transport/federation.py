@@ -71,6 +71,9 @@ class Processes:
         """It stands still, with all that it holds."""
         self.running[name].send_signal(signal.SIGSTOP)
 
+    def go_on(self, name: str) -> None:
+        self.running[name].send_signal(signal.SIGCONT)
+
     def finish(self, seconds: float = 180) -> None:
         """Until all have ended, and well."""
         deadline = time.monotonic() + seconds
