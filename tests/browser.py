@@ -24,10 +24,11 @@ needs_browser = [
 
 
 @contextmanager
-def running() -> Iterator[Browser]:
-    """A browser that knows no network."""
+def running(reach: str = "") -> Iterator[Browser]:
+    """A browser that knows no network, but for one host if a test serves a page there."""
     assert CHROMIUM is not None, "install chromium: apt install chromium"
-    arguments = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    rules = "MAP * ~NOTFOUND" + (f", EXCLUDE {reach}" if reach else "")
+    arguments = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules={rules}"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser

@@ -80,8 +80,13 @@ def start(name: str, folder: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
 def watch(folder: Path, running: dict[str, subprocess.Popen[bytes]], seconds: float = 600) -> None:
     """Say each round, until all have ended. Ends the demo where a party failed, or nothing comes of it."""
     said, deadline = 0, time.monotonic() + seconds
+    pages = set[str]()
     while any(process.poll() is None for process in running.values()):
-        rounds = re.findall(r'"round finished", "round": (\d+)', (folder / "gateway.log").read_text())
+        log = (folder / "gateway.log").read_text()
+        rounds = re.findall(r'"round finished", "round": (\d+)', log)
+        for page in set(re.findall(r'"status page", "url": "(.+?)"', log)) - pages:
+            pages.add(page)
+            print(f"  status page: {page}")
         for number in rounds[said:]:
             print(f"  round {number} is finished" + ("" if int(number) else ": how features are scaled"))
         said = len(rounds)

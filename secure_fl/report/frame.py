@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, FunctionLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from secure_fl.report import wording
@@ -43,16 +43,25 @@ def fill(
     the template makes and that is not among them is an error. A package of its own may have a `style.css` of its own,
     which is added to the shared one.
     """
+    return template_of(template, package, filters).render(
+        values,
+        contents=dict(contents),
+        style=Markup(style_of(package)),  # noqa: S704  our own files
+    )
+
+
+def template_of(name: str, package: str, filters: Mapping[str, Callable[..., str]] | None = None) -> Template:
+    """A template of a package, or of the shared ones, that escapes what it is given."""
     environment = Environment(
         loader=_loader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update({**FILTERS, **(filters or {})})
-    style = "".join(_text(place, "style.css") for place in dict.fromkeys((_SHARED, package)))
-    return environment.get_template(template).render(
-        values,
-        contents=dict(contents),
-        style=Markup(style),  # noqa: S704  our own files
-    )
+    return environment.get_template(name)
+
+
+def style_of(package: str) -> str:
+    """What stands between `<style>` and `</style>` in a page of this package, without the line breaks next to them."""
+    return "".join(_text(place, "style.css") for place in dict.fromkeys((_SHARED, package)))
 
 
 def _loader(package: str) -> BaseLoader:

@@ -9,6 +9,7 @@
     carrier                 moves the messages of a secure sum as orders; `secagg.protocol.run_carried` does the rest
     coordinator             the rounds, as `federation.run` has them, where banks are elsewhere
     party, bank, holder     the other ends
+    status                  what the gateway shows to people: a page that keeps itself new
     server_halves, halves   what of a scheme a gateway may hold, and what a bank
     state, memory           what a gateway, and what a party, must not forget
 

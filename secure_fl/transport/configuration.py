@@ -51,6 +51,8 @@ class GatewayFile(_File):
     """Where it listens."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8443
     """0: any that is free, which the log names."""
+    status_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Where, on 127.0.0.1 alone, the status page is served to whoever uses this machine, over plain HTTP; none: not."""
     stage_seconds: Seconds = 60.0
     """How long it waits for answers in one stage of a sum."""
     train_seconds: Seconds = 600.0

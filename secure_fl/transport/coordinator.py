@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,30 +43,14 @@ from secure_fl.transport.orders import (
     About,
     unpack_answer,
 )
+from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.server_halves import accepted_key, key_of, server_half
 from secure_fl.transport.state import State, StateStore
+from secure_fl.transport.status.chronicle import Chronicle
 
 LOG = logging.getLogger("secure_fl.gateway")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long the gateway waits, in seconds."""
-
-    stage: float = 60.0
-    """For answers to one stage of a sum."""
-    train: float = 600.0
-    """For banks to train."""
-    absent: float = 45.0
-    """Since the last sign of a party, until it is not waited for."""
-    linger: float = 600.0
-    """After the last round, for parties that have not heard of it."""
-    again: float = 2.0
-    """Before a round that failed is begun anew."""
-    tries: int = 100
-    """Of one round, before the federation gives up."""
 
 
 class Coordinator:
@@ -77,14 +61,13 @@ class Coordinator:
         roster: Roster,
         post: Post,
         store: StateStore,
-        patience: Patience = Patience(),  # frozen
-        finished: Callable[[int], None] = lambda number: None,
+        patience: Patience,
+        chronicle: Chronicle,
     ) -> None:
-        """`finished`: is told each finished round."""
         self._roster, self._post, self._store, self._patience = roster, post, store, patience
         self._agreed = Agreement(roster.settings)
         self._session = new_session()
-        self._told = finished
+        self._chronicle = chronicle
         self._transcript = Transcript()
         self._public: PublicContext | None = None
         self._signed_key = b""
@@ -101,25 +84,29 @@ class Coordinator:
             state = self._keep(self._again(0, 1, self._statistics))
         else:
             self._transcript.deliveries[:0] = state.deliveries
+            self._chronicle.resumed(state)
             self._post.wait_for(everybody, self._patience.stage)  # some may have ended, or be down
         for number in range(state.round + 1, self._agreed.experiment.rounds + 1):
             state = self._keep(self._again(number, 1, partial(self._round, state)))
+        self._chronicle.over()
         self._finish(state)
         return state
 
     def _keep(self, state: State) -> State:
         self._store.save(state)
-        self._told(state.round)
+        self._chronicle.finished(state)
         LOG.info("round finished", extra={"round": state.round})
         return state
 
     def _again(self, number: int, attempt: int, once: Callable[[int], tuple[State, int]]) -> State:
         """A round, begun anew where it fails; attempts rise over all of them."""
+        self._chronicle.began(number)
         for tried in range(self._patience.tries):
             try:
                 return once(attempt)[0]
             except ProtocolError as error:
                 LOG.warning("round failed", extra={"round": number, "reason": str(error)})
+                self._chronicle.failed(number, str(error))
                 if tried + 1 == self._patience.tries:
                     raise
                 attempt += self._agreed.experiment.attempts
@@ -175,6 +162,7 @@ class Coordinator:
         done = attempt_sum(cohort, once, self._agreed.experiment.attempts, absent)
         seconds = round(time.monotonic() - started, 3)
         LOG.info("sum opened", extra={"round": cohort.round, "attempts": done.attempts, "seconds": seconds})
+        self._chronicle.refused(cohort.round, done.refused)
         return done
 
     def _broadcast(self, cohort: Cohort[Any], model: bytes, facts: dict[str, Any]) -> dict[str, str]:

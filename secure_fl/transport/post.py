@@ -22,6 +22,45 @@ from secure_fl.transport.orders import About, Order
 
 LOOK_SECONDS = 0.5
 """How often it is looked whether those who are waited for still live."""
+SILENT_SECONDS = 5.0
+"""Without a sign of a party that gives one every 1.5 s: after that it has been away, whether or not it comes back."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An order, without anything that went with it."""
+
+    kind: str
+    stage: str
+    """Of a secure sum; empty for other orders."""
+    round: int | None
+    attempt: int | None
+    at: float
+    """When it was given out, by the post's clock."""
+
+    @property
+    def what(self) -> str:
+        return self.stage or self.kind
+
+    @classmethod
+    def of(cls, order: Order, at: float) -> Asked:
+        round_, attempt = (order.about.round, order.about.attempt) if order.about else (None, None)
+        return cls(order.kind, str(order.facts.get("stage", "")), round_, attempt, at)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How it is with one party."""
+
+    asked: Asked | None
+    """The last order to it."""
+    answered: bool
+    due: bool
+    """The order is out: its answer is waited for."""
+    came: float
+    """Since when there were signs of it, without a silence of `SILENT_SECONDS`; by the post's clock."""
+    seen: float
+    """The last sign of it; minus infinity where there was none."""
 
 
 def _nothing() -> None:
@@ -40,6 +79,8 @@ class _Box:
     answered: int = 0
     """The last order that was answered, and the digest of what was said to it."""
     said: bytes = b""
+    asked: Asked | None = None
+    came: float = -math.inf
     seen: float = -math.inf
     """When it last gave a sign of itself."""
     process: str = ""
@@ -54,6 +95,11 @@ class _Box:
         taken, self.taken = self.taken, _nothing
         taken()
         return answer
+
+    def sign(self, now: float) -> None:
+        if self.silent(now, SILENT_SECONDS):
+            self.came = now
+        self.seen = now
 
     def silent(self, now: float, seconds: float) -> bool:
         """Whether it gave no sign of itself for so long."""
@@ -85,6 +131,7 @@ class Post:
             box.numbers += 1
             box.take()
             box.order = Order(box.numbers, kind, about, facts or {}, body, shared)
+            box.asked = Asked.of(box.order, self._clock())
             for wake in box.wake:
                 wake()
             return box.numbers
@@ -133,7 +180,7 @@ class Post:
         said = hashlib.sha256(data).digest()
         with self._changed:
             box = self._boxes[name]
-            box.seen = self._clock()
+            box.sign(self._clock())
             if box.order is not None and box.order.number == number:
                 box.order, box.answer, box.taken, box.answered, box.said = None, data, taken, number, said
                 self._changed.notify_all()
@@ -146,13 +193,28 @@ class Post:
     def sign(self, name: str) -> None:
         """A party is at work and lives."""
         with self._changed:
-            self._boxes[name].seen = self._clock()
+            self._boxes[name].sign(self._clock())
 
     def present(self, seconds: float) -> set[str]:
         """Who gave a sign of itself in the last seconds."""
         with self._changed:
             now = self._clock()
             return {name for name, box in self._boxes.items() if not box.silent(now, seconds)}
+
+    def standings(self) -> dict[str, Standing]:
+        """Of all parties."""
+        with self._changed:
+            now = self._clock()
+            return {
+                name: Standing(
+                    box.asked,
+                    0 < box.answered == box.numbers,
+                    box.order is not None,
+                    box.came,
+                    now if box.waiting else box.seen,
+                )
+                for name, box in self._boxes.items()
+            }
 
     def process(self, name: str) -> str:
         """Of a party, the process that asked last."""
@@ -168,7 +230,8 @@ class Post:
 
         with self._changed:
             box = self._boxes[name]
-            box.seen, box.process = self._clock(), process
+            box.sign(self._clock())
+            box.process = process
             if box.order is not None and box.order.number > after:
                 return box.order
             box.wake.append(wake)

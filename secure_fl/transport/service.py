@@ -4,6 +4,7 @@ GET  /orders?after=N&epoch=E     the next order, or 204 after a while (long poll
 POST /answers/N?epoch=E          what a party says to order N
 POST /alive                      that it is still at work on an order
 GET  /health, /metrics           for who runs the gateway: any certificate of the roster
+GET  /status, /status/events     for who looks on: the same
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from secure_fl.errors import MessageError
 from secure_fl.transport.orders import Order
 from secure_fl.transport.post import Post
 from secure_fl.transport.roster import Member, Roster
+from secure_fl.transport.status.chronicle import Chronicle
+from secure_fl.transport.status.watching import Watching
 
 LOG = logging.getLogger("secure_fl.gateway")
 POLL_SECONDS = 20.0
@@ -58,14 +61,18 @@ class Meter:
 class Service:
     """Serves one post to the members of one roster."""
 
-    def __init__(self, roster: Roster, post: Post, largest: int, body_seconds: float = 60.0) -> None:
+    def __init__(
+        self, roster: Roster, post: Post, chronicle: Chronicle, largest: int, body_seconds: float = 60.0
+    ) -> None:
         """`largest`: bytes of an answer, at most; `body_seconds`: how long one may take to arrive."""
         self._roster, self._post, self._largest, self._seconds = roster, post, largest, body_seconds
+        self._chronicle, self._watching = chronicle, Watching(chronicle, self._refuse)
         self._at_once: Counts[str] = Counts()
         self._room = asyncio.Semaphore(ROOM)
         self._large: set[str] = set()
         """Whose large answer is on its way in: one of each party."""
         self.meter = Meter()
+        self.meter.round.set_function(lambda: chronicle.last_finished)
         self.app = Starlette(
             routes=[
                 Route("/orders", self._member(self._orders)),
@@ -73,15 +80,18 @@ class Service:
                 Route("/alive", self._member(self._alive), methods=["POST"]),
                 Route("/health", self._listed(self._health)),
                 Route("/metrics", self._listed(self._metrics)),
+                Route("/status", self._listed(self._status)),
+                Route("/status/events", self._listed(self._watching.events)),
             ]
         )
 
     def _who(self, request: Request) -> Member | None:
         return self._roster.holding(request.scope.get(PEER, ""))
 
-    def _listed(self, page: Callable[[], Response]) -> Page:
+    def _listed(self, page: Callable[[Request, str], Response]) -> Page:
         async def guarded(request: Request) -> Response:
-            return page() if self._who(request) is not None else self._refuse("not in the roster", 403)
+            member = self._who(request)
+            return self._refuse("not in the roster", 403) if member is None else page(request, member.name)
 
         return guarded
 
@@ -114,6 +124,7 @@ class Service:
             return Response(status_code=204, headers=headers)
         size = sum(map(len, order.pieces))
         self.meter.sent.labels(name).inc(size)
+        self._chronicle.sent(name, size)
         headers["content-length"] = str(size)
         return StreamingResponse(_sliced(order), media_type="application/octet-stream", headers=headers)
 
@@ -145,6 +156,7 @@ class Service:
             return self._refuse("not waited for", 409, str(error))
         self.meter.answers.labels(name).inc()
         self.meter.received.labels(name).inc(len(body))
+        self._chronicle.received(name, len(body))
         LOG.info("answer", extra={"party": name, "bytes": len(body)})
         return Response(status_code=204)
 
@@ -162,14 +174,18 @@ class Service:
             parts.append(part)
         return b"".join(parts)
 
-    def _health(self) -> Response:
+    def _health(self, request: Request, name: str) -> Response:
         return PlainTextResponse("ok\n")
 
-    def _metrics(self) -> Response:
+    def _metrics(self, request: Request, name: str) -> Response:
         return Response(generate_latest(self.meter.registry), media_type="text/plain; version=0.0.4")
+
+    def _status(self, request: Request, name: str) -> Response:
+        return self._watching.page()
 
     def _refuse(self, reason: str, status: int, text: str | None = None) -> Response:
         self.meter.refused.labels(reason).inc()
+        self._chronicle.turned_away(reason)
         return PlainTextResponse((text or reason) + "\n", status_code=status)
 
 

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.transport.service import PEER
+from secure_fl.transport.status.watching import HANG_UP
 
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive, and the first one to begin."""
@@ -36,7 +37,7 @@ class PeerProtocol(H11Protocol):
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(True)
         peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()
-        self.app = _told(self.app, peer)
+        self.app = _told(self.app, peer, transport)
         self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
         self._head_of: object = None
 
@@ -57,9 +58,9 @@ class PeerProtocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
 
-def _told(app: Any, peer: str) -> ASGIApp:
+def _told(app: Any, peer: str, transport: asyncio.Transport) -> ASGIApp:
     async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[PEER] = peer
+        scope[PEER], scope[HANG_UP] = peer, transport.abort
         await app(scope, receive, send)
 
     return with_peer
@@ -68,8 +69,8 @@ def _told(app: Any, peer: str) -> ASGIApp:
 class Server:
     """Serves an app in a thread of its own."""
 
-    def __init__(self, app: ASGIApp, context: ssl.SSLContext, host: str, port: int) -> None:
-        """Raises `ConfigurationError` where the address cannot be taken."""
+    def __init__(self, app: ASGIApp, context: ssl.SSLContext | None, host: str, port: int) -> None:
+        """`context`: None for plain HTTP. Raises `ConfigurationError` where the address cannot be taken."""
         self._socket = _bound(host, port)
         config = uvicorn.Config(
             app,
@@ -79,7 +80,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            ssl_context_factory=lambda config, default: context,
+            ssl_context_factory=None if context is None else lambda config, default: context,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=1 << 14,

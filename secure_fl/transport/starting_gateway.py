@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 
+from secure_fl.errors import SecureFLError
 from secure_fl.files import make_folder
 from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.configuration import GatewayFile
-from secure_fl.transport.coordinator import Coordinator, Patience
+from secure_fl.transport.coordinator import Coordinator
 from secure_fl.transport.credentials import Credentials
+from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
 from secure_fl.transport.service import Service
 from secure_fl.transport.serving import Server
 from secure_fl.transport.state import State, StateStore
+from secure_fl.transport.status.chronicle import Chronicle
+from secure_fl.transport.status.local import HOST, local_app
 
 LOG = logging.getLogger("secure_fl.gateway")
 
@@ -26,8 +31,18 @@ def run_gateway(file: GatewayFile) -> State:
     )
     make_folder(file.state, 0o700)
     post = Post(member.name for member in roster.members if member.role != "gateway")
-    service = Service(roster, post, Agreement(roster.settings).largest_answer)
-    coordinator = Coordinator(roster, post, StateStore(file.state), patience, service.meter.round.set)
-    with Server(service.app, credentials.server_context(), file.host, file.port) as server:
+    chronicle = Chronicle(roster, post, patience)
+    service = Service(roster, post, chronicle, Agreement(roster.settings).largest_answer)
+    coordinator = Coordinator(roster, post, StateStore(file.state), patience, chronicle)
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(service.app, credentials.server_context(), file.host, file.port))
         LOG.info("listening", extra={"host": file.host, "port": server.port})
-        return coordinator.run()
+        if file.status_port is not None:
+            status = stack.enter_context(Server(local_app(chronicle), None, HOST, file.status_port))
+            LOG.info("status page", extra={"url": f"http://localhost:{status.port}/status"})
+        stack.callback(chronicle.ended)
+        try:
+            return coordinator.run()
+        except SecureFLError as error:
+            chronicle.gave_up(str(error))
+            raise

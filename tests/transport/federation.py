@@ -29,34 +29,42 @@ class Processes:
     """The parties of one federation, by name."""
 
     def __init__(
-        self, folder: Path, experiment: Experiment, module: str = PACKAGE, own: Mapping[str, Path] | None = None
+        self,
+        folder: Path,
+        experiment: Experiment,
+        module: str = PACKAGE,
+        own: Mapping[str, Path] | None = None,
+        extra: str = "",
     ) -> None:
         """`module`: what banks and key holders run; another one than the package's starts all as new interpreters.
 
-        `own`: banks with rows of their own, and where these lie.
+        `own`: banks with rows of their own, and where these lie; `extra`: lines for the gateway's file.
         """
         self.folder = folder
         self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
         self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
-        self.module = module
+        self.module, self.extra = module, extra
         self.running: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.port = 0
         self.own = own or {}
 
     def start_gateway(self) -> None:
         """On the port that it had before, if it was there before."""
-        text = f'certificates = "certificates/{GATEWAY}"\nstate = "state"\nport = {self.port}\n{PATIENCE}'
+        text = f'certificates = "certificates/{GATEWAY}"\nstate = "state"\nport = {self.port}\n{PATIENCE}{self.extra}'
         (self.folder / f"{GATEWAY}.toml").write_text(text)
         self._start(GATEWAY, "gateway")
-        deadline = time.monotonic() + 60
+        self.port = int(self.gateway_says(r'"event": "listening".*"port": (\d+)'))
+
+    def gateway_says(self, pattern: str, seconds: float = 60) -> str:
+        """The group of a pattern in its log, once it is there."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = re.findall(r'"event": "listening".*"port": (\d+)', self.log(GATEWAY))
+            found = re.findall(pattern, self.log(GATEWAY))
             if found:
-                self.port = int(found[-1])
-                return
+                return str(found[-1])
             assert self.running[GATEWAY].poll() is None, self.log(GATEWAY)
             time.sleep(0.1)
-        raise AssertionError("the gateway does not listen")
+        raise AssertionError(f"the gateway's log says nothing like {pattern}")
 
     def start(self, name: str) -> None:
         """A bank or a key holder."""
@@ -122,10 +130,10 @@ class Processes:
 
 @contextmanager
 def federation(
-    folder: Path, module: str = PACKAGE, revoked: tuple[str, ...] = (), **settings: object
+    folder: Path, module: str = PACKAGE, revoked: tuple[str, ...] = (), extra: str = "", **settings: object
 ) -> Iterator[Processes]:
     """All parties at work; what still runs in the end is killed."""
-    parties = Processes(folder, Experiment(**{**SMALL, **settings}), module)  # type: ignore[arg-type]
+    parties = Processes(folder, Experiment(**{**SMALL, **settings}), module, extra=extra)  # type: ignore[arg-type]
     for name in revoked:
         revoke(folder / "certificates", name)
         parties.parties.remove(name)

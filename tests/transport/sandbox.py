@@ -15,10 +15,12 @@ import httpx2
 from secure_fl.settings import Experiment
 from secure_fl.transport.certificates import make_certificates
 from secure_fl.transport.credentials import Credentials
+from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.service import Service
 from secure_fl.transport.serving import Server
+from secure_fl.transport.status.chronicle import Chronicle
 
 LARGEST = 1 << 20
 
@@ -29,6 +31,7 @@ class Door:
 
     folder: Path
     post: Post
+    chronicle: Chronicle
     service: Service
     port: int
 
@@ -58,9 +61,10 @@ def door(
     credentials = Credentials.read(folder / "gateway", "gateway")
     listed = roster or credentials.roster
     post = Post(member.name for member in listed.members if member.role != "gateway")
-    service = Service(listed, post, largest, body_seconds)
+    chronicle = Chronicle(listed, post, Patience())
+    service = Service(listed, post, chronicle, largest, body_seconds)
     with Server(service.app, credentials.server_context(), "127.0.0.1", 0) as server:
-        yield Door(folder, post, service, server.port)
+        yield Door(folder, post, chronicle, service, server.port)
 
 
 def certificates(folder: Path, **settings: Any) -> Path:
