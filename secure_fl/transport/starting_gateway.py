@@ -25,7 +25,7 @@ def run_gateway(file: GatewayFile) -> State:
         stage=file.stage_seconds, train=file.train_seconds, absent=file.absent_seconds, linger=file.linger_seconds
     )
     make_folder(file.state, 0o700)
-    post = Post(member.name for member in roster.members if member.role != "gateway")
+    post = Post(member.name for role in ("bank", "holder") for member in roster.of(role))
     service = Service(roster, post, Agreement(roster.settings).largest_answer)
     coordinator = Coordinator(roster, post, StateStore(file.state), patience, service.meter.round.set)
     with Server(service.app, credentials.server_context(), file.host, file.port) as server:
