@@ -13,38 +13,48 @@ from secure_fl.errors import ConfigurationError
 if TYPE_CHECKING:
     from secure_fl.report.encrypted_scores import ScoringRequest
     from secure_fl.scoring.ways import Way
+    from secure_fl.transport.scores.asking import Asked
+
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="[MODEL] TRANSACTIONS",
+        help="model.safetensors of a run, but not with --at; CSV or Parquet with the model's columns, no label needed.",
+    ),
+]
+History = Annotated[Path | None, typer.Option(help="Earlier transactions with labels, for features of the past.")]
+Encrypted = Annotated[
+    bool, typer.Option("--encrypted", help="Under CKKS: the model's owner sees no transaction and no score.")
+]
+Single = Annotated[bool, typer.Option("--single", help="One row at a time, which answers soonest; with --encrypted.")]
+HideModel = Annotated[
+    bool, typer.Option("--hide-model", help="Drown what answers tell of the weights; with --encrypted.")
+]
+Training = Annotated[
+    Path | None, typer.Option(help="Transactions of the model's owner, for the range of ReLU units; with --encrypted.")
+]
+At = Annotated[
+    str | None,
+    typer.Option(help="https://HOST:PORT of a `secure-fl serve-scores`, which has the model; with --encrypted."),
+]
+Certificates = Annotated[
+    Path | None, typer.Option(help="The customer's folder, as `secure-fl certificates --customer` made it.")
+]
+Html = Annotated[Path | None, typer.Option(help="A file for one self-contained page; with --encrypted.")]
 
 
 def score(
-    model: Annotated[Path, typer.Argument(help="model.safetensors of a run; not with --at.")],
+    files: Files,
     out: Annotated[Path, typer.Option(help="CSV file for the scores.")],
-    transactions: Annotated[
-        Path | None, typer.Argument(help="CSV or Parquet with the model's columns; no label needed.")
-    ] = None,
-    history: Annotated[
-        Path | None, typer.Option(help="Earlier transactions with labels, for features that look at the past.")
-    ] = None,
-    encrypted: Annotated[
-        bool, typer.Option("--encrypted", help="Under CKKS: the model's owner sees no transaction and no score.")
-    ] = False,
-    single: Annotated[
-        bool, typer.Option("--single", help="One row at a time, which answers soonest; with --encrypted.")
-    ] = False,
-    hide_model: Annotated[
-        bool, typer.Option("--hide-model", help="Drown what answers tell of the weights; with --encrypted.")
-    ] = False,
-    training: Annotated[
-        Path | None,
-        typer.Option(help="Transactions of the model's owner, for the range of ReLU units; with --encrypted."),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(help="https://HOST:PORT of a `secure-fl serve-scores`, which has the model; with --encrypted."),
-    ] = None,
-    certificates: Annotated[
-        Path | None, typer.Option(help="The customer's folder, as `secure-fl certificates --customer` made it.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="A file for one self-contained page; with --encrypted.")] = None,
+    history: History = None,
+    encrypted: Encrypted = False,
+    single: Single = False,
+    hide_model: HideModel = False,
+    training: Training = None,
+    at: At = None,
+    certificates: Certificates = None,
+    html: Html = None,
     json_file: Json = None,
     force: Force = False,
 ) -> None:
@@ -54,15 +64,23 @@ def score(
             "--single, --hide-model, --training, --html and --at are for --encrypted; add it, or leave them out"
         )
     if at is not None:
-        if transactions is not None or training or html:
+        if len(files) != 1 or training or html:
             raise ConfigurationError(
                 "with --at the service has the model and its training rows, and there are no plain scores to compare "
-                "with; leave out MODEL, --training and --html"
+                "with; name TRANSACTIONS alone, and leave out --training and --html"
             )
-        _score_at(at, certificates, model, out, history, _way(single, hide_model), json_file, force)
+        if certificates is None or not at.startswith("https://"):
+            raise ConfigurationError(
+                "--at takes https://HOST:PORT, and --certificates the customer's folder; give both"
+            )
+        from secure_fl.transport.scores.asking import Asked
+
+        way = _way(single, hide_model)
+        _score_at(Asked(at, certificates, files[0], out, history, way, json_file, force))
         return
-    if transactions is None or certificates is not None:
-        raise ConfigurationError("name a model and transactions, or a service with --at and --certificates")
+    if len(files) != 2 or certificates is not None:
+        raise ConfigurationError("name MODEL and TRANSACTIONS; or a service, with --encrypted --at and --certificates")
+    model, transactions = files
     _note_history(model, history)
     if not encrypted:
         _score_plain(model, transactions, out, history, json_file, force)
@@ -113,24 +131,12 @@ def _score_encrypted(request: ScoringRequest) -> None:
         print_scoring(outcome, request.out, request.html_file)
 
 
-def _score_at(
-    url: str,
-    certificates: Path | None,
-    transactions: Path,
-    out: Path,
-    history: Path | None,
-    way: Way | None,
-    json_file: Path | None,
-    force: bool,
-) -> None:
+def _score_at(asked: Asked) -> None:
     from secure_fl.cli.progress import show_progress
     from secure_fl.cli.summary import print_answered
     from secure_fl.files import STDOUT
-    from secure_fl.transport.scores.asking import Asked, score_at
+    from secure_fl.transport.scores.asking import score_at
 
-    if certificates is None or not url.startswith("https://"):
-        raise ConfigurationError("--at takes https://HOST:PORT, and --certificates the customer's folder; give both")
-    asked = Asked(url, certificates, transactions, out, history, way, json_file, force)
     answered = score_at(asked, _note, show_progress)
-    if json_file != STDOUT:
-        print_answered(answered.plan, answered.figures, answered.rows, out)
+    if asked.json_file != STDOUT:
+        print_answered(answered.plan, answered.figures, answered.rows, asked.out)
