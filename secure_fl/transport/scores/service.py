@@ -37,7 +37,8 @@ AT_ONCE = 4
 """Requests of one customer; of them with a body one."""
 ROOM = 4
 """Bodies that are taken in, or wait for their turn, at one time; the others wait at their senders."""
-BODY_SECONDS = 60.0
+BODY_SECONDS, SECONDS_A_BYTE = 60.0, 1e-6
+"""How long a body may take to arrive: so long, and more the larger one can be."""
 Page = Callable[[Request, str], Awaitable[Response]]
 Worked = TypeVar("Worked")
 
@@ -66,10 +67,11 @@ class ScoringService:
     """Serves one model to the customers of one roster."""
 
     def __init__(
-        self, roster: Roster, public: PublicModel, sessions: Sessions, body_seconds: float = BODY_SECONDS
+        self, roster: Roster, public: PublicModel, sessions: Sessions, body_seconds: float | None = None
     ) -> None:
-        self._roster, self._public, self._sessions, self._seconds = roster, public.to_json(), sessions, body_seconds
+        self._roster, self._public, self._sessions = roster, public.to_json(), sessions
         self._largest = largest_body(public.plan)
+        self._seconds = BODY_SECONDS + SECONDS_A_BYTE * self._largest if body_seconds is None else body_seconds
         self._at_once: Counts[str] = Counts()
         self._sending: set[str] = set()
         """Whose body is on its way in, or worked on."""

@@ -48,15 +48,13 @@ class Sessions:
 
     def open(self, customer: str, keys: bytes) -> None:
         """Raises `MessageError`, `SecretExposureError` or `RefusedError`. The same keys again change nothing."""
-        plan, digest = self._model.plan, hashlib.sha256(keys).digest()
-        place = customer, open_message(plan, Kind.KEYS, keys, session=None, parts=plan.key_parts).session
-        if place in self._open:
-            if self._open[place].keys != digest:
-                raise _refused(ANOTHER)
-            return
-        made = _Session(ModelOwner(self._model, keys), digest)
-        self._make_room(customer)
-        self._open[place] = made
+        scorer, digest = ModelOwner(self._model, keys), hashlib.sha256(keys).digest()
+        place = customer, scorer.session
+        if place not in self._open:
+            self._make_room(customer)
+            self._open[place] = _Session(scorer, digest)
+        elif self._open[place].keys != digest:
+            raise _refused(ANOTHER)
 
     def answer(self, customer: str, request: bytes) -> bytes:
         """The encrypted logits of one batch. Raises `MessageError` or `RefusedError`."""

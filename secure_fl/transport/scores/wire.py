@@ -21,6 +21,7 @@ from secure_fl.transport.scores.refusals import GONE, SPENT, UNKNOWN
 
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _REASON_BYTES = 200
+HANG_UPS = 5
 
 
 class SessionGoneError(Exception):
@@ -48,6 +49,8 @@ class Wire:
         headers = {"accept-encoding": "identity"}
         self._client = httpx2.Client(base_url=url, verify=context, trust_env=False, timeout=timeout, headers=headers)
         self._url, self._note, self._patience = url, note, patience or Patience()
+        self._hung_up = 0
+        """Connections that were closed without a word, before there was any answer."""
 
     def plan(self, largest: int) -> bytes:
         """What the service publishes."""
@@ -80,6 +83,7 @@ class Wire:
                         "look at the address, or ask for a new certificate"
                     ) from None
                 problem = type(error).__name__
+                self._count(error)
             if self._patience.clock() >= until:
                 raise ProtocolError(
                     f"no answer from {self._url} for {self._patience.seconds:g} s ({problem}); look whether the "
@@ -90,6 +94,16 @@ class Wire:
             self._patience.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311  so that not all come back at once
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    def _count(self, error: httpx2.HTTPError) -> None:
+        """Raises `ConfigurationError` where the other end hangs up each time: TLS 1.3 says no more of a certificate."""
+        if self._hung_up >= 0 and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
+            self._hung_up += 1
+        if self._hung_up >= HANG_UPS:
+            raise ConfigurationError(
+                f"{self._url} closes each connection without an answer: it does not take this certificate, or is no "
+                "service of scores; look at the address, or ask for a new certificate"
+            )
+
     def _tried(self, method: str, path: str, body: bytes, largest: int) -> tuple[int, bytes]:
         """Once. Reads no more than an answer can have."""
         with self._client.stream(method, path, content=body) as answer:
@@ -99,6 +113,7 @@ class Wire:
                 if size > max(largest, _REASON_BYTES):
                     raise ProtocolError(f"{self._url} sends more than any answer has; do not send it rows")
                 parts.append(part)
+        self._hung_up = -1
         return answer.status_code, b"".join(parts)
 
     def _judged(self, status: int, said: bytes) -> bytes:
