@@ -94,7 +94,7 @@ class ScoresFile(_File):
     answers: Annotated[int, Field(gt=0)] | None = None
     """Batches that one customer gets answered, in all sessions; where the model is hidden 1,024 if nothing is said."""
     sessions: Annotated[int, Field(gt=0, le=4096)] = 16
-    """Keys of customers in memory, up to 40 MB each; the one used least recently is given up for another."""
+    """Keys of customers in memory at one time; the one that was used least recently is given up for another."""
     host: str = "127.0.0.1"
     """Where it listens."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8444

@@ -29,6 +29,8 @@ class PeerProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # asyncio does it for sockets that say TCP, and create_server's do not: 40 ms a request otherwise
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(True)
         peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()

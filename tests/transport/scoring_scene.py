@@ -1,4 +1,4 @@
-"""A service of scores and its customers: certificates, a model that was drawn, rows; in this process or as real ones."""
+"""A service of scores and its customers: certificates, a model, rows; in the test's process or as real ones."""
 
 from __future__ import annotations
 
@@ -134,10 +134,12 @@ class Processes:
             assert time.monotonic() < deadline, self.log[-2000:]
             time.sleep(0.02)
 
-    def customer(self, out: str, *options: str, who: str = CUSTOMERS[0], url: str = "") -> subprocess.Popen[bytes]:
+    def customer(
+        self, out: str, *options: str, who: str = CUSTOMERS[0], module: str = "secure_fl"
+    ) -> subprocess.Popen[bytes]:
         """One that scores `rows.csv`; it is at work when the call returns."""
-        command = [sys.executable, "-m", "secure_fl", "score", "--encrypted", "--at", url or f"https://localhost:{self.port}",
-                   "rows.csv", "--certificates", f"c/{who}", "--out", f"{out}.csv", "--json", f"{out}.json", *options]  # fmt: skip
+        command = [sys.executable, "-m", module, "score", "--encrypted", "--at", f"https://localhost:{self.port}"]
+        command += ["rows.csv", "--certificates", f"c/{who}", "--out", f"{out}.csv", "--json", f"{out}.json", *options]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         return subprocess.Popen(
             command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,8 @@ def test_no_document_does_more_than_be_refused(document: bytes, data: st.DataObj
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(text) - 1))
         text[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    try:
-        PublicModel.from_json(bytes(text))
-    except (MessageError, PlanError) as error:
-        assert str(error).isprintable()
+    with suppress(MessageError, PlanError):
+        assert PublicModel.from_json(bytes(text)).to_json() == bytes(text)
 
 
 @settings(max_examples=20)

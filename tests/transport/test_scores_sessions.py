@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from secure_fl.errors import DataError, MessageError, SecretExposureError
+from secure_fl.errors import DataError, MessageError, SecretExposureError, StorageError
 from secure_fl.files import sealed
 from secure_fl.scoring import DataOwner, PlannedModel
 from secure_fl.scoring.hazmat.objects import saved
 from secure_fl.transport.requests import RefusedError
+from secure_fl.transport.scores import allowance
 from secure_fl.transport.scores.allowance import ANSWERS, Allowance
 from secure_fl.transport.scores.refusals import ANOTHER, ANSWERED, GONE, SPENT
 from secure_fl.transport.scores.sessions import Sessions
@@ -132,6 +134,19 @@ def test_answers_are_counted_across_sessions_and_restarts(model: PlannedModel, t
         sessions.answer("corner", request(opened(sessions, model)))
     assert sessions.answer("other", request(opened(sessions, model, "other")))
     assert (tmp_path / ANSWERS).stat().st_mode & 0o077 == 0
+
+
+def test_no_answer_is_given_that_could_not_be_counted(
+    model: PlannedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    sessions = Sessions(model, 4, Allowance(tmp_path, 1))
+    asked = request(opened(sessions, model))
+    with monkeypatch.context() as patch, pytest.raises(StorageError, match="could not be written"):
+        patch.setattr(allowance, "write_durably", full)
+        sessions.answer("corner", asked)
 
 
 def test_a_refused_message_costs_nothing(model: PlannedModel, tmp_path: Path) -> None:

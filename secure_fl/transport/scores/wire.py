@@ -1,7 +1,7 @@
 """A customer's end of the wire: what goes wrong on the way is tried again, after a while that grows, as it was sent.
 
 It ends where trying again cannot help: a service that is a stranger or does not know the customer, a message that is
-refused, and nothing but failures for `patience` seconds. Of what a service says only answers of the expected size are
+refused, and nothing but failures for a while (`Patience`). Of what a service says only answers of the expected size are
 taken, and only words of `refusals` are believed. Proxies of the environment are not used.
 """
 
@@ -33,7 +33,7 @@ class Patience:
     """How long and how a customer tries."""
 
     seconds: float = 120.0
-    """Since the last answer."""
+    """For one message."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
