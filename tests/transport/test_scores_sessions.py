@@ -144,8 +144,8 @@ def test_no_answer_is_given_that_could_not_be_counted(
 
     sessions = Sessions(model, 4, Allowance(tmp_path, 1))
     asked = request(opened(sessions, model))
-    with monkeypatch.context() as patch, pytest.raises(StorageError, match="could not be written"):
-        patch.setattr(allowance, "write_durably", full)
+    monkeypatch.setattr(allowance, "write_durably", full)
+    with pytest.raises(StorageError, match="could not be written"):
         sessions.answer("corner", asked)
 
 
