@@ -29,7 +29,7 @@ from secure_fl.cli.interrupts import forget_interrupts, heed_signals, was_interr
 from secure_fl.cli.lab import lab_app
 from secure_fl.cli.ledger import ledger_app
 from secure_fl.cli.lesson import lesson_app
-from secure_fl.cli.network import bank, certificates, gateway, key_authority, revoke
+from secure_fl.cli.network import bank, certificates, gateway, key_authority, revoke, serve_scores
 from secure_fl.cli.plan import plan
 from secure_fl.cli.review import review_app
 from secure_fl.cli.run import EXAMPLE as RUN
@@ -98,6 +98,7 @@ for command, line in (
     (gateway, "secure-fl gateway --config gateway.toml"),
     (bank, "secure-fl bank --config bank-1.toml"),
     (key_authority, "secure-fl key-authority --config key-authority.toml"),
+    (serve_scores, "secure-fl serve-scores --config scores.toml"),
     (score, "secure-fl score runs/ckks/model.safetensors new.csv --out scores.csv"),
 ):
     app.command(epilog=example(line))(command)

@@ -1,4 +1,4 @@
-"""`secure-fl gateway | bank | key-authority | certificates | revoke`: parties as processes of their own."""
+"""`secure-fl gateway | bank | key-authority | serve-scores | certificates | revoke`: parties as processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ def certificates(
     experiment: Annotated[Path, typer.Argument(help="The experiment.toml that all parties run.")],
     out: Annotated[Path, typer.Option(help="A new folder for the certificates.")],
     host: Annotated[
-        list[str] | None, typer.Option(help="Name or address of the gateway; by default this machine's own.")
+        list[str] | None,
+        typer.Option(help="Name or address of the gateway and the scorer; by default this machine's own."),
+    ] = None,
+    customer: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may ask `secure-fl serve-scores`; makes a folder for it, and one for the scorer."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="How long they hold.")] = 30,
 ) -> None:
@@ -33,9 +38,8 @@ def certificates(
     settings = Experiment.from_toml(experiment)
     Agreement(settings)  # refused now, and not when all are there
     passphrase = os.environ.get("SECURE_FL_PASSPHRASE")
-    roster = make_certificates(
-        out, settings, host or ["localhost", "127.0.0.1"], days, passphrase.encode() if passphrase else None
-    )
+    secret = passphrase.encode() if passphrase else None
+    roster = make_certificates(out, settings, host or ["localhost", "127.0.0.1"], days, secret, customer or ())
     for member in roster.members:
         typer.echo(f"{out / member.name}: {member.role}")
     typer.echo(f"{out / 'ca-key.pem'}: signs certificates and rosters; keep it away from all of them")
@@ -84,6 +88,15 @@ def key_authority(config: Config) -> None:
 
     log_lines()
     run_holder(PartyFile.read(config))
+
+
+def serve_scores(config: Config) -> None:
+    """Score encrypted rows for customers, until the process is ended: the model's owner sees no row and no score."""
+    from secure_fl.transport.configuration import ScoresFile
+    from secure_fl.transport.scores.starting import serve_scores as serve
+
+    log_lines()
+    serve(ScoresFile.read(config))
 
 
 _ORDINARY = set(vars(logging.makeLogRecord({})))

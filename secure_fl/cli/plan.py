@@ -67,7 +67,8 @@ def _require_one_plan(ctx: typer.Context, score: Path | None) -> None:
 
 
 def _of_scores(model: Path, training: Path | None, single: bool, hide_model: bool) -> dict[str, Any]:
-    from secure_fl.report.encrypted_scores import EncryptedModel, way_of
+    from secure_fl.report.encrypted_model import EncryptedModel
+    from secure_fl.report.encrypted_scores import way_of
 
     return EncryptedModel.read(model, training, way_of(single=single, hide_model=hide_model)).derived()
 

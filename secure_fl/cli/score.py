@@ -3,59 +3,140 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from secure_fl.cli.words import Force, Json
 from secure_fl.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from secure_fl.report.encrypted_scores import ScoringRequest
+    from secure_fl.scoring.ways import Way
+    from secure_fl.transport.scores.asking import Asked
+
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="[MODEL] TRANSACTIONS",
+        help="model.safetensors of a run, but not with --at; CSV or Parquet with the model's columns, no label needed.",
+    ),
+]
+History = Annotated[Path | None, typer.Option(help="Earlier transactions with labels, for features of the past.")]
+Encrypted = Annotated[
+    bool, typer.Option("--encrypted", help="Under CKKS: the model's owner sees no transaction and no score.")
+]
+Single = Annotated[bool, typer.Option("--single", help="One row at a time, which answers soonest; with --encrypted.")]
+HideModel = Annotated[
+    bool, typer.Option("--hide-model", help="Drown what answers tell of the weights; with --encrypted.")
+]
+Training = Annotated[
+    Path | None, typer.Option(help="Transactions of the model's owner, for the range of ReLU units; with --encrypted.")
+]
+At = Annotated[
+    str | None,
+    typer.Option(help="https://HOST:PORT of a `secure-fl serve-scores`, which has the model; with --encrypted."),
+]
+Certificates = Annotated[
+    Path | None, typer.Option(help="The customer's folder, as `secure-fl certificates --customer` made it.")
+]
+Html = Annotated[Path | None, typer.Option(help="A file for one self-contained page; with --encrypted.")]
+
 
 def score(
-    model: Annotated[Path, typer.Argument(help="model.safetensors of a run.")],
-    transactions: Annotated[Path, typer.Argument(help="CSV or Parquet with the model's columns; no label needed.")],
+    files: Files,
     out: Annotated[Path, typer.Option(help="CSV file for the scores.")],
-    history: Annotated[
-        Path | None, typer.Option(help="Earlier transactions with labels, for features that look at the past.")
-    ] = None,
-    encrypted: Annotated[
-        bool, typer.Option("--encrypted", help="Under CKKS: the model's owner sees no transaction and no score.")
-    ] = False,
-    single: Annotated[
-        bool, typer.Option("--single", help="One row at a time, which answers soonest; with --encrypted.")
-    ] = False,
-    hide_model: Annotated[
-        bool, typer.Option("--hide-model", help="Drown what answers tell of the weights; with --encrypted.")
-    ] = False,
-    training: Annotated[
-        Path | None,
-        typer.Option(help="Transactions of the model's owner, for the range of ReLU units; with --encrypted."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="A file for one self-contained page; with --encrypted.")] = None,
+    history: History = None,
+    encrypted: Encrypted = False,
+    single: Single = False,
+    hide_model: HideModel = False,
+    training: Training = None,
+    at: At = None,
+    certificates: Certificates = None,
+    html: Html = None,
     json_file: Json = None,
     force: Force = False,
 ) -> None:
-    """Score transactions with the model of a run, in plain or encrypted."""
-    if not encrypted and (single or hide_model or training or html):
+    """Score transactions with the model of a run, in plain or encrypted, here or by a service (--at)."""
+    if not encrypted and (single or hide_model or training or html or at):
         raise ConfigurationError(
-            "--single, --hide-model, --training and --html are for --encrypted; add it, or leave them out"
+            "--single, --hide-model, --training, --html and --at are for --encrypted; add it, or leave them out"
         )
-    from secure_fl.files import STDOUT
-    from secure_fl.report.scores import needs_history, score_file
+    if at is not None:
+        if len(files) != 1 or training or html:
+            raise ConfigurationError(
+                "with --at the service has the model and its training rows, and there are no plain scores to compare "
+                "with; name TRANSACTIONS alone, and leave out --training and --html"
+            )
+        if certificates is None or not at.startswith("https://"):
+            raise ConfigurationError(
+                "--at takes https://HOST:PORT, and --certificates the customer's folder; give both"
+            )
+        from secure_fl.transport.scores.asking import Asked
+
+        way = _way(single, hide_model)
+        _score_at(Asked(at, certificates, files[0], out, history, way, json_file, force))
+        return
+    if len(files) != 2 or certificates is not None:
+        raise ConfigurationError("name MODEL and TRANSACTIONS; or a service, with --encrypted --at and --certificates")
+    model, transactions = files
+    _note_history(model, history)
+    if not encrypted:
+        _score_plain(model, transactions, out, history, json_file, force)
+        return
+    from secure_fl.report.encrypted_scores import ScoringRequest
+
+    way = _way(single, hide_model) or "batched"
+    _score_encrypted(ScoringRequest(model, transactions, out, history, training, way, json_file, html, force))
+
+
+def _way(single: bool, hide_model: bool) -> Way | None:
+    """That is asked for; None where nothing is said."""
+    from secure_fl.report.encrypted_scores import way_of
+
+    return way_of(single=single, hide_model=hide_model) if single or hide_model else None
+
+
+def _note_history(model: Path, history: Path | None) -> None:
+    from secure_fl.report.scores import needs_history
 
     if history is None and needs_history(model):
-        typer.echo("note: without --history nothing is known of the customers' and terminals' past", err=True)
-    if not encrypted:
-        count = score_file(model, transactions, out, history, json_file=json_file, force=force)
-        if json_file != STDOUT:
-            typer.echo(f"{out}: {count} scores")
-        return
+        _note("without --history nothing is known of the customers' and terminals' past")
+
+
+def _note(text: str) -> None:
+    typer.echo(f"note: {text}", err=True)
+
+
+def _score_plain(
+    model: Path, transactions: Path, out: Path, history: Path | None, json_file: Path | None, force: bool
+) -> None:
+    from secure_fl.files import STDOUT
+    from secure_fl.report.scores import score_file
+
+    count = score_file(model, transactions, out, history, json_file=json_file, force=force)
+    if json_file != STDOUT:
+        typer.echo(f"{out}: {count} scores")
+
+
+def _score_encrypted(request: ScoringRequest) -> None:
     from secure_fl.cli.progress import show_progress
     from secure_fl.cli.summary import print_scoring
-    from secure_fl.report.encrypted_scores import ScoringRequest, score_encrypted_file, way_of
+    from secure_fl.files import STDOUT
+    from secure_fl.report.encrypted_scores import score_encrypted_file
 
-    way = way_of(single=single, hide_model=hide_model)
-    request = ScoringRequest(model, transactions, out, history, training, way, json_file, html, force)
     outcome = score_encrypted_file(request, show_progress)
-    if json_file != STDOUT:
-        print_scoring(outcome, out, html)
+    if request.json_file != STDOUT:
+        print_scoring(outcome, request.out, request.html_file)
+
+
+def _score_at(asked: Asked) -> None:
+    from secure_fl.cli.progress import show_progress
+    from secure_fl.cli.summary import print_answered
+    from secure_fl.files import STDOUT
+    from secure_fl.transport.scores.asking import score_at
+
+    answered = score_at(asked, _note, show_progress)
+    if asked.json_file != STDOUT:
+        print_answered(answered.plan, answered.figures, answered.rows, asked.out)

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from secure_fl.data.metrics import Scores
@@ -15,6 +16,7 @@ from secure_fl.progress import plain_console
 from secure_fl.report import wording
 from secure_fl.report.scoring_outcome import ScoringOutcome, auprc_text
 from secure_fl.scoring.custody import custody_of
+from secure_fl.scoring.plans import ScoringPlan
 from secure_fl.settings import BUILT_IN
 
 
@@ -68,12 +70,7 @@ def print_summary(result: Result, directory: Path) -> None:
 def print_scoring(outcome: ScoringOutcome, out: Path, html: Path | None) -> None:
     """What encrypted scoring took, how far it is off, who could read what, and where the scores are."""
     console, figures = plain_console(), outcome.figures
-    answer = "row" if outcome.plan.layout == "single" else "batch"
-    console.print(
-        f"a row: {wording.seconds_text(outcome.seconds_per_row)}, {figures['upload_bytes_per_row']:,.0f} B up, "
-        f"{figures['download_bytes_per_row']:,.0f} B down; an answer ({answer}) after "
-        f"{wording.seconds_text(figures['seconds_of_a_batch'])}; keys {figures['keys_bytes'] / 1e6:.2f} MB, once"
-    )
+    _print_costs(console, outcome.plan, figures)
     console.print(
         f"largest error of a logit {figures['max_abs_error']:.2g}, planned at most {outcome.plan.error_bound:.2g}"
     )
@@ -84,11 +81,34 @@ def print_scoring(outcome: ScoringOutcome, out: Path, html: Path | None) -> None
         )
     if auprc := auprc_text(outcome):
         console.print(f"AUPRC {auprc}")
-    for party, reads in custody_of(outcome.plan).can_decrypt.items():
-        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
+    _print_custody(console, outcome.plan)
     console.print(f"{out}: {outcome.rows} scores", soft_wrap=True)
     if html:
         console.print(f"report: {html}", soft_wrap=True)
+
+
+def print_answered(plan: ScoringPlan, figures: Mapping[str, Any], rows: int, out: Path) -> None:
+    """The same of a service's scores, whose errors nobody here can measure."""
+    console = plain_console()
+    _print_costs(console, plan, figures)
+    console.print(f"error of a logit planned at most {plan.error_bound:.2g}, as the service says; not measured")
+    _print_custody(console, plan)
+    console.print(f"{out}: {rows} scores", soft_wrap=True)
+
+
+def _print_costs(console: Console, plan: ScoringPlan, figures: Mapping[str, Any]) -> None:
+    seconds = sum(figures[f"{part}_seconds_per_row"] for part in ("encrypt", "score", "open"))
+    answer = "row" if plan.layout == "single" else "batch"
+    console.print(
+        f"a row: {wording.seconds_text(seconds)}, {figures['upload_bytes_per_row']:,.0f} B up, "
+        f"{figures['download_bytes_per_row']:,.0f} B down; an answer ({answer}) after "
+        f"{wording.seconds_text(figures['seconds_of_a_batch'])}; keys {figures['keys_bytes'] / 1e6:.2f} MB, once"
+    )
+
+
+def _print_custody(console: Console, plan: ScoringPlan) -> None:
+    for party, reads in custody_of(plan).can_decrypt.items():
+        console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:

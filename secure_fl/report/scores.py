@@ -32,17 +32,17 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class RunModel:
-    """The model of a run, and what it takes."""
+class Intake:
+    """How a model takes transactions, without the model."""
 
-    stored: StoredModel
     schema: FeatureSchema
+    simulation_seed: int | None
+    """That simulated pseudonyms come from; None: from the federation's key."""
 
-    @classmethod
-    def read(cls, path: Path) -> RunModel:
-        """Raises `DataError` where the file is no model."""
-        stored = load_model(path)
-        return cls(stored, FeatureSchema.from_dict(stored.description.get(SCHEMA, {})))
+    @property
+    def needs_history(self) -> bool:
+        """Whether it looks at the past of customers or terminals."""
+        return bool(self.schema.source.identifiers) and self.schema.source.time is not None
 
     def encode(self, transactions: Path, history: Path | None = None) -> Encoded:
         """Each transaction in a file.
@@ -51,8 +51,38 @@ class RunModel:
         """
         rows = load_table_as(transactions, self.schema.source, labelled=False)
         past = load_table_as(history, self.schema.source) if history is not None else None
-        features = transform(rows, self.schema, _key(self.schema, self.stored.description), past)
+        features = transform(rows, self.schema, self._key(), past)
         return Encoded(features, None if past is None else len(past))
+
+    def _key(self) -> FederationKey:
+        if not self.schema.hashed:
+            return FederationKey.generate()  # there is nothing to pseudonymize
+        if self.simulation_seed is not None:
+            return FederationKey.for_simulation(self.simulation_seed)
+        return FederationKey.load_or_create()
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """The model of a run, and what it takes."""
+
+    stored: StoredModel
+    intake: Intake
+
+    @classmethod
+    def read(cls, path: Path) -> RunModel:
+        """Raises `DataError` where the file is no model."""
+        stored = load_model(path)
+        schema = FeatureSchema.from_dict(stored.description.get(SCHEMA, {}))
+        return cls(stored, Intake(schema, stored.description.get(SEED)))
+
+    @property
+    def schema(self) -> FeatureSchema:
+        return self.intake.schema
+
+    def encode(self, transactions: Path, history: Path | None = None) -> Encoded:
+        """Each transaction in a file."""
+        return self.intake.encode(transactions, history)
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Of fraud, [n]: of every class but the first, where there are several."""
@@ -107,8 +137,8 @@ def write_json(target: Path, said: Mapping[str, Any]) -> None:
     target.write_text(json.dumps(said, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def what_was_read(model: Path, transactions: Path, history: Path | None, encoded: Encoded) -> dict[str, Any]:
-    """The first lines of the JSON file."""
+def what_was_read(model: Path | str, transactions: Path, history: Path | None, encoded: Encoded) -> dict[str, Any]:
+    """The first lines of the JSON file; `model`: a file, or the address of a service."""
     return {
         "schema": 1,
         "model": str(model),
@@ -151,13 +181,4 @@ def judged(labels: Labels, probabilities: NDArray[np.float64]) -> dict[str, Any]
 
 def needs_history(model: Path) -> bool:
     """Whether the model looks at the past of customers or terminals."""
-    source = RunModel.read(model).schema.source
-    return bool(source.identifiers) and source.time is not None
-
-
-def _key(schema: FeatureSchema, description: Mapping[str, Any]) -> FederationKey:
-    if not schema.hashed:
-        return FederationKey.generate()  # there is nothing to pseudonymize
-    if description.get(SEED) is not None:
-        return FederationKey.for_simulation(description[SEED])
-    return FederationKey.load_or_create()
+    return RunModel.read(model).intake.needs_history

@@ -18,7 +18,8 @@ from secure_fl.scoring.planning import plan_batched
 from secure_fl.scoring.planning_hidden import plan_hidden
 from secure_fl.scoring.planning_single import plan_single
 from secure_fl.scoring.plans import PlannedModel, ScoringPlan
-from secure_fl.scoring.session import EncryptedScores, score_encrypted
+from secure_fl.scoring.scored import EncryptedScores
+from secure_fl.scoring.session import score_encrypted
 from secure_fl.scoring.squares import CompiledModel, compile_model
 
 __all__ = [

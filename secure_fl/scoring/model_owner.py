@@ -37,6 +37,11 @@ class ModelOwner:
     def __repr__(self) -> str:
         return f"ModelOwner({self._model.network!r})"
 
+    @property
+    def session(self) -> bytes:
+        """The number that the data owner gave it."""
+        return self._session
+
     def score(self, request: bytes) -> bytes:
         """The encrypted logits of one batch of encrypted rows. Raises `MessageError`."""
         plan = self._model.plan

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,39 +14,8 @@ from numpy.typing import ArrayLike
 from secure_fl.progress import Progress, unseen
 from secure_fl.scoring.data_owner import DataOwner
 from secure_fl.scoring.model_owner import ModelOwner
-from secure_fl.scoring.network import Vector
 from secure_fl.scoring.plans import PlannedModel
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one batch took."""
-
-    rows: int
-    upload_bytes: int
-    download_bytes: int
-    encrypt_seconds: float
-    score_seconds: float
-    """The model owner's; the others are the data owner's."""
-    open_seconds: float
-
-    @property
-    def seconds(self) -> float:
-        return self.encrypt_seconds + self.score_seconds + self.open_seconds
-
-
-@dataclass(frozen=True, eq=False)
-class EncryptedScores:
-    """Logits, and what they took."""
-
-    logits: Vector = field(repr=False)
-    """float64 [n]."""
-    batches: tuple[Batch, ...]
-    keys_bytes: int
-    keys_seconds: float
-    """To draw a key and to make and load what travels of it."""
-    request: bytes = field(repr=False)
-    """The first message with rows."""
+from secure_fl.scoring.scored import Batch, EncryptedScores
 
 
 def score_encrypted(

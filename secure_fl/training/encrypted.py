@@ -8,7 +8,7 @@ import numpy as np
 
 from secure_fl.data.features import FeatureSchema
 from secure_fl.data.standardization import CLIP
-from secure_fl.scoring import Layer, Linear
+from secure_fl.scoring.network import Layer, Linear
 from secure_fl.training.layers import layers_of
 from secure_fl.training.storage import StoredModel
 

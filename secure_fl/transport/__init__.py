@@ -11,6 +11,8 @@
     party, bank, holder     the other ends
     status                  what the gateway shows to people: a page that keeps itself new
     server_halves, halves   what of a scheme a gateway may hold, and what a bank
+    scores                  a service of scores of encrypted rows, and its customers
+    requests                who is at the other end of a request, and a body within limits
     state, memory           what a gateway, and what a party, must not forget
 
 The gateway holds no secret key of a scheme and, but under `plaintext`, no update (docs/network.md). The checksum in an

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from secure_fl.transport.roster import Member, Role, Roster, read_roster
 AUTHORITY, CERTIFICATE, KEY, OWN_KEY, ROSTER = "ca.pem", "certificate.pem", "key.pem", "identity.pem", "roster.json"
 """Files of a party: whom it trusts, its certificate and its key, what it signs with, who takes part."""
 AUTHORITY_KEY = "ca-key.pem"
-GATEWAY = "gateway"
+GATEWAY, SCORER = "gateway", "scorer"
 DAYS = 30
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey
 
@@ -58,15 +59,22 @@ class Issued:
 
 
 def make_certificates(
-    folder: Path, experiment: Experiment, hosts: Sequence[str], days: int = DAYS, passphrase: bytes | None = None
+    folder: Path,
+    experiment: Experiment,
+    hosts: Sequence[str],
+    days: int = DAYS,
+    passphrase: bytes | None = None,
+    customers: Sequence[str] = (),
 ) -> Roster:
     """An authority, and for each party of the experiment a folder with all that it needs; the roster of them.
 
-    `hosts`: names and addresses of the gateway. `passphrase`: encrypts what parties sign and unseal with. Raises
-    `ConfigurationError` where the folder is not empty.
+    `hosts`: names and addresses of the gateway, and of the scorer. `passphrase`: encrypts what parties sign and unseal
+    with. `customers`: who may ask a service for scores; where there are some, it gets a certificate too. Raises
+    `ConfigurationError` where the folder is not empty, or two parties have one name.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigurationError(f"{folder} is not empty; name another folder for the certificates")
+    _require_names(customers, (GATEWAY, SCORER, *experiment.bank_names, *SCHEMES[experiment.scheme].trustees))
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("secure_fl sandbox authority", authority_key, None, authority_key, days, ())
     issued = [_issue(GATEWAY, "gateway", authority, authority_key, days, hosts)]
@@ -74,6 +82,8 @@ def make_certificates(
     issued += [
         _issue(name, "holder", authority, authority_key, days, ()) for name in SCHEMES[experiment.scheme].trustees
     ]
+    issued += [_issue(SCORER, "scorer", authority, authority_key, days, hosts)] if customers else []
+    issued += [_issue(name, "customer", authority, authority_key, days, ()) for name in customers]
     settings = json.dumps(experiment.model_dump(mode="json", exclude_none=True), sort_keys=True)
     roster = Roster(secrets.token_hex(16), settings, tuple(each.member for each in issued))
     signed = roster.signed(authority_key)
@@ -84,6 +94,15 @@ def make_certificates(
     for each in issued:
         _write(folder / each.name, each, authority, signed, passphrase)
     return roster
+
+
+def _require_names(customers: Sequence[str], taken: Sequence[str]) -> None:
+    """Raises `ConfigurationError` where a customer's name is no name of a folder, or another party's."""
+    for place, name in enumerate(customers):
+        if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name) is None:
+            raise ConfigurationError(f"{name!r} is no name of a customer; use small letters, digits and -")
+        if name in (*taken, *customers[:place]):
+            raise ConfigurationError(f"{name} is another party's name; name the customer otherwise")
 
 
 def revoke(folder: Path, name: str) -> Roster:
@@ -117,7 +136,7 @@ def _issue(
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(name, key, authority, authority_key, days, hosts)
     own: ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey | None = None
-    if role != "gateway":
+    if role in ("bank", "holder"):
         unseals = name.startswith("share-holder")
         own = x25519.X25519PrivateKey.generate() if unseals else ed25519.Ed25519PrivateKey.generate()
     return Issued(name, role, certificate, key, own)

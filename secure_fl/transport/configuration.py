@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.scoring.ways import Way
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -79,3 +80,24 @@ class BankFile(PartyFile):
     """CSV or Parquet with its own rows; where nothing is said, its share of the experiment's dataset, as in a run."""
     out: Path
     """Folder for the model, when the federation is over."""
+
+
+class ScoresFile(_File):
+    """Of a service of scores."""
+
+    model: Path
+    """model.safetensors of a run, or of a bank."""
+    state: Path
+    """Folder for what it must not lose: how many answers each customer got. Another model gets another folder."""
+    training: Path | None = None
+    """Transactions of the model's owner, for the range of ReLU units."""
+    way: Way = "batched"
+    """How rows are scored: batched; single answers soonest; hidden drowns what answers tell of the weights."""
+    answers: Annotated[int, Field(gt=0)] | None = None
+    """Batches that one customer gets answered, in all sessions; where the model is hidden 1,024 if nothing is said."""
+    sessions: Annotated[int, Field(gt=0, le=4096)] = 16
+    """Keys of customers in memory at one time; the one that was used least recently is given up for another."""
+    host: str = "127.0.0.1"
+    """Where it listens."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8444
+    """0: any that is free, which the log names."""

@@ -87,7 +87,7 @@ def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = t
                     return
             pause = FIRST_PAUSE
         except (httpx2.HTTPError, MessageError) as error:
-            if _is_stranger(error):
+            if is_stranger(error):
                 raise ConfigurationError(
                     "the gateway's certificate is not of the federation's authority, or not for this address; look at "
                     "the address, or ask for a new certificate"
@@ -125,8 +125,8 @@ def _done(do: Do, order: Order) -> Answer:
         return error if isinstance(error, ProtocolError) else ProtocolError(str(error))
 
 
-def _is_stranger(error: Exception) -> bool:
-    """Whether the gateway's certificate was refused."""
+def is_stranger(error: Exception) -> bool:
+    """Whether the server's certificate was refused."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.settings import Experiment
 
-Role = Literal["gateway", "bank", "holder"]
-"""A holder: a key authority, or a share-holder."""
+Role = Literal["gateway", "bank", "holder", "scorer", "customer"]
+"""A holder: a key authority, or a share-holder. A scorer serves scores to customers; these two take no part in sums."""
 REVOKED = "revoked "
 """Before a certificate's hash: nobody holds such a one."""
 
@@ -65,9 +65,14 @@ class Roster:
         return tuple(member for member in self.members if member.role == role)
 
     @property
+    def in_sums(self) -> tuple[Member, ...]:
+        """Banks and key holders, also those whose certificate was revoked."""
+        return tuple(member for member in self.members if member.role in ("bank", "holder"))
+
+    @property
     def parties(self) -> tuple[str, ...]:
         """Who can come to the gateway."""
-        return tuple(member.name for member in self.members if member.role != "gateway" and not member.revoked)
+        return tuple(member.name for member in self.in_sums if not member.revoked)
 
     def without(self, name: str) -> Roster:
         """The same, but that this member's certificate opens no door; sums go on as without a bank that is away.

@@ -18,13 +18,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from secure_fl.errors import MessageError
 from secure_fl.transport.orders import Order
 from secure_fl.transport.post import Post
+from secure_fl.transport.requests import PEER, RefusedError, whole_body
 from secure_fl.transport.roster import Member, Roster
 from secure_fl.transport.status.chronicle import Chronicle
 from secure_fl.transport.status.watching import Watching
@@ -41,8 +42,6 @@ SMALL = 1 << 16
 """Bytes of an answer that needs no room."""
 SLICE = 1 << 16
 """Bytes of an order that are handed to a connection at once."""
-PEER = "secure_fl.peer"
-"""Where the scope of a request has the SHA-256 of the peer's certificate."""
 Page = Callable[[Request], Awaitable[Response]]
 
 
@@ -86,7 +85,8 @@ class Service:
         )
 
     def _who(self, request: Request) -> Member | None:
-        return self._roster.holding(request.scope.get(PEER, ""))
+        member = self._roster.holding(request.scope.get(PEER, ""))
+        return None if member is None or member.role in ("scorer", "customer") else member
 
     def _listed(self, page: Callable[[Request, str], Response]) -> Page:
         async def guarded(request: Request) -> Response:
@@ -146,10 +146,10 @@ class Service:
     async def _take_in(self, request: Request, name: str, leave: Callable[[], object]) -> Response:
         """`leave` is called once the answer is no longer here."""
         try:
-            body = await asyncio.wait_for(self._body(request), self._seconds)
-        except (TimeoutError, ClientDisconnect, _TooLargeError) as error:
+            body = await whole_body(request, self._largest, self._seconds)
+        except RefusedError as error:
             leave()
-            return self._refuse(*_REFUSALS[type(error)])
+            return self._refuse(error.reason, error.status)
         try:
             self._post.answer(name, request.path_params["number"], body, leave)
         except MessageError as error:
@@ -164,16 +164,6 @@ class Service:
         self._post.sign(name)
         return Response(status_code=204)
 
-    async def _body(self, request: Request) -> bytes:
-        """Raises `_TooLargeError` where it is larger than anything that is asked for."""
-        parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self._largest:
-                raise _TooLargeError
-            parts.append(part)
-        return b"".join(parts)
-
     def _health(self, request: Request, name: str) -> Response:
         return PlainTextResponse("ok\n")
 
@@ -187,17 +177,6 @@ class Service:
         self.meter.refused.labels(reason).inc()
         self._chronicle.turned_away(reason)
         return PlainTextResponse((text or reason) + "\n", status_code=status)
-
-
-class _TooLargeError(Exception):
-    pass
-
-
-_REFUSALS: dict[type[Exception], tuple[str, int]] = {
-    TimeoutError: ("too slow", 408),
-    ClientDisconnect: ("cut off", 400),
-    _TooLargeError: ("too large", 413),
-}
 
 
 async def _sliced(order: Order) -> AsyncIterator[memoryview]:

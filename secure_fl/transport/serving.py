@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.transport.service import PEER
+from secure_fl.transport.requests import PEER
 from secure_fl.transport.status.watching import HANG_UP
 
 HEAD_SECONDS = 10.0

@@ -30,7 +30,7 @@ def run_gateway(file: GatewayFile) -> State:
         stage=file.stage_seconds, train=file.train_seconds, absent=file.absent_seconds, linger=file.linger_seconds
     )
     make_folder(file.state, 0o700)
-    post = Post(member.name for member in roster.members if member.role != "gateway")
+    post = Post(member.name for member in roster.in_sums)
     chronicle = Chronicle(roster, post, patience)
     service = Service(roster, post, chronicle, Agreement(roster.settings).largest_answer)
     coordinator = Coordinator(roster, post, StateStore(file.state), patience, chronicle)

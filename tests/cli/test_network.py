@@ -1,4 +1,4 @@
-"""`secure-fl certificates`, `revoke`, `gateway`, `bank`, `key-authority`: what they refuse before they start."""
+"""`secure-fl certificates`, `revoke`, `gateway`, `bank`, `key-authority`, `serve-scores`: what they refuse first."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_networks_do_not_have_is_refused_before_a_certificate_is_made(tmp_p
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize("command", ["gateway", "bank", "key-authority"])
+@pytest.mark.parametrize("command", ["gateway", "bank", "key-authority", "serve-scores"])
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -94,3 +94,54 @@ def test_a_party_with_another_s_certificate_is_told(folder: Path, run: Run) -> N
     )
     code, _, error = run("bank", "--config", folder / "bank.toml")
     assert (code, "which is a holder and no bank" in error) == (2, True)
+
+
+def test_scores_are_served_by_who_has_the_scorer_s_certificate_and_a_model(folder: Path, run: Run) -> None:
+    text = 'certificates = "certificates/{}"\nmodel = "model.safetensors"\nstate = "s"\n'
+    (folder / "scores.toml").write_text(text.format("gateway"))
+    code, _, error = run("serve-scores", "--config", folder / "scores.toml")
+    assert (code, "is a gateway and no scorer" in error) == (2, True)
+    run("certificates", folder / "experiment.toml", "--out", folder / "more", "--customer", "corner")
+    (folder / "scores.toml").write_text(text.format("scorer").replace("certificates/", "more/"))
+    code, _, error = run("serve-scores", "--config", folder / "scores.toml")
+    assert (code, "model.safetensors" in error, error.count("\n")) == (2, True, 1)
+    (folder / "scores.toml").write_text(text.format("scorer") + 'way = "backwards"\n')
+    code, _, error = run("serve-scores", "--config", folder / "scores.toml")
+    assert (code, "way" in error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (("rows.csv", "--at", "https://localhost:1"), "--at are for --encrypted"),
+        (("rows.csv", "--encrypted", "--at", "https://localhost:1"), "give both"),
+        (("rows.csv", "--encrypted", "--at", "http://localhost:1", "--certificates", "c"), "give both"),
+        (("m", "rows.csv", "--encrypted", "--at", "https://localhost:1", "--certificates", "c"), "TRANSACTIONS alone"),
+        (("rows.csv", "--encrypted"), "name MODEL and TRANSACTIONS"),
+        (("m", "rows.csv", "--certificates", "c"), "name MODEL and TRANSACTIONS"),
+        (("a", "b", "c"), "name MODEL and TRANSACTIONS"),
+        (
+            (
+                "rows.csv",
+                "--encrypted",
+                "--single",
+                "--hide-model",
+                "--at",
+                "https://localhost:1",
+                "--certificates",
+                "c",
+            ),
+            "leave out --single",
+        ),
+    ],
+)
+def test_scores_of_a_service_are_asked_for_in_one_way(run: Run, words: tuple[str, ...], match: str) -> None:
+    code, _, error = run("score", *words, "--out", "scores.csv")
+    assert (code, match in error, error.count("\n")) == (2, True, 1)
+
+
+@pytest.mark.parametrize(("who", "match"), [("bank-1", "is a bank and no customer"), ("nobody", "is no certificate")])
+def test_who_is_no_customer_is_told_before_anything_is_sent(folder: Path, run: Run, who: str, match: str) -> None:
+    words = ("rows.csv", "--encrypted", "--at", "https://localhost:1", "--out", folder / "scores.csv")
+    code, _, error = run("score", *words, "--certificates", folder / "certificates" / who)
+    assert (code, match in error, error.count("\n")) == (2, True, 1)

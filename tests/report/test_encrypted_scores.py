@@ -16,7 +16,8 @@ import pytest
 from secure_fl.errors import ConfigurationError, DataError, ScoringError
 from secure_fl.progress import Progress, unseen
 from secure_fl.report import encrypted_scores
-from secure_fl.report.encrypted_scores import EncryptedModel, ScoringRequest, score_encrypted_file
+from secure_fl.report.encrypted_model import EncryptedModel
+from secure_fl.report.encrypted_scores import ScoringRequest, score_encrypted_file
 from secure_fl.report.scores import score_file
 from secure_fl.report.scoring_outcome import ScoringOutcome, time_shares
 from secure_fl.report.scoring_page import render
@@ -145,7 +146,7 @@ def test_several_classes_are_refused(tmp_path: Path) -> None:
 def test_nothing_is_written_where_a_logit_is_off_by_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = scored_run(tmp_path, LINEAR)
     true = EncryptedModel.in_plain
-    monkeypatch.setattr(encrypted_scores.EncryptedModel, "in_plain", lambda *given: [x + 1 for x in true(*given)])
+    monkeypatch.setattr(EncryptedModel, "in_plain", lambda *given: [x + 1 for x in true(*given)])
     with pytest.raises(ScoringError, match="is off by 1, "):
         score_encrypted_file(request_for(run, tmp_path), silence)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "rows.csv", "training.csv"]

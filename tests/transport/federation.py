@@ -42,7 +42,7 @@ class Processes:
         """
         self.folder = folder
         self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
-        self.parties = [member.name for member in self.roster.members if member.role != "gateway"]
+        self.parties = list(self.roster.parties)
         self.module, self.extra = module, extra
         self.running: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.port = 0

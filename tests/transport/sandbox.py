@@ -60,7 +60,7 @@ def door(
     """`folder`: of certificates; `roster`: that the gateway has, where it is not the one in there."""
     credentials = Credentials.read(folder / "gateway", "gateway")
     listed = roster or credentials.roster
-    post = Post(member.name for member in listed.members if member.role != "gateway")
+    post = Post(member.name for member in listed.in_sums)
     chronicle = Chronicle(listed, post, Patience())
     service = Service(listed, post, chronicle, largest, body_seconds)
     with Server(service.app, credentials.server_context(), "127.0.0.1", 0) as server:

@@ -30,6 +30,25 @@ def test_every_party_has_a_folder_that_others_cannot_open(folder: Path) -> None:
     assert not (folder / "gateway" / "identity.pem").exists()
 
 
+def test_customers_of_scores_get_folders_without_a_key_that_sums_need(tmp_path: Path) -> None:
+    roster = make_certificates(tmp_path / "c", Experiment(scheme="ckks"), ["localhost"], customers=("corner", "shop-2"))
+    assert [member.name for member in roster.of("customer")] == ["corner", "shop-2"]
+    assert [member.name for member in roster.of("scorer")] == ["scorer"]
+    assert roster.parties == ("bank-1", "bank-2", "bank-3", "key-authority"), "nobody waits for customers"
+    for name in ("corner", "scorer"):
+        assert not (tmp_path / "c" / name / "identity.pem").exists()
+    assert Credentials.read(tmp_path / "c" / "corner", "customer").member.public == ""
+
+
+@pytest.mark.parametrize("names", [("bank-1",), ("scorer",), ("gateway",), ("a", "a"), ("../a",), ("A",), ("",)])
+def test_names_of_customers_that_cannot_be_are_refused_before_anything_is_made(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigurationError, match="customer"):
+        make_certificates(tmp_path / "c", Experiment(), ["localhost"], customers=names)
+    assert not (tmp_path / "c").exists()
+
+
 def test_credentials_are_read_back(folder: Path) -> None:
     bank = Credentials.read(folder / "bank-2", "bank")
     assert bank.member.name == "bank-2"

@@ -13,7 +13,8 @@ import pytest
 
 from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import Agreement
-from secure_fl.transport.configuration import BankFile, GatewayFile, PartyFile
+from secure_fl.transport.certificates import SCORER
+from secure_fl.transport.configuration import BankFile, GatewayFile, PartyFile, ScoresFile
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples" / "network"
@@ -35,6 +36,12 @@ def test_every_party_of_the_experiment_has_a_file_that_names_its_own_folders() -
         if isinstance(file, PartyFile):
             assert file.memory == HERE / "memory" / name
             assert file.gateway == f"https://localhost:{GatewayFile.read(HERE / 'gateway.toml').port}"
+
+
+def test_the_file_for_scores_names_the_scorer_s_folder_and_a_bank_s_model() -> None:
+    file = ScoresFile.read(HERE / "scores.toml")
+    assert (file.certificates, file.model) == (HERE / "certificates" / SCORER, HERE / "out/bank-1/model.safetensors")
+    assert file.port != GatewayFile.read(HERE / "gateway.toml").port
 
 
 def test_each_container_is_given_its_own_party_s_secrets_alone() -> None:

@@ -147,9 +147,7 @@ class Chronicle:
                 round=self._round,
                 stage=_stage(standings),
                 traffic=sum(self._in_round.values(), Traffic()),
-                parties=tuple(
-                    self._party(each, standings[each.name]) for each in self._roster.members if each.role != "gateway"
-                ),
+                parties=tuple(self._party(each, standings[each.name]) for each in self._roster.in_sums),
                 finished=tuple(self._finished.values()),
                 troubles=tuple(self._troubles.values()),
                 turned_away=dict(self._turned_away),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from secure_fl.transport.certificates import make_certificates
 from secure_fl.transport.orders import ASK, FINISHED, HELLO, MODEL, About
 from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import SILENT_SECONDS, Post
-from secure_fl.transport.roster import Roster
+from secure_fl.transport.roster import Member, Roster
 from secure_fl.transport.state import State
 from secure_fl.transport.status.chronicle import LONGEST_REASON, MOST_TROUBLES, Chronicle
 from secure_fl.transport.status.page import render, render_live
@@ -143,9 +144,16 @@ def test_who_knows_that_it_is_over_is_done_and_not_late_for_good(told: Told) -> 
 def test_who_was_revoked_is_said_to_be(roster: Roster) -> None:
     clock = Clock()
     less = roster.without("bank-2")
-    post = Post(each.name for each in less.members if each.role != "gateway")
+    post = Post(each.name for each in less.in_sums)
     chronicle = Chronicle(less, post, PATIENCE, clock)
     assert chronicle.status().those("revoked") == ("bank-2",)
+
+
+def test_who_serves_scores_or_asks_for_them_has_no_part_in_it(roster: Roster) -> None:
+    others = (Member("scorer", "scorer", "a" * 64), Member("corner-shop", "customer", "b" * 64))
+    with_scores = replace(roster, members=(*roster.members, *others))
+    chronicle = Chronicle(with_scores, Post(each.name for each in with_scores.in_sums), PATIENCE, Clock())
+    assert {party.name for party in chronicle.status().parties} == {each.name for each in roster.in_sums}
 
 
 def test_bytes_are_the_party_s_and_the_round_s(told: Told) -> None:

@@ -1,0 +1,38 @@
+"""What any service here asks of a request: who is at the other end, and a body that is bounded in bytes and in time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+PEER = "secure_fl.peer"
+"""Where the scope of a request has the SHA-256 of the peer's certificate."""
+
+
+class RefusedError(Exception):
+    """A request that is not answered; its text is one of few, and holds nothing of the request."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.reason, self.status = reason, status
+
+
+async def whole_body(request: Request, largest: int, seconds: float) -> bytes:
+    """Raises `RefusedError` where it has more bytes, takes longer, or does not end."""
+    try:
+        return await asyncio.wait_for(_body(request, largest), seconds)
+    except TimeoutError:
+        raise RefusedError("too slow", 408) from None
+    except ClientDisconnect:
+        raise RefusedError("cut off", 400) from None
+
+
+async def _body(request: Request, largest: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > largest:
+            raise RefusedError("too large", 413)
+        parts.append(part)
+    return b"".join(parts)
