@@ -153,7 +153,7 @@ def test_who_serves_scores_or_asks_for_them_has_no_part_in_it(roster: Roster) ->
     others = (Member("scorer", "scorer", "a" * 64), Member("corner-shop", "customer", "b" * 64))
     with_scores = replace(roster, members=(*roster.members, *others))
     chronicle = Chronicle(with_scores, Post(each.name for each in with_scores.in_sums), PATIENCE, Clock())
-    assert {party.name for party in chronicle.status().parties} == {each.name for each in roster.in_sums}
+    assert {party.member.name for party in chronicle.status().parties} == {each.name for each in roster.in_sums}
 
 
 def test_bytes_are_the_party_s_and_the_round_s(told: Told) -> None:
