@@ -19,6 +19,8 @@ from secure_fl.secagg.protocol import Answer, reason
 HELLO, PUBLIC_KEY, TAKE_KEY, STATISTICS, MODEL, ASK, SETTLE, FINISHED = (
     "hello", "public_key", "take_key", "statistics", "model", "ask", "settle", "finished",
 )  # fmt: skip
+EVALUATE = "evaluate"
+"""To nodes of a Flower app alone."""
 _HEAD = struct.Struct("<II")
 _LARGEST_HEAD = 1 << 20
 

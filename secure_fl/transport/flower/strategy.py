@@ -1,0 +1,318 @@
+"""A strategy of Flower whose banks' updates are summed by a scheme: the server reads their mean, and no single one.
+
+    train orders out -> banks train and keep their updates -> the scheme's stages, attempt by attempt -> the mean of all
+    as one reply to the wrapped strategy, which makes the next model of it
+
+A round whose sum fails leaves the model as it was; `rounds` says why.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.common.serde import recorddict_to_proto
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError, SecretExposureError
+from secure_fl.secagg.attempts import ATTEMPTS, Completed, attempt_sum
+from secure_fl.secagg.budget import MIN_BANKS, HeParameters, HePlan
+from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.messages import AGGREGATOR, Cohort
+from secure_fl.secagg.protocol import Outcome, reason, run_carried
+from secure_fl.secagg.transcript import Deliveries, Transcript
+from secure_fl.secagg.turns import new_session
+from secure_fl.transport.flower.grid import BanksAlone, FlowerCarrier, Nodes, sender_of
+from secure_fl.transport.flower.keys import fingerprint, pack_directory, public_context
+from secure_fl.transport.flower.outcomes import RoundOutcome, custody_of, write_outcomes
+from secure_fl.transport.flower.records import answer_in, numpy_arrays, order_message
+from secure_fl.transport.flower.terms import Model, Terms
+from secure_fl.transport.flower.wrapped import mean_metrics, reply_of_all, require_sound, typed
+from secure_fl.transport.orders import EVALUATE, MODEL, PUBLIC_KEY, About, Order
+from secure_fl.transport.roster import Roster
+from secure_fl.transport.server_halves import server_half
+
+LOG = logging.getLogger("secure_fl.flower")
+AGAIN = 1.0
+"""Seconds between two looks at who is there."""
+
+
+@dataclass
+class _Round:
+    """What is under way between two calls of Flower."""
+
+    terms: Terms
+    model: Model
+    cohort: Cohort[Any]
+    places: dict[str, int]
+    """All parties' nodes."""
+    sent: list[Message] = field(default_factory=list)
+
+
+class SecureStrategy(Strategy):
+    """Wraps a strategy that works with the mean of a round's updates."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        scheme: str = "ckks",
+        *,
+        most_examples: int | None,
+        bits: int = 16,
+        clip: float = 1.0,
+        threshold: int | None = None,
+        attempts: int = ATTEMPTS,
+        stage_seconds: float = 120.0,
+        wait_seconds: float = 600.0,
+        roster: Roster | None = None,
+        own_aggregation: bool = False,
+    ) -> None:
+        """`most_examples`: a public number that no bank's examples exceed, and weights are relative to (a bank beyond
+        it is left out); None: all banks count the same, and no number of examples travels. `clip`: the range of what
+        training changes in one number; what lies beyond counts as its edge, and is counted. `threshold`: the fewest
+        banks whose sum is opened; by default a majority. `attempts` of a sum, `stage_seconds` for the answers to one
+        stage, `wait_seconds` for key holders to be there. `roster`: who may take part, and whose keys count (see
+        `transport.credentials`); by default the SuperLink is believed. `own_aggregation`: the wrapped class is one's
+        own, overrides `aggregate_train`, and needs nothing but the mean.
+
+        Raises `ConfigurationError` for a strategy that needs single updates, and for settings that cannot be.
+        """
+        self._wrapped = require_sound(strategy, own_aggregation=own_aggregation)
+        self._roster, self._attempts, self._wait, self._seconds = roster, attempts, wait_seconds, stage_seconds
+        banks = () if roster is None else roster.settings.bank_names
+        self._terms = Terms(scheme, bits, threshold, banks, clip, most_examples, self._wrapped.weighted_by_key)
+        if roster is not None:
+            self._terms.require_those_of(roster.settings)
+        self._session = new_session()
+        self._transcript = Transcript()
+        self._nodes: Nodes | None = None
+        self._now: _Round | None = None
+        self._public: tuple[HeParameters, bytes, PublicContext] | None = None
+        self.rounds: list[RoundOutcome] = []
+
+    @property
+    def custody(self) -> Custody:
+        """Who can read what, which way keys took, and what would break it."""
+        return custody_of(self._terms.kind, roster=self._roster is not None)
+
+    @property
+    def transcript(self) -> Deliveries:
+        """Who sent how many bytes to whom, with SHA-256, as the server saw it; never a payload."""
+        return self._transcript.so_far
+
+    def write(self, folder: Path | str) -> None:
+        """custody.json, rounds.json and transcript.jsonl, for whoever wants to see what travelled."""
+        keys = {} if self._public is None else {"public_key_sha256": fingerprint(self._roster, self._public[1])}
+        write_outcomes(Path(folder), self.custody, tuple(self.rounds), self.transcript, keys)
+
+    def summary(self) -> None:
+        self._wrapped.summary()
+        LOG.info("secure sums: %s", self.custody.summary)
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        nodes = self._met(grid)
+        places = self._with_trustees(nodes)
+        asked = list(self._wrapped.configure_train(server_round, arrays, config, self._banks_of(nodes)))
+        if not asked:
+            self._now = None
+            return []
+        nodes.kind = asked[0].metadata.message_type
+        places |= nodes.meet(self._terms)  # who came while the strategy waited
+        name_of = {node: name for name, node in places.items()}
+        asked = [message for message in asked if message.metadata.dst_node_id in name_of]
+        banks = self._terms.banks or tuple(sorted((name_of[_to(message)] for message in asked), key=_in_order))
+        terms = Terms(**{**vars(self._terms), "banks": banks})
+        now = self._now = self._begin(server_round, terms, numpy_arrays(arrays), places)
+        order = nodes.order(MODEL, About.of(now.cohort), terms.facts)
+        now.sent = [order_message(order, _to(m), nodes.kind, m.content) for m in asked if name_of[_to(m)] in banks]
+        payload = b"".join(array.data for array in arrays.values())
+        for message in now.sent:
+            self._transcript.record(now.cohort, "broadcast", AGGREGATOR, name_of[_to(message)], payload)
+        return now.sent
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        now, replies = self._now, list(replies)
+        if now is None:
+            return None, None
+        absent, metrics = self._trained(now, replies)
+        try:
+            done = self._sum(now, absent)
+            arrived = done.outcome.sum
+            total = np.rint(arrived.total).astype(np.int64)
+            mean, bound, clipped = now.model.decode(total, len(arrived.contributors))
+        except SecretExposureError:
+            raise
+        except ProtocolError as error:
+            LOG.error("round %d has no sum, and the model stays as it was: %s", server_round, error)
+            self.rounds.append(RoundOutcome(server_round, left_out=absent | error.refused, failure=str(error)))
+            return None, None
+        contributors = tuple(bank for bank in now.cohort.banks if bank in arrived.contributors)
+        left_out = absent | {bank: why for bank, why in done.refused.items() if bank not in contributors}
+        values = sum(array.size for array in mean.values())
+        self.rounds.append(RoundOutcome(server_round, contributors, left_out, done.attempts, values, clipped, bound))
+        self._say(self.rounds[-1])
+        seen = mean_metrics(record for bank, record in metrics.items() if bank in contributors)
+        one = reply_of_all(self._wrapped, replies[0], mean, seen, len(contributors))
+        made, aggregated = self._wrapped.aggregate_train(server_round, [one])
+        return None if made is None else typed(made, mean), aggregated
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        nodes = self._met(grid)
+        asked = self._wrapped.configure_evaluate(server_round, arrays, config, self._banks_of(nodes))
+        order = nodes.order(EVALUATE, None, {"weighted_by": self._wrapped.weighted_by_key})
+        return [order_message(order, _to(m), m.metadata.message_type, m.content) for m in asked]
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+        return self._wrapped.aggregate_evaluate(server_round, replies)
+
+    def _met(self, grid: Grid) -> Nodes:
+        if self._nodes is None or self._nodes.grid is not grid:
+            self._nodes = Nodes(grid, self._seconds)
+        return self._nodes
+
+    def _banks_of(self, nodes: Nodes) -> BanksAlone:
+        trustees = self._terms.kind.trustees
+        return BanksAlone(
+            nodes.grid, lambda: [node for name, node in nodes.meet(self._terms).items() if name not in trustees]
+        )
+
+    def _with_trustees(self, nodes: Nodes) -> dict[str, int]:
+        """Who is there, with all key holders. Raises `ConfigurationError` where one does not come."""
+        until = time.monotonic() + self._wait
+        while True:
+            places = nodes.meet(self._terms)
+            missing = [name for name in self._terms.kind.trustees if name not in places]
+            if not missing:
+                return places
+            if time.monotonic() > until:
+                raise ConfigurationError(
+                    f"{self._terms.scheme} needs a node that is {', '.join(missing)}, and none says so; start it with "
+                    "secure-fl-name or secure-fl-folder in its --node-config, or simulate more nodes"
+                )
+            time.sleep(AGAIN)
+
+    def _begin(self, number: int, terms: Terms, arrays: Mapping[str, Any], places: dict[str, int]) -> _Round:
+        if len(terms.banks) < MIN_BANKS:
+            raise ConfigurationError(
+                f"{len(terms.banks)} banks were sampled and a secure sum needs {MIN_BANKS}; raise min_train_nodes"
+            )
+        model = Model(terms, arrays)
+        cohort = terms.cohort(self._session, number, model.codec.length, terms.context(arrays))
+        return _Round(terms, model, cohort, places)
+
+    def _trained(self, now: _Round, replies: list[Message]) -> tuple[dict[str, str], dict[str, MetricRecord]]:
+        """Which banks have no update, and why; metrics of the others."""
+        assert self._nodes is not None
+        name_of = {node: name for name, node in now.places.items()}
+        absent = dict.fromkeys(now.cohort.banks, "it did not answer")
+        metrics: dict[str, MetricRecord] = {}
+        for reply in replies:
+            bank = name_of.get(sender_of(reply, now.sent), "")
+            if bank not in absent:
+                continue
+            answer = answer_in(reply)
+            try:
+                if not isinstance(answer, bytes):
+                    raise answer
+                self._nodes.has_key(bank, bytes.fromhex(json.loads(answer)["key"]))
+            except (ProtocolError, OSError) as error:
+                absent[bank] = reason(error)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                absent[bank] = "its answer cannot be read"
+            else:
+                del absent[bank]
+                content = recorddict_to_proto(reply.content).SerializeToString()
+                self._transcript.record(now.cohort, "trained", bank, AGGREGATOR, content)
+                metrics[bank] = reply.content.metric_records.get("metrics", MetricRecord())
+        return absent, metrics
+
+    def _sum(self, now: _Round, absent: Mapping[str, str]) -> Completed:
+        assert self._nodes is not None
+        if len(now.cohort.banks) - len(absent) < now.cohort.plan.threshold:
+            said = "; ".join(f"{bank}: {why}" for bank, why in sorted(absent.items()))
+            raise DropoutError(f"too few banks have an update ({said}); wait for more of them", absent)
+
+        def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
+            keys, facts = self._keys(attempt, now, without)
+            carrier = FlowerCarrier(self._nodes_now, now.places, attempt, {**now.terms.facts, **facts}, keys)
+            half = server_half(attempt, None if self._public is None else self._public[2])
+            try:
+                return run_carried(attempt, half, carrier, self._transcript, None, without)
+            except ProtocolError:
+                self._public = None  # maybe the key authority was started anew
+                raise
+
+        return attempt_sum(now.cohort, once, self._attempts, absent)
+
+    @property
+    def _nodes_now(self) -> Nodes:
+        assert self._nodes is not None
+        return self._nodes
+
+    def _keys(self, cohort: Cohort[Any], now: _Round, without: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+        """Public keys that go with the orders of an attempt, and what orders call the key authority's."""
+        nodes, facts = self._nodes_now, dict[str, str]()
+        if isinstance(cohort.plan, HePlan):
+            keys = self._public_key(cohort, now)
+            facts["key"] = fingerprint(self._roster, keys)
+        elif self._roster is not None or cohort.plan.scheme == "plaintext":
+            return b"", facts
+        else:
+            names = cohort.banks if not cohort.trustees else cohort.trustees
+            keys = pack_directory({name: nodes.key(name) for name in names if name not in without})
+        for bank in cohort.banks:
+            if bank not in without:
+                self._transcript.record(cohort, "public_key", AGGREGATOR, bank, keys)
+        return keys, facts
+
+    def _public_key(self, cohort: Cohort[Any], now: _Round) -> bytes:
+        plan = cohort.plan
+        assert isinstance(plan, HePlan)
+        if self._public is None or self._public[0] != plan.parameters_of_context:
+            node = now.places[KEY_AUTHORITY]
+            order: Order = self._nodes_now.order(PUBLIC_KEY, About.of(cohort), now.terms.facts)
+            answer = self._nodes_now.ask({node: order}).get(node)
+            if not isinstance(answer, bytes):
+                raise answer or DropoutError(f"{KEY_AUTHORITY} does not give its public key; wait for it")
+            self._transcript.record(cohort, "public_key", KEY_AUTHORITY, AGGREGATOR, answer)
+            self._public = (plan.parameters_of_context, answer, public_context(self._roster, plan, answer))
+            LOG.info("public key of %s: sha256 %s", KEY_AUTHORITY, fingerprint(self._roster, answer))
+        return self._public[1]
+
+    def _say(self, done: RoundOutcome) -> None:
+        LOG.info(
+            "round %d: secure mean of %s, within %.2g of the exact one",
+            done.round, ", ".join(done.contributors), done.error_bound,
+        )  # fmt: skip
+        if done.clipped:
+            LOG.warning(
+                "round %d: %d of %d values lay beyond the clip range of %g and count as its edge; give a larger clip",
+                done.round, done.clipped, done.values * len(done.contributors), self._terms.clip,
+            )  # fmt: skip
+        for bank, why in sorted(done.left_out.items()):
+            LOG.warning("round %d: %s is not in the mean: %s", done.round, bank, why)
+
+
+def _to(message: Message) -> int:
+    return int(message.metadata.dst_node_id)
+
+
+def _in_order(name: str) -> tuple[int, str]:
+    """bank-2 before bank-10."""
+    return len(name), name
