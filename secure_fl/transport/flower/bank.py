@@ -47,8 +47,8 @@ class FlowerBank:
         """Its identity among the banks."""
         return self._signing.public
 
-    def train(self, order: Order, sent: RecordDict, train: Train) -> tuple[bytes, MetricRecord]:
-        """Get an update ready; what the server is told, and the app's metrics, which it is not.
+    def train(self, order: Order, keys: bytes, sent: RecordDict, train: Train) -> tuple[bytes, MetricRecord]:
+        """Get an update ready, and answer the first stage of its sum; beside the answer the app's metrics.
 
         Raises `SecureFLError` where no update comes of it.
         """
@@ -65,7 +65,7 @@ class FlowerBank:
         assert order.about is not None
         self._node.memory[_ABOUT] = json.dumps(asdict(order.about)).encode()
         self._node.memory.values = vector
-        return json.dumps({"key": self.public.hex()}).encode(), metrics
+        return self.ask(order, keys), metrics
 
     def ask(self, order: Order, keys: bytes) -> bytes:
         """One stage of the sum."""

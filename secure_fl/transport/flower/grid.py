@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from flwr.app import Message
@@ -20,7 +20,7 @@ from secure_fl.transport.flower.records import answer_in, order_message
 from secure_fl.transport.flower.terms import Terms
 from secure_fl.transport.orders import ASK, HELLO, About, Order
 
-LOG = logging.getLogger("secure_fl.flower")
+LOG = logging.getLogger("flwr.secure_fl")
 TRAIN = "train"
 LONGEST_NAME = 64
 WAITING = "(network)"
@@ -60,13 +60,17 @@ class Nodes:
                 LOG.error("nodes %s all say that they are %s, and are left out", nodes, name)
         return {name: nodes[0] for name, nodes in said.items() if len(nodes) == 1}
 
+    def away(self, places: Mapping[str, int]) -> set[str]:
+        """Banks that were met and are not there now: they have dropped out, and are members all the same."""
+        return {name for name in self._keys.keys() - places.keys() if not is_trustee(name)}
+
     def key(self, name: str) -> bytes:
         """A party's public key, as it said."""
         return self._keys[name]
 
-    def has_key(self, name: str, key: bytes) -> None:
-        """It has this one from now on."""
-        self._keys[name] = key
+    def forget(self, names: Collection[str]) -> None:
+        """Ask their nodes anew who they are: a node that was started again has another key."""
+        self._names = {node: name for node, name in self._names.items() if name not in names}
 
     def order(self, kind: str, about: About | None, facts: Mapping[str, Any], body: bytes = b"") -> Order:
         self._number += 1
@@ -120,20 +124,27 @@ class FlowerCarrier:
         cohort: Cohort[Any],
         facts: Mapping[str, Any],
         keys: bytes,
+        ahead: Mapping[str, Answer] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`places`: the parties' nodes; `facts` and `keys`: for all orders."""
+        """`places`: the parties' nodes; `facts` and `keys`: for all orders; `ahead`: answers to the first stage, where
+        it was asked already.
+        """
         self._nodes, self._places, self._cohort, self._clock = nodes, places, cohort, clock
-        self._facts, self._keys = facts, keys
+        self._facts, self._keys, self._ahead = facts, keys, ahead
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def carry(self, stage: str, requests: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Answer]]:
-        about, facts = About.of(self._cohort), {**self._facts, "stage": stage}
         asked = dict(requests)
+        if self._ahead is not None:
+            answers_ahead, self._ahead = self._ahead, None
+            yield from ((name, answers_ahead[name]) for name in asked if name in answers_ahead)
+            return
+        about, facts = About.of(self._cohort), {**self._facts, "stage": stage}
         names = {self._places[name]: name for name in asked if name in self._places}
         orders = {node: self._nodes.order(ASK, about, facts, asked[name]) for node, name in names.items()}
         started = self._clock()
-        answers = self._nodes.ask(orders, self._keys)
+        answers = self._nodes.ask(orders, b"" if all(map(is_trustee, names.values())) else self._keys)
         self.seconds[WAITING] += self._clock() - started
         for node, answer in answers.items():
             yield names[node], answer

@@ -26,7 +26,7 @@ from secure_fl.transport.flower.terms import Terms
 from secure_fl.transport.flower.trustee import FlowerTrustee, answer_of_hello
 from secure_fl.transport.orders import Order
 
-LOG = logging.getLogger("secure_fl.flower")
+LOG = logging.getLogger("flwr.secure_fl")
 PROTECTED = ("additive", "masked", "ckks", "bfv")
 _APP_FAILED = 2
 """Flower's code for a ClientApp that raised."""
@@ -84,7 +84,7 @@ class SecureMod:
                     return answer_of_hello(node.name, bank.public), MetricRecord()
                 case orders.MODEL:
                     sent = _without_ours(message)
-                    return bank.train(order, sent.content, lambda: _called(call_next, sent, context))
+                    return bank.train(order, keys, sent.content, lambda: _called(call_next, sent, context))
                 case orders.ASK:
                     return bank.ask(order, keys), MetricRecord()
         raise MessageError(f"{node.name} knows no order {order.kind[:20]!r}; look whether both have one version")

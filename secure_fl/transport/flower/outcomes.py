@@ -56,8 +56,8 @@ class RoundOutcome:
     clipped: int = 0
     """Values beyond the clip range, over all contributors; they count as its edge."""
     error_bound: float = 0.0
-    """How far any number of the mean can be from the exact mean of the clipped updates, before it is rounded to the
-    type of its array."""
+    """How far any float of the mean can be from the exact mean of the clipped updates, before it is rounded to the
+    type of its array. Integers have their exact mean, rounded."""
     failure: str = ""
 
 

@@ -1,14 +1,14 @@
 """A strategy of Flower whose banks' updates are summed by a scheme: the server reads their mean, and no single one.
 
-    train orders out -> banks train and keep their updates -> the scheme's stages, attempt by attempt -> the mean of all
-    as one reply to the wrapped strategy, which makes the next model of it
+    the model out, and the first stage's request with it -> banks train, keep their updates and answer -> the scheme's
+    other stages, and further attempts -> the mean of all as one reply to the wrapped strategy, which makes the next
+    model of it
 
 A round whose sum fails leaves the model as it was; `rounds` says why.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.common.serde import recorddict_to_proto
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
@@ -29,20 +29,21 @@ from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.he.encoding import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
-from secure_fl.secagg.protocol import Outcome, reason, run_carried
+from secure_fl.secagg.protocol import Answer, Outcome, reason, run_carried
 from secure_fl.secagg.transcript import Deliveries, Transcript
 from secure_fl.secagg.turns import new_session
+from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.flower.grid import BanksAlone, FlowerCarrier, Nodes, sender_of
 from secure_fl.transport.flower.keys import fingerprint, pack_directory, public_context
 from secure_fl.transport.flower.outcomes import RoundOutcome, custody_of, write_outcomes
-from secure_fl.transport.flower.records import answer_in, numpy_arrays, order_message
+from secure_fl.transport.flower.records import RECORD, answer_in, numpy_arrays, order_message
 from secure_fl.transport.flower.terms import Model, Terms
 from secure_fl.transport.flower.wrapped import mean_metrics, reply_of_all, require_sound, typed
 from secure_fl.transport.orders import EVALUATE, MODEL, PUBLIC_KEY, About, Order
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.server_halves import server_half
 
-LOG = logging.getLogger("secure_fl.flower")
+LOG = logging.getLogger("flwr.secure_fl")
 AGAIN = 1.0
 """Seconds between two looks at who is there."""
 
@@ -56,7 +57,12 @@ class _Round:
     cohort: Cohort[Any]
     places: dict[str, int]
     """All parties' nodes."""
+    keys: bytes = b""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Beside the orders of the first attempt."""
     sent: list[Message] = field(default_factory=list)
+    ahead: dict[str, Answer] = field(default_factory=dict)
+    """Answers to the first stage of the first attempt: they came with the news that a bank has trained."""
 
 
 class SecureStrategy(Strategy):
@@ -74,20 +80,21 @@ class SecureStrategy(Strategy):
         attempts: int = ATTEMPTS,
         stage_seconds: float = 120.0,
         wait_seconds: float = 600.0,
-        roster: Roster | None = None,
+        roster: Roster | Path | str | None = None,
         own_aggregation: bool = False,
     ) -> None:
         """`most_examples`: a public number that no bank's examples exceed, and weights are relative to (a bank beyond
         it is left out); None: all banks count the same, and no number of examples travels. `clip`: the range of what
         training changes in one number; what lies beyond counts as its edge, and is counted. `threshold`: the fewest
         banks whose sum is opened; by default a majority. `attempts` of a sum, `stage_seconds` for the answers to one
-        stage, `wait_seconds` for key holders to be there. `roster`: who may take part, and whose keys count (see
-        `transport.credentials`); by default the SuperLink is believed. `own_aggregation`: the wrapped class is one's
-        own, overrides `aggregate_train`, and needs nothing but the mean.
+        stage, `wait_seconds` for key holders to be there. `roster`: who takes part, and whose keys count, or the folder
+        that `secure-fl certificates` made for the gateway; by default the SuperLink is believed. `own_aggregation`: the
+        wrapped class is one's own, overrides `aggregate_train`, and needs nothing but the mean.
 
         Raises `ConfigurationError` for a strategy that needs single updates, and for settings that cannot be.
         """
         self._wrapped = require_sound(strategy, own_aggregation=own_aggregation)
+        roster = Credentials.read(Path(roster), "gateway").roster if isinstance(roster, (Path, str)) else roster
         self._roster, self._attempts, self._wait, self._seconds = roster, attempts, wait_seconds, stage_seconds
         banks = () if roster is None else roster.settings.bank_names
         self._terms = Terms(scheme, bits, threshold, banks, clip, most_examples, self._wrapped.weighted_by_key)
@@ -132,11 +139,20 @@ class SecureStrategy(Strategy):
         places |= nodes.meet(self._terms)  # who came while the strategy waited
         name_of = {node: name for name, node in places.items()}
         asked = [message for message in asked if message.metadata.dst_node_id in name_of]
-        banks = self._terms.banks or tuple(sorted((name_of[_to(message)] for message in asked), key=_in_order))
+        sampled = {name_of[_to(message)] for message in asked}
+        banks = self._terms.banks or tuple(sorted(sampled | nodes.away(places), key=_in_order))
         terms = Terms(**{**vars(self._terms), "banks": banks})
         now = self._now = self._begin(server_round, terms, numpy_arrays(arrays), places)
-        order = nodes.order(MODEL, About.of(now.cohort), terms.facts)
-        now.sent = [order_message(order, _to(m), nodes.kind, m.content) for m in asked if name_of[_to(m)] in banks]
+        now.keys, now.facts = self._keys(now.cohort, now, {})
+        first = next(server_half(now.cohort, self._context)).requests
+        now.sent = [
+            order_message(
+                nodes.order(MODEL, About.of(now.cohort), now.facts, first[name_of[_to(message)]]),
+                _to(message), nodes.kind, message.content, now.keys,
+            )
+            for message in asked
+            if name_of[_to(message)] in banks
+        ]  # fmt: skip
         payload = b"".join(array.data for array in arrays.values())
         for message in now.sent:
             self._transcript.record(now.cohort, "broadcast", AGGREGATOR, name_of[_to(message)], payload)
@@ -158,13 +174,16 @@ class SecureStrategy(Strategy):
             raise
         except ProtocolError as error:
             LOG.error("round %d has no sum, and the model stays as it was: %s", server_round, error)
-            self.rounds.append(RoundOutcome(server_round, left_out=absent | error.refused, failure=str(error)))
+            left_out = absent | error.absent | error.refused
+            self.rounds.append(RoundOutcome(server_round, left_out=left_out, failure=str(error)))
+            self._nodes_now.forget([*now.cohort.banks, *now.cohort.trustees])
             return None, None
         contributors = tuple(bank for bank in now.cohort.banks if bank in arrived.contributors)
         left_out = absent | {bank: why for bank, why in done.refused.items() if bank not in contributors}
         values = sum(array.size for array in mean.values())
         self.rounds.append(RoundOutcome(server_round, contributors, left_out, done.attempts, values, clipped, bound))
         self._say(self.rounds[-1])
+        self._nodes_now.forget(left_out)
         seen = mean_metrics(record for bank, record in metrics.items() if bank in contributors)
         one = reply_of_all(self._wrapped, replies[0], mean, seen, len(contributors))
         made, aggregated = self._wrapped.aggregate_train(server_round, [one])
@@ -218,7 +237,6 @@ class SecureStrategy(Strategy):
 
     def _trained(self, now: _Round, replies: list[Message]) -> tuple[dict[str, str], dict[str, MetricRecord]]:
         """Which banks have no update, and why; metrics of the others."""
-        assert self._nodes is not None
         name_of = {node: name for name, node in now.places.items()}
         absent = dict.fromkeys(now.cohort.banks, "it did not answer")
         metrics: dict[str, MetricRecord] = {}
@@ -227,31 +245,27 @@ class SecureStrategy(Strategy):
             if bank not in absent:
                 continue
             answer = answer_in(reply)
-            try:
-                if not isinstance(answer, bytes):
-                    raise answer
-                self._nodes.has_key(bank, bytes.fromhex(json.loads(answer)["key"]))
-            except (ProtocolError, OSError) as error:
-                absent[bank] = reason(error)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                absent[bank] = "its answer cannot be read"
+            if not isinstance(answer, bytes):
+                absent[bank] = reason(answer)
             else:
                 del absent[bank]
-                content = recorddict_to_proto(reply.content).SerializeToString()
-                self._transcript.record(now.cohort, "trained", bank, AGGREGATOR, content)
+                now.ahead[bank] = answer
+                beside = RecordDict({name: each for name, each in reply.content.items() if name != RECORD})
+                content = recorddict_to_proto(beside).SerializeToString()
+                self._transcript.record(now.cohort, "beside", bank, AGGREGATOR, content)
                 metrics[bank] = reply.content.metric_records.get("metrics", MetricRecord())
         return absent, metrics
 
     def _sum(self, now: _Round, absent: Mapping[str, str]) -> Completed:
-        assert self._nodes is not None
         if len(now.cohort.banks) - len(absent) < now.cohort.plan.threshold:
             said = "; ".join(f"{bank}: {why}" for bank, why in sorted(absent.items()))
             raise DropoutError(f"too few banks have an update ({said}); wait for more of them", absent)
 
         def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
-            keys, facts = self._keys(attempt, now, without)
-            carrier = FlowerCarrier(self._nodes_now, now.places, attempt, {**now.terms.facts, **facts}, keys)
-            half = server_half(attempt, None if self._public is None else self._public[2])
+            first = attempt == now.cohort
+            keys, facts = (now.keys, now.facts) if first else self._keys(attempt, now, without)
+            carrier = FlowerCarrier(self._nodes_now, now.places, attempt, facts, keys, now.ahead if first else None)
+            half = server_half(attempt, self._context)
             try:
                 return run_carried(attempt, half, carrier, self._transcript, None, without)
             except ProtocolError:
@@ -265,9 +279,13 @@ class SecureStrategy(Strategy):
         assert self._nodes is not None
         return self._nodes
 
-    def _keys(self, cohort: Cohort[Any], now: _Round, without: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-        """Public keys that go with the orders of an attempt, and what orders call the key authority's."""
-        nodes, facts = self._nodes_now, dict[str, str]()
+    @property
+    def _context(self) -> PublicContext | None:
+        return None if self._public is None else self._public[2]
+
+    def _keys(self, cohort: Cohort[Any], now: _Round, without: Mapping[str, str]) -> tuple[bytes, dict[str, Any]]:
+        """Public keys that go with the orders of an attempt, and what orders say beside them."""
+        nodes, facts = self._nodes_now, now.terms.facts
         if isinstance(cohort.plan, HePlan):
             keys = self._public_key(cohort, now)
             facts["key"] = fingerprint(self._roster, keys)

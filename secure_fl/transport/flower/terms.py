@@ -165,13 +165,13 @@ class Model:
         return self.codec.encode(update.floats(0), update.integers(0), weight, rng)
 
     def decode(self, total: NDArray[np.int64], contributors: int) -> tuple[dict[str, NDArray[Any]], float, int]:
-        """The new arrays, how far they can be from the exact mean before rounding to their types, and how many values
-        were clipped.
+        """The new arrays, how far their floats can be from the exact mean before they are rounded to their types, and
+        how many values were clipped.
         """
         mean: Mean = self.codec.decode(total, contributors)
-        changes, _, bound = self._zeros.rebuilt(mean)
+        changes, _, _ = self._zeros.rebuilt(mean)
         new = {name: self._moved(name, change) for name, change in changes.items()}
-        return new, bound, mean.clipped
+        return new, max(mean.float_bounds), mean.clipped
 
     def _moved(self, name: str, change: NDArray[Any]) -> NDArray[Any]:
         kind, old = self.types[name], self._arrays[name]
