@@ -129,7 +129,7 @@ def toy_app(
 
     @app.train()
     def training(message: Message, context: Context) -> Message:
-        before = {name: array.numpy() for name, array in message.content["arrays"].items()}
+        before = {name: array.numpy() for name, array in message.content.array_records["arrays"].items()}
         after, metrics = train(before, context)
         return Message(RecordDict({"arrays": record(after), "metrics": MetricRecord(metrics)}), reply_to=message)
 
@@ -142,4 +142,4 @@ def toy_app(
 
 def _state(node: int, config: Mapping[str, Any]) -> bytes:
     context = Context(run_id=RUN, node_id=node, node_config=dict(config), state=RecordDict(), run_config={})
-    return context_to_proto(context).SerializeToString()
+    return bytes(context_to_proto(context).SerializeToString())

@@ -52,7 +52,7 @@ class RoundOutcome:
     """Banks that did not train, sent something wrong or vanished, each with the reason."""
     attempts: int = 0
     values: int = 0
-    """Numbers in one bank's update, integers included."""
+    """Floats in one bank's update."""
     clipped: int = 0
     """Values beyond the clip range, over all contributors; they count as its edge."""
     error_bound: float = 0.0

@@ -24,22 +24,20 @@ from flwr.serverapp.strategy import Strategy
 
 from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError, SecretExposureError
 from secure_fl.secagg.attempts import ATTEMPTS, Completed, attempt_sum
-from secure_fl.secagg.budget import MIN_BANKS, HeParameters, HePlan
+from secure_fl.secagg.budget import MIN_BANKS
 from secure_fl.secagg.custody import Custody
-from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Answer, Outcome, reason, run_carried
 from secure_fl.secagg.transcript import Deliveries, Transcript
 from secure_fl.secagg.turns import new_session
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.flower.grid import BanksAlone, FlowerCarrier, Nodes, sender_of
-from secure_fl.transport.flower.keys import fingerprint, pack_directory, public_context
 from secure_fl.transport.flower.outcomes import RoundOutcome, custody_of, write_outcomes
 from secure_fl.transport.flower.records import RECORD, answer_in, numpy_arrays, order_message
+from secure_fl.transport.flower.server_keys import ServerKeys
 from secure_fl.transport.flower.terms import Model, Terms
 from secure_fl.transport.flower.wrapped import mean_metrics, reply_of_all, require_sound, typed
-from secure_fl.transport.orders import EVALUATE, MODEL, PUBLIC_KEY, About, Order
+from secure_fl.transport.orders import EVALUATE, MODEL, About
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.server_halves import server_half
 
@@ -104,7 +102,7 @@ class SecureStrategy(Strategy):
         self._transcript = Transcript()
         self._nodes: Nodes | None = None
         self._now: _Round | None = None
-        self._public: tuple[HeParameters, bytes, PublicContext] | None = None
+        self._keys = ServerKeys(self._roster, self._transcript)
         self.rounds: list[RoundOutcome] = []
 
     @property
@@ -119,8 +117,8 @@ class SecureStrategy(Strategy):
 
     def write(self, folder: Path | str) -> None:
         """custody.json, rounds.json and transcript.jsonl, for whoever wants to see what travelled."""
-        keys = {} if self._public is None else {"public_key_sha256": fingerprint(self._roster, self._public[1])}
-        write_outcomes(Path(folder), self.custody, tuple(self.rounds), self.transcript, keys)
+        facts = {"public_key_sha256": self._keys.fingerprint}
+        write_outcomes(Path(folder), self.custody, tuple(self.rounds), self.transcript, facts)
 
     def summary(self) -> None:
         self._wrapped.summary()
@@ -129,11 +127,11 @@ class SecureStrategy(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
+        self._now = None
         nodes = self._met(grid)
         places = self._with_trustees(nodes)
         asked = list(self._wrapped.configure_train(server_round, arrays, config, self._banks_of(nodes)))
         if not asked:
-            self._now = None
             return []
         nodes.kind = asked[0].metadata.message_type
         places |= nodes.meet(self._terms)  # who came while the strategy waited
@@ -142,9 +140,14 @@ class SecureStrategy(Strategy):
         sampled = {name_of[_to(message)] for message in asked}
         banks = self._terms.banks or tuple(sorted(sampled | nodes.away(places), key=_in_order))
         terms = Terms(**{**vars(self._terms), "banks": banks})
-        now = self._now = self._begin(server_round, terms, numpy_arrays(arrays), places)
-        now.keys, now.facts = self._keys(now.cohort, now, {})
-        first = next(server_half(now.cohort, self._context)).requests
+        now = self._begin(server_round, terms, numpy_arrays(arrays), places)
+        try:
+            now.keys, now.facts = self._with_orders(now, now.cohort, {})
+        except ProtocolError as error:
+            self._fail(now, error, {})
+            return []
+        self._now = now
+        first = next(server_half(now.cohort, self._keys.context)).requests
         now.sent = [
             order_message(
                 nodes.order(MODEL, About.of(now.cohort), now.facts, first[name_of[_to(message)]]),
@@ -173,14 +176,11 @@ class SecureStrategy(Strategy):
         except SecretExposureError:
             raise
         except ProtocolError as error:
-            LOG.error("round %d has no sum, and the model stays as it was: %s", server_round, error)
-            left_out = absent | error.absent | error.refused
-            self.rounds.append(RoundOutcome(server_round, left_out=left_out, failure=str(error)))
-            self._nodes_now.forget([*now.cohort.banks, *now.cohort.trustees])
+            self._fail(now, error, absent)
             return None, None
         contributors = tuple(bank for bank in now.cohort.banks if bank in arrived.contributors)
         left_out = absent | {bank: why for bank, why in done.refused.items() if bank not in contributors}
-        values = sum(array.size for array in mean.values())
+        values = sum(now.model.codec.sizes)
         self.rounds.append(RoundOutcome(server_round, contributors, left_out, done.attempts, values, clipped, bound))
         self._say(self.rounds[-1])
         self._nodes_now.forget(left_out)
@@ -263,55 +263,32 @@ class SecureStrategy(Strategy):
 
         def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
             first = attempt == now.cohort
-            keys, facts = (now.keys, now.facts) if first else self._keys(attempt, now, without)
+            keys, facts = (now.keys, now.facts) if first else self._with_orders(now, attempt, without)
             carrier = FlowerCarrier(self._nodes_now, now.places, attempt, facts, keys, now.ahead if first else None)
-            half = server_half(attempt, self._context)
+            half = server_half(attempt, self._keys.context)
             try:
                 return run_carried(attempt, half, carrier, self._transcript, None, without)
             except ProtocolError:
-                self._public = None  # maybe the key authority was started anew
+                self._keys.forget()
                 raise
 
         return attempt_sum(now.cohort, once, self._attempts, absent)
+
+    def _with_orders(
+        self, now: _Round, attempt: Cohort[Any], without: Mapping[str, str]
+    ) -> tuple[bytes, dict[str, Any]]:
+        return self._keys.with_orders(self._nodes_now, now.places, attempt, now.terms.facts, without)
 
     @property
     def _nodes_now(self) -> Nodes:
         assert self._nodes is not None
         return self._nodes
 
-    @property
-    def _context(self) -> PublicContext | None:
-        return None if self._public is None else self._public[2]
-
-    def _keys(self, cohort: Cohort[Any], now: _Round, without: Mapping[str, str]) -> tuple[bytes, dict[str, Any]]:
-        """Public keys that go with the orders of an attempt, and what orders say beside them."""
-        nodes, facts = self._nodes_now, now.terms.facts
-        if isinstance(cohort.plan, HePlan):
-            keys = self._public_key(cohort, now)
-            facts["key"] = fingerprint(self._roster, keys)
-        elif self._roster is not None or cohort.plan.scheme == "plaintext":
-            return b"", facts
-        else:
-            names = cohort.banks if not cohort.trustees else cohort.trustees
-            keys = pack_directory({name: nodes.key(name) for name in names if name not in without})
-        for bank in cohort.banks:
-            if bank not in without:
-                self._transcript.record(cohort, "public_key", AGGREGATOR, bank, keys)
-        return keys, facts
-
-    def _public_key(self, cohort: Cohort[Any], now: _Round) -> bytes:
-        plan = cohort.plan
-        assert isinstance(plan, HePlan)
-        if self._public is None or self._public[0] != plan.parameters_of_context:
-            node = now.places[KEY_AUTHORITY]
-            order: Order = self._nodes_now.order(PUBLIC_KEY, About.of(cohort), now.terms.facts)
-            answer = self._nodes_now.ask({node: order}).get(node)
-            if not isinstance(answer, bytes):
-                raise answer or DropoutError(f"{KEY_AUTHORITY} does not give its public key; wait for it")
-            self._transcript.record(cohort, "public_key", KEY_AUTHORITY, AGGREGATOR, answer)
-            self._public = (plan.parameters_of_context, answer, public_context(self._roster, plan, answer))
-            LOG.info("public key of %s: sha256 %s", KEY_AUTHORITY, fingerprint(self._roster, answer))
-        return self._public[1]
+    def _fail(self, now: _Round, error: ProtocolError, absent: Mapping[str, str]) -> None:
+        LOG.error("round %d has no sum, and the model stays as it was: %s", now.cohort.round, error)
+        left_out = {**absent, **error.absent, **error.refused}
+        self.rounds.append(RoundOutcome(now.cohort.round, left_out=left_out, failure=str(error)))
+        self._nodes_now.forget([*now.cohort.banks, *now.cohort.trustees])
 
     def _say(self, done: RoundOutcome) -> None:
         LOG.info(
