@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,10 +93,14 @@ def terms(scheme: str, names: tuple[str, ...], clip: float = 1.0) -> Terms:
 
 
 def grid_of(
-    scheme: str, train: Train = train, banks: int = 3, mod: Any = None, configs: list[Mapping[str, Any]] | None = None
+    scheme: str,
+    train: Train = train,
+    banks: int = 3,
+    mod: Any = None,
+    configs: Sequence[Mapping[str, Any]] | None = None,
 ) -> MemoryGrid:
     app = toy_app(train, [mod or SecureMod(metrics=["loss"], schemes=SCHEMES)], **{"num-examples": 41, "loss": 0.5})
-    return MemoryGrid(app, configs or simulated(banks + HOLDERS.get(scheme, 0)))
+    return MemoryGrid(app, configs or simulated(3 + HOLDERS.get(scheme, 0)))
 
 
 def federated(

@@ -6,7 +6,7 @@ As under a SuperNode, a node's state is all that lasts from one message to the n
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,13 +42,15 @@ class MemoryGrid(Grid):
     def __init__(
         self,
         app: Callable[[Message, Context], Message],
-        configs: list[Mapping[str, Any]],
+        configs: Sequence[Mapping[str, Any]],
         asked: Touch = lambda grid, node, message: message,
         answered: Touch = lambda grid, node, message: message,
+        run_config: Mapping[str, Any] | None = None,
     ) -> None:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN, 0, RUN
         self._app, self.asked, self.answered = app, asked, answered
-        self.states = {node: _state(node, config) for node, config in enumerate(configs, start=1)}
+        self._run_config = dict(run_config or {})
+        self.states = {node: self._state(node, config) for node, config in enumerate(configs, start=1)}
         self.gone: set[int] = set()
         self.wire = Wire()
 
@@ -71,9 +73,15 @@ class MemoryGrid(Grid):
     def get_node_ids(self) -> Iterable[int]:
         return [node for node in self.states if node not in self.gone]
 
+    def _state(self, node: int, config: Mapping[str, Any]) -> bytes:
+        context = Context(
+            run_id=RUN, node_id=node, node_config=dict(config), state=RecordDict(), run_config=self._run_config
+        )
+        return bytes(context_to_proto(context).SerializeToString())
+
     def restart(self, node: int) -> None:
         """As if the SuperNode had been killed and started anew."""
-        self.states[node] = _state(node, self.context(node).node_config)
+        self.states[node] = self._state(node, self.context(node).node_config)
 
     def context(self, node: int) -> Context:
         return context_from_proto(ProtoContext.FromString(self.states[node]))
@@ -112,7 +120,7 @@ def order_of(message: Message) -> Order:
     return found[0]
 
 
-def simulated(nodes: int) -> list[Mapping[str, Any]]:
+def simulated(nodes: int) -> Sequence[Mapping[str, Any]]:
     """As in `flwr run` in a simulation."""
     return [{"partition-id": number, "num-partitions": nodes} for number in range(nodes)]
 
@@ -138,8 +146,3 @@ def toy_app(
         return Message(RecordDict({"metrics": MetricRecord(evaluated)}), reply_to=message)
 
     return app
-
-
-def _state(node: int, config: Mapping[str, Any]) -> bytes:
-    context = Context(run_id=RUN, node_id=node, node_config=dict(config), state=RecordDict(), run_config={})
-    return bytes(context_to_proto(context).SerializeToString())

@@ -95,7 +95,7 @@ def test_a_round_below_the_threshold_leaves_the_model_as_it_was(said: Said) -> N
 @pytest.mark.parametrize("stage", STAGES[1:3])
 def test_a_node_that_was_killed_forgets_and_is_a_dropout(stage: str) -> None:
     """Its update and its secrets are gone with its state: it refuses, and the others' sum is theirs."""
-    grid, times = grid_of("masked"), []
+    grid, times = grid_of("masked"), list[str]()
 
     def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
         order = order_of(message)
@@ -115,7 +115,7 @@ def test_a_node_that_was_killed_forgets_and_is_a_dropout(stage: str) -> None:
 @pytest.mark.parametrize("scheme", ["ckks", "additive"])
 @pytest.mark.parametrize("round_", [1, 2])
 def test_a_key_holder_that_is_started_anew_costs_an_attempt_or_a_round(scheme: str, round_: int) -> None:
-    grid, times = grid_of(scheme), []
+    grid, times = grid_of(scheme), list[str]()
 
     def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
         order = order_of(message)

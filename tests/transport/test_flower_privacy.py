@@ -70,7 +70,7 @@ def leaky(beside: Callable[[Message], dict[str, Any]]) -> Callable[..., Message]
         kept: dict[str, Any] = {}
 
         def noted(asked: Message, state: Context) -> Message:
-            reply = call_next(asked, state)
+            reply: Message = call_next(asked, state)
             kept.update(beside(reply))
             return reply
 

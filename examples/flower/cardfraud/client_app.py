@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cardfraud.task import make_model, rows_of_bank, train
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from cardfraud.task import make_model, rows_of_bank, train
 from secure_fl.transport.flower import secure_mod
 from secure_fl.transport.flower.node import bank_number
 

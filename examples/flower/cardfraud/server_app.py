@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from cardfraud.task import auprc, make_model, test_rows
 from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
+from cardfraud.task import auprc, make_model, test_rows
 from secure_fl.transport.flower import SecureStrategy
 
 app = ServerApp()

@@ -8,6 +8,7 @@ and what is kept of it is overwritten by the next round's.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -25,12 +26,13 @@ from secure_fl.secagg.masked.keeping import KeptMaskedClient
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party
-from secure_fl.transport.flower.keys import directory, public_context
+from secure_fl.transport.flower.keys import directory, fingerprint, public_context
 from secure_fl.transport.flower.node import Node
 from secure_fl.transport.flower.records import numpy_arrays
 from secure_fl.transport.flower.terms import Arrays, Model, Terms
 from secure_fl.transport.orders import About, Order
 
+LOG = logging.getLogger("flwr.secure_fl")
 Train = Callable[[], RecordDict]
 _ABOUT, _HALF, _KEYS = "about", "half", "keys"
 
@@ -98,6 +100,7 @@ class FlowerBank:
             case "additive":
                 return AdditiveClient(cohort, name, values, self._directory(keys))
             case _:
+                LOG.info("%s encrypts under the public key %s", name, fingerprint(roster, keys))
                 return HeClient(cohort, name, values, public_context(roster, cohort.plan, keys))
 
     def _directory(self, keys: bytes) -> dict[str, bytes]:

@@ -1,0 +1,120 @@
+"""The example app under Flower's own processes: in a simulation, and over SuperLink and SuperNodes with TLS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("flwr", reason="needs the extra flower")
+pytest.importorskip("torch")
+
+from secure_fl.settings import Experiment
+from secure_fl.transport.certificates import make_certificates
+from secure_fl.transport.flower import SecureStrategy
+from tests.transport.flower_grid import MemoryGrid, simulated
+from tests.transport.flower_processes import APP, TLS_1_3, Flower, flower, free_port, node_key
+
+Arrays = Mapping[str, NDArray[Any]]
+SIMULATION = "insecure = true\noptions.num-supernodes = {nodes}\noptions.backend.client-resources.num-cpus = 1"
+
+
+@cache
+def in_memory(scheme: str, killed_in_round_2: bool = False) -> dict[str, NDArray[Any]]:
+    """The app over a grid in this process: what all others must come to, bit for bit."""
+    sys.path.insert(0, str(APP))
+    try:
+        from cardfraud.client_app import app
+        from cardfraud.task import make_model
+        from flwr.app import ArrayRecord
+        from flwr.serverapp.strategy import FedAvg
+    finally:
+        sys.path.remove(str(APP))
+    grid = MemoryGrid(app, simulated(3 + (scheme == "ckks")), run_config={"banks": 3})
+    strategy = SecureStrategy(
+        FedAvg(fraction_evaluate=0.0, min_train_nodes=2, min_available_nodes=2),
+        scheme, most_examples=8192, clip=4.0, wait_seconds=0.0,
+    )  # fmt: skip
+
+    def asked(grid: MemoryGrid, node: int, message: Any) -> Any:
+        if killed_in_round_2 and len(strategy.rounds) == 1:
+            grid.gone.add(3)
+        return message
+
+    grid.asked = asked
+    result = strategy.start(grid, ArrayRecord(make_model().state_dict()), num_rounds=2)
+    return {name: array.numpy() for name, array in result.arrays.items()}
+
+
+def written(out: Path) -> tuple[list[Any], dict[str, Any], dict[str, NDArray[Any]]]:
+    """Rounds, custody and model."""
+    with np.load(out / "model.npz") as model:
+        arrays = {name: model[name] for name in model.files}
+    return json.loads((out / "rounds.json").read_text()), json.loads((out / "custody.json").read_text()), arrays
+
+
+def same(one: Arrays, other: Arrays) -> bool:
+    return list(one) == list(other) and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_a_simulation_by_flwr_run_comes_to_the_same_model() -> None:
+    """Two runs at once, on one SuperLink each: they wait for Flower's polls most of the time."""
+    with flower(SIMULATION.format(nodes=4)) as four, flower(SIMULATION.format(nodes=3)) as three:
+        runs = []
+        for here, scheme in ((four, "ckks"), (three, "masked")):
+            here.superlink("--insecure", "--simulation")
+            runs.append((here, scheme, here.run("run", scheme=scheme, out=str(here.folder / "out"))))
+        for here, scheme, run in runs:
+            assert run.wait(120) == 0, here.log("run")
+            rounds, custody, model = written(here.folder / "out")
+            assert [each["contributors"] for each in rounds] == [["bank-1", "bank-2", "bank-3"]] * 2
+            assert custody["scheme"] == scheme
+            assert "came through the SuperLink" in custody["assumptions"][0]
+            assert same(model, in_memory(scheme))
+
+
+def start_nodes(here: Flower, certificates: Path, names: tuple[str, ...], openssl: Path) -> dict[str, Any]:
+    """A registered SuperNode for each party, with its folder of the roster."""
+    nodes = {}
+    for number, name in enumerate(names):
+        key = node_key(here.folder, name)
+        here.command("flwr", "supernode", "register", f"{key}.pub", "here")
+        nodes[name] = here.start(
+            name, "flower-supernode", "--superlink", f"127.0.0.1:{here.port}", "--port", str(free_port()),
+            "--root-certificates", str(certificates / "ca.pem"), "--auth-supernode-private-key", str(key),
+            "--node-config", f'partition-id={number} secure-fl-folder="{certificates / name}"',
+            OPENSSL_CONF=str(openssl),
+        )  # fmt: skip
+    return nodes
+
+
+@pytest.mark.slow
+def test_nodes_with_tls_authentication_and_a_roster_survive_a_kill(tmp_path: Path) -> None:
+    """A key authority and three banks, each a SuperNode; one bank's is killed between two rounds."""
+    certificates, openssl = tmp_path / "certificates", tmp_path / "openssl.cnf"
+    make_certificates(certificates, Experiment(scheme="ckks"), ["localhost", "127.0.0.1"])
+    openssl.write_text(TLS_1_3)
+    gateway = certificates / "gateway"
+    with flower(f'root-certificates = "{certificates / "ca.pem"}"') as here:
+        here.superlink(
+            "--ssl-ca-certfile", str(gateway / "ca.pem"), "--ssl-certfile", str(gateway / "certificate.pem"),
+            "--ssl-keyfile", str(gateway / "key.pem"), "--enable-supernode-auth", OPENSSL_CONF=str(openssl),
+        )  # fmt: skip
+        nodes = start_nodes(here, certificates, ("bank-1", "bank-2", "bank-3", "key-authority"), openssl)
+        run = here.run("run", scheme="ckks", out=str(here.folder / "out"), roster=str(gateway))
+        here.wait_for("[ROUND 2/2]", "run", 120)
+        here.kill(nodes["bank-3"])
+        assert run.wait(150) == 0, here.log("run")
+        rounds, custody, model = written(here.folder / "out")
+    assert [each["contributors"] for each in rounds] == [["bank-1", "bank-2", "bank-3"], ["bank-1", "bank-2"]]
+    assert list(rounds[1]["left_out"]) == ["bank-3"]
+    assert "by a roster that the federation's authority signed" in custody["assumptions"][0]
+    assert same(model, in_memory("ckks", killed_in_round_2=True))
