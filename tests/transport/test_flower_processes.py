@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("flwr", reason="needs the extra flower")
 pytest.importorskip("torch")
+
+from flwr.app import ArrayRecord
+from flwr.serverapp.strategy import FedAvg
+from safetensors.numpy import load_file
 
 from secure_fl.settings import Experiment
 from secure_fl.transport.certificates import make_certificates
@@ -29,14 +34,10 @@ SIMULATION = "insecure = true\noptions.num-supernodes = {nodes}\noptions.backend
 @cache
 def in_memory(scheme: str, killed_in_round_2: bool = False) -> dict[str, NDArray[Any]]:
     """The app over a grid in this process: what all others must come to, bit for bit."""
-    sys.path.insert(0, str(APP))
-    try:
-        from cardfraud.client_app import app
-        from cardfraud.task import make_model
-        from flwr.app import ArrayRecord
-        from flwr.serverapp.strategy import FedAvg
-    finally:
-        sys.path.remove(str(APP))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(APP))
+        app, task = import_module("cardfraud.client_app").app, import_module("cardfraud.task")
+        model = task.make_model()
     grid = MemoryGrid(app, simulated(3 + (scheme == "ckks")), run_config={"banks": 3})
     strategy = SecureStrategy(
         FedAvg(fraction_evaluate=0.0, min_train_nodes=2, min_available_nodes=2),
@@ -49,19 +50,18 @@ def in_memory(scheme: str, killed_in_round_2: bool = False) -> dict[str, NDArray
         return message
 
     grid.asked = asked
-    result = strategy.start(grid, ArrayRecord(make_model().state_dict()), num_rounds=2)
+    result = strategy.start(grid, ArrayRecord(model.state_dict()), num_rounds=2)
     return {name: array.numpy() for name, array in result.arrays.items()}
 
 
 def written(out: Path) -> tuple[list[Any], dict[str, Any], dict[str, NDArray[Any]]]:
     """Rounds, custody and model."""
-    with np.load(out / "model.npz") as model:
-        arrays = {name: model[name] for name in model.files}
+    arrays = load_file(out / "model.safetensors")
     return json.loads((out / "rounds.json").read_text()), json.loads((out / "custody.json").read_text()), arrays
 
 
 def same(one: Arrays, other: Arrays) -> bool:
-    return list(one) == list(other) and all(np.array_equal(one[name], other[name]) for name in one)
+    return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.slow
@@ -81,40 +81,52 @@ def test_a_simulation_by_flwr_run_comes_to_the_same_model() -> None:
             assert same(model, in_memory(scheme))
 
 
-def start_nodes(here: Flower, certificates: Path, names: tuple[str, ...], openssl: Path) -> dict[str, Any]:
-    """A registered SuperNode for each party, with its folder of the roster."""
-    nodes = {}
-    for number, name in enumerate(names):
-        key = node_key(here.folder, name)
-        here.command("flwr", "supernode", "register", f"{key}.pub", "here")
-        nodes[name] = here.start(
-            name, "flower-supernode", "--superlink", f"127.0.0.1:{here.port}", "--port", str(free_port()),
-            "--root-certificates", str(certificates / "ca.pem"), "--auth-supernode-private-key", str(key),
-            "--node-config", f'partition-id={number} secure-fl-folder="{certificates / name}"',
-            OPENSSL_CONF=str(openssl),
+class Deployed:
+    """A SuperLink with TLS 1.3 and node authentication, a SuperNode for each party of a roster, and a run."""
+
+    def __init__(self, here: Flower, scheme: str, certificates: Path) -> None:
+        self.here, self.scheme, self._certificates = here, scheme, certificates
+        self._openssl = here.folder / "openssl.cnf"
+        self._openssl.write_text(TLS_1_3)
+        gateway = certificates / "gateway"
+        here.superlink(
+            "--ssl-ca-certfile", str(gateway / "ca.pem"), "--ssl-certfile", str(gateway / "certificate.pem"),
+            "--ssl-keyfile", str(gateway / "key.pem"), "--enable-supernode-auth", OPENSSL_CONF=str(self._openssl),
         )  # fmt: skip
-    return nodes
+        names = ("bank-1", "bank-2", "bank-3", *(["key-authority"] if scheme == "ckks" else []))
+        self.nodes = {name: self._node(number, name) for number, name in enumerate(names)}
+        self.run = here.run("run", scheme=scheme, out=str(here.folder / "out"), roster=str(gateway))
+
+    def _node(self, number: int, name: str) -> Any:
+        key = node_key(self.here.folder, name)
+        self.here.command("flwr", "supernode", "register", f"{key}.pub", "here")
+        return self.here.start(
+            name, "flower-supernode", "--superlink", f"127.0.0.1:{self.here.port}", "--port", str(free_port()),
+            "--root-certificates", str(self._certificates / "ca.pem"), "--auth-supernode-private-key", str(key),
+            "--node-config", f'partition-id={number} secure-fl-folder="{self._certificates / name}"',
+            OPENSSL_CONF=str(self._openssl),
+        )  # fmt: skip
+
+
+def deployed(stack: ExitStack, scheme: str, folder: Path) -> Deployed:
+    certificates = folder / scheme
+    make_certificates(certificates, Experiment(scheme=scheme), ["localhost", "127.0.0.1"])
+    here = stack.enter_context(flower(f'root-certificates = "{certificates / "ca.pem"}"'))
+    return Deployed(here, scheme, certificates)
 
 
 @pytest.mark.slow
 def test_nodes_with_tls_authentication_and_a_roster_survive_a_kill(tmp_path: Path) -> None:
-    """A key authority and three banks, each a SuperNode; one bank's is killed between two rounds."""
-    certificates, openssl = tmp_path / "certificates", tmp_path / "openssl.cnf"
-    make_certificates(certificates, Experiment(scheme="ckks"), ["localhost", "127.0.0.1"])
-    openssl.write_text(TLS_1_3)
-    gateway = certificates / "gateway"
-    with flower(f'root-certificates = "{certificates / "ca.pem"}"') as here:
-        here.superlink(
-            "--ssl-ca-certfile", str(gateway / "ca.pem"), "--ssl-certfile", str(gateway / "certificate.pem"),
-            "--ssl-keyfile", str(gateway / "key.pem"), "--enable-supernode-auth", OPENSSL_CONF=str(openssl),
-        )  # fmt: skip
-        nodes = start_nodes(here, certificates, ("bank-1", "bank-2", "bank-3", "key-authority"), openssl)
-        run = here.run("run", scheme="ckks", out=str(here.folder / "out"), roster=str(gateway))
-        here.wait_for("[ROUND 2/2]", "run", 120)
-        here.kill(nodes["bank-3"])
-        assert run.wait(150) == 0, here.log("run")
-        rounds, custody, model = written(here.folder / "out")
-    assert [each["contributors"] for each in rounds] == [["bank-1", "bank-2", "bank-3"], ["bank-1", "bank-2"]]
-    assert list(rounds[1]["left_out"]) == ["bank-3"]
-    assert "by a roster that the federation's authority signed" in custody["assumptions"][0]
-    assert same(model, in_memory("ckks", killed_in_round_2=True))
+    """Each party a SuperNode; one bank's is killed when the second round begins. Both schemes at once, as above."""
+    with ExitStack() as stack:
+        both = [deployed(stack, scheme, tmp_path) for scheme in ("ckks", "masked")]
+        for one in both:
+            one.here.wait_for("[ROUND 2/2]", "run", 150)
+            one.here.kill(one.nodes["bank-3"])
+        for one in both:
+            assert one.run.wait(200) == 0, one.here.log("run")
+            rounds, custody, model = written(one.here.folder / "out")
+            assert [each["contributors"] for each in rounds] == [["bank-1", "bank-2", "bank-3"], ["bank-1", "bank-2"]]
+            assert list(rounds[1]["left_out"]) == ["bank-3"]
+            assert "by a roster that the federation's authority signed" in custody["assumptions"][0]
+            assert same(model, in_memory(one.scheme, killed_in_round_2=True))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
+from safetensors.numpy import save_file
 
 from cardfraud.task import auprc, make_model, test_rows
 from secure_fl.transport.flower import SecureStrategy
@@ -18,7 +18,7 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     settings = context.run_config
-    banks, model = int(settings["banks"]), make_model()
+    banks, model = int(str(settings["banks"])), make_model()
     rows = test_rows(banks)
 
     def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
@@ -30,12 +30,11 @@ def main(grid: Grid, context: Context) -> None:
         scheme=str(settings["scheme"]),
         most_examples=8192,
         clip=4.0,
-        stage_seconds=60.0,
         roster=str(settings["roster"]) or None,
     )
     result = strategy.start(
-        grid, ArrayRecord(model.state_dict()), num_rounds=int(settings["rounds"]), evaluate_fn=evaluate
+        grid, ArrayRecord(model.state_dict()), num_rounds=int(str(settings["rounds"])), evaluate_fn=evaluate
     )
     out = Path(str(settings["out"]))
     strategy.write(out)
-    np.savez(out / "model.npz", **{name: array.numpy() for name, array in result.arrays.items()})
+    save_file({name: array.numpy() for name, array in result.arrays.items()}, out / "model.safetensors")

@@ -38,6 +38,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "flwr":
+        if (error.name or "").partition(".")[0] != "flwr":
             raise
         raise ModuleNotFoundError("Flower is not installed; pip install 'secure-fl[flower]'", name="flwr") from None
