@@ -21,10 +21,12 @@ LIMB_BITS, LIMBS = 20, 3
 class SecretContext:
     """A TenSEAL context with its secret key, drawn from the operating system's randomness by SEAL."""
 
-    def __init__(self, parameters: HeParameters, kept: bytes | None = None) -> None:
-        """`kept`: what `keep` gave, of a key that was there before; by default it is a new one."""
+    def __init__(self, parameters: HeParameters) -> None:
         self._parameters = parameters
-        self._context = _drawn(parameters) if kept is None else ts.context_from(kept, n_threads=1)
+        kind = ts.SCHEME_TYPE.CKKS if parameters.scheme == "ckks" else ts.SCHEME_TYPE.BFV
+        modulus = parameters.plain_modulus or -1
+        sizes = list(parameters.coeff_mod_bit_sizes)
+        self._context = ts.context(kind, POLY_MODULUS_DEGREE, modulus, sizes, n_threads=1)
         # A context without its secret key keeps what it was made with, whatever is set then.
         self._context.auto_relin = self._context.auto_rescale = self._context.auto_mod_switch = False
         self._powers: list[list[Limbs]] = []
@@ -39,6 +41,15 @@ class SecretContext:
                 save_public_key=True, save_secret_key=True, save_galois_keys=False, save_relin_keys=False
             )
         )
+
+    @classmethod
+    def again(cls, parameters: HeParameters, kept: bytes) -> SecretContext:
+        """The context that `keep` wrote down."""
+        secret = cls.__new__(cls)
+        secret._parameters, secret._powers = parameters, []
+        secret._context = context = ts.context_from(kept, n_threads=1)
+        context.auto_relin = context.auto_rescale = context.auto_mod_switch = False
+        return secret
 
     def public_key(self) -> bytes:
         """The context as everybody may have it: no secret key, and no key that a sum does not need."""
@@ -83,12 +94,6 @@ class SecretContext:
         ]
         squares = [[word * word % modulus for word in key] for key, modulus in zip(keys, moduli, strict=True)]
         return [[_limbs(np.array(key, dtype=np.uint64)) for key in power] for power in (keys, squares)]
-
-
-def _drawn(parameters: HeParameters) -> Any:
-    kind = ts.SCHEME_TYPE.CKKS if parameters.scheme == "ckks" else ts.SCHEME_TYPE.BFV
-    sizes = list(parameters.coeff_mod_bit_sizes)
-    return ts.context(kind, POLY_MODULUS_DEGREE, parameters.plain_modulus or -1, sizes, n_threads=1)
 
 
 def _limbs(words: NDArray[np.uint64]) -> Limbs:

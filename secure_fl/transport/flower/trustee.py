@@ -66,7 +66,7 @@ class FlowerTrustee:
     def _secret(self, parameters: HeParameters) -> SecretContext:
         memory, name = self._node.memory, _SECRET + hashlib.sha256(repr(parameters).encode()).hexdigest()
         if memory[name]:
-            return SecretContext(parameters, memory[name])
+            return SecretContext.again(parameters, memory[name])
         secret = SecretContext(parameters)
         memory[name] = secret.keep()
         return secret

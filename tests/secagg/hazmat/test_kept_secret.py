@@ -17,7 +17,7 @@ def test_a_kept_key_is_the_same_key(scheme: str) -> None:
     assert isinstance(planned, HePlan)
     parameters = planned.parameters_of_context
     first = SecretContext(parameters)
-    again = SecretContext(parameters, first.keep())
+    again = SecretContext.again(parameters, first.keep())
     assert again.public_key() == first.public_key()
     slots = np.arange(parameters.slots, dtype=np.int64)
     ciphertext = PublicContext.load(first.public_key(), parameters).encrypt(slots)
