@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cache
@@ -94,6 +96,8 @@ class Deployed:
             "--ssl-keyfile", str(gateway / "key.pem"), "--enable-supernode-auth", OPENSSL_CONF=str(self._openssl),
         )  # fmt: skip
         names = ("bank-1", "bank-2", "bank-3", *(["key-authority"] if scheme == "ckks" else []))
+        self.tls_1_2 = speaks(here.port, certificates / "ca.pem", ssl.TLSVersion.TLSv1_2)
+        self.tls_1_3 = speaks(here.port, certificates / "ca.pem", ssl.TLSVersion.TLSv1_3)
         self.nodes = {name: self._node(number, name) for number, name in enumerate(names)}
         self.run = here.run("run", scheme=scheme, out=str(here.folder / "out"), roster=str(gateway))
 
@@ -108,6 +112,17 @@ class Deployed:
         )  # fmt: skip
 
 
+def speaks(port: int, authority: Path, version: ssl.TLSVersion) -> bool:
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        try:
+            context.wrap_socket(plain, server_hostname="localhost").close()
+        except ssl.SSLError:
+            return False
+    return True
+
+
 def deployed(stack: ExitStack, scheme: str, folder: Path) -> Deployed:
     certificates = folder / scheme
     make_certificates(certificates, Experiment(scheme=scheme), ["localhost", "127.0.0.1"])
@@ -120,6 +135,7 @@ def test_nodes_with_tls_authentication_and_a_roster_survive_a_kill(tmp_path: Pat
     """Each party a SuperNode; one bank's is killed when the second round begins. Both schemes at once, as above."""
     with ExitStack() as stack:
         both = [deployed(stack, scheme, tmp_path) for scheme in ("ckks", "masked")]
+        assert [(one.tls_1_2, one.tls_1_3) for one in both] == [(False, True)] * 2
         for one in both:
             one.here.wait_for("[ROUND 2/2]", "run", 150)
             one.here.kill(one.nodes["bank-3"])
