@@ -33,13 +33,6 @@ Protocol = -TLSv1,-TLSv1.1,-TLSv1.2
 """For OPENSSL_CONF: Flower's SuperLink takes TLS 1.2 as well, unless OpenSSL does not."""
 
 
-IMPATIENT = """import time
-_sleep = time.sleep
-time.sleep = lambda seconds: _sleep(min(seconds, 1.0))
-"""
-"""A sitecustomize: Flower's processes look every 3 s whether there is something to do, and here every second."""
-
-
 class Flower:
     """One SuperLink and whoever connects to it."""
 
@@ -57,8 +50,6 @@ class Flower:
                 "NO_COLOR": "1",
             },
         }
-        (folder / "impatient").mkdir()
-        (folder / "impatient" / "sitecustomize.py").write_text(IMPATIENT)
         (folder / "home").mkdir()
         (folder / "home" / "config.toml").write_text(
             f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "127.0.0.1:{self.port}"\n{options}\n'

@@ -156,7 +156,10 @@ class Model:
         """One bank's vector. Raises `ConfigurationError` for arrays of another form, and for NaN and infinity."""
         self._require_form(trained)
         update = Updates([{name: self._difference(name, trained[name]) for name in self._arrays}])
-        self._codec(update)  # refuses what is not finite
+        try:
+            self._codec(update)
+        except ConfigurationError as error:  # something is not finite
+            raise ConfigurationError(str(error).replace("updates[0]", "the update")) from None
         for name in self._arrays:
             if self.types[name].integer and not _within(trained[name]):
                 raise ConfigurationError(
