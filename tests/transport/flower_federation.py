@@ -47,7 +47,7 @@ def examples_of(bank: int) -> int:
 
 def trained(arrays: Arrays, bank: int) -> dict[str, NDArray[Any]]:
     """What a bank makes of the global arrays."""
-    rng = np.random.default_rng([bank, round(1e6 * float(np.sum(arrays["b"])))])
+    rng = np.random.default_rng([bank, abs(round(1e6 * float(np.sum(arrays["b"]))))])
     moved = {
         name: (array + rng.normal(scale=0.1, size=array.shape)).astype(array.dtype)
         for name, array in arrays.items()
