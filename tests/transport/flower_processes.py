@@ -44,11 +44,8 @@ class Flower:
             **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
             **{"PATH": path, "FLWR_HOME": str(folder / "home"), "RAY_TMPDIR": str(folder)},
             **{"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "RAY_USAGE_STATS_ENABLED": "0"},
-            **{
-                "PYTHONPATH": f"{folder / 'impatient'}{os.pathsep}{APP.parents[1]}",
-                "OMP_NUM_THREADS": "1",
-                "NO_COLOR": "1",
-            },
+            **{"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},  # as on those systems, Ray stays on 127.0.0.1
+            **{"PYTHONPATH": str(APP.parents[1]), "OMP_NUM_THREADS": "1"},
         }
         (folder / "home").mkdir()
         (folder / "home" / "config.toml").write_text(
