@@ -17,6 +17,8 @@ GROUPS = {
         "docs/encrypted-computing",
         "docs/network",
         "examples/network/README",
+        "docs/flower",
+        "examples/flower/README",
     ),
     "Teach": ("docs/teaching", "examples/labs/README", "docs/step-by-step", "docs/slides/index", "docs/glossary"),
     "Lessons": ("examples/lessons/README", "examples/lessons/[0-9]*"),

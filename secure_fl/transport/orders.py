@@ -19,6 +19,8 @@ from secure_fl.secagg.protocol import Answer, reason
 HELLO, PUBLIC_KEY, TAKE_KEY, STATISTICS, MODEL, ASK, SETTLE, FINISHED = (
     "hello", "public_key", "take_key", "statistics", "model", "ask", "settle", "finished",
 )  # fmt: skip
+EVALUATE = "evaluate"
+"""To nodes of a Flower app alone."""
 _HEAD = struct.Struct("<II")
 _LARGEST_HEAD = 1 << 20
 
@@ -55,6 +57,9 @@ class Order:
     body: bytes = field(default=b"", repr=False)
     shared: bytes = field(default=b"", repr=False)
     """The end of the body, where orders to several parties have the same one: it lies in memory once."""
+
+    def to_bytes(self) -> bytes:
+        return b"".join(self.pieces)
 
     @property
     def pieces(self) -> tuple[bytes, bytes]:

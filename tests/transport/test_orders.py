@@ -29,18 +29,18 @@ ORDER = Order(7, ASK, About.of(COHORT), {"stage": "unmask"}, b"\x00body")
 )
 def test_orders_come_back_as_they_were(number: int, kind: str, facts: dict[str, list[float]], body: bytes) -> None:
     order = Order(number, kind, About.of(COHORT), facts, body)
-    assert Order.from_bytes(b"".join(order.pieces)) == order
+    assert Order.from_bytes(order.to_bytes()) == order
 
 
 def test_an_order_s_cohort_is_the_gateway_s() -> None:
-    assert AGREED.cohort_of(Order.from_bytes(b"".join(ORDER.pieces)).about).digest == COHORT.digest
+    assert AGREED.cohort_of(Order.from_bytes(ORDER.to_bytes()).about).digest == COHORT.digest
 
 
 def test_what_orders_share_lies_in_memory_once() -> None:
     model = bytes(1 << 20)
     orders = [Order(number, MODEL, body=b"head", shared=model) for number in (1, 2)]
     assert all(order.pieces[1] is model for order in orders)
-    assert Order.from_bytes(b"".join(orders[1].pieces)) == Order(2, MODEL, body=b"head" + model)
+    assert Order.from_bytes(orders[1].to_bytes()) == Order(2, MODEL, body=b"head" + model)
 
 
 @given(st.binary(max_size=500))
@@ -97,7 +97,7 @@ def test_a_head_as_deep_as_a_well_is_refused(depth: int) -> None:
 def test_mutated_orders_and_answers_crash_nothing() -> None:
     """50,000 of each, with flips, cuts, insertions and repetitions; the seed is kept, so that a finding repeats."""
     draw = random.Random(14)
-    for data in (b"".join(ORDER.pieces), pack_answer(ProtocolError("no; again", {"bank-2": "why"}))):
+    for data in (ORDER.to_bytes(), pack_answer(ProtocolError("no; again", {"bank-2": "why"}))):
         for _ in range(50_000):
             read(mutated(data, draw))
 

@@ -34,6 +34,23 @@ class SecretContext:
     def __repr__(self) -> str:
         return "SecretContext(...)"
 
+    def keep(self) -> bytes:
+        """The secret key and all else, for a key authority whose process does not last as long as its key."""
+        return bytes(
+            self._context.serialize(
+                save_public_key=True, save_secret_key=True, save_galois_keys=False, save_relin_keys=False
+            )
+        )
+
+    @classmethod
+    def again(cls, parameters: HeParameters, kept: bytes) -> SecretContext:
+        """The context that `keep` wrote down."""
+        secret = cls.__new__(cls)
+        secret._parameters, secret._powers = parameters, []
+        secret._context = context = ts.context_from(kept, n_threads=1)
+        context.auto_relin = context.auto_rescale = context.auto_mod_switch = False
+        return secret
+
     def public_key(self) -> bytes:
         """The context as everybody may have it: no secret key, and no key that a sum does not need."""
         public = self._context.copy()
