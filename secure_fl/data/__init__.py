@@ -38,6 +38,7 @@ from secure_fl.data.tables import (
     ReadTable,
     load_table_as,
     read_table,
+    stream_table_as,
     uses,
 )
 from secure_fl.data.transactions import Schema, TimeUnit, Transactions, concatenate, time_cut
@@ -81,6 +82,7 @@ __all__ = [
     "simulate",
     "split_among_banks",
     "standardize",
+    "stream_table_as",
     "time_cut",
     "transform",
     "uses",

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 DAY = 86_400.0
 WINDOWS_DAYS = (1, 7, 30)
 DELAY_DAYS = 7
+LOOKS_BACK = (DELAY_DAYS + max(WINDOWS_DAYS)) * DAY
+"""Seconds after which a row is in nobody's past."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

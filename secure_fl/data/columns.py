@@ -184,16 +184,18 @@ def patterns(source: Source, name: str, fraud: NDArray[np.bool_]) -> NDArray[np.
 
 
 def texts(source: Source, name: str) -> NDArray[np.object_]:
-    """Texts, str objects [n]; a missing text is ""."""
+    """Texts, str objects [n], one object for all rows with the same text; a missing text is ""."""
     column = source.column(name)
     texts = column if pa.types.is_string(column.type) else _try_cast(column, pa.string())
     if texts is None:
         raise DataError(
             f"column {quoted([name])} of {source.path} cannot be read as text; store it as text, or leave it out"
         )
-    result = np.empty(source.rows, dtype=np.object_)
-    result[:] = pc.fill_null(texts, "").to_pylist()
-    return result
+    found = pc.fill_null(texts, "").combine_chunks().dictionary_encode()
+    words = np.empty(len(found.dictionary), dtype=np.object_)
+    words[:] = found.dictionary.to_pylist()
+    spread: NDArray[np.object_] = words[found.indices.to_numpy(zero_copy_only=False)]
+    return spread
 
 
 def infer_kind(source: Source, name: str) -> str:

@@ -227,37 +227,43 @@ class Examples:
         )
 
 
-def numeric_features(transactions: Transactions) -> NDArray[np.float64]:
-    """float64 [n, M]: the features that `describe` names, not yet standardized, rows in the order of the table.
+def numeric_features(transactions: Transactions, since: int = 0) -> NDArray[np.float64]:
+    """float64 [n - since, M]: the features that `describe` names, not yet standardized, rows in the order of the table.
+
+    `since`: the first row whose features are wanted; those before it are its past alone.
 
     Pass one bank's training and test rows together and cut afterwards: then test rows see their past. Looking
     ahead is impossible, since a row is described by earlier rows only.
     """
     schema = transactions.schema
-    angles = [2.0 * np.pi * transactions.when / seconds for seconds in _cycles(schema).values()]
+    angles = [2.0 * np.pi * transactions.when[since:] / seconds for seconds in _cycles(schema).values()]
     columns = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     if schema.amount is not None:
-        columns += [_signed_log(transactions.numeric[schema.amount]), transactions.numeric[schema.amount]]
-    columns += [transactions.numeric[name] for name in schema.numeric]
+        amounts = transactions.numeric[schema.amount][since:]
+        columns += [_signed_log(amounts), amounts]
+    columns += [transactions.numeric[name][since:] for name in schema.numeric]
     for identifier in schema.identifiers if schema.time is not None else ():
-        columns += _behaviour_columns(transactions, identifier)
-    table = np.empty((len(transactions), len(describe(schema))))
+        columns += _behaviour_columns(transactions, identifier, since)
+    table = np.empty((len(transactions) - since, len(describe(schema))))
     for position, column in enumerate(columns):
         table[:, position] = column
     return table
 
 
-def extract(transactions: Transactions, key: FederationKey) -> RawFeatures:
-    """Numeric features and pseudonyms of one bank's whole table, training and test rows together."""
-    hashed = [pseudonymize(name, transactions.text[name], key) for name in transactions.schema.texts]
+def extract(transactions: Transactions, key: FederationKey, since: int = 0) -> RawFeatures:
+    """Numeric features and pseudonyms of one bank's whole table, training and test rows together.
+
+    `since`: the first row that is wanted; those before it are its past alone.
+    """
+    hashed = [pseudonymize(name, transactions.text[name][since:], key) for name in transactions.schema.texts]
     return RawFeatures(
         schema=transactions.schema,
         key_check=key.check_value(),
-        numeric=numeric_features(transactions),
-        hashed=np.column_stack(hashed) if hashed else np.empty((len(transactions), 0), dtype=np.uint64),
-        fraud=transactions.fraud,
-        pattern=transactions.pattern,
-        when=transactions.when,
+        numeric=numeric_features(transactions, since),
+        hashed=np.column_stack(hashed) if hashed else np.empty((len(transactions) - since, 0), dtype=np.uint64),
+        fraud=transactions.fraud[since:],
+        pattern=transactions.pattern[since:],
+        when=transactions.when[since:],
     )
 
 
@@ -290,7 +296,7 @@ def transform(
     no fraud is known in their past. Raises as `encode` and `concatenate` do.
     """
     table = transactions if history is None else concatenate((history, transactions))
-    return encode(extract(table, key).take(slice(len(table) - len(transactions), None)), schema).features
+    return encode(extract(table, key, len(table) - len(transactions)), schema).features
 
 
 def _cycles(schema: Schema) -> dict[str, float]:
@@ -304,13 +310,13 @@ def _behaviour_parts(schema: Schema) -> tuple[str, ...]:
     return ("count", "mean amount", "known fraud") if schema.amount is not None else ("count", "known fraud")
 
 
-def _behaviour_columns(transactions: Transactions, identifier: str) -> list[NDArray[np.float64]]:
+def _behaviour_columns(transactions: Transactions, identifier: str, since: int) -> list[NDArray[np.float64]]:
     name = transactions.schema.amount
     amount = transactions.numeric[name] if name is not None else np.zeros(len(transactions))
     _, codes = codes_of(transactions.text[identifier])
     past = behaviour(codes, transactions.when, amount, transactions.fraud)
-    means = [_signed_log(past.mean_amount)] if name is not None else []
-    return [column for block in (np.log1p(past.count), *means, past.risk) for column in block.T]
+    means = [_signed_log(past.mean_amount[since:])] if name is not None else []
+    return [column for block in (np.log1p(past.count[since:]), *means, past.risk[since:]) for column in block.T]
 
 
 def _signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,11 +12,11 @@ import contextlib
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -35,6 +35,8 @@ class Source:
     table: pa.Table
     parts: tuple[tuple[str, int], ...] = ()
     """Name and number of rows of each part, where it is a folder of them."""
+    before: int = 0
+    """Rows of the file before these, where it is read in pieces."""
 
     def __repr__(self) -> str:
         return f"Source({self.rows} rows, {len(self.names)} columns)"
@@ -63,6 +65,7 @@ class Source:
 
     def place(self, row: int) -> str:
         """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
+        row += self.before
         for part, rows in self.parts:
             if row < rows:
                 return f"row {row + 1} of {part}"
@@ -86,18 +89,34 @@ def read_source(path: Path) -> Source:
 
     Raises DataError if it cannot be read, is empty or has ambiguous columns.
     """
-    path = Path(path)
+    (source,) = _sound(Path(path), lambda known: iter([_open(known)]))
+    return source
+
+
+def stream_source(path: Path, rows: int) -> Iterator[Source]:
+    """The same in pieces of so many rows, the last of fewer, one in memory at a time. Raises as `read_source` does.
+
+    What is wrong with a later piece is found when it is its turn.
+    """
+    return _sound(Path(path), lambda known: _pieces(known, rows))
+
+
+def _sound(path: Path, read: Callable[[Path], Iterator[Source]]) -> Iterator[Source]:
     if not path.is_dir() and not _is_csv(path) and path.suffix.lower() != ".parquet":
         raise DataError(f"{path} is neither .csv nor .parquet; convert it to one of them")
     failure = ""
     try:
-        source = _open(path)
+        for source in read(path):
+            yield _checked(path, source)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         failure = "broken gzip"
     except OSError as error:
         failure = error.strerror or "input/output error"
     if failure:
         raise DataError(f"{path} cannot be read ({failure}); check that it is whole, and its permissions")
+
+
+def _checked(path: Path, source: Source) -> Source:
     twice = sorted({name for name in source.names if source.names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns called {quoted(twice)}; give every column a name of its own")
@@ -112,6 +131,34 @@ def _open(path: Path) -> Source:
     if not path.is_file():
         raise DataError(f"there is no file {path}; check the name")
     return Source(path, _read_csv(path) if _is_csv(path) else _read_parquet(path))
+
+
+def _pieces(path: Path, rows: int) -> Iterator[Source]:
+    """A folder of parts, and a file that is empty or no table, are read as a whole, and cut."""
+    if path.is_dir() or not path.is_file() or path.stat().st_size == 0:
+        whole = _open(path)
+        tables: Iterator[pa.Table] = (whole.table.slice(start, rows) for start in range(0, whole.rows, rows))
+    else:
+        whole = Source(path, pa.table({}))
+        tables = _regrouped(_csv_batches(path) if _is_csv(path) else _parquet_batches(path, rows), rows)
+    before = 0
+    for table in tables:
+        yield Source(whole.path, table, whole.parts, before)
+        before += table.num_rows
+
+
+def _regrouped(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Tables of so many rows each, the last of fewer."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for batch in batches:
+        waiting.append(pa.Table.from_batches([batch]))
+        count += batch.num_rows
+        while count > rows:
+            whole = pa.concat_tables(waiting)
+            yield whole.slice(0, rows).combine_chunks()
+            waiting, count = [whole.slice(rows)], count - rows
+    yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _is_csv(path: Path) -> bool:
@@ -142,18 +189,35 @@ def _read_csv(path: Path) -> pa.Table:
     names = _header(path)
     table = None
     with contextlib.suppress(pa.ArrowInvalid, pa.ArrowKeyError):
-        table = pacsv.read_csv(
-            path,
-            parse_options=pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
+        table = pacsv.read_csv(path, **_csv_options(path, names))
     if table is None:
         raise _malformed(path, len(names))
     if "" in table.column_names and not _numbers_rows(table.column("")):
         raise _nameless(path, 1)
     return table
+
+
+def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """A column without a name is passed over here: that it numbers rows would take all of them to say."""
+    names = _header(path)
+    try:
+        with pacsv.open_csv(path, **_csv_options(path, names)) as reader:
+            yield pa.RecordBatch.from_pylist([], reader.schema)
+            yield from reader
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        pass
+    else:
+        return
+    raise _malformed(path, len(names))
+
+
+def _csv_options(path: Path, names: list[str]) -> dict[str, Any]:
+    return {
+        "parse_options": pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
+        "convert_options": pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    }
 
 
 def _numbers_rows(column: pa.ChunkedArray) -> bool:
@@ -241,6 +305,22 @@ def _undecodable_line(path: Path) -> int:
             except UnicodeDecodeError:
                 return number
     return 1
+
+
+def _parquet_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path) as file:
+            if not file.schema_arrow.names:
+                raise pa.ArrowInvalid("no columns")
+            yield pa.RecordBatch.from_pylist([], file.schema_arrow)
+            for batch in file.iter_batches(rows):
+                batch.validate(full=True)
+                yield batch
+    except (pa.ArrowException, UnicodeDecodeError):
+        pass
+    else:
+        return
+    raise DataError(f"{path} is not a readable Parquet file; write it again")
 
 
 def _read_parquet(path: Path) -> pa.Table:

@@ -15,7 +15,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from secure_fl.data import columns
 from secure_fl.data.plausibility import warnings_about
-from secure_fl.data.sources import Source, read_source
+from secure_fl.data.sources import Source, read_source, stream_source
 from secure_fl.data.transactions import Schema, TimeUnit, Transactions, plain_patterns, quoted
 from secure_fl.errors import ConfigurationError, DataError
 
@@ -113,6 +113,13 @@ def load_table_as(path: Path, schema: Schema, *, labelled: bool = True) -> Trans
     pattern = PATTERN_COLUMN if labelled and PATTERN_COLUMN in source.names else None
     _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
     return build(source, schema, labelled=labelled, pattern=pattern)
+
+
+def stream_table_as(path: Path, schema: Schema, rows: int, *, labelled: bool = True) -> Iterator[Transactions]:
+    """The same in pieces of so many rows, one in memory at a time; without the kinds of fraud."""
+    for source in stream_source(path, rows):
+        _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
+        yield build(source, schema, labelled=labelled, pattern=None)
 
 
 def infer(source: Source, declared: Declaration) -> Schema:

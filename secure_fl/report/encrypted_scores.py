@@ -66,7 +66,7 @@ def score_encrypted_file(request: ScoringRequest, show_progress: ShowProgress) -
         outcome = _scored(model, encoded.features, labels, show_progress)
         write_scores(staging, expit(outcome.encrypted))
         if json_target:
-            said = what_was_read(request.model, request.transactions, request.history, encoded)
+            said = what_was_read(request.model, request.transactions, request.history, encoded.rows)
             said |= {"training": None if request.training is None else str(request.training)}
             said |= judged(labels, outcome.encrypted) | {"encrypted": outcome.figures, "out": str(request.out)}
             write_json(json_target, said)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.data import FeatureSchema, FederationKey, Schema, default_key_path, load_table_as, transform
+from secure_fl.data import (
+    FeatureSchema,
+    FederationKey,
+    Schema,
+    concatenate,
+    default_key_path,
+    load_table_as,
+    stream_table_as,
+    transform,
+)
+from secure_fl.data.behaviour import LOOKS_BACK
 from secure_fl.data.metrics import measure
 from secure_fl.errors import DataError
 from secure_fl.files import output_file, output_files
 from secure_fl.report.outputs import SCHEMA, SEED
 from secure_fl.training import load_model, predict
 from secure_fl.training.storage import StoredModel
+
+PIECE, PIECE_WITH_PAST = 100_000, 250_000
+"""Rows that are in memory at once; more where each piece is worked on together with the past that it looks back at."""
+
+
+class DisorderError(DataError):
+    """Rows that lie in no order of time, where each looks at those before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +47,11 @@ class Encoded:
     """float32 [n, 128]."""
     past_rows: int | None
     """Earlier rows that were looked at; None where no history was given."""
+
+    @property
+    def rows(self) -> dict[str, int | None]:
+        """How many were read, for people."""
+        return {"history_rows": self.past_rows, "rows": len(self.features)}
 
 
 @dataclass(frozen=True)
@@ -53,6 +76,23 @@ class Intake:
         past = load_table_as(history, self.schema.source) if history is not None else None
         features = transform(rows, self.schema, self._key(), past)
         return Encoded(features, None if past is None else len(past))
+
+    def stream(self, transactions: Path, history: Path | None = None, rows: int | None = None) -> Iterator[Encoded]:
+        """The same piece by piece, so that memory holds one and what it looks back at, however many rows there are.
+
+        Features that look at the past need rows in order of time. Raises `DisorderError` at the first that are not.
+        """
+        past = load_table_as(history, self.schema.source) if history is not None else None
+        count, key = None if past is None else len(past), self._key()
+        latest, rows = -math.inf, rows or (PIECE_WITH_PAST if self.needs_history else PIECE)
+        for piece in stream_table_as(transactions, self.schema.source, rows, labelled=False):
+            if self.needs_history and piece.when.min() < latest:
+                raise DisorderError(f"{transactions} is not in order of time; sort it")
+            yield Encoded(transform(piece, self.schema, key, past), count)
+            if self.needs_history:
+                latest = float(piece.when.max())
+                known = piece if past is None else concatenate((past, piece))
+                past = known.take(np.flatnonzero(known.when > latest - LOOKS_BACK))
 
     def _key(self) -> FederationKey:
         if not self.schema.hashed:
@@ -101,6 +141,9 @@ def score_file(
 ) -> int:
     """Write the probability of fraud of each transaction as CSV: row (from 1), fraud_probability. How many rows.
 
+    Rows are read, scored and written piece by piece; all at once only where features look at the past and rows are in
+    no order of time.
+
     `json_file`: what was read and written, and how good the scores are where the rows have labels. `force`: replace
     outputs that exist; what is read, the federation key included, is never replaced.
     """
@@ -110,14 +153,32 @@ def score_file(
         output_files(json_file, force=force, inputs=(*read, out)) as (json_target,),
     ):
         opened = RunModel.read(model)
-        encoded = opened.encode(transactions, history)
-        fraud = opened.probabilities(encoded.features)
-        write_scores(staging, fraud)
+        try:
+            fraud, counts = _scored(opened, opened.intake.stream(transactions, history), staging)
+        except DisorderError:
+            fraud, counts = _scored(opened, iter([opened.encode(transactions, history)]), staging)
         if json_target:
-            said = what_was_read(model, transactions, history, encoded)
+            said = what_was_read(model, transactions, history, counts)
             labels = Labels.read(transactions, opened.schema.source)
             write_json(json_target, said | judged(labels, fraud) | {"out": str(out)})
     return len(fraud)
+
+
+def _scored(
+    model: RunModel, pieces: Iterator[Encoded], target: Path
+) -> tuple[NDArray[np.float64], dict[str, int | None]]:
+    """All probabilities, which are written on the way, and how many rows were read."""
+    fraud: list[NDArray[np.float64]] = []
+    past_rows: list[int | None] = []
+
+    def each() -> Iterator[float]:
+        for encoded in pieces:
+            fraud.append(model.probabilities(encoded.features))
+            past_rows.append(encoded.past_rows)
+            yield from fraud[-1].tolist()
+
+    write_scores(target, each())
+    return np.concatenate(fraud), {"history_rows": past_rows[0], "rows": sum(map(len, fraud))}
 
 
 def inputs(model: Path, transactions: Path, *others: Path | None) -> tuple[Path | None, ...]:
@@ -137,15 +198,16 @@ def write_json(target: Path, said: Mapping[str, Any]) -> None:
     target.write_text(json.dumps(said, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def what_was_read(model: Path | str, transactions: Path, history: Path | None, encoded: Encoded) -> dict[str, Any]:
-    """The first lines of the JSON file; `model`: a file, or the address of a service."""
+def what_was_read(
+    model: Path | str, transactions: Path, history: Path | None, rows: Mapping[str, int | None]
+) -> dict[str, Any]:
+    """The first lines of the JSON file; `model`: a file, or the address of a service; `rows`: how many were read."""
     return {
         "schema": 1,
         "model": str(model),
         "transactions": str(transactions),
         "history": None if history is None else str(history),
-        "history_rows": encoded.past_rows,
-        "rows": len(encoded.features),
+        **rows,
     }
 
 
@@ -160,7 +222,8 @@ class Labels:
     @classmethod
     def read(cls, transactions: Path, source: Schema) -> Labels:
         try:
-            fraud = load_table_as(transactions, source).fraud
+            pieces = stream_table_as(transactions, source, PIECE)
+            fraud = np.concatenate([piece.fraud for piece in pieces])
         except DataError as error:
             return cls(None, str(error))
         alike = fraud.all() or not fraud.any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,8 +26,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         given[path.name] = labelled
         return range(3) if path.name == "rows.csv" else f"past of {path.name}"
 
-    def transform(rows: object, schema: Any, key: object, past: object) -> str:
-        given.update(rows=rows, key=key, past=past)
+    def transform(rows: Any, schema: Any, key: object, past: object) -> str:
+        given.update(rows=rows.table, key=key, past=past)
         return "features"
 
     def predict(weights: object, features: object, learner: object) -> np.ndarray[Any, Any]:
@@ -44,7 +45,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "load_model",
         lambda _: SimpleNamespace(weights="weights", learner="learner", description=described()),
     )
+
+    def stream(path: Path, source: object, rows: int, *, labelled: bool = True) -> Iterator[Any]:
+        table = load(path, source, labelled)
+        yield SimpleNamespace(when=np.arange(3.0), take=lambda places: table, table=table)
+
     monkeypatch.setattr(scores, "load_table_as", load)
+    monkeypatch.setattr(scores, "stream_table_as", stream)
+    monkeypatch.setattr(scores, "concatenate", lambda parts: SimpleNamespace(when=np.arange(3.0), take=lambda _: None))
     monkeypatch.setattr(scores, "transform", transform)
     monkeypatch.setattr(scores, "predict", predict)
     monkeypatch.setattr(scores, "FeatureSchema", SimpleNamespace(from_dict=schema_of))

@@ -76,7 +76,7 @@ def score_at(asked: Asked, note: Callable[[str], None], show_progress: ShowProgr
             write_scores(staging, expit(scored.logits))
             if json_target:
                 labels = Labels.read(asked.transactions, public.intake.schema.source)
-                said = what_was_read(asked.url, asked.transactions, asked.history, encoded) | {"training": None}
+                said = what_was_read(asked.url, asked.transactions, asked.history, encoded.rows) | {"training": None}
                 said |= judged(labels, scored.logits) | {"encrypted": figures, "out": str(asked.out)}
                 write_json(json_target, said)
     finally:
