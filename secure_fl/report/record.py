@@ -109,7 +109,7 @@ def _opening(result: Result) -> dict[str, Any]:
     return {
         "record": FORMAT,
         "written": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "banks": [baseline.trained_on for baseline in result.local],
+        "banks": list(result.data["banks"]),
         "parameters": result.parameters,
         "settings_sha256": hashlib.sha256(Experiment(**result.experiment).to_toml().encode()).hexdigest(),
         "columns_sha256": _hash(result.data["columns"]),
