@@ -3,6 +3,7 @@
 .venv/bin/python examples/11_your_own_model.py
 """
 
+import os
 import tempfile
 
 import numpy as np
@@ -34,6 +35,7 @@ for record in result.rounds:
 print("the module comes back:", result.model.to_torch()[0])
 
 with tempfile.TemporaryDirectory() as folder:
+    os.environ["SECURE_FL_RECORD_KEY"] = f"{folder}/record.key"  # signs the record; without this line, a key of yours
     saved = result.save(f"{folder}/run")
     print("saved:", *sorted(path.name for path in saved.iterdir()))
 

@@ -71,6 +71,15 @@ class TrainingError(SecureFLError):
     """Local training failed, for instance because the weights are no longer finite."""
 
 
+class RecordError(SecureFLError):
+    """The record of a run, or a file that it names, is not what was recorded, or not signed by whom it should be."""
+
+    def __init__(self, message: str, *, line: int | None = None, file: str | None = None) -> None:
+        """`line` of the record, from 1, or `file` of the run: where it was noticed."""
+        super().__init__(message)
+        self.line, self.file = line, file
+
+
 class LessonError(SecureFLError):
     """A lesson's notebook did not run to its end."""
 

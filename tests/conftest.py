@@ -24,6 +24,7 @@ def _no_files_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("SECURE_FL_STORE", str(home / "store"))
         patch.setenv("SECURE_FL_REVIEW", str(home / "review"))
         patch.setenv("SECURE_FL_KEY", str(home / "federation.key"))
+        patch.setenv("SECURE_FL_RECORD_KEY", str(home / "record.key"))
         yield
 
 

@@ -21,6 +21,8 @@ from typer.core import TyperGroup
 from secure_fl import __version__
 from secure_fl.cli import progress
 from secure_fl.cli.attack import attack
+from secure_fl.cli.audit_verify import EXAMPLE as AUDIT
+from secure_fl.cli.audit_verify import audit
 from secure_fl.cli.bench import bench_app
 from secure_fl.cli.compare import compare
 from secure_fl.cli.data import data_app
@@ -91,6 +93,7 @@ for command, line in (
     (compare, "secure-fl compare runs/masked runs/ckks --html compared.html"),
     (plan, "secure-fl plan --scheme bfv --banks 10 --bits 16"),
     (attack, "secure-fl attack inversion --dataset simulated --quick"),
+    (audit, AUDIT),
     (explain, "secure-fl explain --scheme masked --drop bank-2@masked_input"),
     (synthesize, "secure-fl synthesize --count 16 --built-in"),
     (certificates, "secure-fl certificates experiment.toml --out certificates"),

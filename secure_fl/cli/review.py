@@ -134,8 +134,8 @@ def key(
     name: Annotated[str, typer.Option(help="Who signs with it; always the same name.")],
 ) -> None:
     """Print the public key that you sign with, for others to trust; it is created if there is none."""
+    from secure_fl.chain.signing import fingerprint
     from secure_fl.data.synthetic.reviewers import ReviewerFiles
-    from secure_fl.data.synthetic.signing import fingerprint
 
     own = ReviewerFiles.of_user()
     public = own.signer(name).public
@@ -151,8 +151,8 @@ def trust(
 
     Compare the whole key with its owner, over a channel that whoever may write the store cannot change.
     """
+    from secure_fl.chain.signing import fingerprint
     from secure_fl.data.synthetic.reviewers import ReviewerFiles
-    from secure_fl.data.synthetic.signing import fingerprint
     from secure_fl.errors import ConfigurationError
 
     own = ReviewerFiles.of_user()

@@ -97,25 +97,28 @@ def _resume(started: Path, target: Path, others: list[str], figures: Figures) ->
 def _finish_run(settings: Experiment, target: Path, checkpoint: Checkpoint, again: list[str], figures: Figures) -> None:
     """`again`: the options that go on with this run."""
     from secure_fl.cli.progress import show_progress
-    from secure_fl.cli.summary import print_summary
+    from secure_fl.cli.summary import print_signed, print_summary
     from secure_fl.data import default_key_path
     from secure_fl.federation.run import run_federation
     from secure_fl.files import STDOUT, output_files, staged_directory
     from secure_fl.report.outputs import metrics_json, write_run
+    from secure_fl.report.record_key import RecordKey, record_key_path
     from secure_fl.settings import BUILT_IN
 
     rows = None if settings.dataset in BUILT_IN else Path(settings.dataset)
-    used = (figures.experiment, rows, default_key_path(), target, checkpoint.folder)
+    used = (figures.experiment, rows, default_key_path(), record_key_path(), target, checkpoint.folder)
+    key = RecordKey.of_user()  # refused before anything is trained
     with output_files(figures.file, force=figures.force, inputs=used) as (json_target,):
         with staged_directory(target) as staging, _unfinished(checkpoint, [*again, *figures.options]):
             with show_progress() as progress:
                 result = run_federation(settings, heeding_interrupts(progress), checkpoint)
-            write_run(result, staging, checkpoint)
+            signed = write_run(result, staging, checkpoint, key)
         checkpoint.remove()
         if json_target:
             json_target.write_text(metrics_json(result), encoding="utf-8")
     if figures.file != STDOUT:
         print_summary(result, target)
+        print_signed(signed)
 
 
 @contextmanager

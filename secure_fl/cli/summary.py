@@ -14,6 +14,7 @@ from secure_fl.data.metrics import Scores
 from secure_fl.federation.results import Result
 from secure_fl.progress import plain_console
 from secure_fl.report import wording
+from secure_fl.report.record import Signed
 from secure_fl.report.scoring_outcome import ScoringOutcome, auprc_text
 from secure_fl.scoring.custody import custody_of
 from secure_fl.scoring.plans import ScoringPlan
@@ -65,6 +66,13 @@ def print_summary(result: Result, directory: Path) -> None:
     for warning in result.data["warnings"]:
         console.print(f"warning: {warning}")
     console.print(f"report: {directory / 'report.html'}", soft_wrap=True)
+
+
+def print_signed(signed: Signed) -> None:
+    """What to note elsewhere of the record of a run."""
+    console = plain_console()
+    console.print(f"record: head {signed.head}", soft_wrap=True)
+    console.print(f"signed by {signed.key}; note head and key elsewhere", soft_wrap=True)
 
 
 def print_scoring(outcome: ScoringOutcome, out: Path, html: Path | None) -> None:

@@ -42,6 +42,11 @@ class GlobalModel:
         """What a cohort agrees on before it sums updates to this model."""
         return hashlib.sha256(self.to_bytes()).digest()
 
+    @property
+    def weights_sha256(self) -> str:
+        """Of the weights alone, as float32, little-endian."""
+        return hashlib.sha256(self.weights.astype("<f4").tobytes()).hexdigest()
+
     def codec(self, plan: Plan, noise: NoisePlan | None = None) -> Codec:
         """How updates to this model are encoded; `noise`: the shares that banks add, if any."""
         if noise is not None:

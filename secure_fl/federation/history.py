@@ -40,7 +40,10 @@ def withheld(done: RoundOutcome) -> RoundOutcome:
     return replace(done, max_abs_error=None, exhibit=without_the_update(done.exhibit))
 
 
-def make_record(done: RoundOutcome, scores: Scores, transcript: Transcript, epsilon: float | None) -> RoundRecord:
+def make_record(
+    done: RoundOutcome, model: GlobalModel, scores: Scores, transcript: Transcript, epsilon: float | None
+) -> RoundRecord:
+    """`model`: what the round led to, and `scores` those of it."""
     uploads, downloads = transcript.uploads(done.number), transcript.downloads(done.number)
     banks = sorted({*done.contributors, *done.dropped} & {*uploads, *downloads}, key=list(downloads).index)
     return RoundRecord(
@@ -60,4 +63,5 @@ def make_record(done: RoundOutcome, scores: Scores, transcript: Transcript, epsi
         epsilon=epsilon,
         excluded=done.excluded,
         byzantine=done.byzantine,
+        model_sha256=model.weights_sha256,
     )

@@ -101,6 +101,8 @@ class RoundRecord:
     """Contributors that a robust rule left out: their update has no part in the model."""
     byzantine: tuple[str, ...] = ()
     """Contributors that attacked, which only the sandbox knows."""
+    model_sha256: str | None = None
+    """Of the weights that the round led to, as float32, little-endian; None in runs that began before it was kept."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def train_rounds(federation: Federation, progress: Progress = unseen) -> History
         done = withheld(done) if experiment.private_sums else done
         model = history.model.after(done.mean, experiment.clip_margin)
         scores = evaluate(model.weights, federation.test, federation.learner)
-        record = make_record(done, scores, aggregation.transcript, federation.privacy.epsilon)
+        record = make_record(done, model, scores, aggregation.transcript, federation.privacy.epsilon)
         history = history.after(done, model, scores, record)
         federation.keep(history)
         sums_travel = experiment.downlink == "sum"

@@ -12,6 +12,8 @@ from secure_fl.federation.checkpoint import Checkpoint
 from secure_fl.federation.results import Result
 from secure_fl.privacy.ledger import DRAWN, KEY
 from secure_fl.report import render
+from secure_fl.report.record import Signed, write_record
+from secure_fl.report.record_key import RecordKey
 from secure_fl.settings import Experiment
 from secure_fl.training import model_bytes
 
@@ -19,8 +21,14 @@ SCHEMA, SEED = "feature_schema", "simulation_seed"
 """What a model file says of its features and, where rows were simulated, of the seed."""
 
 
-def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = None) -> None:
-    """The five files of a run, into a folder that exists; under differential privacy the banks' ledgers too."""
+def write_run(
+    result: Result, directory: Path, checkpoint: Checkpoint | None = None, key: RecordKey | None = None
+) -> Signed:
+    """The files of a run, into a folder that exists; under differential privacy the banks' ledgers too.
+
+    `key`: what its record is signed with; None: the user's own, which is created if there is none.
+    """
+    key = key or RecordKey.of_user()
     if checkpoint is not None and checkpoint.banks.is_dir():
         shutil.copytree(checkpoint.banks, directory / "ledgers", ignore=shutil.ignore_patterns(KEY, DRAWN))
     (directory / "experiment.toml").write_text(Experiment(**result.experiment).to_toml(), encoding="utf-8")
@@ -39,6 +47,7 @@ def write_run(result: Result, directory: Path, checkpoint: Checkpoint | None = N
     model = model_bytes(result.model.weights, described, result.model.learner)
     (directory / "model.safetensors").write_bytes(model)
     (directory / "report.html").write_text(render(result), encoding="utf-8")
+    return write_record(result, directory, key)
 
 
 def metrics_json(result: Result) -> str:

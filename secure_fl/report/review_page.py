@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from secure_fl.chain.signing import fingerprint
 from secure_fl.data.synthetic.describing import COLUMNS, Illustration, duration, illustrate, parameters
 from secure_fl.data.synthetic.fidelity import Fidelity
-from secure_fl.data.synthetic.signing import fingerprint
 from secure_fl.data.synthetic.store import Holdings, Kept
 from secure_fl.data.transactions import Transactions
 from secure_fl.errors import ConfigurationError

@@ -91,8 +91,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_its_files_and_nothing_else(finished: Path) -> None:
-    names = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html"}
-    assert {path.name for path in finished.iterdir()} == names
+    assert {path.name for path in finished.iterdir()} == RESULTS
     assert [path.name for path in finished.parent.iterdir()] == ["one"]
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["schema"] == 1
@@ -881,7 +880,7 @@ def test_two_runs_started_in_one_second_both_succeed(tmp_path: Path) -> None:
 
 
 TINY = ("--transactions", "3000", "--fraud-share", "0.05", "--rounds", "1", "--scheme", "plaintext")
-RESULTS = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html"}
+RESULTS = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html", "record.jsonl"}
 
 
 @pytest.mark.slow

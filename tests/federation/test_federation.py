@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -463,7 +464,8 @@ def a_record(**changes: Any) -> RoundRecord:
         excluded=("bank-1",),
         byzantine=("bank-3",),
     )
-    return make_record(replace(done, **changes), Scores(0.5, 0.75, 9), transcript, 1.5)
+    model = GlobalModel(np.array([0.5, -1.0], dtype=np.float32), 1.0, None)
+    return make_record(replace(done, **changes), model, Scores(0.5, 0.75, 9), transcript, 1.5)
 
 
 def test_every_figure_of_a_record_is_the_rounds_own() -> None:
@@ -485,6 +487,7 @@ def test_every_figure_of_a_record_is_the_rounds_own() -> None:
         epsilon=1.5,
         excluded=("bank-1",),
         byzantine=("bank-3",),
+        model_sha256=hashlib.sha256(bytes.fromhex("0000003f000080bf")).hexdigest(),
     )
     assert list(record.download_bytes) == ["bank-2", "bank-1"], "in the order in which they were asked"
     assert a_record(clipped_fraction=None).clipped_fraction is None

@@ -58,6 +58,7 @@ def record(number: int) -> RoundRecord:
         epsilon=number + 0.95,
         excluded=(f"bank-{number + 5}",),
         byzantine=(f"bank-{number + 7}",),
+        model_sha256=str(number + 8) * 64,
     )
 
 
@@ -108,6 +109,7 @@ def _round(number: int) -> dict[str, Any]:
         "epsilon": number + 0.95,
         "excluded": (f"bank-{number + 5}",),
         "byzantine": (f"bank-{number + 7}",),
+        "model_sha256": str(number + 8) * 64,
     }
 
 

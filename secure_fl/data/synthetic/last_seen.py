@@ -20,7 +20,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from secure_fl.data.synthetic.review_line import Digest, Entry, head_of
+from secure_fl.chain.links import Digest, head_of
+from secure_fl.data.synthetic.review_line import Entry
 from secure_fl.errors import SyntheticError
 from secure_fl.files import make_folder, only_one_in, staged_file
 

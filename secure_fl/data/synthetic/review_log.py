@@ -22,8 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from secure_fl.chain.links import START, BrokenChainError, read_links
 from secure_fl.data.synthetic.last_seen import LastSeen
-from secure_fl.data.synthetic.review_line import MACHINE, START, Act, Entry, head_of
+from secure_fl.data.synthetic.review_line import MACHINE, Act, Entry
 from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import SyntheticError
 from secure_fl.files import make_folder, sync
@@ -99,21 +100,18 @@ def place_of(head: str, entries: tuple[Entry, ...]) -> int:
 
 def _parse(content: bytes, path: Path) -> tuple[Entry, ...]:
     entries: list[Entry] = []
-    *lines, rest = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        entry = Entry.from_line(line + b"\n")
-        if entry is None or entry.seq != number - 1 or entry.previous != head_of(entries):
-            raise SyntheticError(f"line {number} of the log {path} is broken or was changed; {_ADVICE}")
-        if not entry.is_signed:
-            raise SyntheticError(f"line {number} of the log {path} is not signed by {_who(entry)}; {_ADVICE}")
-        entries.append(entry)
-    if rest:
-        raise SyntheticError(f"line {len(lines) + 1} of the log {path} is torn: it has no end; {_ADVICE}")
-    return tuple(entries)
-
-
-def _who(entry: Entry) -> str:
-    return "nobody, as validation's are" if entry.reviewer == MACHINE else "the key that it names"
+    try:
+        for entry in read_links(content, Entry):
+            if not entry.is_signed:
+                who = "nobody, as validation's are" if entry.reviewer == MACHINE else "the key that it names"
+                raise SyntheticError(f"line {entry.seq + 1} of the log {path} is not signed by {who}; {_ADVICE}")
+            entries.append(entry)
+    except BrokenChainError as error:
+        fault = "is torn: it has no end" if error.torn else "is broken or was changed"
+        line = error.line
+    else:
+        return tuple(entries)
+    raise SyntheticError(f"line {line} of the log {path} {fault}; {_ADVICE}")
 
 
 def _write(descriptor: int, line: bytes) -> None:

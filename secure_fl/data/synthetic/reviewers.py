@@ -20,7 +20,8 @@ from typing import Self
 import platformdirs
 from pydantic import TypeAdapter, ValidationError
 
-from secure_fl.data.synthetic.review_line import Digest, Entry, require_name
+from secure_fl.chain.links import Digest
+from secure_fl.data.synthetic.review_line import Entry, require_name
 from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import ConfigurationError
 from secure_fl.files import make_folder, only_one_in, staged_file

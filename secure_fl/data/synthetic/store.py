@@ -21,13 +21,15 @@ from typing import Literal, Self
 import platformdirs
 from pydantic import ValidationError
 
+from secure_fl.chain.links import head_of
+from secure_fl.chain.signing import fingerprint
 from secure_fl.data.synthetic.decisions import Decided, Standing, objection, replay
 from secure_fl.data.synthetic.last_seen import LastSeen
 from secure_fl.data.synthetic.patterns import Proposal
-from secure_fl.data.synthetic.review_line import MACHINE, Act, Action, Entry, head_of, require_reason
+from secure_fl.data.synthetic.review_line import MACHINE, Act, Action, Entry, require_reason
 from secure_fl.data.synthetic.review_log import ReviewLog
 from secure_fl.data.synthetic.reviewers import ReviewerFiles, Trusted
-from secure_fl.data.synthetic.signing import ReviewerKey, fingerprint
+from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.data.synthetic.validation import Verdict
 from secure_fl.errors import ConfigurationError, SyntheticError
 from secure_fl.files import staged_file

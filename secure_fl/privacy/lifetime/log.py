@@ -1,7 +1,8 @@
 """The log of all that banks ever released: append-only JSON lines, each bound to the one before it by a keyed hash.
 
 After Haber and Stornetta, "How to Time-Stamp a Digital Document" (Journal of Cryptology 3, 1991), with HMAC-SHA-256
-under the bank's key, so that only who holds the key can write a line.
+under the bank's key, so that only who holds the key can write a line. That is why these are no links of
+`secure_fl.chain`: there anybody can check a line; here a torn end is no tampering, and lines are read as they grow.
 
 Rules:
 - A line is written under an exclusive lock, after all lines have been checked, and reaches the disk (fsync) before the
@@ -26,11 +27,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from secure_fl.chain.links import START, canonical
 from secure_fl.errors import LedgerStorageError, PrivacyError
 from secure_fl.files import disk_failed, make_folder, reason, sync, write_durably
 
-START = "0" * 64
-"""What the first line names as the hash before it."""
 Body = Mapping[str, Any]
 
 
@@ -151,7 +151,7 @@ class LifeLog:
     def _write(self, descriptor: int, body: Body) -> None:
         body = {**body, "line": len(self._lines) + 1, "previous": self.end.head}
         line = Line(body, self._hash(body))
-        text = _canonical({**body, "hash": line.hash}) + b"\n"
+        text = canonical({**body, "hash": line.hash}) + b"\n"
         written = 0
         while written < len(text):
             written += os.write(descriptor, text[written:])
@@ -159,7 +159,7 @@ class LifeLog:
         self._size += len(text)
 
     def _hash(self, body: Body) -> str:
-        return hmac.digest(self.key, _canonical(body), hashlib.sha256).hex()
+        return hmac.digest(self.key, canonical(body), hashlib.sha256).hex()
 
     def _noted(self) -> Note | None:
         try:
@@ -183,7 +183,3 @@ def _read(descriptor: int, start: int, end: int) -> bytes:
         parts.append(part)
         start += len(part)
     return b"".join(parts)
-
-
-def _canonical(document: Body) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")

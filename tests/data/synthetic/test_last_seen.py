@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from secure_fl.chain.links import START
 from secure_fl.data.synthetic import last_seen
 from secure_fl.data.synthetic.last_seen import LastSeen
-from secure_fl.data.synthetic.review_line import START, Act, Entry
+from secure_fl.data.synthetic.review_line import Act, Entry
 from secure_fl.data.synthetic.review_log import ReviewLog
 from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import SyntheticError

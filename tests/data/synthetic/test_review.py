@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from secure_fl.chain.signing import fingerprint
 from secure_fl.data.synthetic.describing import duration, illustrate, parameters
 from secure_fl.data.synthetic.leakage import RealRows
 from secure_fl.data.synthetic.library import library
@@ -21,7 +22,6 @@ from secure_fl.data.synthetic.population import population
 from secure_fl.data.synthetic.review import edit, pattern_json, print_list, print_log, print_pattern, submit
 from secure_fl.data.synthetic.reviewers import ReviewerFiles
 from secure_fl.data.synthetic.sampler import sample_campaigns
-from secure_fl.data.synthetic.signing import fingerprint
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.errors import ConfigurationError, DataError, SyntheticError
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secure_fl.chain.links import START
 from secure_fl.data.synthetic.last_seen import LastSeen
-from secure_fl.data.synthetic.review_line import START, Act, Entry, require_name, require_reason
+from secure_fl.data.synthetic.review_line import Act, Entry, require_name, require_reason
 from secure_fl.data.synthetic.review_log import ReviewLog, place_of
 from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import ConfigurationError, SyntheticError

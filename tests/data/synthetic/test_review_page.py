@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from secure_fl.chain.signing import fingerprint
 from secure_fl.data.synthetic.fidelity import Fidelity, Score
 from secure_fl.data.synthetic.leakage import RealRows
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.patterns import Number, Proposal, Provenance
 from secure_fl.data.synthetic.review import submit
 from secure_fl.data.synthetic.reviewers import ReviewerFiles
-from secure_fl.data.synthetic.signing import fingerprint
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.report.review_page import render_review
 

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secure_fl.data.synthetic.signing import ReviewerKey, fingerprint, holds
+from secure_fl.chain.signing import fingerprint
+from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.errors import ConfigurationError
 
 KEY = ReviewerKey.generate()
@@ -33,7 +34,7 @@ def test_the_signature_is_ed25519_of_the_message_behind_our_own_words() -> None:
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(KEY.public))
     signature = bytes.fromhex(KEY.sign(b"message"))
     public.verify(signature, b"secure-fl review log, one line, signed\x00message")
-    assert not holds(KEY.public, Ed25519PrivateKey.generate().sign(b"message").hex(), b"message")
+    assert not ReviewerKey.holds(KEY.public, Ed25519PrivateKey.generate().sign(b"message").hex(), b"message")
 
 
 def test_a_public_key_has_the_fingerprint_that_anybody_can_compute() -> None:
@@ -47,13 +48,13 @@ def test_a_public_key_has_the_fingerprint_that_anybody_can_compute() -> None:
 @given(st.binary(max_size=40), st.integers(0, 511))
 def test_another_message_key_or_signature_does_not_hold(message: bytes, bit: int) -> None:
     signature = KEY.sign(message)
-    assert holds(KEY.public, signature, message)
+    assert ReviewerKey.holds(KEY.public, signature, message)
     flipped = bytearray(bytes.fromhex(signature))
     flipped[bit // 8] ^= 1 << bit % 8
-    assert not holds(KEY.public, flipped.hex(), message)
-    assert not holds(KEY.public, signature, message + b"\x00")
-    assert not holds(ReviewerKey.generate().public, signature, message)
-    assert not holds("f" * 64, signature, message)
+    assert not ReviewerKey.holds(KEY.public, flipped.hex(), message)
+    assert not ReviewerKey.holds(KEY.public, signature, message + b"\x00")
+    assert not ReviewerKey.holds(ReviewerKey.generate().public, signature, message)
+    assert not ReviewerKey.holds("f" * 64, signature, message)
 
 
 def test_the_key_shows_nothing_and_cannot_be_pickled() -> None:

@@ -13,11 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from secure_fl.chain.signing import fingerprint
 from secure_fl.data.synthetic.library import library
 from secure_fl.data.synthetic.patterns import Proposal
 from secure_fl.data.synthetic.review_line import Act, Entry
 from secure_fl.data.synthetic.reviewers import ReviewerFiles
-from secure_fl.data.synthetic.signing import ReviewerKey, fingerprint
+from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.data.synthetic.store import PatternStore, State
 from secure_fl.data.synthetic.validation import Objection, Verdict
 from secure_fl.errors import ConfigurationError, SyntheticError

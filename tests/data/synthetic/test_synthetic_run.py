@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from secure_fl import Experiment, run_federation
+from secure_fl.chain.signing import fingerprint
 from secure_fl.cli.app import app
 from secure_fl.data.datasets import open_dataset
 from secure_fl.data.synthetic.answers import Rejection
@@ -25,7 +26,7 @@ from secure_fl.data.synthetic.proposing import synthesize_into
 from secure_fl.data.synthetic.review import pattern_json, submit
 from secure_fl.data.synthetic.review_line import MACHINE
 from secure_fl.data.synthetic.reviewers import ReviewerFiles
-from secure_fl.data.synthetic.signing import ReviewerKey, fingerprint
+from secure_fl.data.synthetic.signing import ReviewerKey
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.data.synthetic.validation import Objection, Verdict, objection
 from secure_fl.errors import ConfigurationError, SyntheticError
