@@ -50,4 +50,4 @@ class NetworkCarrier:
             silent.discard(found[0])
             yield found[0], unpack_answer(found[1])
         for name in sorted(silent - set(self._cohort.banks)):
-            yield name, TimeoutError(f"{name} did not answer in {self._limit:g} s")
+            yield name, TimeoutError(f"{name} {self._post.silence(name, self._limit, self._absent)}")

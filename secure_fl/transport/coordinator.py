@@ -193,12 +193,13 @@ class Coordinator:
             for bank in cohort.banks
             if bank in there
         }
-        absent |= dict.fromkeys(numbers, f"it did not answer in {seconds:g} s")
+        unheard = set(numbers)
         for bank, data in self._collect(numbers, seconds):
             answer = unpack_answer(data)
-            del absent[bank]
+            unheard.remove(bank)
             if not isinstance(answer, bytes):
                 absent[bank] = str(answer).partition(";")[0]
+        absent |= {bank: f"it {self._post.silence(bank, seconds, self._patience.absent)}" for bank in unheard}
         if len(cohort.banks) - len(absent) < cohort.plan.threshold:
             said = "; ".join(f"{bank}: {why}" for bank, why in sorted(absent.items()))
             raise DropoutError(f"too few banks are there ({said}); wait for more of them")

@@ -216,6 +216,11 @@ class Post:
                 for name, box in self._boxes.items()
             }
 
+    def silence(self, name: str, seconds: float, absent: float) -> str:
+        """Why a party that was waited for so long has no answer, as people say it: "gave no sign for 5 s"."""
+        there = name in self.present(absent)
+        return f"did not answer in {seconds:g} s" if there else f"gave no sign for {absent:g} s"
+
     def process(self, name: str) -> str:
         """Of a party, the process that asked last."""
         with self._changed:

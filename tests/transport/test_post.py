@@ -121,3 +121,13 @@ def test_a_new_process_of_a_party_is_known_as_one() -> None:
     assert post.process("a") == "two"
     assert post.wait_for(["a"], 0)
     assert not Post(["a"]).wait_for(["a"], 0)
+
+
+def test_who_fell_silent_is_told_from_who_takes_too_long() -> None:
+    clock = Clock()
+    post = Post(["a", "b"], clock)
+    post.sign("a")
+    clock.now = 60.0
+    post.sign("b")
+    assert post.silence("a", 60, 5) == "gave no sign for 5 s"
+    assert post.silence("b", 60, 5) == "did not answer in 60 s"
