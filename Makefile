@@ -67,5 +67,5 @@ $(VENV)/lessons: $(VENV)/core
 	@touch $@
 
 $(VENV)/test: $(VENV)/core
-	$(PIP) -e '.[test,docs]'
+	$(PIP) -e '.[test,docs,explain]'
 	@touch $@

@@ -71,6 +71,10 @@ class TrainingError(SecureFLError):
     """Local training failed, for instance because the weights are no longer finite."""
 
 
+class AuditError(SecureFLError):
+    """An audit was made, and the model did not pass it; or its figures contradict each other."""
+
+
 class LessonError(SecureFLError):
     """A lesson's notebook did not run to its end."""
 
