@@ -91,7 +91,7 @@ class Audit:
 
 
 def audit(subject: Subject, asked: Asked | None = None, progress: Progress = unseen) -> Audit:
-    """Audit a subject. Raises `ConfigurationError`, `DataError` or `AuditError`; a gap that is too large is no error."""
+    """Raises `ConfigurationError`, `DataError` or `AuditError`; a gap that is too large is no error."""
     asked = asked or Asked()
     columns = asked.groups or subject.experiment.audit_groups
     max_gap = subject.experiment.audit_max_gap if asked.max_gap is None else asked.max_gap

@@ -46,7 +46,8 @@ def _usual_shares(places: NDArray[np.int64], room: int) -> NDArray[np.float64]:
     """[room, columns]: how often each column falls on a position, of all that fall there."""
     counts = np.stack([np.bincount(column, minlength=room) for column in places.T], axis=1).astype(np.float64)
     total = counts.sum(axis=1, keepdims=True)
-    return np.where(total > 0, counts / np.maximum(total, 1.0), 1.0 / counts.shape[1])
+    shares: NDArray[np.float64] = np.where(total > 0, counts / np.maximum(total, 1.0), 1.0 / counts.shape[1])
+    return shares
 
 
 def collisions(raw: RawFeatures, schema: FeatureSchema) -> NDArray[np.int64]:

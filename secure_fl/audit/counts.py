@@ -38,7 +38,8 @@ class Counts:
     def of_vector(cls, vector: NDArray[np.int64]) -> Counts:
         """Inverse of `count_rows`, of a sum over banks."""
         rows, frauds, scores = vector[4:].reshape(3, _BINS)
-        return cls(*map(int, vector[:4]), rows, frauds, to_reals(scores))
+        found, alarms, missed, passed = map(int, vector[:4])
+        return cls(found, alarms, missed, passed, rows, frauds, to_reals(scores))
 
     def __sub__(self, other: Counts) -> Counts:
         """The rows that are not in the other group, which lies in this one."""
@@ -96,7 +97,12 @@ class Counts:
             return {"suppressed": f"fewer than {LEAST_ROWS} rows"}
         rates = {rate: self.share(rate) if self.tells(rate) else None for rate in RATES}
         few = self.frauds < LEAST_FRAUDS
-        return {"rows": self.rows, "frauds": None if few else self.frauds, **rates, "calibration": self._calibration(few)}
+        return {
+            "rows": self.rows,
+            "frauds": None if few else self.frauds,
+            **rates,
+            "calibration": self._calibration(few),
+        }
 
     def _calibration(self, few_frauds: bool) -> dict[str, Any] | None:
         if few_frauds:

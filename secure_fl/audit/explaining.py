@@ -114,9 +114,7 @@ def sum_features(
         groups.setdefault(column, {})[name] = _cell(total[place * each : (place + 1) * each], width)
     replicates = to_reals(total[counts : counts + REPLICATES * width]).reshape(REPLICATES, width)
     colliding = total[counts + REPLICATES * width :]
-    return FeatureSums(
-        subject.features, rows, absolute, signed, groups, replicates, colliding[:-1], int(colliding[-1])
-    )
+    return FeatureSums(subject.features, rows, absolute, signed, groups, replicates, colliding[:-1], int(colliding[-1]))
 
 
 def _group_sums(bank: int, own: Explained, groupings: Sequence[Grouping]) -> list[NDArray[np.int64]]:

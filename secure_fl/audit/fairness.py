@@ -81,9 +81,7 @@ def compare_groups(
 ) -> Fairness:
     """`threshold`: a probability; None: at 5 % false positives. Raises `ConfigurationError` or `DataError`."""
     scores, fraud = log_odds(subject), [bank.examples.fraud for bank in subject.banks]
-    chosen = (
-        Threshold.at_false_positives(scores, fraud, sums) if threshold is None else Threshold.given(threshold)
-    )
+    chosen = Threshold.at_false_positives(scores, fraud, sums) if threshold is None else Threshold.given(threshold)
     vectors = []
     for number, (score, label) in enumerate(zip(scores, fraud, strict=True)):
         everything = np.ones(len(label), dtype=np.bool_)

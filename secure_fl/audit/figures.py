@@ -15,7 +15,7 @@ from secure_fl.report.svg import ACCENT, GREY, INK, SOFT, WARM, blank, page_styl
 
 SHOWN = 12
 """Features in a figure."""
-_SWARM_ROWS = 150
+SWARM_ROWS = 150
 """Rows in a figure of single values: each is a mark in the page."""
 
 
@@ -42,7 +42,7 @@ def own_bars(features: tuple[str, ...], values: NDArray[np.float64]) -> Picture:
 def swarm(features: tuple[str, ...], values: NDArray[np.float64]) -> Picture:
     """Single values of one bank's rows, feature by feature."""
     order = np.argsort(-np.abs(values).mean(axis=0), kind="stable")[:SHOWN]
-    shown = values[:_SWARM_ROWS, order]
+    shown = values[:SWARM_ROWS, order]
     names = [features[place] for place in order]
     with page_style():
         return both("swarm", f"Single SHAP values of {len(shown)} rows", lambda width: _swarm(names, shown, width))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,8 @@ class Grouping:
 
     def mask(self, bank: int, group: int, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these rows of a bank are in a group."""
-        return self.members[bank][rows] == group
+        chosen: NDArray[np.bool_] = self.members[bank][rows] == group
+        return chosen
 
 
 def group_rows(asked: Sequence[str], banks: Sequence[AuditedBank]) -> tuple[Grouping, ...]:
@@ -93,7 +95,7 @@ def _by_value(column: str, tables: Sequence[Transactions]) -> Grouping:
     names = sorted({str(value) for table in tables for value in np.unique(table.text[column].astype(str))})
     if len(names) > MOST_GROUPS:
         raise ConfigurationError(
-            f"{quoted([column])} has {len(names)} values, and groups are at most {MOST_GROUPS}; group by a coarser column"
+            f"{quoted([column])} has {len(names)} values, and groups are at most {MOST_GROUPS}; group by a coarser one"
         )
     members = tuple(np.searchsorted(names, table.text[column].astype(str)).astype(np.int64) for table in tables)
     return Grouping(column, tuple(name or _EMPTY for name in names), members)
@@ -101,7 +103,7 @@ def _by_value(column: str, tables: Sequence[Transactions]) -> Grouping:
 
 def _by_range(column: str, edges: list[float], tables: Sequence[Transactions]) -> Grouping:
     texts = [f"{edge:g}" for edge in edges]
-    between = [f"{low} to {high}" for low, high in zip(texts, texts[1:], strict=False)]
+    between = [f"{low} to {high}" for low, high in pairwise(texts)]
     names = [f"below {texts[0]}", *between, f"from {texts[-1]}"]
     gaps = any(np.isnan(table.numeric[column]).any() for table in tables)
     members = []

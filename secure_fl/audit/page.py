@@ -1,8 +1,8 @@
-"""An audit as one self-contained page for all, and one for each bank that stays with it. Like every page, no scripts."""
+"""An audit as one self-contained page for all, and one for each bank that stays with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from secure_fl.audit.auditing import Audit
@@ -32,7 +32,7 @@ def render(audit: Audit, document: Mapping[str, Any]) -> str:
         "picture": figures.ranking(document["shap"]),
         "level": LEVEL,
     }
-    filters = {"rate": _rate, "signed": _signed, "words": _words}
+    filters: dict[str, Callable[..., str]] = {"rate": _rate, "signed": _signed, "words": _words}
     return frame.fill("audit.html.j2", contents, values, filters, _PACKAGE)
 
 
@@ -44,6 +44,7 @@ def render_bank(name: str, features: tuple[str, ...], own: Explained) -> str:
     values = {
         "name": name,
         "rows": len(own.rows),
+        "shown": figures.SWARM_ROWS,
         "means": figures.own_bars(features, own.values),
         "swarm": figures.swarm(features, own.values),
     }

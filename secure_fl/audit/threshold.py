@@ -50,7 +50,7 @@ class Threshold:
         few = np.flatnonzero(flagged <= FALSE_POSITIVES * honest)
         if len(few) == 0 or few[0] == 0:
             raise DataError(
-                f"more than {FALSE_POSITIVES:.0%} of honest rows score above every edge; give a threshold with --threshold"
+                f"more than {FALSE_POSITIVES:.0%} of honest rows score above every edge; give a --threshold"
             )
         return cls(float(EDGES[few[0] - 1]), f"at most {FALSE_POSITIVES:.0%} of all honest rows are flagged")
 

@@ -97,7 +97,8 @@ class _Multiplied(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         answers = self.layer(rows)
-        return 50 * answers[:, 0] * answers[:, 1] * answers[:, 0]
+        product: torch.Tensor = 50 * answers[:, 0] * answers[:, 1] * answers[:, 0]
+        return product
 
 
 class _TwoLogits(nn.Module):

@@ -474,7 +474,9 @@ def test_a_bank_may_drop_out_in_several_rounds_and_several_banks_in_one() -> Non
         Experiment(scheme="masked", drop=("bank-1@1:share_keys", "bank-1@1:masked_input"))
 
 
-@pytest.mark.parametrize("name", ["numeric", "categorical", "identifiers", "drop", "synthetic_patterns", "audit_groups"])
+@pytest.mark.parametrize(
+    "name", ["numeric", "categorical", "identifiers", "drop", "synthetic_patterns", "audit_groups"]
+)
 def test_lists_may_be_given_as_lists(name: str) -> None:
     value = ["bank-1@1:upload"] if name == "drop" else ["a", "b"]
     settings: dict[str, Any] = {} if name in ("drop", "synthetic_patterns", "audit_groups") else FILE
