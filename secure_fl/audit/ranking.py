@@ -52,13 +52,12 @@ def _group(
 
 def _stability(absolute: NDArray[np.float64], replicates: NDArray[np.float64]) -> dict[str, Any]:
     """How far the ranking moves when rows are drawn again."""
-    from scipy.stats import spearmanr  # slow to import
-
     varying = absolute > 0
     top = min(TOP, int(varying.sum()))
     if top < 2:
         return {"replicates": REPLICATES, "level": LEVEL, "top": top, "spearman": None, "kept": None}
-    correlations = [float(spearmanr(absolute[varying], each[varying]).statistic) for each in replicates]
+    own, others = _ranks(absolute[np.newaxis, varying])[0], _ranks(replicates[:, varying])
+    correlations = [float(np.corrcoef(own, each)[0, 1]) for each in others]
     best = set(np.argsort(-absolute, kind="stable")[:top].tolist())
     kept = [len(best & set(np.argsort(-each, kind="stable")[:top].tolist())) / top for each in replicates]
     return {

@@ -145,10 +145,11 @@ def test_whose_frauds_are_missed_is_worse_off() -> None:
     assert [(gap.group, gap.rate) for gap in gaps if gap.worse] == [("own", "recall")]
 
 
-def test_no_one_is_worse_off_by_chance_alone() -> None:
+def test_no_one_is_worse_off_by_chance_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secure_fl.audit.gaps.DRAWS", 4_000)
     rng = np.random.default_rng(3)
     wrong = 0
-    for _ in range(100):
+    for _ in range(50):
         flagged, found = rng.binomial(400, 0.05, size=4), rng.binomial(40, 0.6, size=4)
         groups = {
             str(place): _counts(int(f), int(p), int(40 - f), int(400 - p))
@@ -156,7 +157,7 @@ def test_no_one_is_worse_off_by_chance_alone() -> None:
         }
         everything = _counts(int(found.sum()), int(flagged.sum()), int(160 - found.sum()), int(1600 - flagged.sum()))
         wrong += any(gap.worse for gap in find_gaps(everything, {"c": groups}, rng))
-    assert wrong <= 8
+    assert wrong <= 6
 
 
 def test_only_a_gap_beyond_the_allowed_one_fails() -> None:
