@@ -105,8 +105,9 @@ def table(outcomes: Sequence[Mapping[str, Any]]) -> str:
             for name, part in ((what, biased), ("as they are", fair))
         ),
         "",
-        f"With bias, the region's gap of false positives is {min(o.gap for o in biased):+.3f} to "
-        f"{max(o.gap for o in biased):+.3f}, and the lowest end of an interval {lowest:+.3f}.",
+        f"A bank has {TRAIN:,} training and {TEST:,} test rows. With bias, the region's gap of false positives is "
+        f"{min(o.gap for o in biased):+.3f} to {max(o.gap for o in biased):+.3f}, and the lowest end of an interval "
+        f"{lowest:+.3f}.",
     ]
     return "\n".join(lines)
 
