@@ -62,7 +62,7 @@ def attribute(
         )
     if len(rows) == 0:
         return Attributions(np.zeros(rows.shape), 0.0)
-    deep = _explainer()
+    deep = deep_explainer()
     model = _LogOdds(learner.restore(weights), learner).double().eval()
     given, reference = learner.rows(rows).double(), learner.rows(background).double()
     with one_thread(), warnings.catch_warnings():
@@ -80,7 +80,7 @@ def attribute(
     return Attributions(values, gap)
 
 
-def _explainer() -> type:
+def deep_explainer() -> type:
     """`shap.DeepExplainer`, which also knows the fraud model's squares. Raises `ConfigurationError`."""
     try:
         from shap import DeepExplainer

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from secure_fl.audit.attributions import deep_explainer
 from secure_fl.audit.explaining import (
     BACKGROUND_ROWS,
     MOST_ROWS,
@@ -92,6 +93,7 @@ class Audit:
 
 def audit(subject: Subject, asked: Asked | None = None, progress: Progress = unseen) -> Audit:
     """Raises `ConfigurationError`, `DataError` or `AuditError`; a gap that is too large is no error."""
+    deep_explainer()  # before any sum is made
     asked = asked or Asked()
     columns = asked.groups or subject.experiment.audit_groups
     max_gap = subject.experiment.audit_max_gap if asked.max_gap is None else asked.max_gap

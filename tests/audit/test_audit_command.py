@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +16,13 @@ import pytest
 
 from secure_fl.audit.auditing import Asked, audit
 from secure_fl.audit.command import FIGURES, FOLDER, LOCAL, PAGE, run_command
-from secure_fl.audit.explaining import MOST_ROWS
-from secure_fl.audit.gaps import Gap
+from secure_fl.audit.explaining import BACKGROUND_ROWS, MOST_ROWS, REPLICATES, ROWS
+from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
+from secure_fl.audit.gaps import LEVEL, Gap
+from secure_fl.audit.groups import MOST_GROUPS
 from secure_fl.audit.opening import EXPERIMENT, MODEL, AuditedBank, Subject
+from secure_fl.audit.sums import FRACTION_BITS
+from secure_fl.audit.threshold import FALSE_POSITIVES
 from secure_fl.errors import AuditError, ConfigurationError, DataError, RequestError
 from secure_fl.progress import Progress, unseen
 
@@ -139,6 +144,28 @@ def test_a_model_of_other_columns_is_refused(directory: Path) -> None:
 def test_what_cannot_be_asked_is_said(subject: Subject, asked: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         audit(subject, Asked(**asked))
+
+
+def test_without_shap_nothing_is_summed(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "shap", None)
+    monkeypatch.setattr("secure_fl.audit.auditing.compare_groups", lambda *_, **__: pytest.fail("it was asked first"))
+    with pytest.raises(ConfigurationError, match=r"pip install 'secure-fl\[explain\]'"):
+        audit(subject)
+
+
+def test_the_docs_have_the_numbers_of_the_code() -> None:
+    text = " ".join((Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8").split())
+    for said in (
+        f"a background of {BACKGROUND_ROWS} training rows",
+        f"explains {ROWS} of its test rows (`--rows`, at most {MOST_ROWS:,})",
+        f"{REPLICATES} such sums over resampled rows",
+        f"multiples of 2^-{FRACTION_BITS} ",
+        f"more than {MOST_GROUPS} values are refused",
+        f"at most {FALSE_POSITIVES:.0%}".replace("%", " %"),
+        f"fewer than {LEAST_ROWS} rows, and recall and calibration of fewer than {LEAST_FRAUDS} frauds",
+        f"hold together at {LEVEL:.0%}".replace("%", " %"),
+    ):
+        assert said in text, said
 
 
 def test_a_sample_is_said_to_be_one(subject: Subject) -> None:

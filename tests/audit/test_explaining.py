@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from secure_fl.audit.columns import by_column, collisions, positions
 from secure_fl.audit.explaining import REPLICATES, explain_rows, sum_features
 from secure_fl.audit.groups import group_rows
-from secure_fl.audit.opening import Subject
+from secure_fl.audit.opening import AuditedBank, Subject
 from secure_fl.audit.ranking import shap_document
 from secure_fl.audit.sums import SecureSums, to_integers, to_reals
 from secure_fl.errors import AuditError, ConfigurationError, DataError
-from secure_fl.training import make_learner
+from secure_fl.training import Network, fraud_learner, make_learner
 
 pytest.importorskip("shap")
 
@@ -58,21 +59,28 @@ def test_the_ranking_is_by_mean_absolute_value(subject: Subject) -> None:
     assert all(1 <= first <= last <= len(subject.features) for first, last in document["rank_interval"])
 
 
+def _blurred(bank: AuditedBank, subject: Subject) -> NDArray[np.int64]:
+    """Rows in which two columns fall on one position."""
+    places = positions(bank.raw.hashed, subject.schema).tolist()
+    return np.flatnonzero([len({*row}) < len(row) for row in places])[:10]
+
+
 def test_a_text_column_has_what_its_positions_add(subject: Subject) -> None:
-    bank, numeric = subject.banks[0], len(subject.schema.numeric)
-    raw = bank.raw.take(np.arange(30))
+    bank, numeric = max(subject.banks, key=lambda bank: len(_blurred(bank, subject))), len(subject.schema.numeric)
+    raw = bank.raw.take(np.concatenate([np.arange(20), _blurred(bank, subject)]))
+    assert len(raw) == 30
     values = np.random.default_rng(0).normal(size=(30, 128))
     parts = by_column(values, raw, bank.background, subject.schema)
     assert np.allclose(parts.sum(axis=1), values.sum(axis=1))
     assert np.array_equal(parts[:, :numeric], values[:, :numeric])
     only = np.zeros((30, 128))
     there = positions(raw.hashed, subject.schema)
-    only[np.arange(30), numeric + there[:, 0]] = 1.0
-    mine = by_column(only, raw, bank.background, subject.schema)[:, numeric]
-    alone = (there == there[:, :1]).sum(axis=1) == 1
-    assert alone.any()
-    assert np.allclose(mine[alone], 1.0)
-    assert np.allclose(mine[~alone], 1 / (there == there[:, :1]).sum(axis=1)[~alone])
+    chosen = np.array([max(row, key=row.count) for row in there.tolist()])
+    only[np.arange(30), numeric + chosen] = 1.0
+    fallen = there == chosen[:, np.newaxis]
+    assert {*fallen.sum(axis=1).tolist()} == {1, 2}
+    mine = by_column(only, raw, bank.background, subject.schema)[:, numeric:]
+    assert np.allclose(mine, fallen / fallen.sum(axis=1, keepdims=True))
 
 
 def test_collisions_are_counted_as_by_hand(subject: Subject) -> None:
@@ -118,6 +126,12 @@ def _with(subject: Subject, make: type[nn.Module]) -> Subject:
 
 def test_any_module_of_two_logits_is_explained(subject: Subject) -> None:
     assert max(own.largest_gap for own in explain_rows(_with(subject, _TwoLogits), 5)) < 1e-4
+
+
+def test_squares_in_the_place_of_relu_are_explained(subject: Subject) -> None:
+    learner = fraud_learner(network=Network((8, 4), "square"))
+    squares = Subject(subject.experiment, learner, learner.initial(1), subject.schema, subject.banks)
+    assert max(own.largest_gap for own in explain_rows(squares, 5)) < 1e-4
 
 
 def test_a_module_that_shap_does_not_know_is_refused(subject: Subject) -> None:
