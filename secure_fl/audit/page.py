@@ -12,6 +12,8 @@ from secure_fl.report import frame, wording
 from secure_fl.report.wording import plural
 
 _PACKAGE = "secure_fl.audit"
+_SHOWN = 4
+"""Features of a group."""
 
 
 def render(audit: Audit, document: Mapping[str, Any]) -> str:
@@ -31,6 +33,7 @@ def render(audit: Audit, document: Mapping[str, Any]) -> str:
         "custody": audit.custody,
         "picture": figures.ranking(document["shap"]),
         "level": LEVEL,
+        "by_group": by_group(document["shap"]),
     }
     filters: dict[str, Callable[..., str]] = {"rate": _rate, "signed": _signed, "words": _words}
     return frame.fill("audit.html.j2", contents, values, filters, _PACKAGE)
@@ -49,6 +52,18 @@ def render_bank(name: str, features: tuple[str, ...], own: Explained) -> str:
         "swarm": figures.swarm(features, own.values),
     }
     return frame.fill("bank.html.j2", contents, values, None, _PACKAGE)
+
+
+def by_group(shap: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each group with the features that drive its scores most, or why nothing is said of it."""
+    lines = []
+    for column, groups in shap["groups"].items():
+        for name, group in groups.items():
+            means = group.get("mean_abs", [])
+            order = sorted(range(len(means)), key=lambda place: -means[place])[:_SHOWN]
+            text = "; ".join(f"{shap['features'][place]} {means[place]:.3f}" for place in order)
+            lines.append((f"{column}: {name}", text or group["suppressed"]))
+    return lines
 
 
 def verdict(audit: Audit) -> str:
