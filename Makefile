@@ -67,5 +67,5 @@ $(VENV)/lessons: $(VENV)/core
 	@touch $@
 
 $(VENV)/test: $(VENV)/core
-	$(PIP) -e '.[test,docs,flower]'
+	$(PIP) -e '.[test,docs,flower,explain]'
 	@touch $@

@@ -80,6 +80,10 @@ class RecordError(SecureFLError):
         self.line, self.file = line, file
 
 
+class AuditError(SecureFLError):
+    """An audit was made, and the model did not pass it; or its figures contradict each other."""
+
+
 class LessonError(SecureFLError):
     """A lesson's notebook did not run to its end."""
 

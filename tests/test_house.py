@@ -9,8 +9,8 @@ import grimp
 import pytest
 
 HOUSE = Path(__file__).parents[1] / "secure_fl"
-MOST_NAMES, MOST_LINES = 23, 50
-"""18 names, and 23 with the rooms of the later parts: robust, scoring, labs, transport and chain."""
+MOST_NAMES, MOST_LINES = 24, 50
+"""18 names, and 24 with the rooms of the later parts: robust, scoring, labs, transport, chain and audit."""
 
 
 def test_the_house_has_few_rooms() -> None:

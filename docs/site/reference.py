@@ -19,6 +19,7 @@ DOORS = (
     "secure_fl.scoring",
     "secure_fl.scoring.descent",
     "secure_fl.attacks",
+    "secure_fl.audit",
     "secure_fl.robust",
     "secure_fl.data",
     "secure_fl.settings",

@@ -21,8 +21,7 @@ from typer.core import TyperGroup
 from secure_fl import __version__
 from secure_fl.cli import progress
 from secure_fl.cli.attack import attack
-from secure_fl.cli.audit_verify import EXAMPLE as AUDIT
-from secure_fl.cli.audit_verify import audit
+from secure_fl.cli.audit import audit
 from secure_fl.cli.bench import bench_app
 from secure_fl.cli.compare import compare
 from secure_fl.cli.data import data_app
@@ -93,7 +92,6 @@ for command, line in (
     (compare, "secure-fl compare runs/masked runs/ckks --html compared.html"),
     (plan, "secure-fl plan --scheme bfv --banks 10 --bits 16"),
     (attack, "secure-fl attack inversion --dataset simulated --quick"),
-    (audit, AUDIT),
     (explain, "secure-fl explain --scheme masked --drop bank-2@masked_input"),
     (synthesize, "secure-fl synthesize --count 16 --built-in"),
     (certificates, "secure-fl certificates experiment.toml --out certificates"),
@@ -102,6 +100,7 @@ for command, line in (
     (bank, "secure-fl bank --config bank-1.toml"),
     (key_authority, "secure-fl key-authority --config key-authority.toml"),
     (serve_scores, "secure-fl serve-scores --config scores.toml"),
+    (audit, "secure-fl audit runs/masked --group bank --max-gap 0.05"),
     (score, "secure-fl score runs/ckks/model.safetensors new.csv --out scores.csv"),
 ):
     app.command(epilog=example(line))(command)

@@ -5,34 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from secure_fl.cli.words import Force, Json
-from secure_fl.errors import ConfigurationError, RecordError
-
-EXAMPLE = "secure-fl audit runs/ckks --verify --key signer.pem"
-
-
-def audit(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that secure-fl run wrote.")],
-    verify_: Annotated[
-        bool, typer.Option("--verify", help="Check the record's chain and signature, and the files that it names.")
-    ] = False,
-    head: Annotated[
-        str | None, typer.Option(help="The record's last hash, as it was noted elsewhere when the run ended.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Whose signature counts: a public key, or a PEM file of it.  [default: yours]")
-    ] = None,
-    json_file: Json = None,
-    force: Force = False,
-) -> None:
-    """Check what a finished run says of itself."""
-    if not verify_:
-        raise ConfigurationError("audit has nothing but --verify yet; add it")
-    verify(run, head, key, json_file, force)
+from secure_fl.errors import RecordError
 
 
 def verify(run: Path, head: str | None, key: str | None, json_file: Path | None, force: bool = False) -> None:

@@ -46,6 +46,8 @@ class BankData:
     """Of each training row: -1 for a real one, else the place of its pattern in `SyntheticFraud.patterns`."""
     table: Transactions | None = None
     """The real training rows as they came, under differential privacy: its ledgers recognise them."""
+    test_table: Transactions | None = None
+    """The test rows as they came, in the order of `test`, where `table` is kept: audits look for groups in them."""
 
     def __repr__(self) -> str:
         return f"BankData({self.name!r}, {len(self.train)} + {len(self.test)} rows)"
@@ -155,7 +157,7 @@ class Dataset:
 
 
 def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
-    """Load or simulate, deal to the banks, cut in time; `tables`: banks also keep their training rows as they came.
+    """Load or simulate, deal to the banks, cut in time; `tables`: banks also keep their rows as they came.
 
     Raises `DataError`, `FetchError`, `ConfigurationError`.
     """
@@ -173,7 +175,7 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
             features = extract(part, key)  # the whole table at once, so that test rows see their past
             banks.append(BankData(name, features.before(cut), features.since(cut)))
         if tables:
-            banks[-1] = replace(banks[-1], table=part.before(cut))
+            banks[-1] = replace(banks[-1], table=part.before(cut), test_table=part.since(cut))
     require_fraud([bank.train.fraud for bank in banks])
     secret = settings.dataset not in BUILT_IN and bool(transactions.schema.texts)
     return Dataset(tuple(banks), key, key.check_value() if secret else None, origin, synthetic)
@@ -202,15 +204,16 @@ def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dat
     for name, table in given.banks.items():
         if given.test is None:
             cut = _cut_of(name, table, settings.test_fraction) if shared is None else shared
-            features, rows = extract(table, key), table.before(cut)
+            features, rows, later = extract(table, key), table.before(cut), table.since(cut)
             train, test = features.before(cut), features.since(cut)
         else:
             own = given.test[name] if isinstance(given.test, Mapping) else table.take(slice(0, 0))
-            features, rows = extract(concatenate([table, own]), key), table
+            features, rows, later = extract(concatenate([table, own]), key), table, own
             train, test = features.take(slice(0, len(table))), features.take(slice(len(table), None))
         if len(train) == 0:
             raise DataError(f"{name} has no row to train on; give it more rows, or a smaller test fraction")
-        banks.append(BankData(name, train, test, table=rows if tables else None))
+        kept = (rows, later) if tables else (None, None)
+        banks.append(BankData(name, train, test, table=kept[0], test_table=kept[1]))
     require_fraud([bank.train.fraud for bank in banks])
     common = extract(given.test, key) if isinstance(given.test, Transactions) else None
     check = key.check_value() if schema.texts else None

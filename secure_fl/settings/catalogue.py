@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
+from secure_fl.settings.auditing import Auditing
 from secure_fl.settings.banks import Banks
 from secure_fl.settings.data import Data
 from secure_fl.settings.experiment import Experiment
@@ -16,7 +17,7 @@ from secure_fl.settings.summing import Summing
 from secure_fl.settings.synthetic import Synthetic
 from secure_fl.settings.training import Training
 
-SECTIONS: tuple[type[Section], ...] = (Data, Banks, Training, Synthetic, Privacy, Summing, Robust)
+SECTIONS: tuple[type[Section], ...] = (Data, Banks, Training, Synthetic, Privacy, Summing, Robust, Auditing)
 """In the order in which they are listed. A setting belongs to the first that has it; the seed to training."""
 
 

@@ -15,6 +15,7 @@ import tomli_w
 from pydantic import ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.settings.auditing import Auditing
 from secure_fl.settings.banks import Banks
 from secure_fl.settings.data import IN_MEMORY, Data
 from secure_fl.settings.privacy import PRIVATE_TRAINING, Privacy
@@ -27,10 +28,12 @@ class Holdings(Banks, Synthetic, Data):
     """What decides which rows each bank holds."""
 
 
-class Experiment(Robust, Summing, Privacy, Holdings):
+class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
     """Every setting of a run. Raises `ConfigurationError` where one is unknown, out of range or contradictory."""
 
-    @field_validator("numeric", "categorical", "identifiers", "names", "drop", "synthetic_patterns", mode="before")
+    @field_validator(
+        "numeric", "categorical", "identifiers", "names", "drop", "synthetic_patterns", "audit_groups", mode="before"
+    )
     @classmethod
     def _tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value  # TOML and the command line have lists

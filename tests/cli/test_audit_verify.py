@@ -83,9 +83,18 @@ def test_what_is_written_is_no_part_of_the_run(written: tuple[Path, Signed]) -> 
         audit(written[0], "--verify", "--json", written[0] / "audit.json")
 
 
-def test_without_verify_there_is_nothing_to_do(written: tuple[Path, Signed]) -> None:
-    with pytest.raises(ConfigurationError, match="--verify"):
-        audit(written[0])
+@pytest.mark.parametrize("asked", [("--head", OTHER), ("--key", OTHER)])
+def test_heads_and_keys_are_for_verify(written: tuple[Path, Signed], asked: tuple[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="--head and --key are for --verify"):
+        audit(written[0], *asked)
+
+
+@pytest.mark.parametrize(
+    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--out", "page.html")]
+)
+def test_verify_asks_nothing_of_the_model(written: tuple[Path, Signed], asked: tuple[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match="--verify asks nothing of the model"):
+        audit(written[0], "--verify", *asked)
 
 
 @pytest.mark.slow

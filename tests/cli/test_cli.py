@@ -719,6 +719,8 @@ RUN: dict[str, Any] = {
     "norm_bound": 2.25,
     "attack": "min-max",
     "attack_strength": 3.5,
+    "audit_groups": ("a:1,2", "bank"),
+    "audit_max_gap": 0.25,
 }
 FROM_A_FILE_ONLY = {"key_check", "names", "synthetic_patterns"}
 

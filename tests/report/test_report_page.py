@@ -22,7 +22,7 @@ from secure_fl.report import page as page_module
 from secure_fl.report.page import bank_results, bank_shares, flatten, settings_by_section
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.secagg.custody import Custody
-from secure_fl.settings import Robust, Summing
+from secure_fl.settings import Auditing, Robust, Summing
 from secure_fl.settings.catalogue import title
 from secure_fl.training import fraud_learner
 from tests.page_tables import Tables
@@ -224,13 +224,14 @@ def test_each_setting_stands_once_in_its_section_with_what_it_is(make_result: Ma
     resolved = Experiment(**given).model_dump(mode="json", exclude_none=True)
     made = settings_by_section(resolved)
     titles = ["Transactions", "Banks", "Training", "Synthetic fraud", "Differential privacy"]
-    titles += [title(Summing), title(Robust)]
+    titles += [title(Summing), title(Robust), title(Auditing)]
     assert [heading for heading, _ in made] == titles
     places = {name: heading for heading, rows in made for name, _, _ in rows}
     assert sorted(resolved) == sorted(name for _, rows in made for name, _, _ in rows)
     names = ("label", "banks", "seed", "rounds", "synthetic", "epsilon", "scheme")
-    assert [places[name] for name in names] == [*titles[:3], *titles[2:-1]]
-    assert places["robust"] == titles[-1]
+    assert [places[name] for name in names] == [*titles[:3], *titles[2:-2]]
+    assert places["robust"] == titles[-2]
+    assert places["audit_groups"] == titles[-1]
     shown = {name: (value, meaning) for _, rows in made for name, value, meaning in rows}
     assert shown["label"] == ("[b]y", "File: the column that is 1 for fraud and 0 otherwise.")
     assert shown["epsilon"] == ("3.0", "What all rounds together may spend; the noise follows from it.")

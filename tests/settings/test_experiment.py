@@ -79,7 +79,8 @@ POISONED: dict[str, Any] = {
 }
 GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "group_size": 4}
 PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN]
+AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -100,7 +101,9 @@ def test_every_setting_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", FULL, ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven"]
+    "settings",
+    FULL,
+    ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven", "audited"],
 )
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
@@ -373,6 +376,8 @@ DEFAULTS: dict[str, Any] = {
     "group_size": None,
     "proofs": False,
     "norm_bound": None,
+    "audit_groups": (),
+    "audit_max_gap": None,
     "attack": "none",
     "attack_strength": None,
 }
@@ -406,6 +411,7 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "byzantine": (0, 1),
     "group_size": (3, 3),
     "norm_bound": (LEAST, 1e30),
+    "audit_max_gap": (0.0, 1.0),
     "attack_strength": (LEAST, 1e6),
 }
 """The least and the most that each number may be, at three banks; both are allowed."""
@@ -468,10 +474,12 @@ def test_a_bank_may_drop_out_in_several_rounds_and_several_banks_in_one() -> Non
         Experiment(scheme="masked", drop=("bank-1@1:share_keys", "bank-1@1:masked_input"))
 
 
-@pytest.mark.parametrize("name", ["numeric", "categorical", "identifiers", "drop", "synthetic_patterns"])
+@pytest.mark.parametrize(
+    "name", ["numeric", "categorical", "identifiers", "drop", "synthetic_patterns", "audit_groups"]
+)
 def test_lists_may_be_given_as_lists(name: str) -> None:
     value = ["bank-1@1:upload"] if name == "drop" else ["a", "b"]
-    settings: dict[str, Any] = {} if name in ("drop", "synthetic_patterns") else FILE
+    settings: dict[str, Any] = {} if name in ("drop", "synthetic_patterns", "audit_groups") else FILE
     assert getattr(Experiment(**{**settings, name: value}), name) == tuple(value)
 
 

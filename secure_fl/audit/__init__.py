@@ -1,0 +1,16 @@
+"""Audits of a run's model at the banks that trained it: what drives scores, and how groups fare.
+
+    subject = Subject.of_run(Path("runs/masked"))         # or of_result(result, banks, test), with any module
+    found = audit(subject, Asked(groups=("region",)))
+    found.document()                                      # all figures that may leave the banks
+
+Each bank computes on its own rows; only sums over all banks are opened, under the scheme of the run. No differential
+privacy protects these sums, and a run's epsilon does not cover them.
+"""
+
+from secure_fl.audit.auditing import Asked, Audit, audit
+from secure_fl.audit.fairness import Fairness
+from secure_fl.audit.gaps import Gap
+from secure_fl.audit.opening import Subject
+
+__all__ = ["Asked", "Audit", "Fairness", "Gap", "Subject", "audit"]

@@ -1,0 +1,92 @@
+"""SHAP values of any torch module: what each feature of a row adds to the log-odds of fraud.
+
+DeepLIFT's rescale rule against a background of rows, averaged (Lundberg, Lee, "A Unified Approach to Interpreting Model
+Predictions", NeurIPS 2017, section 4.2; `shap.DeepExplainer`). Values of a row and the background's mean log-odds add
+up to the row's log-odds. Here that is checked for every row, because a layer that shap does not know breaks it.
+
+Computed in float64, so that the check measures the rule and not rounding.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from secure_fl.errors import AuditError, ConfigurationError
+from secure_fl.training import FlatWeights, Learner
+from secure_fl.training.local import one_thread
+
+TOLERANCE = 1e-4
+"""Largest gap between a row's log-odds and the sum of its values."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Attributions:
+    """Of one bank's rows. Never leaves the bank."""
+
+    values: NDArray[np.float64]
+    """float64 [n, features], in log-odds."""
+    largest_gap: float
+    """Of the check of additivity."""
+
+
+class _LogOdds(nn.Module):
+    """The plain module, with one answer a row, [n, 1]: the log-odds of fraud."""
+
+    def __init__(self, model: nn.Module, learner: Learner) -> None:
+        super().__init__()
+        self.model, self._learner = model, learner
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        answers = self._learner.logits(self.model, rows)
+        odds = answers if self._learner.outputs == 1 else answers[:, 1] - answers[:, 0]
+        return odds.reshape(len(rows), 1)
+
+
+def attribute(
+    weights: FlatWeights, learner: Learner, background: NDArray[np.float32], rows: NDArray[np.float32]
+) -> Attributions:
+    """Features [b, M] and [n, M] as the model takes them -> values [n, M].
+
+    Raises `ConfigurationError` for a model of several classes and where shap is absent, `AuditError` where the values
+    do not add up.
+    """
+    if learner.outputs > 2:
+        raise ConfigurationError(
+            f"SHAP values are of one score, and the model tells {learner.outputs} classes apart; audit a model of two"
+        )
+    if len(rows) == 0:
+        return Attributions(np.zeros(rows.shape), 0.0)
+    deep = deep_explainer()
+    model = _LogOdds(learner.restore(weights), learner).double().eval()
+    given, reference = learner.rows(rows).double(), learner.rows(background).double()
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they warn of is measured below
+        explained = deep(model, reference).shap_values(given, check_additivity=False)
+        with torch.no_grad():
+            answers, expected = model(given).numpy().ravel(), float(model(reference).mean())
+    values = np.asarray(explained, dtype=np.float64).reshape(len(rows), -1)
+    gap = float(np.abs(values.sum(axis=1) + expected - answers).max())
+    if not gap <= TOLERANCE:
+        raise AuditError(
+            f"SHAP values miss the score by up to {gap:.2g}, so DeepExplainer does not know a layer of this model; use "
+            "layers that it knows, such as Linear, Conv and ReLU, each used once"
+        )
+    return Attributions(values, gap)
+
+
+def deep_explainer() -> type:
+    """`shap.DeepExplainer`, which also knows the fraud model's squares. Raises `ConfigurationError`."""
+    try:
+        from shap import DeepExplainer
+        from shap.explainers._deep.deep_pytorch import nonlinear_1d, op_handler
+    except ImportError:
+        raise ConfigurationError("shap is not installed; pip install 'secure-fl[explain]'") from None
+    op_handler["Square"] = nonlinear_1d  # elementwise, so the rescale rule holds as for ReLU
+    explainer: type = DeepExplainer
+    return explainer
