@@ -89,8 +89,8 @@ def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = t
         except (httpx2.HTTPError, MessageError) as error:
             if is_stranger(error):
                 raise ConfigurationError(
-                    "the gateway's certificate is not of the federation's authority, or not for this address; look at "
-                    "the address, or ask for a new certificate"
+                    "the gateway's certificate is not of the federation's authority, not in the roster, or not for "
+                    "this address; look at the address, or ask for a new certificate"
                 ) from None
             LOG.warning("no answer from the gateway", extra={"reason": type(error).__name__, "pause": pause})
             sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311  so that not all come back at once

@@ -57,7 +57,7 @@ def test_a_party_is_revoked(folder: Path, run: Run) -> None:
 
 
 def test_what_networks_do_not_have_is_refused_before_a_certificate_is_made(tmp_path: Path, run: Run) -> None:
-    (tmp_path / "experiment.toml").write_text(EXPERIMENT + "downlink = \"sum\"\n")
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT + 'downlink = "sum"\n')
     code, _, error = run("certificates", tmp_path / "experiment.toml", "--out", tmp_path / "c")
     assert (code, "do not do downlink = sum yet" in error) == (2, True)
     assert not (tmp_path / "c").exists()

@@ -20,9 +20,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from secure_fl.errors import ConfigurationError
-from secure_fl.transport.certificates import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY
+from secure_fl.settings import Experiment
+from secure_fl.transport.certificates import (
+    AUTHORITY,
+    AUTHORITY_KEY,
+    CERTIFICATE,
+    KEY,
+    SCORER,
+    make_certificates,
+    revoke,
+)
 from secure_fl.transport.credentials import Credentials
-from secure_fl.transport.orders import HELLO, Order
+from secure_fl.transport.orders import FINISHED, HELLO, Order
 from secure_fl.transport.party import Connection, take_part
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.serving import Server
@@ -169,6 +178,30 @@ def test_a_bank_that_poses_as_the_gateway_is_refused_by_the_others(gateway: Door
     with Server(gateway.service.app, posing, "127.0.0.1", 0) as server:
         connection = Connection(f"https://localhost:{server.port}", gateway.context("bank-1"))
         with pytest.raises(ConfigurationError, match="not of the federation's authority"):
+            take_part(connection, lambda order: b"")
+        connection.close()
+
+
+def test_a_scorer_that_poses_as_the_gateway_gets_no_party(tmp_path: Path) -> None:
+    """Its certificate is the authority's, for a server, and for the same names."""
+    folder = tmp_path / "c"
+    make_certificates(folder, Experiment(scheme="plaintext"), ["localhost"], customers=("corner",))
+    posing = Credentials.read(folder / SCORER, "scorer").server_context()
+    with door(folder) as opened, Server(opened.service.app, posing, "127.0.0.1", 0) as server:
+        opened.post.send("bank-1", FINISHED)
+        connection = Connection(f"https://localhost:{server.port}", opened.context("bank-1"))
+        with pytest.raises(ConfigurationError, match="not in the roster"):
+            take_part(connection, lambda order: b"")
+        connection.close()
+
+
+def test_a_gateway_whose_certificate_was_revoked_gets_no_party(tmp_path: Path) -> None:
+    folder = certificates(tmp_path / "c", scheme="plaintext")
+    with door(folder) as opened:
+        opened.post.send("bank-1", FINISHED)
+        revoke(folder, "gateway")
+        connection = Connection(f"https://localhost:{opened.port}", opened.context("bank-1"))
+        with pytest.raises(ConfigurationError, match="not in the roster"):
             take_part(connection, lambda order: b"")
         connection.close()
 
