@@ -8,7 +8,7 @@ from pathlib import Path
 from secure_fl.data import FeatureSchema, FederationKey
 from secure_fl.data.datasets import BankData, Origin, open_dataset, open_own
 from secure_fl.federation.global_model import GlobalModel
-from secure_fl.files import make_folder, unwritten, write_durably
+from secure_fl.files import alone_in, unwritten, write_durably
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
@@ -29,7 +29,11 @@ from secure_fl.transport.roster import Roster
 def run_bank(file: BankFile) -> float | None:
     """Take part until the federation is over, and write the model; what was spent, epsilon, where rows are private."""
     credentials = Credentials.read(file.certificates, "bank")
-    make_folder(file.memory, 0o700)
+    with alone_in(file.memory):
+        return _run_bank(file, credentials)
+
+
+def _run_bank(file: BankFile, credentials: Credentials) -> float | None:
     identity = Identity(SigningKey(credentials.own_key(_passphrase())), kept_turns(file.memory))
     settings = _settings(file, credentials)
     data, key, origin = _data(file, settings, credentials.member.name)
@@ -50,10 +54,10 @@ def run_bank(file: BankFile) -> float | None:
 def run_holder(file: PartyFile) -> None:
     """Open sums until the federation is over."""
     credentials = Credentials.read(file.certificates, "holder")
-    make_folder(file.memory, 0o700)
     own_key = credentials.own_key(_passphrase())
-    party = HolderParty(credentials.roster, credentials.member.name, own_key, kept_turns(file.memory))
-    _take_part(file, credentials, party)
+    with alone_in(file.memory):
+        party = HolderParty(credentials.roster, credentials.member.name, own_key, kept_turns(file.memory))
+        _take_part(file, credentials, party)
 
 
 def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivacy:
@@ -75,7 +79,7 @@ def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
 
 def _passphrase() -> bytes | None:
     text = os.environ.get("SECURE_FL_PASSPHRASE")
-    return None if text is None else text.encode()
+    return text.encode() if text else None
 
 
 def _settings(file: BankFile, credentials: Credentials) -> Experiment:
