@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 import httpx2
 
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError, SecureFLError
-from secure_fl.secagg.protocol import Answer
-from secure_fl.transport.orders import FINISHED, Order, pack_answer
+from secure_fl.secagg.protocol import Answer, reason
+from secure_fl.transport.orders import FINISHED, Order, pack_answer, unpack_answer
 from secure_fl.transport.service import ALIVE_SECONDS, POLL_SECONDS
 
 LOG = logging.getLogger("secure_fl.party")
@@ -75,16 +75,20 @@ class Connection:
 
 
 def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Until the federation is over. Raises `ConfigurationError` where it cannot go on."""
+    """Until the federation is over.
+
+    Raises `ConfigurationError` where it cannot go on, `ProtocolError` where it is over with a model that was refused.
+    """
     pause = FIRST_PAUSE
     while True:
         try:
             order = connection.next()
             if order is not None:
                 with _signs_of_life(connection):
-                    connection.answer(order, connection.said(order) or pack_answer(_done(do, order)))
+                    said = connection.said(order) or pack_answer(_done(do, order))
+                    connection.answer(order, said)
                 if order.kind == FINISHED:
-                    return
+                    return _require_done(said)
             pause = FIRST_PAUSE
         except (httpx2.HTTPError, MessageError) as error:
             if is_stranger(error):
@@ -123,6 +127,13 @@ def _done(do: Do, order: Order) -> Answer:
         if order.kind == FINISHED and not isinstance(error, ProtocolError):
             raise
         return error if isinstance(error, ProtocolError) else ProtocolError(str(error))
+
+
+def _require_done(said: bytes) -> None:
+    """Of the last order, which ends a party in any case."""
+    answer = unpack_answer(said)
+    if not isinstance(answer, bytes):
+        raise ProtocolError(f"the gateway ends the federation with no model ({reason(answer)}); ask who runs it")
 
 
 def is_stranger(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.settings import Experiment
 from secure_fl.transport.certificates import (
     AUTHORITY,
@@ -240,3 +240,15 @@ def test_an_expired_certificate_is_said_at_the_start(folder: Path, monkeypatch: 
     monkeypatch.setattr("secure_fl.transport.credentials.datetime", Later)
     with pytest.raises(ConfigurationError, match="has expired"):
         Credentials.read(folder / "bank-1", "bank")
+
+
+def test_a_last_model_that_is_refused_is_no_end_that_is_well(gateway: Door) -> None:
+    gateway.post.send("bank-3", FINISHED, body=b"no model")
+    connection = Connection(f"https://localhost:{gateway.port}", gateway.context("bank-3"))
+
+    def refuse(order: Order) -> bytes:
+        raise MessageError("it cannot be read; ask for it again")
+
+    with pytest.raises(ProtocolError, match=r"ends the federation with no model \(it cannot be read\)"):
+        take_part(connection, refuse)
+    connection.close()
