@@ -232,7 +232,8 @@ def test_residuals_come_of_a_sum_that_the_bank_was_in_alone(tmp_path: Path) -> N
     bank.send_model(cohort)
     refused(lambda: settle(["bank-1"]), "bank-1 sent nothing into that sum")
     bank.ask(cohort)
-    for contributors in (7, None, {}, ["bank-2"]):
+    others: tuple[object, ...] = (7, None, {}, ["bank-2"])
+    for contributors in others:
         assert settle(contributors) == b""
     refused(lambda: settle(["bank-1"], round=2), "bank-1 was started anew")
     refused(lambda: settle(["bank-1"], length=cohort.plan.parameters - 1), "another length")

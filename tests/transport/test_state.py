@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,12 +119,11 @@ def test_a_party_s_memory_and_a_gateway_s_state_have_one_process(tmp_path: Path)
     """Two of them would each take part in an attempt, or spend a budget, as if there were no other."""
     make_certificates(tmp_path / "c", Experiment(scheme="additive"), ["localhost"])
     place, kept = tmp_path / "c", tmp_path / "kept"
-    party = {"gateway": "https://localhost:1", "memory": kept}
+    bank = BankFile(certificates=place / "bank-1", gateway="https://localhost:1", memory=kept, out=tmp_path)
+    holder = PartyFile(certificates=place / "share-holder-1", gateway="https://localhost:1", memory=kept)
+    gateway = GatewayFile(certificates=place / "gateway", state=kept, port=0)
+    starts = (partial(run_bank, bank), partial(run_holder, holder), partial(run_gateway, gateway))
     with alone_in(kept):
-        for start in (
-            lambda: run_bank(BankFile(certificates=place / "bank-1", out=tmp_path, **party)),
-            lambda: run_holder(PartyFile(certificates=place / "share-holder-1", **party)),
-            lambda: run_gateway(GatewayFile(certificates=place / "gateway", state=kept, port=0)),
-        ):
+        for start in starts:
             with pytest.raises(ConfigurationError, match="kept is in use by another process"):
                 start()
