@@ -17,6 +17,7 @@ from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.settings import Experiment
 from secure_fl.training.storage import model_bytes
+from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.bank import BankParty
 from secure_fl.transport.configuration import BankFile, PartyFile
 from secure_fl.transport.credentials import Credentials
@@ -70,7 +71,8 @@ def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivac
 
 
 def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
-    connection = Connection(file.gateway, credentials.client_context())
+    largest = Agreement(credentials.roster.settings).largest_order
+    connection = Connection(file.gateway, credentials.client_context(), largest)
     try:
         take_part(connection, party)
     finally:
