@@ -26,7 +26,7 @@ from starlette.routing import Route
 from secure_fl.errors import MessageError
 from secure_fl.transport.orders import Order
 from secure_fl.transport.post import Post
-from secure_fl.transport.requests import PEER, RefusedError, whole_body
+from secure_fl.transport.requests import PEER, RefusedError, require_no_page, whole_body
 from secure_fl.transport.roster import Member, Roster
 from secure_fl.transport.status.chronicle import Chronicle
 from secure_fl.transport.status.watching import Watching
@@ -107,7 +107,10 @@ class Service:
                 return self._refuse("too many at once", 429)
             self._at_once[member.name] += 1
             try:
+                require_no_page(request)
                 return await page(request, member.name)
+            except RefusedError as error:
+                return self._refuse(error.reason, error.status)
             finally:
                 self._at_once[member.name] -= 1
 

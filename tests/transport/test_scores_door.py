@@ -100,6 +100,13 @@ def test_a_customer_gets_nothing_of_a_federation_s_gateway(folder: Path, run: Sc
             assert answer.status_code == 403
 
 
+def test_a_page_in_a_browser_with_a_customer_s_certificate_is_not_the_customer(service: Door) -> None:
+    with service.client() as browser:
+        for path in ("/sessions", "/scores"):
+            answer = browser.post(path, content=b"x", headers={"sec-fetch-site": "cross-site"})
+            assert (answer.status_code, answer.text) == (403, "of a page\n")
+
+
 def test_without_a_certificate_nothing_is_served(service: Door) -> None:
     bare = ssl.create_default_context(cafile=service.folder / "c" / AUTHORITY)
     with pytest.raises(REFUSED), httpx2.Client(base_url=service.url, verify=bare, trust_env=False) as client:
