@@ -36,6 +36,7 @@ from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.settings import Experiment
 from secure_fl.training import usual_tensors
+from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.bank import BankParty
 from secure_fl.transport.certificates import GATEWAY, make_certificates
 from secure_fl.transport.credentials import Credentials
@@ -179,7 +180,10 @@ def peak_bytes(process: int) -> int:
 @usual_tensors()
 def join(url: str, folder: Path, names: Sequence[str]) -> None:
     """Some parties in this process, with a thread and a connection each."""
-    parties = [(Connection(url, read.client_context()), party) for read, party in parties_of(folder, names)]
+    parties = [
+        (Connection(url, read.client_context(), Agreement(read.roster.settings).largest_order), party)
+        for read, party in parties_of(folder, names)
+    ]
     threads = [Thread(target=take_part, args=each) for each in parties]
     for thread in threads:
         thread.start()

@@ -33,6 +33,7 @@ STDOUT = Path("-")
 """Stands for standard output where JSON is written."""
 _ADVICE = "choose another --out"
 _OTHER = "name another file"
+_OTHER_FOLDER = "name another folder"
 _STAGING = ".secure-fl-"
 _FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Disk full, quota reached, file too large, disk broken: nothing that another setting would have avoided."""
@@ -308,6 +309,29 @@ def only_one_in(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """As long as the block lasts, no other process is in one about the same folder.
+
+    The folder is made if need be, of mode 0700. Raises `ConfigurationError` where another process is in it, or where it
+    is none.
+    """
+    try:
+        make_folder(folder, 0o700)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unwritten(folder, error, _OTHER_FOLDER) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigurationError(f"{folder} is in use by another process; end that one, or {_OTHER_FOLDER}") from None
+    try:
         yield
     finally:
         os.close(descriptor)

@@ -20,6 +20,7 @@ from secure_fl import files
 from secure_fl.errors import ConfigurationError, StorageError
 from secure_fl.files import (
     STDOUT,
+    alone_in,
     new_run_directory,
     only_one_in,
     output_file,
@@ -436,6 +437,20 @@ def test_only_one_at_a_time_is_in_a_block_about_a_folder(tmp_path: Path) -> None
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(40)))
     assert counter.read_text() == "40"
+
+
+def test_a_folder_that_a_process_is_alone_in_is_refused_to_others_until_it_ends(tmp_path: Path) -> None:
+    with alone_in(tmp_path / "a"):
+        with pytest.raises(ConfigurationError, match="a is in use by another process"), alone_in(tmp_path / "a"):
+            raise AssertionError
+        with alone_in(tmp_path / "b"):
+            pass
+    with alone_in(tmp_path / "a"):
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").write_text("")
+    for no_folder in (tmp_path / "file", tmp_path / "file" / "in"):
+        with pytest.raises(ConfigurationError, match="cannot be written"), alone_in(no_folder):
+            raise AssertionError
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -116,9 +116,10 @@ class _Lines(logging.Formatter):
 
 
 def log_lines() -> None:
-    """The package's own log, on stderr."""
+    """The package's own log on stderr, and warnings of what serves its pages."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
-    logger = logging.getLogger("secure_fl")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)
+    for name, level in (("secure_fl", logging.INFO), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)

@@ -334,5 +334,8 @@ def _finite(values: object) -> tuple[float, ...] | None:
     """The numbers of a JSON list, or None if it is something else or one of them is not finite."""
     if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
         return None
-    numbers = tuple(map(float, values))
+    try:
+        numbers = tuple(map(float, values))
+    except OverflowError:
+        return None
     return numbers if all(map(math.isfinite, numbers)) else None

@@ -97,6 +97,8 @@ class Ledger:
         nothing is entered then.
         """
         entry = self._entry(release, context, event)
+        if self.account is not None:  # what another process of the bank spends in this run counts here too
+            self.entries = _agreed(self.bank, self.entries, [Entry(*made) for made in self.account.releases])
         if not (repeats and entry in self.entries):
             after = self.cost([*self.events, event])
             if self.budget is not None and after > self.budget:
@@ -106,7 +108,8 @@ class Ledger:
                     "run adds to it"
                 )
             if self.account is not None:
-                self.account.enter(entry.release, entry.context, entry.event, repeats=repeats)
+                known = len(self.entries)
+                self.account.enter(entry.release, entry.context, entry.event, known, repeats=repeats)
             self._save([*self.entries, entry])
             self.entries.append(entry)
         return self._derive(b"noise", json.dumps(asdict(entry)).encode())  # no two share a noise

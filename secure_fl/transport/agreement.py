@@ -23,6 +23,7 @@ from secure_fl.training import Learner, usual_learner
 from secure_fl.transport.orders import About
 
 KEYS_AND_SHARES = 1 << 20
+WHAT_A_BANK_SENDS_ON = 1 << 12
 
 
 def context_of(model: bytes, scale: Standardization) -> bytes:
@@ -80,6 +81,11 @@ class Agreement:
     def largest_answer(self) -> int:
         """Bytes that no honest answer has: twice an upload's estimate, a sum that was opened, and keys and shares."""
         return 2 * self.plan.upload_bytes + 8 * self.plan.parameters + KEYS_AND_SHARES
+
+    @property
+    def largest_order(self) -> int:
+        """Bytes that no honest order has: a model takes 4 a parameter, and what banks send on to others is small."""
+        return self.largest_answer + self.experiment.banks * WHAT_A_BANK_SENDS_ON
 
     def cohort(self, session: bytes, round_: int, length: int, context: bytes) -> Cohort[Any]:
         """The first attempt."""

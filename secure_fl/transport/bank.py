@@ -138,13 +138,7 @@ class BankParty:
 
     def _ask(self, order: Order) -> bytes:
         """One stage of the sum."""
-        cohort, now = self.agreed.cohort_of(order.about), self._now
-        if now is None or now.round != cohort.round:
-            raise ProtocolError(f"{self._data.name} was started anew in the middle of the round; go on without it")
-        if cohort.context != now.context:
-            raise MessageError(f"{self._data.name} has another model than the sum is about; make a new attempt")
-        if cohort.plan.parameters != now.length:
-            raise MessageError(f"{self._data.name} is asked for values of another length; make a new attempt")
+        cohort, now = self._sum_of(order)
         if order.facts.get("key", "") != self._halves.key:
             raise ProtocolError(f"{self._data.name} has another public key than the sum is under; send it that one")
         if now.half is None or now.attempt != cohort.digest:
@@ -152,12 +146,26 @@ class BankParty:
             now.half, now.attempt = self._halves.client(cohort, now.sent), cohort.digest
         return now.half.respond(order.body)
 
+    def _sum_of(self, order: Order) -> tuple[Cohort[Any], _InRound]:
+        """The cohort of an order, which is about what the bank has ready."""
+        cohort, now = self.agreed.cohort_of(order.about), self._now
+        if now is None or now.round != cohort.round:
+            raise ProtocolError(f"{self._data.name} was started anew in the middle of the round; go on without it")
+        if cohort.context != now.context:
+            raise MessageError(f"{self._data.name} has another model than the sum is about; make a new attempt")
+        if cohort.plan.parameters != now.length:
+            raise MessageError(f"{self._data.name} is asked for values of another length; make a new attempt")
+        return cohort, now
+
     def _settle(self, order: Order) -> bytes:
-        now = self._now
-        if now is not None and now.contribution is not None and self._data.name in order.facts.get("contributors", ()):
-            cohort = self.agreed.cohort_of(order.about)
-            assert now.sent is not None
-            self._bank.settle(now.contribution, now.sent, cohort.plan)
+        contributors = order.facts.get("contributors")
+        residuals = self.agreed.experiment.error_feedback
+        if not residuals or not isinstance(contributors, list) or self._data.name not in contributors:
+            return b""
+        cohort, now = self._sum_of(order)
+        if now.contribution is None or now.sent is None:
+            raise MessageError(f"{self._data.name} sent nothing into that sum; look whether both have one version")
+        self._bank.settle(now.contribution, now.sent, cohort.plan)
         return b""
 
     def _over(self, order: Order) -> bytes:

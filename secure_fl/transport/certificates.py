@@ -39,6 +39,10 @@ AUTHORITY, CERTIFICATE, KEY, OWN_KEY, ROSTER = "ca.pem", "certificate.pem", "key
 AUTHORITY_KEY = "ca-key.pem"
 GATEWAY, SCORER = "gateway", "scorer"
 DAYS = 30
+LONGEST_PASSPHRASE = 1023
+"""Bytes that OpenSSL takes."""
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?!.{{254}}){_LABEL}(\.{_LABEL})*")
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey
 
 
@@ -70,9 +74,12 @@ def make_certificates(
 
     `hosts`: names and addresses of the gateway, and of the scorer. `passphrase`: encrypts what parties sign and unseal
     with. `customers`: who may ask a service for scores; where there are some, it gets a certificate too. Raises
-    `ConfigurationError` where the folder is not empty, or two parties have one name.
+    `ConfigurationError` where the folder is not empty or cannot be written, a host or a passphrase cannot be, or two
+    parties have one name.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if passphrase is not None and not 0 < len(passphrase) <= LONGEST_PASSPHRASE:
+        raise ConfigurationError(f"a passphrase has 1 to {LONGEST_PASSPHRASE} bytes; choose another")
+    if folder.is_dir() and any(folder.iterdir()):
         raise ConfigurationError(f"{folder} is not empty; name another folder for the certificates")
     _require_names(customers, (GATEWAY, SCORER, *experiment.bank_names, *SCHEMES[experiment.scheme].trustees))
     authority_key = ec.generate_private_key(ec.SECP256R1())
@@ -87,12 +94,15 @@ def make_certificates(
     settings = json.dumps(experiment.model_dump(mode="json", exclude_none=True), sort_keys=True)
     roster = Roster(secrets.token_hex(16), settings, tuple(each.member for each in issued))
     signed = roster.signed(authority_key)
-    make_folder(folder, 0o700)
-    create_secret(folder / AUTHORITY_KEY, _pem(authority_key, None))
-    create_secret(folder / AUTHORITY, authority.public_bytes(Encoding.PEM))
-    create_secret(folder / ROSTER, signed)
-    for each in issued:
-        _write(folder / each.name, each, authority, signed, passphrase)
+    try:
+        make_folder(folder, 0o700)
+        create_secret(folder / AUTHORITY_KEY, _pem(authority_key, None))
+        create_secret(folder / AUTHORITY, authority.public_bytes(Encoding.PEM))
+        create_secret(folder / ROSTER, signed)
+        for each in issued:
+            _write(folder / each.name, each, authority, signed, passphrase)
+    except OSError as error:
+        raise unwritten(folder, error, "name another folder for the certificates") from None
     return roster
 
 
@@ -192,7 +202,10 @@ def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        return x509.DNSName(host)
+        pass
+    if _HOST.fullmatch(host) is None:
+        raise ConfigurationError(f"{host!r} is no host's name or address; write names of other alphabets as xn--...")
+    return x509.DNSName(host)
 
 
 def _write(folder: Path, issued: Issued, authority: x509.Certificate, roster: bytes, passphrase: bytes | None) -> None:

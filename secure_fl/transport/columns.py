@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
@@ -14,6 +15,7 @@ from secure_fl.data import RawFeatures, describe
 from secure_fl.errors import ConfigurationError, MessageError
 
 MOST_FEATURES = 1 << 16
+_DIGITS = re.compile(r"[0-9a-f]{0,64}")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Columns:
         """Raises `MessageError`."""
         try:
             said = cls(**json.loads(data))
-            numbers, words = type(said.features) is int, all(type(word) is str for word in (said.names, said.key))
-            if numbers and words and 0 <= said.features <= MOST_FEATURES and max(len(said.names), len(said.key)) <= 64:
+            words = all(_DIGITS.fullmatch(word) for word in (said.names, said.key))
+            if type(said.features) is int and words and 0 <= said.features <= MOST_FEATURES:
                 return said
         except (ValueError, TypeError, RecursionError):
             pass

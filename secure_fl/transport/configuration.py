@@ -27,6 +27,8 @@ class _File(BaseModel):
         """Raises `ConfigurationError`, which names the file and the setting."""
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            if any("\0" in value for value in settings.values() if isinstance(value, str)):
+                raise ConfigurationError(f"{path}: a setting holds a zero byte; correct it")
             read = cls(**settings)
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read ({error.strerror}); name the party's file") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,8 +67,15 @@ class Credentials:
         return self._loaded(context)
 
     def client_context(self) -> ssl.SSLContext:
-        """TLS 1.3 alone; the gateway's certificate is the authority's, for the name that was asked for."""
-        return self._loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        """TLS 1.3 alone; at the other end is who the roster lists as server, under the name that was asked for.
+
+        The authority's word is not enough: it signs for the gateway and the scorer alike, and for those that were
+        revoked since.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        server: Role = "scorer" if self.member.role == "customer" else "gateway"
+        context.sslsocket_class = _socket_to(frozenset(member.certificate for member in self.roster.of(server)))
+        return self._loaded(context)
 
     def _loaded(self, context: ssl.SSLContext) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -80,6 +88,19 @@ class Credentials:
                 f"the certificate in {self.folder} cannot be used; put it back, or ask for another"
             ) from None
         return context
+
+
+def _socket_to(certificates: frozenset[str]) -> type[ssl.SSLSocket]:
+    """Sockets that go no further than the handshake with who shows none of these (SHA-256, hexadecimal)."""
+
+    class Listed(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:
+            super().do_handshake(block)
+            shown = self.getpeercert(True)
+            if shown is None or hashlib.sha256(shown).hexdigest() not in certificates:
+                raise ssl.SSLCertVerificationError("the certificate is not of the server in the roster")
+
+    return Listed
 
 
 def _certificate(path: Path) -> x509.Certificate:

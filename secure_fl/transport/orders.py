@@ -96,7 +96,12 @@ def unpack_answer(data: bytes) -> Answer:
         return data[1:]
     try:
         said = json.loads(data[1:])
-        refused = {str(bank): str(why)[:500] for bank, why in dict(said["refused"]).items()}
-        return ProtocolError(f"{str(said['reason'])[:500]}; make a new attempt", refused)
+        refused = {_shown(bank): _shown(why) for bank, why in dict(said["refused"]).items()}
+        return ProtocolError(f"{_shown(said['reason'])}; make a new attempt", refused)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return MessageError("its answer cannot be read; look whether both have one version")
+
+
+def _shown(said: object) -> str:
+    """What a party says, as terminals and pages only show it: nothing that steers them, or has no bytes in UTF-8."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(said)[:500])

@@ -18,6 +18,16 @@ class RefusedError(Exception):
         self.reason, self.status = reason, status
 
 
+def require_no_page(request: Request) -> None:
+    """Raises `RefusedError` for what a page in a browser asks, which shows the certificate of whoever sits at it.
+
+    So a page of any site could ask in that party's name, though it could not read what comes of it. Browsers say where
+    a request comes from (W3C, "Fetch Metadata Request Headers"); parties' own clients do not.
+    """
+    if "sec-fetch-site" in request.headers:
+        raise RefusedError("of a page", 403)
+
+
 async def whole_body(request: Request, largest: int, seconds: float) -> bytes:
     """Raises `RefusedError` where it has more bytes, takes longer, or does not end."""
     try:

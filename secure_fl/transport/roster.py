@@ -109,7 +109,7 @@ def read_roster(path: Path, authority: x509.Certificate) -> Roster:
         document = json.loads(path.read_bytes())
         roster = _roster(document["roster"])
         signature = bytes.fromhex(document["signature"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path} is no roster; ask who runs the federation for it") from None
     key = authority.public_key()
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import Counter as Counts
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
@@ -25,7 +26,7 @@ from starlette.routing import Route
 from secure_fl.errors import MessageError
 from secure_fl.transport.orders import Order
 from secure_fl.transport.post import Post
-from secure_fl.transport.requests import PEER, RefusedError, whole_body
+from secure_fl.transport.requests import PEER, RefusedError, require_no_page, whole_body
 from secure_fl.transport.roster import Member, Roster
 from secure_fl.transport.status.chronicle import Chronicle
 from secure_fl.transport.status.watching import Watching
@@ -42,6 +43,8 @@ SMALL = 1 << 16
 """Bytes of an answer that needs no room."""
 SLICE = 1 << 16
 """Bytes of an order that are handed to a connection at once."""
+_NUMBER = re.compile("[0-9]{1,10}")
+"""Of an order."""
 Page = Callable[[Request], Awaitable[Response]]
 
 
@@ -75,7 +78,7 @@ class Service:
         self.app = Starlette(
             routes=[
                 Route("/orders", self._member(self._orders)),
-                Route("/answers/{number:int}", self._member(self._answers), methods=["POST"]),
+                Route("/answers/{number}", self._member(self._answers), methods=["POST"]),
                 Route("/alive", self._member(self._alive), methods=["POST"]),
                 Route("/health", self._listed(self._health)),
                 Route("/metrics", self._listed(self._metrics)),
@@ -104,7 +107,10 @@ class Service:
                 return self._refuse("too many at once", 429)
             self._at_once[member.name] += 1
             try:
+                require_no_page(request)
                 return await page(request, member.name)
+            except RefusedError as error:
+                return self._refuse(error.reason, error.status)
             finally:
                 self._at_once[member.name] -= 1
 
@@ -131,6 +137,8 @@ class Service:
     async def _answers(self, request: Request, name: str) -> Response:
         if request.query_params.get("epoch") != self._post.epoch:
             return self._refuse("of another epoch", 409)
+        if _NUMBER.fullmatch(request.path_params["number"]) is None:
+            return self._refuse("not a number", 400)
         if 0 <= _length(request) <= SMALL:
             return await self._take_in(request, name, _nothing)
         if name in self._large:
@@ -151,7 +159,7 @@ class Service:
             leave()
             return self._refuse(error.reason, error.status)
         try:
-            self._post.answer(name, request.path_params["number"], body, leave)
+            self._post.answer(name, int(request.path_params["number"]), body, leave)
         except MessageError as error:
             return self._refuse("not waited for", 409, str(error))
         self.meter.answers.labels(name).inc()

@@ -6,7 +6,7 @@ import logging
 from contextlib import ExitStack
 
 from secure_fl.errors import SecureFLError
-from secure_fl.files import make_folder
+from secure_fl.files import alone_in
 from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.configuration import GatewayFile
 from secure_fl.transport.coordinator import Coordinator
@@ -29,12 +29,12 @@ def run_gateway(file: GatewayFile) -> State:
     patience = Patience(
         stage=file.stage_seconds, train=file.train_seconds, absent=file.absent_seconds, linger=file.linger_seconds
     )
-    make_folder(file.state, 0o700)
     post = Post(member.name for member in roster.in_sums)
     chronicle = Chronicle(roster, post, patience)
     service = Service(roster, post, chronicle, Agreement(roster.settings).largest_answer)
     coordinator = Coordinator(roster, post, StateStore(file.state), patience, chronicle)
     with ExitStack() as stack:
+        stack.enter_context(alone_in(file.state))
         server = stack.enter_context(Server(service.app, credentials.server_context(), file.host, file.port))
         LOG.info("listening", extra={"host": file.host, "port": server.port})
         if file.status_port is not None:

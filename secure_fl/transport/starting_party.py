@@ -8,7 +8,7 @@ from pathlib import Path
 from secure_fl.data import FeatureSchema, FederationKey
 from secure_fl.data.datasets import BankData, Origin, open_dataset, open_own
 from secure_fl.federation.global_model import GlobalModel
-from secure_fl.files import make_folder, unwritten, write_durably
+from secure_fl.files import alone_in, unwritten, write_durably
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
@@ -17,6 +17,7 @@ from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.settings import Experiment
 from secure_fl.training.storage import model_bytes
+from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.bank import BankParty
 from secure_fl.transport.configuration import BankFile, PartyFile
 from secure_fl.transport.credentials import Credentials
@@ -29,7 +30,11 @@ from secure_fl.transport.roster import Roster
 def run_bank(file: BankFile) -> float | None:
     """Take part until the federation is over, and write the model; what was spent, epsilon, where rows are private."""
     credentials = Credentials.read(file.certificates, "bank")
-    make_folder(file.memory, 0o700)
+    with alone_in(file.memory):
+        return _run_bank(file, credentials)
+
+
+def _run_bank(file: BankFile, credentials: Credentials) -> float | None:
     identity = Identity(SigningKey(credentials.own_key(_passphrase())), kept_turns(file.memory))
     settings = _settings(file, credentials)
     data, key, origin = _data(file, settings, credentials.member.name)
@@ -50,10 +55,10 @@ def run_bank(file: BankFile) -> float | None:
 def run_holder(file: PartyFile) -> None:
     """Open sums until the federation is over."""
     credentials = Credentials.read(file.certificates, "holder")
-    make_folder(file.memory, 0o700)
     own_key = credentials.own_key(_passphrase())
-    party = HolderParty(credentials.roster, credentials.member.name, own_key, kept_turns(file.memory))
-    _take_part(file, credentials, party)
+    with alone_in(file.memory):
+        party = HolderParty(credentials.roster, credentials.member.name, own_key, kept_turns(file.memory))
+        _take_part(file, credentials, party)
 
 
 def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivacy:
@@ -66,7 +71,8 @@ def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivac
 
 
 def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
-    connection = Connection(file.gateway, credentials.client_context())
+    largest = Agreement(credentials.roster.settings).largest_order
+    connection = Connection(file.gateway, credentials.client_context(), largest)
     try:
         take_part(connection, party)
     finally:
@@ -75,7 +81,7 @@ def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
 
 def _passphrase() -> bytes | None:
     text = os.environ.get("SECURE_FL_PASSPHRASE")
-    return None if text is None else text.encode()
+    return text.encode() if text else None
 
 
 def _settings(file: BankFile, credentials: Credentials) -> Experiment:

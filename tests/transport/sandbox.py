@@ -48,6 +48,12 @@ class Door:
         return self.context(who).wrap_socket(plain, server_hostname="localhost")
 
 
+def careless(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The same, of a party that does not look who of the authority's serves it."""
+    context.sslsocket_class = ssl.SSLSocket
+    return context
+
+
 def bare_context(authority: Path) -> ssl.SSLContext:
     """Of a client that knows the authority, and has no certificate."""
     return ssl.create_default_context(cafile=authority)

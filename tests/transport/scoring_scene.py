@@ -33,6 +33,7 @@ from secure_fl.transport.scores.service import ScoringService
 from secure_fl.transport.scores.sessions import Sessions
 from secure_fl.transport.serving import Server
 from tests.report.scored_run import ScoredRun, scored_run
+from tests.transport.sandbox import careless
 
 ROOT = Path(__file__).parents[2]
 CUSTOMERS = ("corner", "other")
@@ -65,7 +66,9 @@ class Door:
         return f"https://localhost:{self.port}"
 
     def client(self, who: str = CUSTOMERS[0], role: Role = "customer") -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, verify=context(self.folder, who, role), trust_env=False, timeout=60)
+        return httpx2.Client(
+            base_url=self.url, verify=careless(context(self.folder, who, role)), trust_env=False, timeout=60
+        )
 
 
 @contextmanager

@@ -45,9 +45,11 @@ class Asked:
 
     folder: Path
     finished: list[tuple[GlobalModel, FeatureSchema]]
+    error_feedback: bool = False
 
     def __post_init__(self) -> None:
-        make_certificates(self.folder / "c", Experiment(**SMALL, scheme="masked"), ["localhost"])  # type: ignore[arg-type]
+        settings = Experiment(**SMALL, scheme="masked", error_feedback=self.error_feedback)  # type: ignore[arg-type]
+        make_certificates(self.folder / "c", settings, ["localhost"])
         self.start()
 
     def start(self) -> None:
@@ -216,6 +218,28 @@ def test_it_is_over_only_with_a_model_that_can_be(bank: Asked) -> None:
 def test_whom_the_sum_holds_is_no_matter_to_a_bank_without_residuals(bank: Asked) -> None:
     for contributors in ([], ["bank-1"], 7, None, "bank-1"):
         assert bank.party(Order(1, SETTLE, None, {"contributors": contributors})) == b""
+
+
+def test_residuals_come_of_a_sum_that_the_bank_was_in_alone(tmp_path: Path) -> None:
+    bank = Asked(tmp_path, [], error_feedback=True)
+    cohort = bank.cohort()
+
+    def settle(contributors: object, **changes: Any) -> bytes:
+        about = dataclasses.replace(About.of(cohort), **changes)
+        return bank.party(Order(3, SETTLE, about, {"contributors": contributors}))
+
+    refused(lambda: settle(["bank-1"]), "bank-1 was started anew")
+    bank.send_model(cohort)
+    refused(lambda: settle(["bank-1"]), "bank-1 sent nothing into that sum")
+    bank.ask(cohort)
+    others: tuple[object, ...] = (7, None, {}, ["bank-2"])
+    for contributors in others:
+        assert settle(contributors) == b""
+    refused(lambda: settle(["bank-1"], round=2), "bank-1 was started anew")
+    refused(lambda: settle(["bank-1"], length=cohort.plan.parameters - 1), "another length")
+    assert bank.party._bank.residual is None
+    assert settle(["bank-1"]) == b""
+    assert bank.party._bank.residual is not None
 
 
 def test_a_bank_that_was_started_anew_refuses_an_attempt_that_it_was_in(bank: Asked) -> None:

@@ -142,3 +142,32 @@ def test_a_revoked_party_stays_in_the_roster_and_its_certificate_opens_nothing(f
 
 def role_of(party: str) -> Role:
     return "bank" if party == "bank-1" else "gateway" if party == "gateway" else "holder"
+
+
+@pytest.mark.parametrize(
+    "host", ["", "bad host", "http://a", "\N{LATIN SMALL LETTER A WITH DIAERESIS}.example", "a" * 64]
+)
+def test_a_host_that_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ConfigurationError, match="no host's name"):
+        make_certificates(tmp_path / "c", Experiment(), ["localhost", host])
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "a.example", "bank_1", "xn--4ca.example"])
+def test_names_and_addresses_of_hosts_are_taken(tmp_path: Path, host: str) -> None:
+    make_certificates(tmp_path / "c", Experiment(scheme="plaintext"), [host])
+
+
+def test_a_folder_or_a_passphrase_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "in"):
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            make_certificates(folder, Experiment(), ["localhost"])
+    with pytest.raises(ConfigurationError, match="a passphrase has 1 to 1023 bytes"):
+        make_certificates(tmp_path / "c", Experiment(), ["localhost"], passphrase=b"x" * 1024)
+
+
+def test_a_roster_that_never_ends_is_no_roster(folder: Path) -> None:
+    (folder / "bank-1" / ROSTER).write_text("[" * 100_000)
+    with pytest.raises(DataError, match="is no roster"):
+        Credentials.read(folder / "bank-1", "bank")

@@ -57,10 +57,11 @@ def test_another_key_is_refused_where_there_is_anything_to_make_pseudonyms_of() 
     [
         b"", b"[]", b"{}", b"\xff", b"[" * 10_000,
         *(
-            json.dumps({"features": 3, "names": "n", "key": "", **wrong}).encode()
+            json.dumps({"features": 3, "names": "a", "key": "", **wrong}).encode()
             for wrong in (
                 {"features": True}, {"features": -1}, {"features": MOST_FEATURES + 1}, {"features": "3"},
-                {"names": 1}, {"names": "n" * 65}, {"key": None}, {"key": "k" * 65}, {"more": 1},
+                {"names": 1}, {"names": "a" * 65}, {"key": None}, {"key": "b" * 65}, {"more": 1},
+                {"names": "\x1b[2J"}, {"key": "\ud800"},
             )
         ),
     ],

@@ -130,3 +130,14 @@ def mutated(data: bytes, draw: random.Random) -> bytes:
 def test_what_a_network_does_not_have_is_refused_before_it_starts(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=f"do not do .*{said}"):
         Agreement(Experiment(**asked))
+
+
+def test_what_a_party_says_steers_no_terminal_and_has_bytes() -> None:
+    """Its reasons go to the status page and into the gateway's last line."""
+    said = b'\x01{"reason": "\\u001b[2J\\u202e\\ud800 no\\n", "refused": {"bank-\\ud800": "why\\u0007"}}'
+    refusal = unpack_answer(said)
+    assert isinstance(refusal, ProtocolError)
+    for text in (str(refusal), *refusal.refused, *refusal.refused.values()):
+        assert text.isprintable()
+        text.encode()
+    assert "no" in str(refusal)

@@ -102,6 +102,18 @@ def test_what_is_asked_again_is_the_same_and_costs_nothing_also_of_a_bank_that_w
     assert again.rows.ledger.epsilon == spent
 
 
+def test_two_processes_of_one_bank_have_one_budget(roster: Roster, dataset: Dataset, tmp_path: Path) -> None:
+    one = Asked(roster, dataset, tmp_path)
+    one.statistics()
+    banks = [one, Asked(roster, dataset, tmp_path)]
+    for asked in range(1, ROUNDS + 1):
+        banks[asked % 2].train(1, seed=asked)
+    for bank in banks:
+        with pytest.raises(PrivacyError, match="beyond its budget"):
+            bank.train(1, seed=ROUNDS + 1)
+        assert bank.rows.ledger.lifetime_epsilon <= 3
+
+
 def test_statistics_hold_noise(roster: Roster, dataset: Dataset, tmp_path: Path) -> None:
     first, second = (Asked(roster, dataset, tmp_path / name).statistics() for name in "ab")
     assert (first != second).mean() > 0.05

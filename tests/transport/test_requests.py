@@ -198,6 +198,30 @@ def test_a_line_that_is_no_request_is_refused_and_the_others_are_served(gateway:
         assert client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
+def test_a_page_in_a_browser_with_a_party_s_certificate_is_not_the_party(gateway: Door, site: str) -> None:
+    """Four of its long polls would keep the bank itself out, and any site's page can begin them."""
+    number = gateway.post.send("bank-2", HELLO)
+    said = {"epoch": gateway.post.epoch}
+    with gateway.client(gateway.context("bank-2"), headers={"sec-fetch-site": site}) as browser:
+        for answer in (
+            browser.get("/orders", params={"process": "x"}),
+            browser.post("/alive"),
+            browser.post(f"/answers/{number}", params=said, content=b"lie"),
+        ):
+            assert (answer.status_code, answer.text) == (403, "of a page\n")
+        assert browser.get("/status").status_code == 200
+    assert gateway.post.process("bank-2") != "x"
+    assert answers(gateway, "bank-2", number) == []
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 11, "-1", "x", "1.0", "%d9%a1"], ids=lambda number: number[:6])
+def test_a_number_that_no_order_has_is_refused_and_fails_nothing(gateway: Door, number: str) -> None:
+    with gateway.client(gateway.context("bank-2")) as client:
+        answer = client.post(f"/answers/{number}?epoch={gateway.post.epoch}", content=b"x")
+    assert (answer.status_code, answer.text) == (400, "not a number\n")
+
+
 @pytest.mark.parametrize("query", ["after=x", "after=-5&epoch=%00", "after=" + "9" * 300])
 def test_questions_that_make_no_sense_are_answered_all_the_same(gateway: Door, query: str) -> None:
     gateway.post.send("bank-2", HELLO)

@@ -27,6 +27,7 @@ from secure_fl.transport.scores.service import largest_body
 from secure_fl.transport.scores.wire import Patience, Wire
 from secure_fl.transport.serving import Server
 from tests.report.scored_run import ScoredRun
+from tests.transport.sandbox import careless
 from tests.transport.sandbox import door as gateway_door
 from tests.transport.scoring_scene import HOSTS, Door, context, door, prepare
 
@@ -94,9 +95,16 @@ def test_a_party_of_the_federation_is_no_customer(service: Door, who: str, role:
 
 
 def test_a_customer_gets_nothing_of_a_federation_s_gateway(folder: Path, run: ScoredRun) -> None:
-    with gateway_door(folder / "c") as gateway, gateway.client(context(folder)) as client:
+    with gateway_door(folder / "c") as gateway, gateway.client(careless(context(folder))) as client:
         for answer in (client.get("/orders"), client.get("/metrics"), client.post("/answers/1", content=b"x")):
             assert answer.status_code == 403
+
+
+def test_a_page_in_a_browser_with_a_customer_s_certificate_is_not_the_customer(service: Door) -> None:
+    with service.client() as browser:
+        for path in ("/sessions", "/scores"):
+            answer = browser.post(path, content=b"x", headers={"sec-fetch-site": "cross-site"})
+            assert (answer.status_code, answer.text) == (403, "of a page\n")
 
 
 def test_without_a_certificate_nothing_is_served(service: Door) -> None:
@@ -119,6 +127,14 @@ def test_who_was_taken_out_of_the_roster_is_told_in_one_line(folder: Path, run: 
     with door(folder, run, roster=roster) as opened:
         with pytest.raises(ConfigurationError, match="without this customer"):
             Customer(wire(opened))
+        close_wires()
+
+
+def test_a_gateway_that_poses_as_the_service_gets_nothing(service: Door) -> None:
+    posing = Credentials.read(service.folder / "c" / "gateway", "gateway").server_context()
+    with Server(service.service.app, posing, "127.0.0.1", 0) as server:
+        with pytest.raises(ConfigurationError, match="not in its roster"):
+            Customer(wire(service, url=f"https://localhost:{server.port}"))
         close_wires()
 
 

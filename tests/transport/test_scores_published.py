@@ -79,6 +79,7 @@ def puts(place: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (puts("simulation_seed", "3"), "cannot be read"),
         (puts("simulation_seed", True), "cannot be read"),
         (puts("features.mean", []), "cannot be read"),
+        (lambda said: puts("features.std", [10**400] * len(said["features"]["std"]))(said), "cannot be read"),
         (puts("features.source.amount", "\x1b]0;amount"), "cannot be read"),
         (puts("features.key_check", "x" * 1000), "cannot be read"),
         (puts("features.source", 1), "cannot be read"),
@@ -112,7 +113,7 @@ def test_no_document_does_more_than_be_refused(document: bytes, data: st.DataObj
         place = data.draw(st.integers(0, len(text) - 1))
         text[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     with suppress(MessageError, PlanError):
-        assert PublicModel.from_json(bytes(text)).to_json() == bytes(text)
+        assert json.loads(PublicModel.from_json(bytes(text)).to_json()) == json.loads(text)  # digits may be too many
 
 
 @settings(max_examples=20)

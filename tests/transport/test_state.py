@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,15 @@ import pytest
 from secure_fl.data import Standardization
 from secure_fl.errors import ConfigurationError, DamageWarning, DataError, ProtocolError, StorageError
 from secure_fl.federation.global_model import GlobalModel
+from secure_fl.files import alone_in
 from secure_fl.secagg.transcript import Delivery
 from secure_fl.settings import Experiment
+from secure_fl.transport.certificates import make_certificates
+from secure_fl.transport.configuration import BankFile, GatewayFile, PartyFile
 from secure_fl.transport.memory import kept_turns
 from secure_fl.transport.roster import Roster
+from secure_fl.transport.starting_gateway import run_gateway
+from secure_fl.transport.starting_party import run_bank, run_holder
 from secure_fl.transport.state import State, StateStore
 from tests.transport.test_orders import COHORT
 
@@ -107,3 +113,17 @@ def test_turns_outlive_their_process_and_damaged_ones_are_refused(tmp_path: Path
     (tmp_path / "turns").write_bytes(b"[]")
     with pytest.raises(DataError, match="damaged"):
         kept_turns(tmp_path)
+
+
+def test_a_party_s_memory_and_a_gateway_s_state_have_one_process(tmp_path: Path) -> None:
+    """Two of them would each take part in an attempt, or spend a budget, as if there were no other."""
+    make_certificates(tmp_path / "c", Experiment(scheme="additive"), ["localhost"])
+    place, kept = tmp_path / "c", tmp_path / "kept"
+    bank = BankFile(certificates=place / "bank-1", gateway="https://localhost:1", memory=kept, out=tmp_path)
+    holder = PartyFile(certificates=place / "share-holder-1", gateway="https://localhost:1", memory=kept)
+    gateway = GatewayFile(certificates=place / "gateway", state=kept, port=0)
+    starts = (partial(run_bank, bank), partial(run_holder, holder), partial(run_gateway, gateway))
+    with alone_in(kept):
+        for start in starts:
+            with pytest.raises(ConfigurationError, match="kept is in use by another process"):
+                start()

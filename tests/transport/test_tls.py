@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import shutil
 import ssl
 import subprocess
@@ -18,15 +19,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
+from starlette.types import Receive, Scope, Send
 
-from secure_fl.errors import ConfigurationError
-from secure_fl.transport.certificates import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY
+from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
+from secure_fl.settings import Experiment
+from secure_fl.transport.certificates import (
+    AUTHORITY,
+    AUTHORITY_KEY,
+    CERTIFICATE,
+    KEY,
+    SCORER,
+    make_certificates,
+    revoke,
+)
 from secure_fl.transport.credentials import Credentials
-from secure_fl.transport.orders import HELLO, Order
+from secure_fl.transport.orders import FINISHED, HELLO, Order
 from secure_fl.transport.party import Connection, take_part
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.serving import Server
-from tests.transport.sandbox import Door, bare_context, certificates, door
+from tests.transport.sandbox import LARGEST, Door, bare_context, certificates, door
 
 REFUSED = (httpx2.TransportError, OSError)
 
@@ -150,7 +161,7 @@ def test_who_was_taken_out_of_the_roster_is_out_and_its_client_says_so(folder: P
 
 def refuse_bank_2(folder: Path, without: Roster) -> None:
     with door(folder, without) as opened:
-        connection = Connection(f"https://localhost:{opened.port}", opened.context("bank-2"))
+        connection = Connection(f"https://localhost:{opened.port}", opened.context("bank-2"), LARGEST)
         with pytest.raises(ConfigurationError, match="without this party"):
             take_part(connection, lambda order: b"")
         connection.close()
@@ -167,8 +178,32 @@ def test_a_bank_that_poses_as_the_gateway_is_refused_by_the_others(gateway: Door
     posing = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     posing.load_cert_chain(gateway.folder / "bank-2" / CERTIFICATE, gateway.folder / "bank-2" / KEY)
     with Server(gateway.service.app, posing, "127.0.0.1", 0) as server:
-        connection = Connection(f"https://localhost:{server.port}", gateway.context("bank-1"))
+        connection = Connection(f"https://localhost:{server.port}", gateway.context("bank-1"), LARGEST)
         with pytest.raises(ConfigurationError, match="not of the federation's authority"):
+            take_part(connection, lambda order: b"")
+        connection.close()
+
+
+def test_a_scorer_that_poses_as_the_gateway_gets_no_party(tmp_path: Path) -> None:
+    """Its certificate is the authority's, for a server, and for the same names."""
+    folder = tmp_path / "c"
+    make_certificates(folder, Experiment(scheme="plaintext"), ["localhost"], customers=("corner",))
+    posing = Credentials.read(folder / SCORER, "scorer").server_context()
+    with door(folder) as opened, Server(opened.service.app, posing, "127.0.0.1", 0) as server:
+        opened.post.send("bank-1", FINISHED)
+        connection = Connection(f"https://localhost:{server.port}", opened.context("bank-1"), LARGEST)
+        with pytest.raises(ConfigurationError, match="not in the roster"):
+            take_part(connection, lambda order: b"")
+        connection.close()
+
+
+def test_a_gateway_whose_certificate_was_revoked_gets_no_party(tmp_path: Path) -> None:
+    folder = certificates(tmp_path / "c", scheme="plaintext")
+    with door(folder) as opened:
+        opened.post.send("bank-1", FINISHED)
+        revoke(folder, "gateway")
+        connection = Connection(f"https://localhost:{opened.port}", opened.context("bank-1"), LARGEST)
+        with pytest.raises(ConfigurationError, match="not in the roster"):
             take_part(connection, lambda order: b"")
         connection.close()
 
@@ -191,7 +226,7 @@ def test_a_bank_answers_its_own_orders_alone_whatever_it_says_its_name_is(gatewa
 def test_a_proxy_of_the_environment_is_not_used(gateway: Door, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nobody listens
     gateway.post.send("bank-3", HELLO)
-    connection = Connection(f"https://localhost:{gateway.port}", gateway.context("bank-3"))
+    connection = Connection(f"https://localhost:{gateway.port}", gateway.context("bank-3"), LARGEST)
     order = connection.next()
     connection.close()
     assert order is not None
@@ -207,3 +242,37 @@ def test_an_expired_certificate_is_said_at_the_start(folder: Path, monkeypatch: 
     monkeypatch.setattr("secure_fl.transport.credentials.datetime", Later)
     with pytest.raises(ConfigurationError, match="has expired"):
         Credentials.read(folder / "bank-1", "bank")
+
+
+def test_a_last_model_that_is_refused_is_no_end_that_is_well(gateway: Door) -> None:
+    gateway.post.send("bank-3", FINISHED, body=b"no model")
+    connection = Connection(f"https://localhost:{gateway.port}", gateway.context("bank-3"), LARGEST)
+
+    def refuse(order: Order) -> bytes:
+        raise MessageError("it cannot be read; ask for it again")
+
+    with pytest.raises(ProtocolError, match=r"ends the federation with no model \(it cannot be read\)"):
+        take_part(connection, refuse)
+    connection.close()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as it is", "packed"])
+def test_a_gateway_that_sends_without_end_takes_no_more_memory_than_an_order(folder: Path, *, packed: bool) -> None:
+    sent = 0
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        headers = [(b"content-encoding", b"gzip")] if packed else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        piece = gzip.compress(bytes(1 << 22)) if packed else bytes(1 << 16)
+        while sent < 64 * LARGEST:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += len(piece)
+
+    context = Credentials.read(folder / "gateway", "gateway").server_context()
+    with Server(endless, context, "127.0.0.1", 0) as server:
+        asked = Credentials.read(folder / "bank-1", "bank").client_context()
+        connection = Connection(f"https://localhost:{server.port}", asked, LARGEST)
+        with pytest.raises(MessageError, match="more than any order has"):
+            connection.next()
+        connection.close()

@@ -92,11 +92,12 @@ class LedgerStore:
         """Epsilon of a bank for life."""
         return self._epsilon(account, self.releases())
 
-    def enter(self, account: Account, entry: Release, *, repeats: bool) -> None:
+    def enter(self, account: Account, entry: Release, *, known: int | None, repeats: bool) -> None:
         """Write a release into the log before it is made; nothing where it is there already and `repeats`.
 
-        Raises `PrivacyError` where the bank's limit for life does not allow it, or where the bank had other rows
-        earlier in the run; nothing is written then.
+        `known`: how many of the run the bank reckons with; None: whatever there is. Raises `PrivacyError` where there
+        are others, where the bank's limit for life does not allow it, or where the bank had other rows earlier in the
+        run; nothing is written then.
         """
 
         def decide(lines: tuple[Line, ...]) -> list[Body]:
@@ -108,6 +109,10 @@ class LedgerStore:
                 )
             if repeats and entry in before:
                 return []
+            if known is not None and known != sum((r.run, r.bank) == (entry.run, entry.bank) for r in before):
+                raise PrivacyError(
+                    f"another process of {account.bank} makes releases in this run at this moment; end one of them"
+                )
             self._require_room(account, before, [entry.event], entry.release)
             return [asdict(entry)]
 
@@ -200,9 +205,11 @@ class Account:
     """The largest epsilon for life, over all runs."""
     store: LedgerStore = field(repr=False, compare=False)
 
-    def enter(self, release: str, context: str, event: SampledGaussian, *, repeats: bool) -> None:
+    def enter(
+        self, release: str, context: str, event: SampledGaussian, known: int | None = None, *, repeats: bool
+    ) -> None:
         """See `LedgerStore.enter`."""
-        self.store.enter(self, self._release(release, context, event), repeats=repeats)
+        self.store.enter(self, self._release(release, context, event), known=known, repeats=repeats)
 
     @property
     def releases(self) -> list[tuple[str, str, SampledGaussian]]:

@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from secure_fl.errors import MessageError, SecretExposureError, SecureFLError
 from secure_fl.scoring.plans import ScoringPlan
-from secure_fl.transport.requests import PEER, RefusedError, whole_body
+from secure_fl.transport.requests import PEER, RefusedError, require_no_page, whole_body
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.scores.publishing import PublicModel
 from secure_fl.transport.scores.refusals import BUSY, FAILED, STATUS, UNKNOWN, UNREADABLE
@@ -122,6 +122,7 @@ class ScoringService:
 
     async def _worked(self, request: Request, name: str, work: Callable[[str, bytes], Worked]) -> Worked:
         """What comes of a body, once it is its turn. Raises `RefusedError`."""
+        require_no_page(request)
         if name in self._sending:
             raise RefusedError(BUSY, STATUS[BUSY])
         self._sending.add(name)

@@ -6,7 +6,7 @@ import logging
 import threading
 from contextlib import suppress
 
-from secure_fl.files import make_folder
+from secure_fl.files import make_folder, unwritten
 from secure_fl.report.encrypted_model import EncryptedModel
 from secure_fl.transport.configuration import ScoresFile
 from secure_fl.transport.credentials import Credentials
@@ -27,7 +27,10 @@ def serve_scores(file: ScoresFile) -> None:
     model = EncryptedModel.read(file.model, file.training, file.way)
     public = PublicModel(model.planned.plan, model.opened.intake)
     PublicModel.from_json(public.to_json())  # what customers would refuse is refused here
-    make_folder(file.state, 0o700)
+    try:
+        make_folder(file.state, 0o700)
+    except OSError as error:
+        raise unwritten(file.state, error, "name another folder as state") from None
     most = file.answers or (HIDDEN_ANSWERS if public.plan.hides_model else None)
     sessions = Sessions(model.planned, file.sessions, None if most is None else Allowance(file.state, most))
     service = ScoringService(credentials.roster, public, sessions)

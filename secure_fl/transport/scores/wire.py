@@ -79,8 +79,8 @@ class Wire:
             except httpx2.HTTPError as error:
                 if is_stranger(error):
                     raise ConfigurationError(
-                        f"the certificate at {self._url} is not of the customer's authority, or not for this address; "
-                        "look at the address, or ask for a new certificate"
+                        f"the certificate at {self._url} is not of the customer's authority, not in its roster, or not "
+                        "for this address; look at the address, or ask for a new certificate"
                     ) from None
                 problem = type(error).__name__
                 self._count(error)
