@@ -124,6 +124,8 @@ def test_a_party_s_memory_and_a_gateway_s_state_have_one_process(tmp_path: Path)
     gateway = GatewayFile(certificates=place / "gateway", state=kept, port=0)
     starts = (partial(run_bank, bank), partial(run_holder, holder), partial(run_gateway, gateway))
     with alone_in(kept):
+        for name in ("turns", "state-1"):
+            (kept / name).write_bytes(b"damaged")  # whoever gets in ends there
         for start in starts:
             with pytest.raises(ConfigurationError, match="kept is in use by another process"):
                 start()
