@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from secure_fl.data import Standardization
-from secure_fl.errors import ConfigurationError, MessageError, PlanError
+from secure_fl.errors import ConfigurationError
 from secure_fl.federation.opening import lengths
 from secure_fl.federation.round_zero import Statistics, statistics_of
-from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
+from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
 from secure_fl.training import Learner, usual_learner
-from secure_fl.transport.orders import About
+from secure_fl.transport.orders import About, cohort_of
 
 KEYS_AND_SHARES = 1 << 20
 WHAT_A_BANK_SENDS_ON = 1 << 12
@@ -93,10 +92,4 @@ class Agreement:
 
     def cohort_of(self, about: About | None) -> Cohort[Any]:
         """The cohort of an order. Raises `MessageError` for one that cannot be."""
-        if about is None or not 1 <= about.length <= MAX_PARAMETERS:
-            raise MessageError("an order names no sum that can be; look whether both have one version")
-        try:
-            first = self.cohort(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
-            return replace(first, attempt=about.attempt)
-        except (ConfigurationError, PlanError, ValueError):
-            raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None
+        return cohort_of(about, self.cohort)

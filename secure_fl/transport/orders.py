@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from secure_fl.errors import MessageError, ProtocolError
-from secure_fl.secagg.budget import Plan
+from secure_fl.errors import ConfigurationError, MessageError, PlanError, ProtocolError
+from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Answer, reason
 
@@ -43,6 +44,20 @@ class About:
     @classmethod
     def of(cls, cohort: Cohort[Plan]) -> About:
         return cls(cohort.session.hex(), cohort.round, cohort.attempt, cohort.plan.parameters, cohort.context.hex())
+
+
+def cohort_of(about: About | None, first: Callable[[bytes, int, int, bytes], Cohort[Any]]) -> Cohort[Any]:
+    """The cohort of an order; `first`: from session, round, length and context to the one of the first attempt.
+
+    Raises `MessageError` for one that cannot be.
+    """
+    if about is None or not 1 <= about.length <= MAX_PARAMETERS:
+        raise MessageError("an order names no sum that can be; look whether both have one version")
+    try:
+        cohort = first(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
+        return replace(cohort, attempt=about.attempt)
+    except (ConfigurationError, PlanError, ValueError):
+        raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None
 
 
 @dataclass(frozen=True)

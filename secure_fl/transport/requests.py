@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
 PEER = "secure_fl.peer"
 """Where the scope of a request has the SHA-256 of the peer's certificate."""
+
+
+AT_ONCE = 4
+"""Requests of one party."""
 
 
 class RefusedError(Exception):
@@ -26,6 +33,24 @@ def require_no_page(request: Request) -> None:
     """
     if "sec-fetch-site" in request.headers:
         raise RefusedError("of a page", 403)
+
+
+class AtOnce:
+    """Requests of each party that are here now: `AT_ONCE` of each at most."""
+
+    def __init__(self) -> None:
+        self._here: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, name: str) -> Iterator[None]:
+        """One more of a party, while it is worked on. Raises `RefusedError` for one too many."""
+        if self._here[name] >= AT_ONCE:
+            raise RefusedError("too many at once", 429)
+        self._here[name] += 1
+        try:
+            yield
+        finally:
+            self._here[name] -= 1
 
 
 async def whole_body(request: Request, largest: int, seconds: float) -> bytes:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import Counter as Counts
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -26,7 +25,7 @@ from starlette.routing import Route
 from secure_fl.errors import MessageError
 from secure_fl.transport.orders import Order
 from secure_fl.transport.post import Post
-from secure_fl.transport.requests import PEER, RefusedError, require_no_page, whole_body
+from secure_fl.transport.requests import PEER, AtOnce, RefusedError, require_no_page, whole_body
 from secure_fl.transport.roster import Member, Roster
 from secure_fl.transport.status.chronicle import Chronicle
 from secure_fl.transport.status.watching import Watching
@@ -35,8 +34,6 @@ LOG = logging.getLogger("secure_fl.gateway")
 POLL_SECONDS = 20.0
 ALIVE_SECONDS = 1.5
 """How often a party that is at work says so."""
-AT_ONCE = 4
-"""Requests of one party."""
 ROOM = 4
 """Large answers that are taken in, or lie in the post, at one time; the others wait at their senders."""
 SMALL = 1 << 16
@@ -69,7 +66,7 @@ class Service:
         """`largest`: bytes of an answer, at most; `body_seconds`: how long one may take to arrive."""
         self._roster, self._post, self._largest, self._seconds = roster, post, largest, body_seconds
         self._chronicle, self._watching = chronicle, Watching(chronicle, self._refuse)
-        self._at_once: Counts[str] = Counts()
+        self._at_once = AtOnce()
         self._room = asyncio.Semaphore(ROOM)
         self._large: set[str] = set()
         """Whose large answer is on its way in: one of each party."""
@@ -103,16 +100,12 @@ class Service:
             member = self._who(request)
             if member is None or member.role == "gateway":
                 return self._refuse("not in the roster", 403)
-            if self._at_once[member.name] >= AT_ONCE:
-                return self._refuse("too many at once", 429)
-            self._at_once[member.name] += 1
             try:
-                require_no_page(request)
-                return await page(request, member.name)
+                with self._at_once.one(member.name):
+                    require_no_page(request)
+                    return await page(request, member.name)
             except RefusedError as error:
                 return self._refuse(error.reason, error.status)
-            finally:
-                self._at_once[member.name] -= 1
 
         return guarded
 

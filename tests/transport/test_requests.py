@@ -13,7 +13,8 @@ import pytest
 
 from secure_fl.transport import serving
 from secure_fl.transport.orders import ASK, HELLO, Order
-from secure_fl.transport.service import AT_ONCE, ROOM, SMALL
+from secure_fl.transport.requests import AT_ONCE
+from secure_fl.transport.service import ROOM, SMALL
 from tests.transport.sandbox import LARGEST, Door, certificates, door
 
 

@@ -19,14 +19,14 @@ from secure_fl.averaging.arrays import ArrayType, array_type, like
 from secure_fl.averaging.encoding import Mean, MeanCodec, Weight, relative_weights
 from secure_fl.averaging.updates import Updates
 from secure_fl.codec.quantization import require_clip
-from secure_fl.errors import ConfigurationError, MessageError, PlanError
-from secure_fl.secagg.budget import MAX_PARAMETERS, Plan
+from secure_fl.errors import ConfigurationError, MessageError
+from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
-from secure_fl.transport.orders import About
+from secure_fl.transport.orders import About, cohort_of
 
 Arrays = Mapping[str, NDArray[Any]]
 INTEGER_BITS = 40
@@ -105,13 +105,7 @@ class Terms:
 
     def cohort_of(self, about: About | None) -> Cohort[Any]:
         """The cohort of an order. Raises `MessageError` for one that cannot be."""
-        if about is None or not 1 <= about.length <= MAX_PARAMETERS:
-            raise MessageError("an order names no sum that can be; look whether both have one version")
-        try:
-            first = self.cohort(bytes.fromhex(about.session), about.round, about.length, bytes.fromhex(about.context))
-            return replace(first, attempt=about.attempt)
-        except (ConfigurationError, PlanError, ValueError):
-            raise MessageError("an order is about a sum that cannot be; look whether both have one version") from None
+        return cohort_of(about, self.cohort)
 
     def weight(self, examples: object) -> Weight | None:
         """A bank's, from what its app says. Raises `ConfigurationError` for what is no number of examples."""

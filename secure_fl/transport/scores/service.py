@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter as Counts
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,15 +25,13 @@ from starlette.routing import Route
 
 from secure_fl.errors import MessageError, SecretExposureError, SecureFLError
 from secure_fl.scoring.plans import ScoringPlan
-from secure_fl.transport.requests import PEER, RefusedError, require_no_page, whole_body
+from secure_fl.transport.requests import PEER, AtOnce, RefusedError, require_no_page, whole_body
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.scores.publishing import PublicModel
 from secure_fl.transport.scores.refusals import BUSY, FAILED, STATUS, UNKNOWN, UNREADABLE
 from secure_fl.transport.scores.sessions import Sessions
 
 LOG = logging.getLogger("secure_fl.scores")
-AT_ONCE = 4
-"""Requests of one customer; of them with a body one."""
 ROOM = 4
 """Bodies that are taken in, or wait for their turn, at one time; the others wait at their senders."""
 BODY_SECONDS, SECONDS_A_BYTE = 60.0, 1e-6
@@ -72,7 +69,7 @@ class ScoringService:
         self._roster, self._public, self._sessions = roster, public.to_json(), sessions
         self._largest = largest_body(public.plan)
         self._seconds = BODY_SECONDS + SECONDS_A_BYTE * self._largest if body_seconds is None else body_seconds
-        self._at_once: Counts[str] = Counts()
+        self._at_once = AtOnce()
         self._sending: set[str] = set()
         """Whose body is on its way in, or worked on."""
         self._room = asyncio.Semaphore(ROOM)
@@ -93,15 +90,11 @@ class ScoringService:
             member = self._roster.holding(request.scope.get(PEER, ""))
             if member is None or member.role != "customer":
                 return self._refuse(UNKNOWN)
-            if self._at_once[member.name] >= AT_ONCE:
-                return self._refuse(BUSY)
-            self._at_once[member.name] += 1
             try:
-                return await page(request, member.name)
+                with self._at_once.one(member.name):
+                    return await page(request, member.name)
             except RefusedError as error:
                 return self._refuse(error.reason, error.status)
-            finally:
-                self._at_once[member.name] -= 1
 
         return guarded
 
