@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from secure_fl.data import Standardization
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.federation.opening import lengths
 from secure_fl.federation.round_zero import Statistics, statistics_of
 from secure_fl.secagg.budget import Plan
@@ -92,4 +92,6 @@ class Agreement:
 
     def cohort_of(self, about: About | None) -> Cohort[Any]:
         """The cohort of an order. Raises `MessageError` for one that cannot be."""
+        if about is not None and about.round > self.experiment.rounds:
+            raise MessageError(f"an order is about round {about.round} of {self.experiment.rounds}; do not ask for it")
         return cohort_of(about, self.cohort)

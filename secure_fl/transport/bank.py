@@ -106,6 +106,8 @@ class BankParty:
     def _model(self, order: Order) -> bytes:
         """Receive the model, and train."""
         cohort = self.agreed.cohort_of(order.about)
+        if cohort.round == 0:
+            raise MessageError(f"{self._data.name} is sent a model for round 0, which has none; make a new attempt")
         opened = open_message(cohort, order.body, recipient=self._data.name, sender=AGGREGATOR, stage="broadcast")
         schema = self._schema_of(order.facts)
         model = hashlib.sha256(opened.payload).digest()

@@ -196,6 +196,14 @@ def test_other_statistics_than_those_of_round_0_are_refused(bank: Asked) -> None
     assert statistics() == b""
 
 
+def test_a_model_for_a_round_that_the_federation_does_not_have_is_refused(bank: Asked) -> None:
+    last = bank.agreed.experiment.rounds
+    assert bank.send_model(bank.cohort(last)) == b""
+    refused(lambda: bank.send_model(bank.cohort(last + 1)), f"about round {last + 1} of {last}")
+    refused(lambda: bank.ask(bank.cohort(last + 1)), f"about round {last + 1} of {last}")
+    refused(lambda: bank.send_model(bank.cohort(0)), "a model for round 0, which has none")
+
+
 @pytest.mark.parametrize("kind", ["", "train", "__call__", "x" * 1000])
 def test_an_order_of_an_unknown_kind_is_refused(bank: Asked, kind: str) -> None:
     refused(lambda: bank.party(Order(1, kind)), "bank-1 knows no order")

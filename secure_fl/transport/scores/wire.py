@@ -22,6 +22,8 @@ from secure_fl.transport.scores.refusals import GONE, SPENT, UNKNOWN
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _REASON_BYTES = 200
 HANG_UPS = 5
+SILENCE, ANSWER_SECONDS, SLOWEST = 300.0, 60.0, 1e6
+"""Seconds until a service says anything more; of an answer that has begun, seconds, and bytes a second beyond them."""
 
 
 class SessionGoneError(Exception):
@@ -45,7 +47,7 @@ class Wire:
         self, url: str, context: ssl.SSLContext, note: Callable[[str], None], patience: Patience | None = None
     ) -> None:
         """`note`: is told when an answer is late."""
-        timeout = httpx2.Timeout(30.0, read=300.0, write=120.0)
+        timeout = httpx2.Timeout(30.0, read=SILENCE, write=120.0)
         headers = {"accept-encoding": "identity"}
         self._client = httpx2.Client(base_url=url, verify=context, trust_env=False, timeout=timeout, headers=headers)
         self._url, self._note, self._patience = url, note, patience or Patience()
@@ -107,10 +109,13 @@ class Wire:
     def _tried(self, method: str, path: str, body: bytes, largest: int) -> tuple[int, bytes]:
         """Once. Reads no more than an answer can have."""
         with self._client.stream(method, path, content=body) as answer:
-            parts, size = [], 0
+            parts, size, most = [], 0, max(largest, _REASON_BYTES)
+            until = self._patience.clock() + ANSWER_SECONDS + most / SLOWEST
             for part in answer.iter_raw():
                 size += len(part)
-                if size > max(largest, _REASON_BYTES):
+                if self._patience.clock() > until:
+                    raise httpx2.ReadTimeout("the answer comes too slowly")
+                if size > most:
                     raise ProtocolError(f"{self._url} sends more than any answer has; do not send it rows")
                 parts.append(part)
         self._hung_up = -1
