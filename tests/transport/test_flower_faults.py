@@ -160,12 +160,12 @@ def unchanged(arrays: Arrays) -> Arrays:
         (lambda a: {name: a[name] for name in a if name != "b"}, {}, "the trained arrays lack b, unlike the model"),
         (lambda a: {**a, "x": a["b"]}, {}, "the trained arrays have x, unlike the model"),
         (lambda a: {**a, "count": np.array(1 << 50)}, {}, r"count holds integers beyond \+-2\*\*40"),
-        (unchanged, {"num-examples": 0}, "num-examples is 0, which is no number of examples"),
-        (unchanged, {"num-examples": -3}, "num-examples is -3, which is no number of examples"),
-        (unchanged, {"num-examples": 2.5}, "num-examples is 2.5, which is no number of examples"),
-        (unchanged, {"num-examples": float("nan")}, "num-examples is nan, which is no number of examples"),
-        (unchanged, {"num-examples": float("inf")}, "num-examples is inf, which is no number of examples"),
-        (unchanged, {"num-examples": 10**9}, r"num-examples is 1e\+09 and the most that this federation takes is 512"),
+        (unchanged, {"num-examples": 0}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": -3}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": 2.5}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": float("nan")}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": float("inf")}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": 10**9}, "num-examples is beyond 512, the most that this federation takes"),
         (unchanged, {"num-examples": [1, 2]}, "metrics have no single number 'num-examples'"),
     ],
 )
@@ -196,7 +196,7 @@ def lying(node: int, lie: Any) -> Touch:
     def answered(grid: MemoryGrid, sender: int, message: Message) -> Message:
         answer = answer_in(message)
         if sender == node and isinstance(answer, bytes) and len(answer) > 200:
-            return answer_message(lie(answer), message, RecordDict())
+            message.content = answer_message(lie(answer), message).content
         return message
 
     return answered

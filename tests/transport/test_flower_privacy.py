@@ -108,6 +108,20 @@ def test_only_metrics_that_are_declared_leave_a_node() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "number"), [({"most_examples": 1}, "200"), ({"strategy": FedAvg(weighted_by_key="secret")}, "0.1234")]
+)
+def test_a_server_that_chooses_what_cannot_be_weighed_is_not_told_the_number(
+    settings: dict[str, Any], number: str
+) -> None:
+    """It says the most, and by which metric banks are weighed: so a refusal must not hold what it asked about."""
+    grid = grid_of("masked")
+    done = federated("masked", grid, **settings)
+    assert done.strategy.rounds[0].contributors == ()
+    assert number not in " ".join(done.strategy.rounds[0].left_out.values())
+    assert not any(number.encode() in data for _, data in grid.wire.up)
+
+
 def trainings(done: Federation) -> list[dict[str, Any]]:
     """The metrics beside the answers to orders to train."""
     seen = []

@@ -108,22 +108,22 @@ class Terms:
         return cohort_of(about, self.cohort)
 
     def weight(self, examples: object) -> Weight | None:
-        """A bank's, from what its app says. Raises `ConfigurationError` for what is no number of examples."""
+        """A bank's, from what its app says. Raises `ConfigurationError` for what is no number of examples; its text
+        goes to the server, which chose name and most, so it does not hold the number.
+        """
         most = self.most_examples
         if isinstance(examples, bool) or not isinstance(examples, (int, float)):
             raise ConfigurationError(
                 f"the app's metrics have no single number {self.weighted_by!r}; let the train function return it"
             )
         if not examples >= 1 or examples != int(min(examples, 2**60)):
-            raise ConfigurationError(
-                f"{self.weighted_by} is {examples}, which is no number of examples; give 1 or more"
-            )
+            raise ConfigurationError(f"{self.weighted_by} is no number of examples; give whole ones, from 1 on")
         if most is None:
             return None
         if examples > most:
             raise ConfigurationError(
-                f"{self.weighted_by} is {examples:g} and the most that this federation takes is {most}; raise "
-                "most_examples on the server"
+                f"{self.weighted_by} is beyond {most}, the most that this federation takes; raise most_examples on "
+                "the server"
             )
         return relative_weights(np.array([examples, most], dtype=np.float64))[0]
 
