@@ -14,11 +14,15 @@ from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 from flwr.common.serde import message_from_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 
+from secure_fl.averaging.encoding import WEIGHT_PLACES, Weight
+from secure_fl.codec.digits import digits_for
+from secure_fl.codec.quantization import COUNT_BITS
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.masked.wire import STAGES
 from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.flower import SecureMod
 from secure_fl.transport.flower.records import RECORD, answer_in, answer_message
+from secure_fl.transport.flower.terms import Model
 from secure_fl.transport.orders import ASK, HELLO, MODEL
 from tests.transport.flower_federation import (
     SCHEMES,
@@ -219,6 +223,33 @@ def test_an_answer_that_cannot_be_read_costs_its_bank_its_place(scheme: str, lie
     done = federated(scheme, grid)
     assert done.strategy.rounds[0].contributors == ("bank-1", "bank-3")
     assert same(done.arrays, done.summed(scheme, [0, 2]))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.bool_])
+@pytest.mark.parametrize("part", ["floats", "integers"])
+def test_a_weight_that_does_not_go_with_its_values_costs_the_round(
+    dtype: Any, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bank's values are at their largest and its weight is none: the mean would be where nobody's values are."""
+    encode = Model.encode
+
+    def lying(self: Model, trained: Arrays, weight: Weight | None, rng: np.random.Generator) -> Any:
+        vector = encode(self, trained, weight, rng)
+        floats = self.codec.sizes[0]
+        if trained["w"][0] == 1:
+            weights = floats + digits_for(COUNT_BITS, 16)
+            vector[weights : weights + digits_for(WEIGHT_PLACES + 1, 16)] = 0
+            vector[:floats] = 65535 if part == "floats" else vector[:floats]
+            vector[-1] = 65535 if part == "integers" else vector[-1]
+        return vector
+
+    def training(arrays: Arrays, context: Context) -> tuple[Arrays, dict[str, Any]]:
+        return {**arrays, "w": arrays["w"] + number_of(context)}, {"num-examples": 5}
+
+    monkeypatch.setattr(Model, "encode", lying)
+    start = {"w": np.zeros(2), "n": np.array([1], dtype=dtype)}
+    done = federated("masked", grid_of("masked", training), start=start)
+    assert "the mean lies where no bank's values can" in done.strategy.rounds[0].failure
 
 
 def test_two_nodes_of_one_name_are_both_left_out(said: Said) -> None:

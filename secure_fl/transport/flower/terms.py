@@ -163,12 +163,26 @@ class Model:
 
     def decode(self, total: NDArray[np.int64], contributors: int) -> tuple[dict[str, NDArray[Any]], float, int]:
         """The new arrays, how far their floats can be from the exact mean before they are rounded to their types, and
-        how many values were clipped.
+        how many values were clipped. Raises `MessageError` where no honest banks have such a mean.
         """
         mean: Mean = self.codec.decode(total, contributors)
+        self._require_possible(mean)
         changes, _, _ = self._zeros.rebuilt(mean)
         new = {name: self._moved(name, change) for name, change in changes.items()}
         return new, max(mean.float_bounds), mean.clipped
+
+    def _require_possible(self, mean: Mean) -> None:
+        """A weight that does not go with its values puts the mean where no values are, or beyond its type."""
+        kinds = [kind for name, kind in self.types.items() if kind.integer and self._arrays[name].size]
+        possible = all(
+            np.abs(floats).max() <= self._terms.clip + bound
+            for floats, bound in zip(mean.floats, mean.float_bounds, strict=True)
+        ) and all(
+            low <= integers.min() and integers.max() <= high
+            for integers, (low, high) in zip(mean.integers, map(_range, kinds), strict=True)
+        )
+        if not possible:
+            raise MessageError("the mean lies where no bank's values can; a bank sent what is none, so leave it out")
 
     def _moved(self, name: str, change: NDArray[Any]) -> NDArray[Any]:
         kind, old = self.types[name], self._arrays[name]
@@ -209,6 +223,14 @@ class Model:
 def types_of(arrays: Arrays) -> dict[str, ArrayType]:
     """Raises `ConfigurationError`."""
     return {name: array_type(array, name) for name, array in arrays.items()}
+
+
+def _range(kind: ArrayType) -> tuple[int, int]:
+    """The least and the largest integer of a model's array."""
+    if kind.dtype == "bool":
+        return 0, 1
+    limits = np.iinfo(kind.dtype)
+    return max(int(limits.min), -(1 << INTEGER_BITS)), min(int(limits.max), 1 << INTEGER_BITS)
 
 
 def _within(integers: NDArray[Any]) -> bool:
