@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("flwr", reason="needs the extra flower")
 
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
-from flwr.common.serde import message_from_proto
+from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 
 from secure_fl.averaging.encoding import WEIGHT_PLACES, Weight
@@ -309,7 +309,7 @@ class Repeating:
         self.noted: list[tuple[int, Message]] = []
 
     def __call__(self, grid: MemoryGrid, node: int, message: Message) -> Message:
-        self.noted.append((node, message))
+        self.noted.append((node, message_from_proto(message_to_proto(message))))  # strategies use records again
         return message
 
     def last(self, node: int, kind: str, stage: str | None = None) -> Message:

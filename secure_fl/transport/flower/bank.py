@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from secure_fl.errors import MessageError, ProtocolError
@@ -28,7 +28,7 @@ from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party
 from secure_fl.transport.flower.keys import directory, fingerprint, public_context
 from secure_fl.transport.flower.node import Node
-from secure_fl.transport.flower.records import numpy_arrays
+from secure_fl.transport.flower.records import numpy_arrays, told
 from secure_fl.transport.flower.terms import Arrays, Model, Terms
 from secure_fl.transport.orders import About, Order
 
@@ -49,17 +49,17 @@ class FlowerBank:
         """Its identity among the banks."""
         return self._signing.public
 
-    def train(self, order: Order, keys: bytes, sent: RecordDict, train: Train) -> tuple[bytes, MetricRecord]:
+    def train(self, order: Order, keys: bytes, sent: Message, train: Train) -> tuple[bytes, MetricRecord]:
         """Get an update ready, and answer the first stage of its sum; beside the answer the app's metrics.
 
         Raises `SecureFLError` where no update comes of it.
         """
         terms, name = Terms.of(order.facts), self._node.name
         cohort = terms.cohort_of(order.about)
-        before = _arrays(sent, "the server's message")
+        before = _arrays(sent.content, "the server's message")
         model = Model(terms, before)
-        if cohort.context != terms.context(before) or cohort.plan.parameters != model.codec.length:
-            raise MessageError(f"{name} received another model than its cohort; make a new attempt")
+        if cohort.context != terms.context(before, told(sent)) or cohort.plan.parameters != model.codec.length:
+            raise MessageError(f"{name} received another model or configuration than its cohort; make a new attempt")
         returned = train()
         metrics = _metrics(returned)
         weight = terms.weight(metrics.get(terms.weighted_by))

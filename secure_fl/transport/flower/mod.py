@@ -84,7 +84,7 @@ class SecureMod:
                     return answer_of_hello(node.name, bank.public), MetricRecord()
                 case orders.MODEL:
                     sent = _without_ours(message)
-                    return bank.train(order, keys, sent.content, lambda: _called(call_next, sent, context))
+                    return bank.train(order, keys, sent, lambda: _called(call_next, sent, context))
                 case orders.ASK:
                     return bank.ask(order, keys), MetricRecord()
         raise MessageError(f"{node.name} knows no order {order.kind[:20]!r}; look whether both have one version")

@@ -33,7 +33,7 @@ from secure_fl.secagg.turns import new_session
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.flower.grid import BanksAlone, FlowerCarrier, Nodes, sender_of
 from secure_fl.transport.flower.outcomes import RoundOutcome, custody_of, write_outcomes
-from secure_fl.transport.flower.records import RECORD, answer_in, numpy_arrays, order_message
+from secure_fl.transport.flower.records import RECORD, answer_in, numpy_arrays, order_message, told
 from secure_fl.transport.flower.server_keys import ServerKeys
 from secure_fl.transport.flower.terms import Model, Terms
 from secure_fl.transport.flower.wrapped import mean_metrics, reply_of_all, require_sound, typed
@@ -140,7 +140,7 @@ class SecureStrategy(Strategy):
         sampled = {name_of[_to(message)] for message in asked}
         banks = self._terms.banks or tuple(sorted(sampled | nodes.away(places), key=_in_order))
         terms = Terms(**{**vars(self._terms), "banks": banks})
-        now = self._begin(server_round, terms, numpy_arrays(arrays), places)
+        now = self._begin(server_round, terms, numpy_arrays(arrays), _told(asked), places)
         try:
             now.keys, now.facts = self._with_orders(now, now.cohort, {})
         except ProtocolError as error:
@@ -226,13 +226,15 @@ class SecureStrategy(Strategy):
                 )
             time.sleep(AGAIN)
 
-    def _begin(self, number: int, terms: Terms, arrays: Mapping[str, Any], places: dict[str, int]) -> _Round:
+    def _begin(
+        self, number: int, terms: Terms, arrays: Mapping[str, Any], told: bytes, places: dict[str, int]
+    ) -> _Round:
         if len(terms.banks) < MIN_BANKS:
             raise ConfigurationError(
                 f"{len(terms.banks)} banks were sampled and a secure sum needs {MIN_BANKS}; raise min_train_nodes"
             )
         model = Model(terms, arrays)
-        cohort = terms.cohort(self._session, number, model.codec.length, terms.context(arrays))
+        cohort = terms.cohort(self._session, number, model.codec.length, terms.context(arrays, told))
         return _Round(terms, model, cohort, places)
 
     def _trained(self, now: _Round, replies: list[Message]) -> tuple[dict[str, str], dict[str, MetricRecord]]:
@@ -302,6 +304,17 @@ class SecureStrategy(Strategy):
             )  # fmt: skip
         for bank, why in sorted(done.left_out.items()):
             LOG.warning("round %d: %s is not in the mean: %s", done.round, bank, why)
+
+
+def _told(asked: Iterable[Message]) -> bytes:
+    """What all banks are told. Raises `ConfigurationError` where it is not the same."""
+    said = {told(message) for message in asked}
+    if len(said) != 1:
+        raise ConfigurationError(
+            "the strategy sends banks different configurations, and a sum of different tasks can be one bank's "
+            "update; send all the same"
+        )
+    return said.pop()
 
 
 def _to(message: Message) -> int:

@@ -127,12 +127,15 @@ class Terms:
             )
         return relative_weights(np.array([examples, most], dtype=np.float64))[0]
 
-    def context(self, arrays: Arrays) -> bytes:
-        """What banks agree on before they sum: these terms, and the model that they were sent."""
-        digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
+    def context(self, arrays: Arrays, told: bytes) -> bytes:
+        """What banks agree on before they sum: these terms, the model that they were sent, and what else their apps
+        are told (`records.told`): where all but one were told to learn nothing, the sum would be that one's update.
+        """
+        digest = hashlib.sha256(json.dumps([self.facts, told.hex()], sort_keys=True).encode())
         for name, array in arrays.items():
             digest.update(f"{name!r} {array_type(array, name)} ".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            little = array.dtype.newbyteorder("<")  # the same bytes are other numbers in the other order
+            digest.update(np.ascontiguousarray(array, little).tobytes())
         return digest.digest()
 
 
