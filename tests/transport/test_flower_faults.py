@@ -21,9 +21,9 @@ from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.masked.wire import STAGES
 from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.flower import SecureMod
-from secure_fl.transport.flower.records import RECORD, answer_in, answer_message
+from secure_fl.transport.flower.records import RECORD, answer_in, answer_message, order_message
 from secure_fl.transport.flower.terms import Model
-from secure_fl.transport.orders import ASK, HELLO, MODEL
+from secure_fl.transport.orders import ASK, EVALUATE, HELLO, MODEL, Order
 from tests.transport.flower_federation import (
     SCHEMES,
     START,
@@ -32,10 +32,11 @@ from tests.transport.flower_federation import (
     federated,
     grid_of,
     number_of,
+    terms,
     train,
     trained,
 )
-from tests.transport.flower_grid import Arrays, MemoryGrid, Touch, order_of
+from tests.transport.flower_grid import Arrays, MemoryGrid, Touch, order_of, record
 from tests.transport.test_flower_sums import same
 
 
@@ -275,6 +276,17 @@ def test_a_key_holder_s_node_never_trains() -> None:
 
     federated("ckks", grid_of("ckks", noting), rounds=2)
     assert sorted(set(seen)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("scheme", "node"), [("ckks", 4), ("additive", 5)])
+def test_a_key_holder_s_node_never_evaluates(scheme: str, node: int) -> None:
+    """Its state holds the key, and would be handed to the app's function: whoever asks."""
+    grid = grid_of(scheme)
+    federated(scheme, grid)
+    order = Order(1, EVALUATE, None, terms(scheme, ()).facts)
+    reply = grid.deliver(node, order_message(order, node, "evaluate", RecordDict({"arrays": record(START)})))
+    assert reply.has_error()
+    assert "holds a key and evaluates nothing" in reply.error.reason
 
 
 def test_without_a_key_holder_there_is_no_round() -> None:

@@ -5,7 +5,7 @@
 
 It goes first among the mods, so that all others act on what the app returns. It fails closed: training and evaluation
 that no `SecureStrategy` asked for are not done, and what an app returns is forwarded in no other form. A node whose
-configuration says that it holds a key answers as such and never calls the app's functions.
+configuration says that it holds a key answers as such and calls none of the app's functions but those for queries.
 """
 
 from __future__ import annotations
@@ -102,16 +102,19 @@ class SecureMod:
         return node if node.own_key else node.with_key(AgreementKey().secret())
 
     def _evaluated(self, order: Order, message: Message, context: Context, call_next: CallNext) -> Message:
-        """The app's evaluation, but for what it did not declare safe. All banks count the same, unless they may say
-        how many examples they have.
+        """The app's evaluation in a bank's node, but for what it did not declare safe. All banks count the same, unless
+        they may say how many examples they have.
         """
-        weighted_by = str(order.facts.get("weighted_by"))
         try:
+            terms = Terms.of(order.facts)
+            node = self._node(context, terms)
+            if node.is_trustee:
+                raise MessageError(f"{node.name} holds a key and evaluates nothing; ask the banks")
             returned = _called(call_next, _without_ours(message), context)
-        except ProtocolError as error:
+        except (SecureFLError, OSError) as error:
             return Message(Error(_APP_FAILED, str(error)), reply_to=message)
         safe = self._safe(*returned.metric_records.values())
-        return Message(RecordDict({"metrics": MetricRecord({weighted_by: 1, **safe})}), reply_to=message)
+        return Message(RecordDict({"metrics": MetricRecord({terms.weighted_by: 1, **safe})}), reply_to=message)
 
     def _safe(self, *records: MetricRecord) -> MetricRecord:
         return MetricRecord(

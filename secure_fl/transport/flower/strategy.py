@@ -194,7 +194,7 @@ class SecureStrategy(Strategy):
     ) -> Iterable[Message]:
         nodes = self._met(grid)
         asked = self._wrapped.configure_evaluate(server_round, arrays, config, self._banks_of(nodes))
-        order = nodes.order(EVALUATE, None, {"weighted_by": self._wrapped.weighted_by_key})
+        order = nodes.order(EVALUATE, None, self._terms.facts)
         return [order_message(order, _to(m), m.metadata.message_type, m.content) for m in asked]
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
