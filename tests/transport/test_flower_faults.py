@@ -23,6 +23,7 @@ from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.flower import SecureMod
 from secure_fl.transport.flower.records import RECORD, answer_in, answer_message, order_message
 from secure_fl.transport.flower.terms import Model
+from secure_fl.transport.flower.trustee import answer_of_hello
 from secure_fl.transport.orders import ASK, EVALUATE, HELLO, MODEL, Order
 from tests.transport.flower_federation import (
     SCHEMES,
@@ -260,7 +261,7 @@ def test_two_nodes_of_one_name_are_both_left_out(said: Said) -> None:
     assert "nodes [1, 2] all say that they are a, and are left out" in said()
 
 
-@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb"])
+@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "aggregator"])
 def test_a_name_that_fits_nowhere_is_refused(name: str, said: Said) -> None:
     configs = [{"secure-fl-name": each, "partition-id": n} for n, each in enumerate(["a", "b", "c", name])]
     assert federated("masked", grid_of("masked", configs=configs)).strategy.rounds[0].contributors == ("a", "b", "c")
@@ -276,6 +277,21 @@ def test_a_key_holder_s_node_never_trains() -> None:
 
     federated("ckks", grid_of("ckks", noting), rounds=2)
     assert sorted(set(seen)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_key_of_another_length_costs_its_node_its_place(length: int, said: Said) -> None:
+    """And not all banks theirs, whose directory it would be in."""
+    grid = grid_of("masked", configs=[{"secure-fl-name": name, "partition-id": n} for n, name in enumerate("abcd")])
+
+    def answered(grid: MemoryGrid, node: int, message: Message) -> Message:
+        if node == 4 and len(grid.wire.up) <= 4:
+            message.content = answer_message(answer_of_hello("d", bytes(length)), message).content
+        return message
+
+    grid.answered = answered
+    assert federated("masked", grid).strategy.rounds[0].contributors == ("a", "b", "c")
+    assert "node 4 does not take part: its public key has the wrong length" in said()
 
 
 @pytest.mark.parametrize(("scheme", "node"), [("ckks", 4), ("additive", 5)])

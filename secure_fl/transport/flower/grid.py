@@ -13,7 +13,8 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from secure_fl.errors import ConfigurationError, MessageError
-from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES
+from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.flower.node import is_trustee
 from secure_fl.transport.flower.records import answer_in, order_message
@@ -171,6 +172,8 @@ def _introduced(answer: Answer) -> tuple[str, bytes]:
         name, key = str(said["name"]), bytes.fromhex(said["key"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise MessageError("it does not say who it is; look whether both have one version") from None
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or name == AGGREGATOR:
         raise MessageError("its name does not fit into a message; give it another one")
+    if len(key) != PUBLIC_KEY_BYTES:  # others would refuse the whole directory
+        raise MessageError("its public key has the wrong length; look whether both have one version")
     return name, key
