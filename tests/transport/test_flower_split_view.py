@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,16 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.transport.flower import SecureStrategy
-from secure_fl.transport.orders import MODEL
+from secure_fl.transport.flower.keys import pack_directory
+from secure_fl.transport.flower.records import answer_in, order_in, order_message
+from secure_fl.transport.flower.terms import Terms
+from secure_fl.transport.orders import ASK, MODEL, Order
+from secure_fl.transport.server_halves import server_half
 from tests.transport.flower_federation import START, federated, grid_of
 from tests.transport.flower_grid import MemoryGrid, order_of, record
+from tests.transport.test_flower_faults import finished, refusal
 
 
 def other_bytes_order(content: RecordDict) -> None:
@@ -87,3 +94,20 @@ def test_all_that_a_configuration_can_hold_is_told_alike() -> None:
     secure = SecureStrategy(FedAvg(), "masked", most_examples=512)
     secure.start(grid_of("masked"), record(START), num_rounds=1, train_config=ConfigRecord(all_kinds))
     assert secure.rounds[0].contributors == ("bank-1", "bank-2", "bank-3")
+
+
+@pytest.mark.parametrize(
+    "other", [{"scheme": "additive"}, {"banks": ["bank-1", "x", "y"]}, {"threshold": 3}, {"clip": 2.0}]
+)
+def test_the_terms_of_a_sum_are_those_that_a_bank_trained_under(other: dict[str, Any]) -> None:
+    """Else a server could say one scheme while it trains, and sum by another one, to keys of its own."""
+    done, noted = finished("ckks")
+    order, keys = order_in(noted.last(1, MODEL)) or pytest.fail("no order")
+    assert order.about is not None
+    about, facts = replace(order.about, attempt=2), {"terms": {**order.facts["terms"], **other}}
+    if other.get("scheme") == "additive":
+        keys = pack_directory({name: AgreementKey().public for name in ("share-holder-1", "share-holder-2")})
+    cohort = Terms.of(facts).cohort_of(about)
+    body = next(server_half(cohort, None)).requests["bank-1"] if other.get("scheme") else order.body
+    again = order_message(Order(99, ASK, about, facts, body), 1, "train", None, keys)
+    assert "an update for a sum under other terms" in refusal(answer_in(done.grid.deliver(1, again)))

@@ -34,7 +34,7 @@ from secure_fl.transport.orders import About, Order
 
 LOG = logging.getLogger("flwr.secure_fl")
 Train = Callable[[], RecordDict]
-_ABOUT, _HALF, _KEYS = "about", "half", "keys"
+_ABOUT, _TERMS, _HALF, _KEYS = "about", "terms", "half", "keys"
 
 
 class FlowerBank:
@@ -66,6 +66,7 @@ class FlowerBank:
         vector = model.encode(_arrays(returned, "the app's answer"), weight, _rounding(cohort, name))
         assert order.about is not None
         self._node.memory[_ABOUT] = json.dumps(asdict(order.about)).encode()
+        self._node.memory[_TERMS] = _packed(terms)
         self._node.memory.values = vector
         return self.ask(order, keys), metrics
 
@@ -73,7 +74,7 @@ class FlowerBank:
         """One stage of the sum."""
         terms = Terms.of(order.facts)
         cohort = terms.cohort_of(order.about)
-        self._require_ready(cohort)
+        self._require_ready(terms, cohort)
         memory, name = self._node.memory, self._node.name
         values = memory.values.astype(np.int64)
         begun = _begun(memory[_HALF], cohort)
@@ -106,7 +107,7 @@ class FlowerBank:
     def _directory(self, keys: bytes) -> dict[str, bytes]:
         return directory(self._node.roster, keys)
 
-    def _require_ready(self, cohort: Cohort[Any]) -> None:
+    def _require_ready(self, terms: Terms, cohort: Cohort[Any]) -> None:
         """Raises `ProtocolError` unless the bank has an update for this sum."""
         name, kept = self._node.name, self._node.memory[_ABOUT]
         if not kept:
@@ -117,6 +118,12 @@ class FlowerBank:
             raise ProtocolError(f"{name} has an update of another round; go on without it")
         if (asked.length, asked.context) != (ready.length, ready.context):
             raise MessageError(f"{name} has another model than the sum is about; make a new attempt")
+        if _packed(terms) != self._node.memory[_TERMS]:
+            raise MessageError(f"{name} has an update for a sum under other terms; make a new attempt")
+
+
+def _packed(terms: Terms) -> bytes:
+    return json.dumps(terms.facts, sort_keys=True).encode()
 
 
 def _begun(kept: bytes, cohort: Cohort[Any]) -> bytes | None:
