@@ -17,6 +17,7 @@ from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.serverapp.exception import InconsistentMessageReplies
 from flwr.serverapp.strategy import FedAvg
 
+from secure_fl.errors import ConfigurationError
 from secure_fl.transport.flower import SecureMod, secure_mod
 from secure_fl.transport.flower.memory import NodeMemory
 from secure_fl.transport.flower.node import Node
@@ -109,17 +110,25 @@ def test_only_metrics_that_are_declared_leave_a_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "number"), [({"most_examples": 1}, "200"), ({"strategy": FedAvg(weighted_by_key="secret")}, "0.1234")]
+    ("settings", "weighted_by", "number"),
+    [
+        ({"most_examples": 1}, "num-examples", "200"),
+        ({"strategy": FedAvg(weighted_by_key="secret")}, "secret", "0.1234"),
+    ],
 )
-def test_a_server_that_chooses_what_cannot_be_weighed_is_not_told_the_number(
-    settings: dict[str, Any], number: str
-) -> None:
-    """It says the most, and by which metric banks are weighed: so a refusal must not hold what it asked about."""
-    grid = grid_of("masked")
+def test_a_number_that_cannot_be_weighed_is_not_told(settings: dict[str, Any], weighted_by: str, number: str) -> None:
+    """The server says the most, so a refusal must not hold the number that it asked about."""
+    grid = grid_of("masked", mod=SecureMod(weighted_by=weighted_by))
     done = federated("masked", grid, **settings)
-    assert done.strategy.rounds[0].contributors == ()
+    assert list(done.strategy.rounds[0].left_out) == ["bank-1", "bank-2", "bank-3"]
     assert number not in " ".join(done.strategy.rounds[0].left_out.values())
     assert not any(number.encode() in data for _, data in grid.wire.up)
+
+
+def test_a_server_does_not_choose_what_banks_are_weighed_by() -> None:
+    """It would have the sum of any count that the app returns, declared or not."""
+    with pytest.raises(ConfigurationError, match="the server weighs banks by 'frauds' and this app by 'num-examples'"):
+        federated("masked", strategy=FedAvg(weighted_by_key="frauds"))
 
 
 def trainings(done: Federation) -> list[dict[str, Any]]:

@@ -37,11 +37,17 @@ CallNext = Callable[[Message, Context], Message]
 class SecureMod:
     """A mod of Flower."""
 
-    def __init__(self, metrics: Collection[str] = (), schemes: Collection[str] = PROTECTED) -> None:
+    def __init__(
+        self,
+        metrics: Collection[str] = (),
+        schemes: Collection[str] = PROTECTED,
+        weighted_by: str = "num-examples",
+    ) -> None:
         """`metrics`: names of the app's metrics that may be seen of each single bank. `schemes`: those that the app
         takes part in; a server that asks for another one is refused, so that it cannot choose `plaintext`.
+        `weighted_by`: the one metric that may be in the sum, as the number of examples.
         """
-        self._metrics, self._schemes = frozenset(metrics), frozenset(schemes)
+        self._metrics, self._schemes, self._weighted_by = frozenset(metrics), frozenset(schemes), weighted_by
 
     def __call__(self, message: Message, context: Context, call_next: CallNext) -> Message:
         if message.metadata.message_type.partition(".")[0] == "query" and RECORD not in message.content:
@@ -95,6 +101,11 @@ class SecureMod:
             raise ConfigurationError(
                 f"the server asks for {terms.scheme} and this app takes part in {', '.join(sorted(self._schemes))}; "
                 "give SecureMod the schemes that it may use"
+            )
+        if terms.weighted_by != self._weighted_by:
+            raise ConfigurationError(
+                f"the server weighs banks by {terms.weighted_by!r} and this app by {self._weighted_by!r}; give both "
+                "one name (SecureMod(weighted_by=...))"
             )
         node = Node.of(context, terms.kind.trustees)
         if node.roster is not None:
