@@ -22,6 +22,7 @@ from secure_fl.transport.flower import SecureMod, secure_mod
 from secure_fl.transport.flower.memory import NodeMemory
 from secure_fl.transport.flower.node import Node
 from secure_fl.transport.flower.records import answer_in, order_in
+from secure_fl.transport.flower.terms import Model
 from secure_fl.transport.orders import MODEL
 from tests.transport.flower_federation import SCHEMES, START, Federation, federated, grid_of, train, trained
 from tests.transport.flower_grid import MemoryGrid, record, simulated, toy_app
@@ -93,6 +94,16 @@ def test_the_transcript_shows_what_went_beside_a_sum() -> None:
     beside = [[d.nbytes for d in done.strategy.transcript if d.stage == "beside"] for done in (whole, leaking)]
     assert max(beside[0]) < 100
     assert min(beside[1]) > 500
+
+
+def test_what_an_error_of_the_mod_itself_says_stays_in_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise MemoryError("card 4111 1111 1111 1111")
+
+    monkeypatch.setattr(Model, "encode", failing)
+    done = federated("masked")
+    assert done.strategy.rounds[0].left_out["bank-2"] == "its node failed (Flower's code 2)"
+    assert not any(b"4111" in data for _, data in done.grid.wire.up)
 
 
 def test_only_metrics_that_are_declared_leave_a_node() -> None:

@@ -52,6 +52,13 @@ class SecureMod:
     def __call__(self, message: Message, context: Context, call_next: CallNext) -> Message:
         if message.metadata.message_type.partition(".")[0] == "query" and RECORD not in message.content:
             return call_next(message, context)
+        try:
+            return self._reply(message, context, call_next)
+        except Exception as error:  # Flower would send its text to the server
+            LOG.exception("this node failed")
+            return Message(Error(_APP_FAILED, f"secure_mod raised {type(error).__name__}"), reply_to=message)
+
+    def _reply(self, message: Message, context: Context, call_next: CallNext) -> Message:
         metrics = MetricRecord()
         try:
             found = order_in(message)
