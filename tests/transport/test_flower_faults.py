@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("flwr", reason="needs the extra flower")
 
-from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 
@@ -252,6 +252,26 @@ def test_a_weight_that_does_not_go_with_its_values_costs_the_round(
     start = {"w": np.zeros(2), "n": np.array([1], dtype=dtype)}
     done = federated("masked", grid_of("masked", training), start=start)
     assert "the mean lies where no bank's values can" in done.strategy.rounds[0].failure
+
+
+@pytest.mark.parametrize("metrics", [{"num-examples": 1, "x": 2.0}, {"num-examples": -2, "loss": 0.5}, {}])
+def test_one_bank_s_evaluation_does_not_end_the_run(metrics: dict[str, Any], said: Said) -> None:
+    grid = grid_of("masked")
+    kinds: list[str] = []
+
+    def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
+        kinds.append(order_of(message).kind)
+        return message
+
+    def answered(grid: MemoryGrid, node: int, message: Message) -> Message:
+        if node == 2 and kinds[-1] == EVALUATE:
+            message.content = RecordDict({"metrics": MetricRecord(metrics)})
+        return message
+
+    grid.asked, grid.answered = asked, answered
+    done = federated("masked", grid, rounds=2)
+    assert [len(each.contributors) for each in done.strategy.rounds] == [3, 3]
+    assert "round 2 has no evaluation, since a bank's answer does not fit the others" in said()
 
 
 def test_two_nodes_of_one_name_are_both_left_out(said: Said) -> None:

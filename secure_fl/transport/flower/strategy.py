@@ -20,6 +20,7 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.common.serde import recorddict_to_proto
 from flwr.serverapp import Grid
+from flwr.serverapp.exception import InconsistentMessageReplies
 from flwr.serverapp.strategy import Strategy
 
 from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError, SecretExposureError
@@ -198,7 +199,13 @@ class SecureStrategy(Strategy):
         return [order_message(order, _to(m), m.metadata.message_type, m.content) for m in asked]
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
-        return self._wrapped.aggregate_evaluate(server_round, replies)
+        try:
+            return self._wrapped.aggregate_evaluate(server_round, replies)
+        except (InconsistentMessageReplies, ArithmeticError) as error:  # one bank's answer is no reason to end the run
+            LOG.error(
+                "round %d has no evaluation, since a bank's answer does not fit the others: %s", server_round, error
+            )
+            return None
 
     def _met(self, grid: Grid) -> Nodes:
         if self._nodes is None or self._nodes.grid is not grid:
