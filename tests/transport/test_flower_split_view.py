@@ -25,7 +25,7 @@ from secure_fl.transport.orders import ASK, MODEL, Order
 from secure_fl.transport.server_halves import server_half
 from tests.transport.flower_federation import START, federated, grid_of
 from tests.transport.flower_grid import MemoryGrid, order_of, record
-from tests.transport.test_flower_faults import finished, refusal
+from tests.transport.test_flower_replays import finished, refusal
 
 
 def other_bytes_order(content: RecordDict) -> None:

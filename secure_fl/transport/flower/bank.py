@@ -56,6 +56,7 @@ class FlowerBank:
         """
         terms, name = Terms.of(order.facts), self._node.name
         cohort = terms.cohort_of(order.about)
+        self._node.turns.require_later(cohort, name)  # what is ready stays as it is, and nothing is trained twice
         before = _arrays(sent.content, "the server's message")
         model = Model(terms, before)
         if cohort.context != terms.context(before, told(sent)) or cohort.plan.parameters != model.codec.length:
