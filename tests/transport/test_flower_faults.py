@@ -279,6 +279,22 @@ def test_two_nodes_of_one_name_are_both_left_out(said: Said) -> None:
     assert "nodes [1, 2] all say that they are a, and are left out" in said()
 
 
+def test_a_node_that_took_another_one_s_name_leaves_nothing_behind() -> None:
+    """Its key is not that bank's once it is gone, and a name that two said is not a member's."""
+    configs = [{"secure-fl-name": name, "partition-id": n} for n, name in enumerate(["a", "b", "c", "d", "d"])]
+    grid = grid_of("masked", configs=configs)
+
+    def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
+        if order_of(message).kind == EVALUATE:
+            grid.gone.add(5)
+        return message
+
+    grid.asked = asked
+    first, second = federated("masked", grid, rounds=2).strategy.rounds
+    assert (first.contributors, dict(first.left_out)) == (("a", "b", "c"), {})
+    assert second.contributors == ("a", "b", "c", "d")
+
+
 @pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "aggregator"])
 def test_a_name_that_fits_nowhere_is_refused(name: str, said: Said) -> None:
     configs = [{"secure-fl-name": each, "partition-id": n} for n, each in enumerate(["a", "b", "c", name])]

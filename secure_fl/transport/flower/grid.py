@@ -33,7 +33,7 @@ class Nodes:
     def __init__(self, grid: Grid, seconds: float, kind: str = TRAIN) -> None:
         """`seconds`: how long an answer to one order is waited for; `kind`: the type of all messages."""
         self.grid, self.seconds, self.kind = grid, seconds, kind
-        self._names: dict[int, str] = {}
+        self._said: dict[int, tuple[str, bytes]] = {}
         self._refused: set[int] = set()
         self._keys: dict[str, bytes] = {}
         self._number = 0
@@ -41,25 +41,25 @@ class Nodes:
     def meet(self, terms: Terms) -> dict[str, int]:
         """All parties that are there: name -> node. Raises `ConfigurationError` where all nodes refuse."""
         there = set(self.grid.get_node_ids())
-        new = there - self._names.keys() - self._refused
+        new = there - self._said.keys() - self._refused
         answers = self.ask({node: self.order(HELLO, None, terms.facts) for node in new})
         for node, answer in answers.items():
             try:
-                name, key = _introduced(answer)
+                self._said[node] = _introduced(answer)
             except MessageError as error:
                 LOG.error("node %d does not take part: %s", node, error)
                 self._refused.add(node)
                 if self._refused >= there:
                     raise ConfigurationError(f"no node takes part; the last one said: {error}") from None
-            else:
-                self._names[node], self._keys[name] = name, key
         said = defaultdict[str, list[int]](list)
-        for node in sorted(there & self._names.keys()):
-            said[self._names[node]].append(node)
+        for node in sorted(there & self._said.keys()):
+            said[self._said[node][0]].append(node)
         for name, nodes in said.items():
             if len(nodes) > 1:
                 LOG.error("nodes %s all say that they are %s, and are left out", nodes, name)
-        return {name: nodes[0] for name, nodes in said.items() if len(nodes) == 1}
+        places = {name: nodes[0] for name, nodes in said.items() if len(nodes) == 1}
+        self._keys |= {name: self._said[node][1] for name, node in places.items()}
+        return places
 
     def away(self, places: Mapping[str, int]) -> set[str]:
         """Banks that were met and are not there now: they have dropped out, and are members all the same."""
@@ -71,7 +71,7 @@ class Nodes:
 
     def forget(self, names: Collection[str]) -> None:
         """Ask their nodes anew who they are: a node that was started again has another key."""
-        self._names = {node: name for node, name in self._names.items() if name not in names}
+        self._said = {node: said for node, said in self._said.items() if said[0] not in names}
 
     def order(self, kind: str, about: About | None, facts: Mapping[str, Any], body: bytes = b"") -> Order:
         self._number += 1
