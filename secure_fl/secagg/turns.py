@@ -39,7 +39,7 @@ class Turns:
         self._last = last
         self._keep = keep
 
-    def take(self, cohort: Cohort[Plan], who: str) -> None:
+    def require_later(self, cohort: Cohort[Plan], who: str) -> None:
         """Raises `ProtocolError` unless this turn comes after all that were taken."""
         if cohort.session < self._last[0]:
             raise ProtocolError(
@@ -51,6 +51,10 @@ class Turns:
                 f"{who} already took part in round {self._last[1]}, attempt {self._last[2]}, and does not go back to "
                 f"round {cohort.round}, attempt {cohort.attempt}; make a new attempt"
             )
+
+    def take(self, cohort: Cohort[Plan], who: str) -> None:
+        """Raises as `require_later`."""
+        self.require_later(cohort, who)
         self._keep(cohort.turn)
         self._last = cohort.turn
 

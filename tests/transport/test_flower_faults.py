@@ -10,28 +10,32 @@ import pytest
 
 pytest.importorskip("flwr", reason="needs the extra flower")
 
-from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
+from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.common.serde import message_from_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 
+from secure_fl.averaging.encoding import WEIGHT_PLACES, Weight
+from secure_fl.codec.digits import digits_for
+from secure_fl.codec.quantization import COUNT_BITS
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.masked.wire import STAGES
-from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.flower import SecureMod
-from secure_fl.transport.flower.records import RECORD, answer_in, answer_message
-from secure_fl.transport.orders import ASK, HELLO, MODEL
+from secure_fl.transport.flower.records import answer_in, answer_message, order_message
+from secure_fl.transport.flower.terms import Model
+from secure_fl.transport.flower.trustee import answer_of_hello
+from secure_fl.transport.orders import EVALUATE, HELLO, MODEL, Order
 from tests.transport.flower_federation import (
     SCHEMES,
     START,
-    Federation,
     Said,
     federated,
     grid_of,
     number_of,
+    terms,
     train,
     trained,
 )
-from tests.transport.flower_grid import Arrays, MemoryGrid, Touch, order_of
+from tests.transport.flower_grid import Arrays, MemoryGrid, Touch, order_of, record
 from tests.transport.test_flower_sums import same
 
 
@@ -160,12 +164,12 @@ def unchanged(arrays: Arrays) -> Arrays:
         (lambda a: {name: a[name] for name in a if name != "b"}, {}, "the trained arrays lack b, unlike the model"),
         (lambda a: {**a, "x": a["b"]}, {}, "the trained arrays have x, unlike the model"),
         (lambda a: {**a, "count": np.array(1 << 50)}, {}, r"count holds integers beyond \+-2\*\*40"),
-        (unchanged, {"num-examples": 0}, "num-examples is 0, which is no number of examples"),
-        (unchanged, {"num-examples": -3}, "num-examples is -3, which is no number of examples"),
-        (unchanged, {"num-examples": 2.5}, "num-examples is 2.5, which is no number of examples"),
-        (unchanged, {"num-examples": float("nan")}, "num-examples is nan, which is no number of examples"),
-        (unchanged, {"num-examples": float("inf")}, "num-examples is inf, which is no number of examples"),
-        (unchanged, {"num-examples": 10**9}, r"num-examples is 1e\+09 and the most that this federation takes is 512"),
+        (unchanged, {"num-examples": 0}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": -3}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": 2.5}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": float("nan")}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": float("inf")}, "num-examples is no number of examples"),
+        (unchanged, {"num-examples": 10**9}, "num-examples is beyond 512, the most that this federation takes"),
         (unchanged, {"num-examples": [1, 2]}, "metrics have no single number 'num-examples'"),
     ],
 )
@@ -196,7 +200,7 @@ def lying(node: int, lie: Any) -> Touch:
     def answered(grid: MemoryGrid, sender: int, message: Message) -> Message:
         answer = answer_in(message)
         if sender == node and isinstance(answer, bytes) and len(answer) > 200:
-            return answer_message(lie(answer), message, RecordDict())
+            message.content = answer_message(lie(answer), message).content
         return message
 
     return answered
@@ -221,6 +225,53 @@ def test_an_answer_that_cannot_be_read_costs_its_bank_its_place(scheme: str, lie
     assert same(done.arrays, done.summed(scheme, [0, 2]))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.bool_])
+@pytest.mark.parametrize("part", ["floats", "integers"])
+def test_a_weight_that_does_not_go_with_its_values_costs_the_round(
+    dtype: Any, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bank's values are at their largest and its weight is none: the mean would be where nobody's values are."""
+    encode = Model.encode
+
+    def lying(self: Model, trained: Arrays, weight: Weight | None, rng: np.random.Generator) -> Any:
+        vector = encode(self, trained, weight, rng)
+        floats = self.codec.sizes[0]
+        if trained["w"][0] == 1:
+            weights = floats + digits_for(COUNT_BITS, 16)
+            vector[weights : weights + digits_for(WEIGHT_PLACES + 1, 16)] = 0
+            vector[:floats] = 65535 if part == "floats" else vector[:floats]
+            vector[-1] = 65535 if part == "integers" else vector[-1]
+        return vector
+
+    def training(arrays: Arrays, context: Context) -> tuple[Arrays, dict[str, Any]]:
+        return {**arrays, "w": arrays["w"] + number_of(context)}, {"num-examples": 5}
+
+    monkeypatch.setattr(Model, "encode", lying)
+    start = {"w": np.zeros(2), "n": np.array([1], dtype=dtype)}
+    done = federated("masked", grid_of("masked", training), start=start)
+    assert "the mean lies where no bank's values can" in done.strategy.rounds[0].failure
+
+
+@pytest.mark.parametrize("metrics", [{"num-examples": 1, "x": 2.0}, {"num-examples": -2, "loss": 0.5}, {}])
+def test_one_bank_s_evaluation_does_not_end_the_run(metrics: dict[str, Any], said: Said) -> None:
+    grid = grid_of("masked")
+    kinds: list[str] = []
+
+    def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
+        kinds.append(order_of(message).kind)
+        return message
+
+    def answered(grid: MemoryGrid, node: int, message: Message) -> Message:
+        if node == 2 and kinds[-1] == EVALUATE:
+            message.content = RecordDict({"metrics": MetricRecord(metrics)})
+        return message
+
+    grid.asked, grid.answered = asked, answered
+    done = federated("masked", grid, rounds=2)
+    assert [len(each.contributors) for each in done.strategy.rounds] == [3, 3]
+    assert "round 2 has no evaluation, since a bank's answer does not fit the others" in said()
+
+
 def test_two_nodes_of_one_name_are_both_left_out(said: Said) -> None:
     grid = grid_of("masked", configs=[{"secure-fl-name": name, "partition-id": n} for n, name in enumerate("aabcd")])
     done = federated("masked", grid)
@@ -228,7 +279,23 @@ def test_two_nodes_of_one_name_are_both_left_out(said: Said) -> None:
     assert "nodes [1, 2] all say that they are a, and are left out" in said()
 
 
-@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb"])
+def test_a_node_that_took_another_one_s_name_leaves_nothing_behind() -> None:
+    """Its key is not that bank's once it is gone, and a name that two said is not a member's."""
+    configs = [{"secure-fl-name": name, "partition-id": n} for n, name in enumerate(["a", "b", "c", "d", "d"])]
+    grid = grid_of("masked", configs=configs)
+
+    def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
+        if order_of(message).kind == EVALUATE:
+            grid.gone.add(5)
+        return message
+
+    grid.asked = asked
+    first, second = federated("masked", grid, rounds=2).strategy.rounds
+    assert (first.contributors, dict(first.left_out)) == (("a", "b", "c"), {})
+    assert second.contributors == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "aggregator"])
 def test_a_name_that_fits_nowhere_is_refused(name: str, said: Said) -> None:
     configs = [{"secure-fl-name": each, "partition-id": n} for n, each in enumerate(["a", "b", "c", name])]
     assert federated("masked", grid_of("masked", configs=configs)).strategy.rounds[0].contributors == ("a", "b", "c")
@@ -244,6 +311,32 @@ def test_a_key_holder_s_node_never_trains() -> None:
 
     federated("ckks", grid_of("ckks", noting), rounds=2)
     assert sorted(set(seen)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_key_of_another_length_costs_its_node_its_place(length: int, said: Said) -> None:
+    """And not all banks theirs, whose directory it would be in."""
+    grid = grid_of("masked", configs=[{"secure-fl-name": name, "partition-id": n} for n, name in enumerate("abcd")])
+
+    def answered(grid: MemoryGrid, node: int, message: Message) -> Message:
+        if node == 4 and len(grid.wire.up) <= 4:
+            message.content = answer_message(answer_of_hello("d", bytes(length)), message).content
+        return message
+
+    grid.answered = answered
+    assert federated("masked", grid).strategy.rounds[0].contributors == ("a", "b", "c")
+    assert "node 4 does not take part: its public key has the wrong length" in said()
+
+
+@pytest.mark.parametrize(("scheme", "node"), [("ckks", 4), ("additive", 5)])
+def test_a_key_holder_s_node_never_evaluates(scheme: str, node: int) -> None:
+    """Its state holds the key, and would be handed to the app's function: whoever asks."""
+    grid = grid_of(scheme)
+    federated(scheme, grid)
+    order = Order(1, EVALUATE, None, terms(scheme, ()).facts)
+    reply = grid.deliver(node, order_message(order, node, "evaluate", RecordDict({"arrays": record(START)})))
+    assert reply.has_error()
+    assert "holds a key and evaluates nothing" in reply.error.reason
 
 
 def test_without_a_key_holder_there_is_no_round() -> None:
@@ -266,67 +359,3 @@ def test_a_server_that_asks_for_another_scheme_is_refused() -> None:
 
 def orders(grid: MemoryGrid) -> list[str]:
     return [order_of(message_from_proto(ProtoMessage.FromString(data))).kind for _, data in grid.wire.down]
-
-
-# The SuperLink says something again
-
-
-class Repeating:
-    """Notes what nodes were asked."""
-
-    def __init__(self) -> None:
-        self.noted: list[tuple[int, Message]] = []
-
-    def __call__(self, grid: MemoryGrid, node: int, message: Message) -> Message:
-        self.noted.append((node, message))
-        return message
-
-    def last(self, node: int, kind: str, stage: str | None = None) -> Message:
-        return next(
-            message
-            for to, message in reversed(self.noted)
-            if to == node and order_of(message).kind == kind and order_of(message).facts.get("stage") == stage
-        )
-
-
-def finished(scheme: str) -> tuple[Federation, Repeating]:
-    grid, noted = grid_of(scheme), Repeating()
-    grid.asked = noted
-    return federated(scheme, grid, rounds=2), noted
-
-
-def refusal(answer: Answer) -> str:
-    assert isinstance(answer, Exception), answer
-    return str(answer)
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_same_order_to_train_is_not_answered_twice(scheme: str) -> None:
-    """Under masks it would give a second set of keys to one attempt, under encryption another ciphertext."""
-    done, noted = finished(scheme)
-    answer = answer_in(done.grid.deliver(2, noted.last(2, MODEL)))
-    assert ("out of turn" if scheme == "masked" else "already took part in round 2, attempt 1") in refusal(answer)
-
-
-@pytest.mark.parametrize("stage", STAGES[1:])
-def test_no_stage_of_masking_is_answered_twice(stage: str) -> None:
-    done, noted = finished("masked")
-    assert "out of turn" in refusal(answer_in(done.grid.deliver(2, noted.last(2, ASK, stage))))
-
-
-@pytest.mark.parametrize(("scheme", "stage"), [("ckks", "decrypt"), ("bfv", "decrypt"), ("additive", "sum_shares")])
-def test_a_key_holder_opens_a_sum_once(scheme: str, stage: str) -> None:
-    done, noted = finished(scheme)
-    assert "does not go back to" in refusal(answer_in(done.grid.deliver(4, noted.last(4, ASK, stage))))
-
-
-def test_an_earlier_round_is_not_gone_back_to() -> None:
-    done, noted = finished("ckks")
-    early = next(message for to, message in noted.noted if to == 1 and order_of(message).kind == MODEL)
-    assert order_of(early).about.round == 1  # type: ignore[union-attr]
-    assert "does not go back to round 1" in refusal(answer_in(done.grid.deliver(1, early)))
-
-
-def test_an_order_of_another_form_is_refused() -> None:
-    broken = Message(RecordDict({RECORD: ArrayRecord({"order": Array(np.zeros(3))})}), 1, "train")
-    assert "cannot be read" in refusal(answer_in(grid_of("masked").deliver(1, broken)))

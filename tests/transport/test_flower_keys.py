@@ -26,7 +26,7 @@ from secure_fl.transport.flower.terms import Terms
 from secure_fl.transport.orders import ASK, MODEL
 from tests.transport.flower_federation import HOLDERS, Federation, Said, federated, grid_of
 from tests.transport.flower_grid import MemoryGrid, order_of
-from tests.transport.test_flower_faults import Repeating, refusal
+from tests.transport.test_flower_replays import Repeating, refusal
 from tests.transport.test_flower_sums import same
 
 NAMES = {"masked": (), "ckks": ("key-authority",), "additive": ("share-holder-1", "share-holder-2")}

@@ -17,10 +17,12 @@ from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.serverapp.exception import InconsistentMessageReplies
 from flwr.serverapp.strategy import FedAvg
 
+from secure_fl.errors import ConfigurationError
 from secure_fl.transport.flower import SecureMod, secure_mod
 from secure_fl.transport.flower.memory import NodeMemory
 from secure_fl.transport.flower.node import Node
 from secure_fl.transport.flower.records import answer_in, order_in
+from secure_fl.transport.flower.terms import Model
 from secure_fl.transport.orders import MODEL
 from tests.transport.flower_federation import SCHEMES, START, Federation, federated, grid_of, train, trained
 from tests.transport.flower_grid import MemoryGrid, record, simulated, toy_app
@@ -94,6 +96,16 @@ def test_the_transcript_shows_what_went_beside_a_sum() -> None:
     assert min(beside[1]) > 500
 
 
+def test_what_an_error_of_the_mod_itself_says_stays_in_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise MemoryError("card 4111 1111 1111 1111")
+
+    monkeypatch.setattr(Model, "encode", failing)
+    done = federated("masked")
+    assert done.strategy.rounds[0].left_out["bank-2"] == "its node failed (Flower's code 2)"
+    assert not any(b"4111" in data for _, data in done.grid.wire.up)
+
+
 def test_only_metrics_that_are_declared_leave_a_node() -> None:
     done = federated("masked")
     assert done.result.train_metrics_clientapp == {1: {"loss": 0.25}}
@@ -106,6 +118,28 @@ def test_only_metrics_that_are_declared_leave_a_node() -> None:
         {"loss": 0.25},
         {"loss": 0.5},
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "weighted_by", "number"),
+    [
+        ({"most_examples": 1}, "num-examples", "200"),
+        ({"strategy": FedAvg(weighted_by_key="secret")}, "secret", "0.1234"),
+    ],
+)
+def test_a_number_that_cannot_be_weighed_is_not_told(settings: dict[str, Any], weighted_by: str, number: str) -> None:
+    """The server says the most, so a refusal must not hold the number that it asked about."""
+    grid = grid_of("masked", mod=SecureMod(weighted_by=weighted_by))
+    done = federated("masked", grid, **settings)
+    assert list(done.strategy.rounds[0].left_out) == ["bank-1", "bank-2", "bank-3"]
+    assert number not in " ".join(done.strategy.rounds[0].left_out.values())
+    assert not any(number.encode() in data for _, data in grid.wire.up)
+
+
+def test_a_server_does_not_choose_what_banks_are_weighed_by() -> None:
+    """It would have the sum of any count that the app returns, declared or not."""
+    with pytest.raises(ConfigurationError, match="the server weighs banks by 'frauds' and this app by 'num-examples'"):
+        federated("masked", strategy=FedAvg(weighted_by_key="frauds"))
 
 
 def trainings(done: Federation) -> list[dict[str, Any]]:

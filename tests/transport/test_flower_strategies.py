@@ -57,10 +57,20 @@ def test_integers_stay_the_mean_under_an_optimizer() -> None:
     assert done.arrays["flags"].dtype == np.bool_
 
 
+class OwnMedian(FedMedian):
+    """What it leaves to its base is a median, of one reply."""
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        return super().aggregate_train(server_round, replies)
+
+
 @pytest.mark.parametrize(
     "strategy",
     [
         FedMedian(),
+        OwnMedian(),
         flowers.FedTrimmedAvg(),
         flowers.Krum(),
         flowers.MultiKrum(),

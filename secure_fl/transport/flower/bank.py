@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from secure_fl.errors import MessageError, ProtocolError
@@ -28,13 +28,13 @@ from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party
 from secure_fl.transport.flower.keys import directory, fingerprint, public_context
 from secure_fl.transport.flower.node import Node
-from secure_fl.transport.flower.records import numpy_arrays
+from secure_fl.transport.flower.records import numpy_arrays, told
 from secure_fl.transport.flower.terms import Arrays, Model, Terms
 from secure_fl.transport.orders import About, Order
 
 LOG = logging.getLogger("flwr.secure_fl")
 Train = Callable[[], RecordDict]
-_ABOUT, _HALF, _KEYS = "about", "half", "keys"
+_ABOUT, _TERMS, _HALF, _KEYS = "about", "terms", "half", "keys"
 
 
 class FlowerBank:
@@ -49,23 +49,25 @@ class FlowerBank:
         """Its identity among the banks."""
         return self._signing.public
 
-    def train(self, order: Order, keys: bytes, sent: RecordDict, train: Train) -> tuple[bytes, MetricRecord]:
+    def train(self, order: Order, keys: bytes, sent: Message, train: Train) -> tuple[bytes, MetricRecord]:
         """Get an update ready, and answer the first stage of its sum; beside the answer the app's metrics.
 
         Raises `SecureFLError` where no update comes of it.
         """
         terms, name = Terms.of(order.facts), self._node.name
         cohort = terms.cohort_of(order.about)
-        before = _arrays(sent, "the server's message")
+        self._node.turns.require_later(cohort, name)  # what is ready stays as it is, and nothing is trained twice
+        before = _arrays(sent.content, "the server's message")
         model = Model(terms, before)
-        if cohort.context != terms.context(before) or cohort.plan.parameters != model.codec.length:
-            raise MessageError(f"{name} received another model than its cohort; make a new attempt")
+        if cohort.context != terms.context(before, told(sent)) or cohort.plan.parameters != model.codec.length:
+            raise MessageError(f"{name} received another model or configuration than its cohort; make a new attempt")
         returned = train()
         metrics = _metrics(returned)
         weight = terms.weight(metrics.get(terms.weighted_by))
         vector = model.encode(_arrays(returned, "the app's answer"), weight, _rounding(cohort, name))
         assert order.about is not None
         self._node.memory[_ABOUT] = json.dumps(asdict(order.about)).encode()
+        self._node.memory[_TERMS] = _packed(terms)
         self._node.memory.values = vector
         return self.ask(order, keys), metrics
 
@@ -73,7 +75,7 @@ class FlowerBank:
         """One stage of the sum."""
         terms = Terms.of(order.facts)
         cohort = terms.cohort_of(order.about)
-        self._require_ready(cohort)
+        self._require_ready(terms, cohort)
         memory, name = self._node.memory, self._node.name
         values = memory.values.astype(np.int64)
         begun = _begun(memory[_HALF], cohort)
@@ -106,7 +108,7 @@ class FlowerBank:
     def _directory(self, keys: bytes) -> dict[str, bytes]:
         return directory(self._node.roster, keys)
 
-    def _require_ready(self, cohort: Cohort[Any]) -> None:
+    def _require_ready(self, terms: Terms, cohort: Cohort[Any]) -> None:
         """Raises `ProtocolError` unless the bank has an update for this sum."""
         name, kept = self._node.name, self._node.memory[_ABOUT]
         if not kept:
@@ -117,6 +119,12 @@ class FlowerBank:
             raise ProtocolError(f"{name} has an update of another round; go on without it")
         if (asked.length, asked.context) != (ready.length, ready.context):
             raise MessageError(f"{name} has another model than the sum is about; make a new attempt")
+        if _packed(terms) != self._node.memory[_TERMS]:
+            raise MessageError(f"{name} has an update for a sum under other terms; make a new attempt")
+
+
+def _packed(terms: Terms) -> bytes:
+    return json.dumps(terms.facts, sort_keys=True).encode()
 
 
 def _begun(kept: bytes, cohort: Cohort[Any]) -> bytes | None:

@@ -13,7 +13,8 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from secure_fl.errors import ConfigurationError, MessageError
-from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES
+from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Answer
 from secure_fl.transport.flower.node import is_trustee
 from secure_fl.transport.flower.records import answer_in, order_message
@@ -32,7 +33,7 @@ class Nodes:
     def __init__(self, grid: Grid, seconds: float, kind: str = TRAIN) -> None:
         """`seconds`: how long an answer to one order is waited for; `kind`: the type of all messages."""
         self.grid, self.seconds, self.kind = grid, seconds, kind
-        self._names: dict[int, str] = {}
+        self._said: dict[int, tuple[str, bytes]] = {}
         self._refused: set[int] = set()
         self._keys: dict[str, bytes] = {}
         self._number = 0
@@ -40,25 +41,25 @@ class Nodes:
     def meet(self, terms: Terms) -> dict[str, int]:
         """All parties that are there: name -> node. Raises `ConfigurationError` where all nodes refuse."""
         there = set(self.grid.get_node_ids())
-        new = there - self._names.keys() - self._refused
+        new = there - self._said.keys() - self._refused
         answers = self.ask({node: self.order(HELLO, None, terms.facts) for node in new})
         for node, answer in answers.items():
             try:
-                name, key = _introduced(answer)
+                self._said[node] = _introduced(answer)
             except MessageError as error:
                 LOG.error("node %d does not take part: %s", node, error)
                 self._refused.add(node)
                 if self._refused >= there:
                     raise ConfigurationError(f"no node takes part; the last one said: {error}") from None
-            else:
-                self._names[node], self._keys[name] = name, key
         said = defaultdict[str, list[int]](list)
-        for node in sorted(there & self._names.keys()):
-            said[self._names[node]].append(node)
+        for node in sorted(there & self._said.keys()):
+            said[self._said[node][0]].append(node)
         for name, nodes in said.items():
             if len(nodes) > 1:
                 LOG.error("nodes %s all say that they are %s, and are left out", nodes, name)
-        return {name: nodes[0] for name, nodes in said.items() if len(nodes) == 1}
+        places = {name: nodes[0] for name, nodes in said.items() if len(nodes) == 1}
+        self._keys |= {name: self._said[node][1] for name, node in places.items()}
+        return places
 
     def away(self, places: Mapping[str, int]) -> set[str]:
         """Banks that were met and are not there now: they have dropped out, and are members all the same."""
@@ -70,7 +71,7 @@ class Nodes:
 
     def forget(self, names: Collection[str]) -> None:
         """Ask their nodes anew who they are: a node that was started again has another key."""
-        self._names = {node: name for node, name in self._names.items() if name not in names}
+        self._said = {node: said for node, said in self._said.items() if said[0] not in names}
 
     def order(self, kind: str, about: About | None, facts: Mapping[str, Any], body: bytes = b"") -> Order:
         self._number += 1
@@ -171,6 +172,8 @@ def _introduced(answer: Answer) -> tuple[str, bytes]:
         name, key = str(said["name"]), bytes.fromhex(said["key"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise MessageError("it does not say who it is; look whether both have one version") from None
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or name == AGGREGATOR:
         raise MessageError("its name does not fit into a message; give it another one")
+    if len(key) != PUBLIC_KEY_BYTES:  # others would refuse the whole directory
+        raise MessageError("its public key has the wrong length; look whether both have one version")
     return name, key

@@ -5,7 +5,7 @@
 
 It goes first among the mods, so that all others act on what the app returns. It fails closed: training and evaluation
 that no `SecureStrategy` asked for are not done, and what an app returns is forwarded in no other form. A node whose
-configuration says that it holds a key answers as such and never calls the app's functions.
+configuration says that it holds a key answers as such and calls none of the app's functions but those for queries.
 """
 
 from __future__ import annotations
@@ -37,15 +37,28 @@ CallNext = Callable[[Message, Context], Message]
 class SecureMod:
     """A mod of Flower."""
 
-    def __init__(self, metrics: Collection[str] = (), schemes: Collection[str] = PROTECTED) -> None:
+    def __init__(
+        self,
+        metrics: Collection[str] = (),
+        schemes: Collection[str] = PROTECTED,
+        weighted_by: str = "num-examples",
+    ) -> None:
         """`metrics`: names of the app's metrics that may be seen of each single bank. `schemes`: those that the app
         takes part in; a server that asks for another one is refused, so that it cannot choose `plaintext`.
+        `weighted_by`: the one metric that may be in the sum, as the number of examples.
         """
-        self._metrics, self._schemes = frozenset(metrics), frozenset(schemes)
+        self._metrics, self._schemes, self._weighted_by = frozenset(metrics), frozenset(schemes), weighted_by
 
     def __call__(self, message: Message, context: Context, call_next: CallNext) -> Message:
         if message.metadata.message_type.partition(".")[0] == "query" and RECORD not in message.content:
             return call_next(message, context)
+        try:
+            return self._reply(message, context, call_next)
+        except Exception as error:  # Flower would send its text to the server
+            LOG.exception("this node failed")
+            return Message(Error(_APP_FAILED, f"secure_mod raised {type(error).__name__}"), reply_to=message)
+
+    def _reply(self, message: Message, context: Context, call_next: CallNext) -> Message:
         metrics = MetricRecord()
         try:
             found = order_in(message)
@@ -84,7 +97,7 @@ class SecureMod:
                     return answer_of_hello(node.name, bank.public), MetricRecord()
                 case orders.MODEL:
                     sent = _without_ours(message)
-                    return bank.train(order, keys, sent.content, lambda: _called(call_next, sent, context))
+                    return bank.train(order, keys, sent, lambda: _called(call_next, sent, context))
                 case orders.ASK:
                     return bank.ask(order, keys), MetricRecord()
         raise MessageError(f"{node.name} knows no order {order.kind[:20]!r}; look whether both have one version")
@@ -96,22 +109,30 @@ class SecureMod:
                 f"the server asks for {terms.scheme} and this app takes part in {', '.join(sorted(self._schemes))}; "
                 "give SecureMod the schemes that it may use"
             )
+        if terms.weighted_by != self._weighted_by:
+            raise ConfigurationError(
+                f"the server weighs banks by {terms.weighted_by!r} and this app by {self._weighted_by!r}; give both "
+                "one name (SecureMod(weighted_by=...))"
+            )
         node = Node.of(context, terms.kind.trustees)
         if node.roster is not None:
             terms.require_those_of(node.roster.settings)
         return node if node.own_key else node.with_key(AgreementKey().secret())
 
     def _evaluated(self, order: Order, message: Message, context: Context, call_next: CallNext) -> Message:
-        """The app's evaluation, but for what it did not declare safe. All banks count the same, unless they may say
-        how many examples they have.
+        """The app's evaluation in a bank's node, but for what it did not declare safe. All banks count the same, unless
+        they may say how many examples they have.
         """
-        weighted_by = str(order.facts.get("weighted_by"))
         try:
+            terms = Terms.of(order.facts)
+            node = self._node(context, terms)
+            if node.is_trustee:
+                raise MessageError(f"{node.name} holds a key and evaluates nothing; ask the banks")
             returned = _called(call_next, _without_ours(message), context)
-        except ProtocolError as error:
+        except (SecureFLError, OSError) as error:
             return Message(Error(_APP_FAILED, str(error)), reply_to=message)
         safe = self._safe(*returned.metric_records.values())
-        return Message(RecordDict({"metrics": MetricRecord({weighted_by: 1, **safe})}), reply_to=message)
+        return Message(RecordDict({"metrics": MetricRecord({terms.weighted_by: 1, **safe})}), reply_to=message)
 
     def _safe(self, *records: MetricRecord) -> MetricRecord:
         return MetricRecord(

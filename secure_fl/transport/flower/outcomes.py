@@ -19,11 +19,14 @@ BY_ROSTER = (
 BY_SUPERLINK = (
     "Public keys came through the SuperLink, which is believed. One that lies, or a ServerApp that does, puts its own "
     "keys in the place of the key authority's, the share-holders' or the banks', and reads every update. Give nodes a "
-    "signed roster (secure-fl certificates), or compare fingerprints by another way."
+    "signed roster (secure-fl certificates); or, under ckks and bfv, let them take part in that scheme alone, and "
+    "compare the fingerprints that they log by another way."
 )
 FLOWER = (
     "Nodes run the ClientApp that the SuperLink hands out. Whoever can change it there reads updates before they are "
     "protected, under every scheme, unless SuperNodes accept apps of trusted signers alone (--trusted-entities).",
+    "The configuration of a run (context.run_config) comes from the SuperLink, which could give each node another one, "
+    "and make a sum of tasks of which all but one change nothing; what an order holds is the same for all.",
     "What a node keeps between two stages lies in the memory of its SuperNode. Where a ClientApp's process is killed "
     "between its answer and the end of its process, that state is older than the answer; a node with a folder writes "
     "down its attempts on disk before it takes part in them, and without one an attempt could be begun again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,18 @@ def answer_in(message: Message) -> Answer:
         return unpack_answer(_bytes(record, _ANSWER))
     except MessageError as error:
         return error
+
+
+def told(message: Message) -> bytes:
+    """What an app is told beside the values of arrays and our order: which function, names, and its configuration."""
+    records = {name: each for name, each in message.content.items() if name != RECORD}
+    values = {name: {} if isinstance(each, ArrayRecord) else dict(each) for name, each in records.items()}
+    return json.dumps([message.metadata.message_type, values], sort_keys=True, default=_in_json).encode()
+
+
+def _in_json(data: object) -> dict[str, str]:
+    assert isinstance(data, bytes)  # all else that records hold is JSON's own
+    return {"bytes": data.hex()}
 
 
 def numpy_arrays(record: ArrayRecord) -> dict[str, NDArray[Any]]:

@@ -20,6 +20,7 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.common.serde import recorddict_to_proto
 from flwr.serverapp import Grid
+from flwr.serverapp.exception import InconsistentMessageReplies
 from flwr.serverapp.strategy import Strategy
 
 from secure_fl.errors import ConfigurationError, DropoutError, ProtocolError, SecretExposureError
@@ -33,7 +34,7 @@ from secure_fl.secagg.turns import new_session
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.flower.grid import BanksAlone, FlowerCarrier, Nodes, sender_of
 from secure_fl.transport.flower.outcomes import RoundOutcome, custody_of, write_outcomes
-from secure_fl.transport.flower.records import RECORD, answer_in, numpy_arrays, order_message
+from secure_fl.transport.flower.records import RECORD, answer_in, numpy_arrays, order_message, told
 from secure_fl.transport.flower.server_keys import ServerKeys
 from secure_fl.transport.flower.terms import Model, Terms
 from secure_fl.transport.flower.wrapped import mean_metrics, reply_of_all, require_sound, typed
@@ -140,7 +141,7 @@ class SecureStrategy(Strategy):
         sampled = {name_of[_to(message)] for message in asked}
         banks = self._terms.banks or tuple(sorted(sampled | nodes.away(places), key=_in_order))
         terms = Terms(**{**vars(self._terms), "banks": banks})
-        now = self._begin(server_round, terms, numpy_arrays(arrays), places)
+        now = self._begin(server_round, terms, numpy_arrays(arrays), _told(asked), places)
         try:
             now.keys, now.facts = self._with_orders(now, now.cohort, {})
         except ProtocolError as error:
@@ -194,11 +195,17 @@ class SecureStrategy(Strategy):
     ) -> Iterable[Message]:
         nodes = self._met(grid)
         asked = self._wrapped.configure_evaluate(server_round, arrays, config, self._banks_of(nodes))
-        order = nodes.order(EVALUATE, None, {"weighted_by": self._wrapped.weighted_by_key})
+        order = nodes.order(EVALUATE, None, self._terms.facts)
         return [order_message(order, _to(m), m.metadata.message_type, m.content) for m in asked]
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
-        return self._wrapped.aggregate_evaluate(server_round, replies)
+        try:
+            return self._wrapped.aggregate_evaluate(server_round, replies)
+        except (InconsistentMessageReplies, ArithmeticError) as error:  # one bank's answer is no reason to end the run
+            LOG.error(
+                "round %d has no evaluation, since a bank's answer does not fit the others: %s", server_round, error
+            )
+            return None
 
     def _met(self, grid: Grid) -> Nodes:
         if self._nodes is None or self._nodes.grid is not grid:
@@ -226,13 +233,15 @@ class SecureStrategy(Strategy):
                 )
             time.sleep(AGAIN)
 
-    def _begin(self, number: int, terms: Terms, arrays: Mapping[str, Any], places: dict[str, int]) -> _Round:
+    def _begin(
+        self, number: int, terms: Terms, arrays: Mapping[str, Any], told: bytes, places: dict[str, int]
+    ) -> _Round:
         if len(terms.banks) < MIN_BANKS:
             raise ConfigurationError(
                 f"{len(terms.banks)} banks were sampled and a secure sum needs {MIN_BANKS}; raise min_train_nodes"
             )
         model = Model(terms, arrays)
-        cohort = terms.cohort(self._session, number, model.codec.length, terms.context(arrays))
+        cohort = terms.cohort(self._session, number, model.codec.length, terms.context(arrays, told))
         return _Round(terms, model, cohort, places)
 
     def _trained(self, now: _Round, replies: list[Message]) -> tuple[dict[str, str], dict[str, MetricRecord]]:
@@ -302,6 +311,17 @@ class SecureStrategy(Strategy):
             )  # fmt: skip
         for bank, why in sorted(done.left_out.items()):
             LOG.warning("round %d: %s is not in the mean: %s", done.round, bank, why)
+
+
+def _told(asked: Iterable[Message]) -> bytes:
+    """What all banks are told. Raises `ConfigurationError` where it is not the same."""
+    said = {told(message) for message in asked}
+    if len(said) != 1:
+        raise ConfigurationError(
+            "the strategy sends banks different configurations, and a sum of different tasks can be one bank's "
+            "update; send all the same"
+        )
+    return said.pop()
 
 
 def _to(message: Message) -> int:

@@ -108,31 +108,34 @@ class Terms:
         return cohort_of(about, self.cohort)
 
     def weight(self, examples: object) -> Weight | None:
-        """A bank's, from what its app says. Raises `ConfigurationError` for what is no number of examples."""
+        """A bank's, from what its app says. Raises `ConfigurationError` for what is no number of examples; its text
+        goes to the server, which chose name and most, so it does not hold the number.
+        """
         most = self.most_examples
         if isinstance(examples, bool) or not isinstance(examples, (int, float)):
             raise ConfigurationError(
                 f"the app's metrics have no single number {self.weighted_by!r}; let the train function return it"
             )
         if not examples >= 1 or examples != int(min(examples, 2**60)):
-            raise ConfigurationError(
-                f"{self.weighted_by} is {examples}, which is no number of examples; give 1 or more"
-            )
+            raise ConfigurationError(f"{self.weighted_by} is no number of examples; give whole ones, from 1 on")
         if most is None:
             return None
         if examples > most:
             raise ConfigurationError(
-                f"{self.weighted_by} is {examples:g} and the most that this federation takes is {most}; raise "
-                "most_examples on the server"
+                f"{self.weighted_by} is beyond {most}, the most that this federation takes; raise most_examples on "
+                "the server"
             )
         return relative_weights(np.array([examples, most], dtype=np.float64))[0]
 
-    def context(self, arrays: Arrays) -> bytes:
-        """What banks agree on before they sum: these terms, and the model that they were sent."""
-        digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
+    def context(self, arrays: Arrays, told: bytes) -> bytes:
+        """What banks agree on before they sum: these terms, the model that they were sent, and what else their apps
+        are told (`records.told`): where all but one were told to learn nothing, the sum would be that one's update.
+        """
+        digest = hashlib.sha256(json.dumps([self.facts, told.hex()], sort_keys=True).encode())
         for name, array in arrays.items():
             digest.update(f"{name!r} {array_type(array, name)} ".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            little = array.dtype.newbyteorder("<")  # the same bytes are other numbers in the other order
+            digest.update(np.ascontiguousarray(array, little).tobytes())
         return digest.digest()
 
 
@@ -163,12 +166,26 @@ class Model:
 
     def decode(self, total: NDArray[np.int64], contributors: int) -> tuple[dict[str, NDArray[Any]], float, int]:
         """The new arrays, how far their floats can be from the exact mean before they are rounded to their types, and
-        how many values were clipped.
+        how many values were clipped. Raises `MessageError` where no honest banks have such a mean.
         """
         mean: Mean = self.codec.decode(total, contributors)
+        self._require_possible(mean)
         changes, _, _ = self._zeros.rebuilt(mean)
         new = {name: self._moved(name, change) for name, change in changes.items()}
         return new, max(mean.float_bounds), mean.clipped
+
+    def _require_possible(self, mean: Mean) -> None:
+        """A weight that does not go with its values puts the mean where no values are, or beyond its type."""
+        kinds = [kind for name, kind in self.types.items() if kind.integer and self._arrays[name].size]
+        possible = all(
+            np.abs(floats).max() <= self._terms.clip + bound
+            for floats, bound in zip(mean.floats, mean.float_bounds, strict=True)
+        ) and all(
+            low <= integers.min() and integers.max() <= high
+            for integers, (low, high) in zip(mean.integers, map(_range, kinds), strict=True)
+        )
+        if not possible:
+            raise MessageError("the mean lies where no bank's values can; a bank sent what is none, so leave it out")
 
     def _moved(self, name: str, change: NDArray[Any]) -> NDArray[Any]:
         kind, old = self.types[name], self._arrays[name]
@@ -209,6 +226,14 @@ class Model:
 def types_of(arrays: Arrays) -> dict[str, ArrayType]:
     """Raises `ConfigurationError`."""
     return {name: array_type(array, name) for name, array in arrays.items()}
+
+
+def _range(kind: ArrayType) -> tuple[int, int]:
+    """The least and the largest integer of a model's array."""
+    if kind.dtype == "bool":
+        return 0, 1
+    limits = np.iinfo(kind.dtype)
+    return max(int(limits.min), -(1 << INTEGER_BITS)), min(int(limits.max), 1 << INTEGER_BITS)
 
 
 def _within(integers: NDArray[Any]) -> bool:

@@ -21,7 +21,8 @@ def require_sound(strategy: Strategy, *, own_aggregation: bool) -> FedAvg:
     """Raises `ConfigurationError` for a strategy that looks at single updates."""
     if not isinstance(strategy, FedAvg):
         raise ConfigurationError(f"{type(strategy).__name__} is no FedAvg; wrap one of {_names()}, or a class of these")
-    aggregating = next(cls for cls in type(strategy).__mro__ if "aggregate_train" in vars(cls))
+    ways = [cls for cls in type(strategy).__mro__ if "aggregate_train" in vars(cls) and cls is not Strategy]
+    aggregating = next((cls for cls in ways if cls not in SOUND and cls.__module__.startswith("flwr.")), ways[0])
     if aggregating not in SOUND and not (own_aggregation and not aggregating.__module__.startswith("flwr.")):
         raise ConfigurationError(
             f"{aggregating.__name__} aggregates in a way of its own, and nobody sees single updates here; wrap one "
