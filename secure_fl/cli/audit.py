@@ -24,6 +24,28 @@ Threshold = Annotated[
     float | None,
     typer.Option(help="Score from which a row is flagged.  [default: where 5 % of honest rows are]"),
 ]
+Drift = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="OLD NEW",
+        help="Instead: has NEW moved away from OLD? Two files with the model's columns, or two folders with a file for "
+        "each bank, such as bank-1.csv.",
+    ),
+]
+MaxPsi = Annotated[
+    float | None,
+    typer.Option(help="--drift: fail (exit status 1) where a feature or the score moved by more than this PSI."),
+]
+Verified = Annotated[
+    bool, typer.Option("--verify", help="Instead: are the run's record and its files what was signed?")
+]
+Key = Annotated[
+    str | None,
+    typer.Option(help="--verify: whose signature counts, a public key or a PEM file of it.  [default: yours]"),
+]
+Head = Annotated[
+    str | None, typer.Option(help="--verify: the record's last hash, as noted elsewhere when the run ended.")
+]
 
 
 def audit(
@@ -33,28 +55,11 @@ def audit(
     max_gap: MaxGap = None,
     rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = 500,
     out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit or RUN_DIR/drift]")] = None,
-    drift: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(
-            metavar="OLD NEW",
-            help="Instead: has NEW moved away from OLD? Two files with the model's columns, or two folders with "
-            "a file for each bank, such as bank-1.csv.",
-        ),
-    ] = None,
-    max_psi: Annotated[
-        float | None,
-        typer.Option(help="--drift: fail (exit status 1) where a feature or the score moved by more than this PSI."),
-    ] = None,
-    verified: Annotated[
-        bool, typer.Option("--verify", help="Instead: are the run's record and its files what was signed?")
-    ] = False,
-    key: Annotated[
-        str | None,
-        typer.Option(help="--verify: whose signature counts, a public key or a PEM file of it.  [default: yours]"),
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option(help="--verify: the record's last hash, as noted elsewhere when the run ended.")
-    ] = None,
+    drift: Drift = None,
+    max_psi: MaxPsi = None,
+    verified: Verified = False,
+    key: Key = None,
+    head: Head = None,
     json_file: Json = None,
     force: Force = False,
 ) -> None:

@@ -13,9 +13,11 @@ import pyarrow.csv as pacsv
 import pytest
 from typer.testing import CliRunner
 
+from secure_fl.audit.drift.bins import FAR
 from secure_fl.audit.drift.command import FIGURES, FOLDER, PAGE
+from secure_fl.audit.drift.holdings import PAST_DAYS
 from secure_fl.audit.drift.resampling import REPLICATES
-from secure_fl.audit.drift.watching import RETRAIN, WATCH
+from secure_fl.audit.drift.watching import LEAST_ROWS, RETRAIN, WATCH
 from secure_fl.cli.app import app
 from secure_fl.data import Simulation, Transactions, simulate, split_among_banks, write_simulated
 from secure_fl.data.behaviour import DAY
@@ -173,5 +175,12 @@ def test_columns_without_time_or_customers_are_compared_row_by_row(tmp_path: Pat
 
 def test_the_docs_have_the_numbers_of_the_code() -> None:
     text = " ".join((Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8").split())
-    for said in (f"{REPLICATES} resamplings of customers", f"more than {RETRAIN}", f"more than {WATCH}"):
+    for said in (
+        f"{REPLICATES} resamplings of customers",
+        f"more than {RETRAIN}",
+        f"more than {WATCH}",
+        f"more than {FAR:.0f} standard",
+        f"first {PAST_DAYS} days",
+        f"Fewer than {LEAST_ROWS} rows",
+    ):
         assert said in text, said

@@ -6,10 +6,11 @@ Without any drift PSI is about (bins - 1) (1 / n + 1 / m) of n and m independent
 chance alone (Yurdakul, Naranjo, "Statistical properties of the population stability index", Journal of Risk Model
 Validation 14, 2020), and rows of few customers too.
 
-Therefore a shift must also exceed what resampling makes of the difference q - p around itself: near 0 PSI is the sum of
-its squares over the mean share. Resampled shifts of all features are held together, each relative to its own mean, by
-their largest (after Westfall, Young, "Resampling-Based Multiple Testing", Wiley 1993). Half a row is added to each bin
-that has one, so that no share is 0.
+Therefore a shift must also exceed the PSI of two samples that have the mean of both shares, and differ from it as
+resampled rows differ from their sample. Resampled shifts of all features are held together, each relative to its own
+mean, by their largest (after Westfall, Young, "Resampling-Based Multiple Testing", Wiley 1993). With few rows or
+customers it is exceeded somewhat more often than is said. Half a row is added to each bin that has one, so that no
+share is 0.
 """
 
 from __future__ import annotations
@@ -48,9 +49,7 @@ class Shift:
 
 def stability_index(counts: NDArray[np.int64]) -> float:
     """PSI of the counts of both samples, [2, bins]; 0 where all rows fall into one bin."""
-    used = _used(counts)
-    p, q = _shares(counts[:, used])
-    return float(((q - p) * (np.log(q) - np.log(p))).sum())
+    return float(_index(*_shares(counts[:, _used(counts)])))
 
 
 def shifts_of(counted: Mapping[str, NDArray[np.int64]], again: Mapping[str, NDArray[np.int64]]) -> tuple[Shift, ...]:
@@ -67,13 +66,18 @@ def shifts_of(counted: Mapping[str, NDArray[np.int64]], again: Mapping[str, NDAr
 
 
 def _by_chance(counts: NDArray[np.int64], again: NDArray[np.int64]) -> NDArray[np.float64]:
-    """[ways, replicates]: PSI as it would be, were the samples' difference nothing but that of resampling."""
+    """[ways, replicates]: PSI as it would be, had both samples the same shares and moved by resampling alone."""
     used = _used(counts)
-    p, q = _shares(counts[:, used])
-    shares = _shares(again[..., used])
-    moved = (shares[..., 1, :] - shares[..., 0, :]) - (q - p)
-    drawn: NDArray[np.float64] = (moved**2 / ((p + q) / 2)).sum(axis=-1)
-    return drawn
+    shares, redrawn = _shares(counts[:, used]), _shares(again[..., used])
+    least = 0.5 / np.maximum(counts.sum(axis=1), 1)  # no share falls to 0
+    moved = np.maximum(shares.mean(axis=0) + redrawn - shares, least[:, np.newaxis])
+    return _index(moved[..., 0, :], moved[..., 1, :])
+
+
+def _index(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PSI of shares, over the last axis."""
+    index: NDArray[np.float64] = ((q - p) * (np.log(q) - np.log(p))).sum(axis=-1)
+    return index
 
 
 def _used(counts: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -19,7 +19,6 @@ from secure_fl.audit.drift.bins import FEATURE_BINS, SCORE, SCORE_BINS, apart, c
 from secure_fl.audit.drift.holdings import PAST_DAYS, Holding
 from secure_fl.audit.drift.resampling import REPLICATES, resampled_counts
 from secure_fl.audit.drift.stability import LEVEL, Shift, shifts_of
-from secure_fl.audit.floors import LEAST_ROWS
 from secure_fl.audit.sums import MadeSum, SecureSums
 from secure_fl.data import FeatureSchema
 from secure_fl.data.behaviour import DAY
@@ -33,6 +32,8 @@ from secure_fl.settings import Experiment
 SCHEMA = 1
 WATCH, RETRAIN = 0.1, 0.25
 """The convention of credit scoring for PSI; see `stability`."""
+LEAST_ROWS = 100
+"""In each period; of fewer, chance is not known well enough."""
 DETECTOR: Literal["adwin"] = "adwin"
 Verdict = Literal["retrain", "watch", "stable"]
 
