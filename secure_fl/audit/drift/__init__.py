@@ -1,4 +1,4 @@
-"""Drift in service: have the banks' transactions changed since OLD, so that the model should be trained again?
+"""Drift in service: have the banks' transactions moved from OLD to NEW, so that the model should be trained again?
 
     holdings    OLD and NEW at each bank, as the model takes them
     bins        counts of rows in fixed public bins: all that leaves a bank, through a secure sum

@@ -39,9 +39,10 @@ def resampled_counts(holding: Holding, schema: FeatureSchema, rng: np.random.Gen
 
 def _counted(sample: Sample, column: int, schema: FeatureSchema, times: NDArray[np.float64]) -> NDArray[np.int64]:
     """int64 [REPLICATES, B]: rows in bins, each row as often as `times` says of its value in a text column."""
-    bucket = ((sample.raw.hashed[:, column] & ~_SIGN_BIT) % np.uint64(BUCKETS)).astype(np.int64)
+    drawn = ((sample.raw.hashed[:, column] & ~_SIGN_BIT) % np.uint64(BUCKETS)).astype(np.int64)
+    used, bucket = np.unique(drawn, return_inverse=True)
     parts = []
     for places, bins in zip(places_of(sample, schema).T, bins_of(schema).values(), strict=True):
-        table = np.bincount(bucket * bins + places, minlength=BUCKETS * bins).reshape(BUCKETS, bins)
-        parts.append(times @ table)
+        table = np.bincount(bucket * bins + places, minlength=len(used) * bins).reshape(len(used), bins)
+        parts.append(times[:, used] @ table)
     return np.rint(np.concatenate(parts, axis=1)).astype(np.int64)

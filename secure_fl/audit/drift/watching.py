@@ -89,7 +89,7 @@ class Drift:
     def reasons(self) -> tuple[str, ...]:
         """Why the verdict is not "stable"."""
         limit = min(WATCH, self.limit)
-        moved = [f"PSI of {each.name} {each.psi:.3f}" for each in self.shifts if each.exceeds(limit)]
+        moved = [f"PSI {each.psi:.3f} of {each.name}" for each in self.shifts if each.exceeds(limit)]
         fired = [f"{each.bank}'s detector fired at {each.first}" for each in self.alarms if each.first]
         return (*moved, *fired)
 
