@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from secure_fl.audit.auditing import Asked, Audit, audit
@@ -45,26 +46,32 @@ def run_command(
         for target, content in ((json_target, text), (page_target, page)):
             if target:
                 target.write_text(content, encoding="utf-8")
-        _write_folder(folder, found, text, page)
+        replace_folder(folder, {FIGURES: text, PAGE: page} | _local_pages(found))
     if json_file != STDOUT:
         _print(found, document["shap"]["features"], page_file or folder / PAGE)
     if found.fairness.failed:
         raise AuditError(verdict(found).rstrip(".") + f"; see {page_file or folder / PAGE}")
 
 
-def _write_folder(folder: Path, found: Audit, text: str, page: str) -> None:
+def replace_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """A folder of these files, by their names in it, in the place of an earlier one. Raises `ConfigurationError`."""
     if folder.is_symlink() or folder.is_file():
         raise ConfigurationError(f"{folder} is no folder of an audit; move it away")
     if folder.exists():
         shutil.rmtree(folder)
     with staged_directory(folder) as staging:
-        (staging / FIGURES).write_text(text, encoding="utf-8")
-        (staging / PAGE).write_text(page, encoding="utf-8")
-        for bank, own in zip(found.subject.banks, found.local, strict=True):
-            if len(own.rows):
-                (staging / bank.name).mkdir()
-                local = render_bank(bank.name, found.summed.features, own)
-                (staging / bank.name / LOCAL).write_text(local, encoding="utf-8")
+        for name, content in files.items():
+            (staging / name).parent.mkdir(exist_ok=True)
+            (staging / name).write_text(content, encoding="utf-8")
+
+
+def _local_pages(found: Audit) -> dict[str, str]:
+    """Each bank's page of its own rows, by its name in the folder."""
+    return {
+        f"{bank.name}/{LOCAL}": render_bank(bank.name, found.summed.features, own)
+        for bank, own in zip(found.subject.banks, found.local, strict=True)
+        if len(own.rows)
+    }
 
 
 def _print(found: Audit, features: list[str], page: Path) -> None:

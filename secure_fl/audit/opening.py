@@ -59,13 +59,7 @@ class Subject:
     @classmethod
     def of_run(cls, directory: Path) -> Subject:
         """The model of a run directory, and its rows again. Raises `ConfigurationError` or `DataError`."""
-        for name in (EXPERIMENT, MODEL):
-            if not (directory / name).is_file():
-                raise ConfigurationError(
-                    f"{directory} has no {name}; give the folder of a finished run, as secure-fl run writes it"
-                )
-        experiment = Experiment.from_toml(directory / EXPERIMENT)
-        model = RunModel.read(directory / MODEL)
+        experiment, model = read_run(directory)
         dataset = open_dataset(experiment, tables=True)
         banks = _banks(dataset, model.schema)
         return cls(experiment, model.stored.learner, model.stored.weights, model.schema, banks)
@@ -86,6 +80,16 @@ class Subject:
     def features(self) -> tuple[str, ...]:
         """What a score is explained by: the numeric features, then each text column as a whole."""
         return (*self.schema.numeric, *self.schema.hashed)
+
+
+def read_run(directory: Path) -> tuple[Experiment, RunModel]:
+    """Settings and model of a run directory. Raises `ConfigurationError` or `DataError`."""
+    for name in (EXPERIMENT, MODEL):
+        if not (directory / name).is_file():
+            raise ConfigurationError(
+                f"{directory} has no {name}; give the folder of a finished run, as secure-fl run writes it"
+            )
+    return Experiment.from_toml(directory / EXPERIMENT), RunModel.read(directory / MODEL)
 
 
 def _banks(dataset: Dataset, schema: FeatureSchema) -> tuple[AuditedBank, ...]:

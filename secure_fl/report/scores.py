@@ -74,7 +74,7 @@ class Intake:
         """
         rows = load_table_as(transactions, self.schema.source, labelled=False)
         past = load_table_as(history, self.schema.source) if history is not None else None
-        features = transform(rows, self.schema, self._key(), past)
+        features = transform(rows, self.schema, self.key(), past)
         return Encoded(features, None if past is None else len(past))
 
     def stream(self, transactions: Path, history: Path | None = None, rows: int | None = None) -> Iterator[Encoded]:
@@ -83,7 +83,7 @@ class Intake:
         Features that look at the past need rows in order of time. Raises `DisorderError` at the first that are not.
         """
         past = load_table_as(history, self.schema.source) if history is not None else None
-        count, key = None if past is None else len(past), self._key()
+        count, key = None if past is None else len(past), self.key()
         latest, rows = -math.inf, rows or (PIECE_WITH_PAST if self.needs_history else PIECE)
         for piece in stream_table_as(transactions, self.schema.source, rows, labelled=False):
             if self.needs_history and piece.when.min() < latest:
@@ -94,7 +94,8 @@ class Intake:
                 known = piece if past is None else concatenate((past, piece))
                 past = known.take(np.flatnonzero(known.when > latest - LOOKS_BACK))
 
-    def _key(self) -> FederationKey:
+    def key(self) -> FederationKey:
+        """That makes pseudonyms as the model's training did."""
         if not self.schema.hashed:
             return FederationKey.generate()  # there is nothing to pseudonymize
         if self.simulation_seed is not None:
