@@ -25,7 +25,7 @@ from tests.transport.scoring_scene import context, prepare, processes, said_in, 
 from tests.transport.test_memory import memory
 
 pytestmark = pytest.mark.slow
-SEEDS = range(20)
+SEEDS = range(8)
 MUTATIONS = 1_000
 """Of each seed."""
 
