@@ -26,6 +26,8 @@ from secure_fl.audit.threshold import FALSE_POSITIVES
 from secure_fl.errors import AuditError, ConfigurationError, DataError, RequestError
 from secure_fl.progress import Progress, unseen
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("shap")
 GROUPS = ("bank", "amount:20,60")
 

@@ -38,6 +38,8 @@ from tests.transport.flower_federation import (
 from tests.transport.flower_grid import Arrays, MemoryGrid, Touch, order_of, record
 from tests.transport.test_flower_sums import same
 
+pytestmark = pytest.mark.slow
+
 
 def silent_at(node: int, stage: str) -> Touch:
     """A node that answers nothing from this stage on."""

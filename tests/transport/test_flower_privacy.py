@@ -27,6 +27,8 @@ from secure_fl.transport.orders import MODEL
 from tests.transport.flower_federation import SCHEMES, START, Federation, federated, grid_of, train, trained
 from tests.transport.flower_grid import MemoryGrid, record, simulated, toy_app
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 24
 """So many bytes in a row do not come by chance."""
 

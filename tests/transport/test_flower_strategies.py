@@ -19,6 +19,8 @@ from secure_fl.transport.flower import SecureStrategy
 from tests.transport.flower_federation import federated, grid_of, number_of
 from tests.transport.flower_grid import Arrays, MemoryGrid, record, simulated, toy_app
 
+pytestmark = pytest.mark.slow
+
 FLOATS: Arrays = {"w": np.linspace(-1, 1, 6, dtype=np.float32), "b": np.zeros(3)}
 SETTINGS: dict[str, Any] = {"min_train_nodes": 3, "min_evaluate_nodes": 3, "min_available_nodes": 3}
 SOUND: dict[str, Callable[[], Strategy]] = {

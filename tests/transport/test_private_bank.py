@@ -32,7 +32,7 @@ from tests.transport.federation import SMALL, federation
 
 ROUNDS = 3
 PRIVATE = {**SMALL, "scheme": "masked", "epsilon": 3.0, "delta": 1e-5, "batch_size": 256, "rounds": ROUNDS}
-pytestmark = pytest.mark.usefixtures("ledgers")
+pytestmark = [pytest.mark.usefixtures("ledgers"), pytest.mark.slow]
 SETTINGS = Experiment(**PRIVATE)  # type: ignore[arg-type]
 
 
@@ -131,7 +131,6 @@ def test_noise_that_a_gateway_could_wear_down_is_refused(changes: dict[str, Any]
         Agreement(Experiment(**{**PRIVATE, **changes}))
 
 
-@pytest.mark.slow
 def test_a_private_federation_spends_what_it_does_in_memory_also_where_a_bank_is_killed(tmp_path: Path) -> None:
     with federation(tmp_path, **PRIVATE, local_epochs=4) as parties:  # type: ignore[arg-type]
         parties.wait_for_round(1)
@@ -153,7 +152,6 @@ def test_a_private_federation_spends_what_it_does_in_memory_also_where_a_bank_is
         assert len(ledgers["bank-1"]["entries"]) == len(ledgers["bank-3"]["entries"]) == ROUNDS + 1
 
 
-@pytest.mark.slow
 def test_rows_that_have_no_room_for_life_are_not_brought_into_a_federation(tmp_path: Path) -> None:
     settings = Experiment(**PRIVATE, lifetime_epsilon=1.0)  # type: ignore[arg-type]
     make_certificates(tmp_path / "c", settings, ["localhost"])
