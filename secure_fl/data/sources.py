@@ -192,23 +192,36 @@ def _read_csv(path: Path) -> pa.Table:
         table = pacsv.read_csv(path, **_csv_options(path, names))
     if table is None:
         raise _malformed(path, len(names))
-    if "" in table.column_names and not _numbers_rows(table.column("")):
+    if "" in table.column_names and not _distinct(_whole_numbers(path, table.column(""))):
         raise _nameless(path, 1)
     return table
 
 
 def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """A column without a name is passed over here: that it numbers rows would take all of them to say."""
     names = _header(path)
+    nameless: list[pa.Array] = []  # 8 bytes a row: only all of them say whether that column numbers rows
     try:
         with pacsv.open_csv(path, **_csv_options(path, names)) as reader:
             yield pa.RecordBatch.from_pylist([], reader.schema)
-            yield from reader
+            for batch in reader:
+                nameless += [_whole_numbers(path, batch.column(""))] if "" in names else []
+                yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         pass
     else:
+        if nameless and not _distinct(pa.chunked_array(nameless)):
+            raise _nameless(path, 1)
         return
     raise _malformed(path, len(names))
+
+
+def _whole_numbers(path: Path, column: pa.Array) -> pa.Array:
+    whole = None
+    with contextlib.suppress(pa.ArrowInvalid):
+        whole = column.cast(pa.int64())
+    if whole is None:
+        raise _nameless(path, 1)
+    return whole
 
 
 def _csv_options(path: Path, names: list[str]) -> dict[str, Any]:
@@ -220,12 +233,9 @@ def _csv_options(path: Path, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _numbers_rows(column: pa.ChunkedArray) -> bool:
-    """Whether a column without a name is an index that pandas wrote: distinct whole numbers."""
-    whole = None
-    with contextlib.suppress(pa.ArrowInvalid):
-        whole = column.cast(pa.int64())
-    return whole is not None and len(whole.unique()) == len(whole)
+def _distinct(numbers: pa.ChunkedArray) -> bool:
+    """Whether whole numbers are an index that pandas wrote, for a column without a name."""
+    return len(numbers.unique()) == len(numbers)
 
 
 def _nameless(path: Path, line: int) -> DataError:

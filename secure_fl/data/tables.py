@@ -109,17 +109,18 @@ def load_table_as(path: Path, schema: Schema, *, labelled: bool = True) -> Trans
 
     `labelled=False` reads rows to be scored; the label column may then be missing. Raises as `read_table` does.
     """
-    source = read_source(path)
-    pattern = PATTERN_COLUMN if labelled and PATTERN_COLUMN in source.names else None
-    _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
-    return build(source, schema, labelled=labelled, pattern=pattern)
+    return _as(read_source(path), schema, labelled)
 
 
 def stream_table_as(path: Path, schema: Schema, rows: int, *, labelled: bool = True) -> Iterator[Transactions]:
-    """The same in pieces of so many rows, one in memory at a time; without the kinds of fraud."""
-    for source in stream_source(path, rows):
-        _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
-        yield build(source, schema, labelled=labelled, pattern=None)
+    """The same in pieces of so many rows, one in memory at a time."""
+    return (_as(source, schema, labelled) for source in stream_source(path, rows))
+
+
+def _as(source: Source, schema: Schema, labelled: bool) -> Transactions:
+    pattern = PATTERN_COLUMN if labelled and PATTERN_COLUMN in source.names else None
+    _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
+    return build(source, schema, labelled=labelled, pattern=pattern)
 
 
 def infer(source: Source, declared: Declaration) -> Schema:

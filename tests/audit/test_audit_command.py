@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from secure_fl.audit.auditing import Asked, audit
-from secure_fl.audit.command import FIGURES, FOLDER, LOCAL, PAGE, run_command
+from secure_fl.audit.command import FIGURES, FOLDER, LOCAL, run_command
 from secure_fl.audit.explaining import BACKGROUND_ROWS, MOST_ROWS, REPLICATES, ROWS
 from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
 from secure_fl.audit.gaps import LEVEL, Gap
 from secure_fl.audit.groups import MOST_GROUPS
+from secure_fl.audit.leaving import PAGE
 from secure_fl.audit.opening import EXPERIMENT, MODEL, AuditedBank, Subject
 from secure_fl.audit.sums import FRACTION_BITS
 from secure_fl.audit.threshold import FALSE_POSITIVES

@@ -14,10 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from secure_fl.audit.drift.bins import FAR
-from secure_fl.audit.drift.command import FIGURES, FOLDER, PAGE
+from secure_fl.audit.drift.command import FIGURES, FOLDER
 from secure_fl.audit.drift.holdings import PAST_DAYS
 from secure_fl.audit.drift.resampling import REPLICATES
 from secure_fl.audit.drift.watching import LEAST_ROWS, RETRAIN, WATCH
+from secure_fl.audit.leaving import PAGE
 from secure_fl.cli.app import app
 from secure_fl.data import Simulation, Transactions, simulate, split_among_banks, write_simulated
 from secure_fl.data.behaviour import DAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,34 @@ def test_files_without_rows_or_with_ambiguous_columns_are_refused(tmp_path: Path
     for read in (read_source, lambda path: list(stream_source(path, 10))):
         with pytest.raises(DataError, match=said):
             read(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "whole"), [(range(9), True), ([0, 1, 2, 3, 4, 5, 6, 7, 0], False), ([*range(8), "x"], False)]
+)
+def test_a_column_without_a_name_numbers_rows_also_over_pieces(
+    tmp_path: Path, numbers: list[object], whole: bool
+) -> None:
+    (tmp_path / "rows.csv").write_text(",a\n" + "".join(f"{number},1\n" for number in numbers))
+    for read in (read_source, lambda path: list(stream_source(path, 4))):
+        if whole:
+            read(tmp_path / "rows.csv")
+        else:
+            with pytest.raises(DataError, match=r"line 1 of .* leaves a column without a name"):
+                read(tmp_path / "rows.csv")
+
+
+def test_labels_are_read_as_strictly_as_before(model: Path, files: Path, tmp_path: Path) -> None:
+    """A kind of fraud at an honest row contradicts its label: scores are written, and not judged."""
+    table = pq.read_table(files / "rows.parquet")
+    place = table.column_names.index("fraud_pattern")
+    wrong = table.set_column(place, "fraud_pattern", pa.array([7] * ROWS))
+    pq.write_table(wrong, tmp_path / "rows.parquet")
+    said = tmp_path / "said.json"
+    assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.csv", json_file=said) == ROWS
+    document = json.loads(said.read_text())
+    assert document["scores"] is None
+    assert "fraud_pattern" in document["unscored"]
 
 
 def test_broken_files_are_refused(files: Path, tmp_path: Path) -> None:

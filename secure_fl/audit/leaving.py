@@ -1,0 +1,82 @@
+"""What the audit commands leave behind: a folder in the run's own, the copies that were asked for, and a verdict.
+
+The folder's page and figures are for all banks; what lies in its folders by a bank's name is for that bank alone, and
+lies there only because the sandbox plays all banks.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secure_fl.errors import AuditError, ConfigurationError
+from secure_fl.files import STDOUT, output_files, staged_directory
+from secure_fl.progress import plain_console
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found, as it is written and said."""
+
+    document: Mapping[str, Any]
+    page: str
+    local: Mapping[str, str]
+    """Files of single banks, by their names in the folder."""
+    lines: tuple[str, ...]
+    """What is printed, the verdict last."""
+    notes: Iterable[str]
+    failed: bool
+
+
+def leave(
+    folder: Path,
+    figures: str,
+    find: Callable[[], Findings],
+    *,
+    json_file: Path | None,
+    page_file: Path | None,
+    force: bool,
+    inputs: tuple[Path, ...],
+) -> None:
+    """Find, write, say what was found. `figures`: the name of the document in the folder.
+
+    Raises `ConfigurationError` before anything is looked for, or `AuditError` once all is written, where it failed.
+    """
+    if folder.exists() and not force:
+        raise ConfigurationError(f"{folder} exists already and is kept as it is; --force replaces it")
+    with output_files(json_file, page_file, force=force, inputs=(*inputs, folder)) as (json_target, page_target):
+        found = find()
+        text = json_text(found.document)
+        for target, content in ((json_target, text), (page_target, found.page)):
+            if target:
+                target.write_text(content, encoding="utf-8")
+        _replace_folder(folder, {figures: text, PAGE: found.page, **found.local})
+    page = page_file or folder / PAGE
+    if json_file != STDOUT:
+        console = plain_console()
+        for line in (*found.lines, *(f"note: {note}" for note in found.notes), f"report: {page}"):
+            console.print(line)
+    if found.failed:
+        raise AuditError(f"{found.lines[-1].rstrip('.')}; see {page}")
+
+
+def json_text(document: object) -> str:
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _replace_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """A folder of these files, by their names in it, in the place of an earlier one. Raises `ConfigurationError`."""
+    if folder.is_symlink() or folder.is_file():
+        raise ConfigurationError(f"{folder} is no folder of an audit; move it away")
+    if folder.exists():
+        shutil.rmtree(folder)
+    with staged_directory(folder) as staging:
+        for name, content in files.items():
+            (staging / name).parent.mkdir(exist_ok=True)
+            (staging / name).write_text(content, encoding="utf-8")
