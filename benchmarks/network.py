@@ -50,7 +50,7 @@ HUGE, LARGE, SMALL = "976-976-976-976", "976-976", "64-32"
 CASES = (
     ("masked", 10, LARGE),
     ("ckks", 10, LARGE),
-    ("masked", 3, HUGE),
+    ("masked", 5, HUGE),
     ("masked", 30, HUGE),
     ("masked", 200, SMALL),
 )

@@ -46,6 +46,7 @@ class Flower:
             **{"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "RAY_USAGE_STATS_ENABLED": "0"},
             **{"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},  # as on those systems, Ray stays on 127.0.0.1
             **{"PYTHONPATH": str(APP.parents[1]), "OMP_NUM_THREADS": "1"},
+            **{"PYTHONUNBUFFERED": "1"},  # logs are waited for: a kill that waits for a full buffer comes too late
         }
         (folder / "home").mkdir()
         (folder / "home" / "config.toml").write_text(
