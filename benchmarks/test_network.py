@@ -22,7 +22,7 @@ def test_two_hundred_banks_finish_a_round_within_a_minute() -> None:
 
 
 def test_the_gateway_s_memory_grows_with_parameters_and_hardly_with_banks() -> None:
-    """One upload more of each bank would be 6 MB, one model 12 MB. Five banks fill the room for answers, three do not."""
+    """One upload more of each bank would be 6 MB, one model 12 MB. Five banks fill the room for answers."""
     few, many = (measure(settings_of("masked", banks, HUGE)) for banks in (5, 30))
     print(few, many)
     assert many.gateway_bytes < 1.5 * few.gateway_bytes
