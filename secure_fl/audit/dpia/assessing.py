@@ -87,7 +87,7 @@ _FIXED: Mapping[str, Part] = {
         (law("gdpr-35-9"), Blank("What did data subjects or their representatives say; or why were they not asked?")),
     ),
     "decision": Part(
-        "Conclusion and decision",
+        "Decision",
         (
             law("gdpr-36-1"),
             Blank(
@@ -119,8 +119,8 @@ def _measured(facts: Facts) -> Mapping[str, Part]:
                 law("dora-7"),
                 Table("Keys of this run", keys.HEAD, tuple(key.cells for key in keys.keys(facts))),
                 Text(
-                    "Keys come from the operating system's randomness, but for what follows from a seed. The run archived, "
-                    f"revoked and backed up none. {_lost_key(facts)}"
+                    "Keys come from the operating system's randomness, but for what follows from a seed. The run "
+                    f"archived, revoked and backed up none. {_lost_key(facts)}"
                 ),
                 Blank("Which policy governs these keys, and who replaces a key of a real party that is lost or known?"),
             ),
@@ -191,12 +191,28 @@ def _risky(facts: Facts) -> Mapping[str, Part]:
         ),
         "access": Part(
             "Illegitimate access",
-            (table("Illegitimate access", "access"), Text("What the scheme rests on, in its own words:"), rests),
+            (
+                table("Illegitimate access", "access"),
+                *_noise(facts),
+                Text("What the scheme rests on, in its own words:"),
+                rests,
+            ),
         ),
         "modification": Part("Unwanted modification", (table("Unwanted modification", "modification"),)),
         "disappearance": Part("Disappearance", (table("Disappearance", "disappearance"),)),
         "necessity": _necessity(facts),
     }
+
+
+def _noise(facts: Facts) -> tuple[Block, ...]:
+    """What noise changes about an update that becomes known."""
+    if facts.privacy is None:
+        return ()
+    if facts.privacy.mechanism == "dp-sgd":
+        says = "Each update has its bank's own noise: also one that becomes known tells of a row only within epsilon."
+    else:
+        says = "Each update has a share of the noise only: one that becomes known is not protected by epsilon."
+    return (Text(says),)
 
 
 def _necessity(facts: Facts) -> Part:
