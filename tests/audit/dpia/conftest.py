@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,18 +29,31 @@ def scored(result: Result) -> Result:
 
 
 @pytest.fixture(scope="session")
-def run_folders(run_small: Callable[..., Result], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def clear_run(run_small: Callable[..., Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run in the clear."""
+    return scored(run_small(**RUNS["plaintext"])).save(tmp_path_factory.mktemp("clear") / "run")
+
+
+@pytest.fixture(scope="session")
+def run_folders(
+    clear_run: Path, run_small: Callable[..., Result], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Each run's folder, by its name in `RUNS`."""
     folder = tmp_path_factory.mktemp("drafted")
     with pytest.MonkeyPatch.context() as patch:  # a store of their own: what other tests spent is not theirs
         patch.setenv("SECURE_FL_LEDGERS", str(folder / "ledgers"))
         patch.setenv("SECURE_FL_LEDGER_NOTES", str(folder / "notes"))
-        for name, settings in RUNS.items():
-            scored(run_small(**settings)).save(folder / name)
-    return {name: folder / name for name in RUNS}
+        saved = {name: scored(run_small(**RUNS[name])).save(folder / name) for name in ("ckks", "masked")}
+    return {"plaintext": clear_run, **saved}
 
 
 @pytest.fixture(scope="session")
-def facts(run_folders: dict[str, Path]) -> Facts:
+def facts(clear_run: Path) -> Facts:
     """Of the run in the clear."""
-    return read_facts(run_folders["plaintext"])
+    return read_facts(clear_run)
+
+
+@pytest.fixture
+def copy(clear_run: Path, tmp_path: Path) -> Path:
+    """The run in the clear, to spoil or to add to."""
+    return Path(shutil.copytree(clear_run, tmp_path / "run"))
