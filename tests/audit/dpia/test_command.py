@@ -22,6 +22,7 @@ from secure_fl.audit.dpia.tree import Blank
 from secure_fl.cli.app import app
 from secure_fl.errors import ConfigurationError, RecordError
 from secure_fl.report.record_key import RecordKey
+from tests.audit.dpia.test_canaries import audited
 from tests.report.test_record import chained, said
 
 
@@ -159,7 +160,10 @@ def test_attacks_that_lie_with_the_run_are_evidence(copy: Path) -> None:
         read_facts(copy)
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"banks": ["x"], "scheme": "plaintext"}', "[" * 100_000])
+OTHERS = [audited(("bank-1", "bank-2"), "plaintext"), audited(("bank-1", "bank-2", "bank-3"), "ckks")]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[" * 100_000, *map(json.dumps, OTHERS)])
 def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
     (copy / "audit").mkdir()
     (copy / "audit" / "audit.json").write_text(content)
@@ -253,6 +257,14 @@ def test_a_joint_part_asks_what_only_people_can_decide(copy: Path) -> None:
     ):
         assert word in asked, word
     assert Blank("x").number == 0
+
+
+def test_the_docs_count_blanks_and_files_as_the_code_does(copy: Path) -> None:
+    text = " ".join((Path(__file__).parents[3] / "docs" / "audit.md").read_text(encoding="utf-8").split())
+    blanks = list(draft_of(read_facts(copy)).document.blanks())
+    assert f"is a numbered blank, {len(blanks)} of them with three banks" in text
+    for name in (MARKDOWN, PAGE, CARD, FIGURES):
+        assert name in text
 
 
 def test_stages_are_described_for_each_scheme_with_protection() -> None:
