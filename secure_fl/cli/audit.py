@@ -48,7 +48,7 @@ Dpia = Annotated[
 ]
 LayoutOfDpia = Annotated[
     str | None,
-    typer.Option("--layout", help="--dpia: in the order of EDPB's template or CNIL's method.  [default: edpb]"),
+    typer.Option("--layout", help="--dpia: edpb (the order of its template) or cnil (of its method).  [default: edpb]"),
 ]
 Key = Annotated[
     str | None,
@@ -78,27 +78,22 @@ def audit(
     force: Force = False,
 ) -> None:
     """Audit the model of a run at its banks: SHAP values and rates by group, added under the run's scheme."""
-    model_asked = bool(group or drift) or any(asked is not None for asked in (threshold, max_gap, max_psi))
-    if layout is not None and not dpia:
-        raise ConfigurationError("--layout is for --dpia; add it, or leave it out")
+    groups = bool(group) or threshold is not None or max_gap is not None
+    of_model = groups or drift is not None or max_psi is not None
+    _refuse(
+        (layout is not None and not dpia, "--layout is for --dpia; add it, or leave it out"),
+        (verified and (of_model or dpia or out is not None), "--verify asks nothing of the model; leave out what does"),
+        (dpia and (of_model or rows != _ROWS), "--dpia asks the record, and nothing of the model; leave out what does"),
+        (bool(head or key) and not (verified or dpia), "--head and --key are for --verify and --dpia; leave them out"),
+        (max_psi is not None and drift is None, "--max-psi is for --drift; add it, or leave it out"),
+        (bool(drift and groups), "--drift looks at no groups; leave out --group, --threshold and --max-gap"),
+    )
     if verified:
-        if model_asked or dpia or out is not None:
-            raise ConfigurationError("--verify asks nothing of the model; leave out what does")
         return verify(run_directory, head, key, json_file, force)
     if dpia:
-        if model_asked or rows != _ROWS:
-            raise ConfigurationError(
-                "--dpia drafts from what was recorded, and asks nothing of the model; leave out what does"
-            )
         from secure_fl.audit.dpia.command import run_command as run_dpia
 
         return run_dpia(run_directory, layout, key=key, head=head, json_file=json_file, page_file=out, force=force)
-    if head or key:
-        raise ConfigurationError("--head and --key are for --verify and --dpia; add one, or leave them out")
-    if max_psi is not None and drift is None:
-        raise ConfigurationError("--max-psi is for --drift; add it, or leave it out")
-    if drift and (group or threshold is not None or max_gap is not None):
-        raise ConfigurationError("--drift looks at no groups; leave out --group, --threshold and --max-gap")
     say_start()
     if drift:
         from secure_fl.audit.drift.command import run_command as run_drift
@@ -110,3 +105,10 @@ def audit(
 
     asked = Asked(tuple(group or ()), threshold, max_gap, rows)
     return run_command(run_directory, asked, show_progress, json_file=json_file, page_file=out, force=force)
+
+
+def _refuse(*contradictions: tuple[bool, str]) -> None:
+    """Raises `ConfigurationError` for the first that is the case."""
+    for is_so, says in contradictions:
+        if is_so:
+            raise ConfigurationError(says)

@@ -113,7 +113,7 @@ def test_somebody_elses_run_is_drafted_under_their_key_and_head(
     ids=lambda asked: asked[0],
 )
 def test_a_draft_asks_nothing_of_the_model(copy: Path, asked: tuple[object, ...]) -> None:
-    with pytest.raises(ConfigurationError, match="--dpia drafts from what was recorded, and asks nothing of the model"):
+    with pytest.raises(ConfigurationError, match="--dpia asks the record, and nothing of the model"):
         audit(copy, "--dpia", *asked)
 
 
