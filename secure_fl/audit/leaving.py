@@ -27,7 +27,7 @@ class Findings:
     document: Mapping[str, Any]
     page: str
     local: Mapping[str, str]
-    """Files of single banks, by their names in the folder."""
+    """Further files, those of single banks among them, by their names in the folder."""
     lines: tuple[str, ...]
     """What is printed, the verdict last."""
     notes: Iterable[str]
@@ -39,12 +39,13 @@ def leave(
     figures: str,
     find: Callable[[], Findings],
     *,
+    page: str = PAGE,
     json_file: Path | None,
     page_file: Path | None,
     force: bool,
     inputs: tuple[Path, ...],
 ) -> None:
-    """Find, write, say what was found. `figures`: the name of the document in the folder.
+    """Find, write, say what was found. `figures` and `page`: the names of document and page in the folder.
 
     Raises `ConfigurationError` before anything is looked for, or `AuditError` once all is written, where it failed.
     """
@@ -56,14 +57,14 @@ def leave(
         for target, content in ((json_target, text), (page_target, found.page)):
             if target:
                 target.write_text(content, encoding="utf-8")
-        _replace_folder(folder, {figures: text, PAGE: found.page, **found.local})
-    page = page_file or folder / PAGE
+        _replace_folder(folder, {figures: text, page: found.page, **found.local})
+    shown = page_file or folder / page
     if json_file != STDOUT:
         console = plain_console()
-        for line in (*found.lines, *(f"note: {note}" for note in found.notes), f"report: {page}"):
+        for line in (*found.lines, *(f"note: {note}" for note in found.notes), f"report: {shown}"):
             console.print(line)
     if found.failed:
-        raise AuditError(f"{found.lines[-1].rstrip('.')}; see {page}")
+        raise AuditError(f"{found.lines[-1].rstrip('.')}; see {shown}")
 
 
 def json_text(document: object) -> str:

@@ -1,4 +1,4 @@
-"""`secure-fl audit`: what drives the scores of a run's model and how groups fare; or have transactions drifted?"""
+"""`secure-fl audit`: what drives a run's scores, and how groups fare; or drift, its record, or a draft of a DPIA."""
 
 from __future__ import annotations
 
@@ -39,13 +39,25 @@ MaxPsi = Annotated[
 Verified = Annotated[
     bool, typer.Option("--verify", help="Instead: are the run's record and its files what was signed?")
 ]
+Dpia = Annotated[
+    bool,
+    typer.Option(
+        "--dpia",
+        help="Instead: draft a data protection impact assessment (GDPR, Article 35) from what the run recorded.",
+    ),
+]
+LayoutOfDpia = Annotated[
+    str | None,
+    typer.Option("--layout", help="--dpia: edpb (the order of its template) or cnil (of its method).  [default: edpb]"),
+]
 Key = Annotated[
     str | None,
-    typer.Option(help="--verify: whose signature counts, a public key or a PEM file of it.  [default: yours]"),
+    typer.Option(help="--verify, --dpia: whose signature counts, a public key or a PEM file of it.  [default: yours]"),
 ]
 Head = Annotated[
-    str | None, typer.Option(help="--verify: the record's last hash, as noted elsewhere when the run ended.")
+    str | None, typer.Option(help="--verify, --dpia: the record's last hash, as noted elsewhere when the run ended.")
 ]
+_ROWS = 500
 
 
 def audit(
@@ -53,27 +65,35 @@ def audit(
     group: Groups = None,
     threshold: Threshold = None,
     max_gap: MaxGap = None,
-    rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = 500,
-    out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit or RUN_DIR/drift]")] = None,
+    rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = _ROWS,
+    out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit, drift or dpia]")] = None,
     drift: Drift = None,
     max_psi: MaxPsi = None,
     verified: Verified = False,
+    dpia: Dpia = False,
+    layout: LayoutOfDpia = None,
     key: Key = None,
     head: Head = None,
     json_file: Json = None,
     force: Force = False,
 ) -> None:
     """Audit the model of a run at its banks: SHAP values and rates by group, added under the run's scheme."""
+    groups = bool(group) or threshold is not None or max_gap is not None
+    of_model = groups or drift is not None or max_psi is not None
+    _refuse(
+        (layout is not None and not dpia, "--layout is for --dpia; add it, or leave it out"),
+        (verified and (of_model or dpia or out is not None), "--verify asks nothing of the model; leave out what does"),
+        (dpia and (of_model or rows != _ROWS), "--dpia asks the record, and nothing of the model; leave out what does"),
+        (bool(head or key) and not (verified or dpia), "--head and --key are for --verify and --dpia; leave them out"),
+        (max_psi is not None and drift is None, "--max-psi is for --drift; add it, or leave it out"),
+        (bool(drift and groups), "--drift looks at no groups; leave out --group, --threshold and --max-gap"),
+    )
     if verified:
-        if group or drift or any(asked is not None for asked in (threshold, max_gap, out, max_psi)):
-            raise ConfigurationError("--verify asks nothing of the model; leave out what does")
         return verify(run_directory, head, key, json_file, force)
-    if head or key:
-        raise ConfigurationError("--head and --key are for --verify; add it, or leave them out")
-    if max_psi is not None and drift is None:
-        raise ConfigurationError("--max-psi is for --drift; add it, or leave it out")
-    if drift and (group or threshold is not None or max_gap is not None):
-        raise ConfigurationError("--drift looks at no groups; leave out --group, --threshold and --max-gap")
+    if dpia:
+        from secure_fl.audit.dpia.command import run_command as run_dpia
+
+        return run_dpia(run_directory, layout, key=key, head=head, json_file=json_file, page_file=out, force=force)
     say_start()
     if drift:
         from secure_fl.audit.drift.command import run_command as run_drift
@@ -85,3 +105,10 @@ def audit(
 
     asked = Asked(tuple(group or ()), threshold, max_gap, rows)
     return run_command(run_directory, asked, show_progress, json_file=json_file, page_file=out, force=force)
+
+
+def _refuse(*contradictions: tuple[bool, str]) -> None:
+    """Raises `ConfigurationError` for the first that is the case."""
+    for is_so, says in contradictions:
+        if is_so:
+            raise ConfigurationError(says)

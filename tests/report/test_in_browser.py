@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from secure_fl.audit.dpia import draft_of, read_facts
+from secure_fl.audit.dpia.layouts import LAYOUTS, Layout
+from secure_fl.audit.dpia.page import render as render_draft
 from secure_fl.federation.results import Result
 from secure_fl.progress import unseen
 from secure_fl.report import render
@@ -70,6 +73,17 @@ def test_the_page_of_encrypted_scores(browser: Measuring, tmp_path: Path, networ
     run = scored_run(tmp_path, network)
     request = ScoringRequest(run.model, run.rows, tmp_path / "scores.csv", training=run.training)
     in_order(browser.measure(render_scoring(score_encrypted_file(request, lambda: nullcontext(unseen))), width), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_draft_of_an_assessment(
+    browser: Measuring, run_small: Callable[..., Result], tmp_path: Path, layout: Layout, width: int
+) -> None:
+    run = run_small(scheme="masked", banks=4, drop=["bank-2@2:masked_input"]).save(tmp_path / "run")
+    found = browser.measure(render_draft(draft_of(read_facts(run), layout).document), width)
+    in_order(found, width)
+    assert found["tables"] > 20
 
 
 def test_the_browser_notices_what_would_be_wrong(browser: Measuring, make_result: MakeResult) -> None:

@@ -1,0 +1,98 @@
+"""What a message of each stage holds, and what protects it from the party that carries it. By scheme, stage and way.
+
+Ways: `up` from a bank to the aggregator, `down` from the aggregator to a bank, `ask` from the aggregator to a trustee
+(a key authority, a share-holder), `answer` back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+Way: TypeAlias = Literal["up", "down", "ask", "answer"]
+Held: TypeAlias = tuple[str, str]
+"""What it holds, and under which protection."""
+
+CLEAR = "none: it is in the clear"
+_NOTHING = ("a request without content", "needs none")
+_STATISTICS = "the vector that the bank adds (in round 0 its part of the statistics, later its update)"
+_SUM = "the sum over the banks that were added"
+_CIPHERTEXT = "encrypted under the key authority's public key, which the aggregator cannot open"
+_KEYS: Mapping[tuple[str, Way], Held] = {
+    ("public_key", "answer"): ("the key authority's public key", "needs none: it is public"),
+    ("public_key", "down"): ("the key authority's public key", "banks compare its fingerprint by another way"),
+}
+_BROADCAST: Mapping[tuple[str, Way], Held] = {
+    ("broadcast", "down"): (
+        "in round 0 the scale of each numeric feature over all banks, later the model (weights, or the last sum)",
+        CLEAR,
+    ),
+}
+_ADDITIVE: Mapping[tuple[str, Way], Held] = {
+    ("upload", "down"): _NOTHING,
+    ("upload", "up"): (
+        f"{_STATISTICS}, in random shares: one for the aggregator, a sealed seed of one for each share-holder",
+        "any shares but all together are random; seeds are sealed to their share-holder's key (X25519, AES-256)",
+    ),
+    ("sum_shares", "ask"): ("the seeds that banks sealed to this share-holder", "sealed to the share-holder's key"),
+    ("sum_shares", "answer"): ("the sum of the share-holder's shares", "random without the other shares of the sum"),
+}
+_HOMOMORPHIC: Mapping[tuple[str, Way], Held] = {
+    ("upload", "down"): _NOTHING,
+    ("upload", "up"): (_STATISTICS, _CIPHERTEXT),
+    ("decrypt", "ask"): (f"the ciphertext of {_SUM}, and how many these are", "only the key authority can open it"),
+    ("decrypt", "answer"): (_SUM, CLEAR),
+}
+
+HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
+    "plaintext": {
+        **_BROADCAST,
+        ("upload", "down"): _NOTHING,
+        ("upload", "up"): (_STATISTICS, "none: the aggregator reads it"),
+    },
+    "additive": {**_BROADCAST, **_ADDITIVE},
+    "additive-proofs": {
+        **_BROADCAST,
+        **_ADDITIVE,
+        ("verify", "ask"): ("the question about all proofs, and mail that banks sealed to this share-holder", "sealed"),
+        ("verify", "answer"): ("shares of the verdicts on the banks' proofs", "they say only whether a proof holds"),
+        ("sum_shares", "ask"): ("which banks' proofs hold", CLEAR),
+    },
+    "masked": {
+        **_BROADCAST,
+        ("advertise_keys", "down"): _NOTHING,
+        ("advertise_keys", "up"): ("the bank's public keys of this attempt, signed", "needs none: they are public"),
+        ("share_keys", "down"): ("the other banks' public keys, signed by these", "needs none: they are public"),
+        ("share_keys", "up"): (
+            "shares of the bank's two secrets of this attempt, one pair for each other bank",
+            "each pair is encrypted to its bank (X25519, AES-256)",
+        ),
+        ("masked_input", "down"): ("the shares that other banks encrypted to this one", "encrypted to this bank"),
+        ("masked_input", "up"): (_STATISTICS, "masks are added, which cancel only in the sum"),
+        ("consistency_check", "down"): ("whose inputs arrived", CLEAR),
+        ("consistency_check", "up"): ("the bank's signature under that list", "needs none"),
+        ("unmask", "down"): ("the other banks' signatures", "needs none"),
+        ("unmask", "up"): (
+            "of each bank one share: of its self-mask if its input arrived, else of its mask key",
+            "never both of one bank, so that no single input can be opened",
+        ),
+    },
+    "ckks": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
+    "bfv": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
+    "ckks-krum": {
+        **_BROADCAST,
+        **_KEYS,
+        **_HOMOMORPHIC,
+        ("select", "ask"): ("encrypted totals, from which norms and distances of updates follow", _CIPHERTEXT),
+        ("select", "answer"): ("which banks the rule chose", CLEAR),
+        ("decrypt", "ask"): (
+            "the ciphertext of the sum over the chosen banks (in round 0 over all that answered)",
+            "only the key authority can open it",
+        ),
+    },
+}
+
+
+def held(scheme: str, stage: str, way: Way) -> Held:
+    """What a message holds. Raises KeyError for a stage that the scheme does not have."""
+    return HELD[scheme][stage, way]
