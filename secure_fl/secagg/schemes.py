@@ -11,6 +11,6 @@ from secure_fl.secagg.masked import deployment as masked
 from secure_fl.secagg.scheme import Scheme
 
 SCHEMES: Mapping[str, Scheme] = {
-    scheme.name: scheme for scheme in (plaintext.SCHEME, additive.SCHEME, masked.SCHEME, he.CKKS, he.BFV)
+    scheme.name: scheme for scheme in (plaintext.SCHEME, additive.SCHEME, masked.SCHEME, he.CKKS, he.BFV, he.RLWE)
 }
 """Every scheme by its name."""

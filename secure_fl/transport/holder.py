@@ -11,7 +11,7 @@ from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer, Turns

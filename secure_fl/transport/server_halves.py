@@ -12,7 +12,7 @@ from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, verify
 from secure_fl.secagg.hazmat.he_public import PublicContext, fingerprint
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.he.server import he_server
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import Cohort

@@ -9,10 +9,13 @@ or raises `PlanError` with the number that must change. `plans` holds what all p
 own; `noise` the width that values need when every bank adds its share of a noise, for `planning.plan_with_noise`.
 """
 
-from secure_fl.secagg.budget.he import BfvPlan, CkksPlan, HeParameters, HePlan
+from secure_fl.secagg.budget.bfv import BfvPlan
+from secure_fl.secagg.budget.ckks import CkksPlan
+from secure_fl.secagg.budget.he import HeParameters, HePlan, KeyParameters, RlweParameters, SealPlan
 from secure_fl.secagg.budget.noise import NoisePlan
 from secure_fl.secagg.budget.plans import FLOAT32, MAX_BITS, MIN_BITS, Plan
 from secure_fl.secagg.budget.ring import AdditivePlan, MaskedPlan, RingPlan
+from secure_fl.secagg.budget.rlwe import RlwePlan
 
 MIN_BANKS = 3
 MAX_BANKS = 10_000
@@ -30,8 +33,12 @@ __all__ = [
     "CkksPlan",
     "HeParameters",
     "HePlan",
+    "KeyParameters",
     "MaskedPlan",
     "NoisePlan",
     "Plan",
     "RingPlan",
+    "RlweParameters",
+    "RlwePlan",
+    "SealPlan",
 ]

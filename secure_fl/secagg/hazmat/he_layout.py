@@ -1,4 +1,4 @@
-"""How TenSEAL and SEAL write one whole ciphertext, and the check that bytes from elsewhere are laid out like that.
+"""How TenSEAL and SEAL write one whole ciphertext, and the check that bytes are laid out like that.
 
     vector      list of sizes, [slots]; length; *object*; for CKKS the scale
     object      header of 16 bytes with SEAL's version, compression and length; body, compressed or not
@@ -35,14 +35,6 @@ WORD_BYTES = 8
 _CODEC = pyarrow.Codec("zstd")
 
 
-def expanded(parameters: HeParameters, data: bytes, power: int = 1) -> bytes:
-    """The serialized vector, or product of `power` of them, with its ciphertext uncompressed. Raises `MessageError`."""
-    sizes, scale = _around(parameters)
-    minor, body = _body(parameters, data, power)
-    header = header_of(minor, len(body))
-    return b"".join((sizes, _as_varint(HEADER.size + len(body)), header, body, scale))
-
-
 def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[np.uint64]:
     """The polynomials of a serialized vector, or product of `power` of them, uint64 [power + 1, data primes, N].
 
@@ -53,7 +45,7 @@ def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[n
     return words.reshape(power + 1, parameters.data_primes, POLY_MODULUS_DEGREE)
 
 
-def _around(parameters: HeParameters) -> tuple[bytes, bytes]:
+def around(parameters: HeParameters) -> tuple[bytes, bytes]:
     """What stands before and behind the object; the scale is the one that a vector was made with, in its square too."""
     scale = _SCALE + struct.pack("<d", 2.0**parameters.scale_bits) if parameters.scheme == "ckks" else b""
     return _SIZES[parameters.scheme] + _OBJECT, scale
@@ -65,7 +57,7 @@ def _coefficients(parameters: HeParameters, power: int) -> int:
 
 def _body(parameters: HeParameters, data: bytes, power: int) -> tuple[int, memoryview]:
     """SEAL's minor version, and the uncompressed body of a product of so many ciphertexts. Raises `MessageError`."""
-    sizes, scale = _around(parameters)
+    sizes, scale = around(parameters)
     coefficients = _coefficients(parameters, power)
     body_bytes = MEMBERS_BYTES + HEADER.size + COUNT.size + WORD_BYTES * coefficients
     length, start = _varint(data, len(sizes))
@@ -140,5 +132,5 @@ def _varint(data: bytes, offset: int) -> tuple[int, int]:
     raise unreadable()
 
 
-def _as_varint(value: int) -> bytes:
-    return bytes([value & 127 | 128]) + _as_varint(value >> 7) if value > 127 else bytes([value])
+def as_varint(value: int) -> bytes:
+    return bytes([value & 127 | 128]) + as_varint(value >> 7) if value > 127 else bytes([value])

@@ -9,7 +9,7 @@ from typing import Any
 from secure_fl.errors import DropoutError
 from secure_fl.secagg.budget import HeParameters, HePlan
 from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.transport.flower.grid import Nodes

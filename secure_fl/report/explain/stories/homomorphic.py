@@ -17,7 +17,7 @@ from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.report.wording import plural
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.he.server import he_server
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.packing import unpack_fields

@@ -12,7 +12,7 @@ from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.he.deployment import PublicKeyDeployment
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message, open_message
 from secure_fl.secagg.protocol import Party, Stage
 from secure_fl.secagg.scheme import Scheme

@@ -13,7 +13,7 @@ from secure_fl.report.explain.stories.keyed import keyed, sends_upload_of
 from secure_fl.report.explain.story import Play, Story
 from secure_fl.report.explain.tellers.multi_krum import KrumTeller
 from secure_fl.report.explain.tellers.teller import Told
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.krum.authority import Choices, KrumDecryptor
 from secure_fl.secagg.krum.deployment import CUSTODY, krum_scheme
 from secure_fl.secagg.krum.server import krum_server

@@ -14,7 +14,7 @@ from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told, listed
 from secure_fl.robust.krum import krum_scores
 from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.authority import KrumDecryptor
 from secure_fl.secagg.krum.distances import Distances
 from secure_fl.secagg.krum.wire import SELECT, decode_choice, split_list

@@ -1,0 +1,46 @@
+"""Low bits of ciphertexts that are not sent: what that does to the noise, and how many the noise leaves room for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE, Dropped
+
+KEY_LENGTH = (2 / 3 + 1 / 8) * POLY_MODULUS_DEGREE
+"""|s|**2 of a ternary key is larger once in more than 2**100 keys."""
+
+
+def deviation_of(dropped: Dropped) -> float:
+    """What one bank's missing bits add to the noise of a coefficient: their own, and those times the key."""
+    return _deviation(dropped.first) + _deviation(dropped.second) * math.sqrt(KEY_LENGTH)
+
+
+def most_dropped(
+    bound: float, noise: float, fresh: float, coefficients: tuple[int, int], failure_bits: float
+) -> Iterator[Dropped]:
+    """The best way to drop bits within a failure bound; none where even nothing dropped fails.
+
+    `noise`: how many times that of one ciphertext the noise is, whose deviation is `fresh`; `coefficients`: of first
+    and of second polynomials.
+    """
+    if bound <= 0:
+        return
+    allowed = bound / math.sqrt(2 * math.log(2) * (failure_bits + 1 + math.log2(coefficients[0]))) / noise - fresh
+    if allowed < 0:
+        return
+    best, most = Dropped(), 0
+    for second in range(64):
+        left = allowed - deviation_of(Dropped(0, second))
+        if left < 0:
+            break
+        first = max(0, math.floor(math.log2(left * math.sqrt(12)))) if left * math.sqrt(12) > 1 else 0
+        saved = coefficients[0] * first + coefficients[1] * second
+        if saved > most:
+            best, most = Dropped(first, second), saved
+    yield best
+
+
+def _deviation(bits: int) -> float:
+    """Of a uniform number of so many bits; none of no bits."""
+    return 2**bits / math.sqrt(12) if bits else 0.0

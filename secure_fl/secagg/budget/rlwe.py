@@ -1,0 +1,136 @@
+"""The plan of a sum under Ring-LWE: how many values go into a coefficient, and how many low bits are not sent.
+
+A coefficient carries `fields_per_slot` fields, together k bits, so t = 2**k. It opens to
+the right number while the noise of the sum stays below q / 2t, less what rounding moves (below).
+
+*Noise of one bank*, in each coefficient of d_i + c s_i (`secagg.rlwe`): e_i u + e'_i + e s_i, plus what cutting off
+d0 bits of d_i and d1 bits of c leaves behind: delta_0 + delta_1 s_i, the deltas uniform around zero. For a fixed key,
+all of these but for the deltas are sums of independent bounded numbers, each strictly sub-Gaussian: ternary ones with
+variance 2/3, centred binomial ones with 10.5, uniform ones over 2**d values with less than 4**d / 12 (a variable is
+strictly sub-Gaussian if its moment generating function is at most that of the normal distribution of its variance;
+sums of independent ones are so too). With |s|**2 <= h = N (2/3 + 1/8) and |e_i|**2 <= 1.35 x 10.5 N,
+
+    sigma_key**2 = 10.5 (1.35 (2/3) N + 1 + h)      sigma_0 = 2**d0 / sqrt(12)      sigma_1 = 2**d1 sqrt(h / 12)
+
+A key that is longer than that comes once in more than 2**100 keys (binomial and chi-square tails at 17 and 15
+deviations). The three parts depend on each other, since the low bits are those of numbers that hold the noise. A sum
+of dependent sub-Gaussian variables is sub-Gaussian with the sum of their deviations (Hoelder's inequality), so
+
+    sigma = sqrt(K) (sigma_key + sigma_0 + sigma_1)      P(wrong) <= 2 n exp(-B**2 / (2 sigma**2))
+
+over the n coefficients of a sum over K banks. That the low bits are uniform is Ring-LWE itself: a bank's c, or its d_i,
+with other low bits than a uniform polynomial's would be told from one, with the key s_i known or not, since u is the
+secret there. B = q / 2t - 2K - 4 leaves K / 2 for the banks' rounding of q m / t, K for the half steps in which the
+opener puts back the mean of what was cut off, and 4 for its rounding in floating point. With one ciphertext added K times, sigma has K in the place of sqrt(K).
+
+Failing sums tell something of the key (`budget.he`), so the planner demands 2**-40 and says how many sums a key bears.
+It takes the smallest upload; docs/where-bytes-go.md says where its bits are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from secure_fl.secagg.budget.dropping import KEY_LENGTH, deviation_of, most_dropped
+from secure_fl.secagg.budget.he import (
+    FAILURE_BITS,
+    Dropped,
+    HePlan,
+    RlweParameters,
+    field_base,
+    normal_tail_bits,
+    small_and_safe,
+)
+from secure_fl.secagg.rlwe.ring import DEGREE, MODULUS, MODULUS_BITS
+
+MOST_KEYS = 15
+"""Messages under one u: more would save less than 1 % of the bytes, and cost keys."""
+ERROR_VARIANCE = 10.5
+_ERROR_LENGTH = 1.35 * DEGREE
+"""|e|**2 of the error in a public key is more than ERROR_VARIANCE times that once in more than 2**100 keys."""
+FRESH_NOISE = math.sqrt(ERROR_VARIANCE * (_ERROR_LENGTH * 2 / 3 + 1 + KEY_LENGTH))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RlwePlan(HePlan):
+    """Coefficients of integers modulo 2**k."""
+
+    keys: int
+
+    @property
+    def parameters_of_context(self) -> RlweParameters:
+        return RlweParameters(self.keys)
+
+    @property
+    def message_bits(self) -> int:
+        """The k of t = 2**k."""
+        return _message_bits(self.field_base, self.fields_per_slot)
+
+    @property
+    def ciphertexts(self) -> int:
+        """Each with a u of its own, and up to `keys` messages."""
+        return math.ceil(math.ceil(self.slots / DEGREE) / self.keys)
+
+    @property
+    def modulus_bits(self) -> int:
+        return MODULUS_BITS
+
+    @property
+    def coefficients(self) -> tuple[int, int]:
+        return self.slots, self.ciphertexts * DEGREE
+
+    def _failure_bits(self, noise: float) -> float:
+        deviation = noise * (FRESH_NOISE + deviation_of(self.dropped))
+        return normal_tail_bits(_bound(self.message_bits, self.banks), deviation, self.slots)
+
+    def derived(self) -> dict[str, Any]:
+        own = {"modulus_bits": MODULUS_BITS, "keys": self.keys, "ciphertexts": self.ciphertexts}
+        return super().derived() | own | {"message_bits": self.message_bits}
+
+
+def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> RlwePlan:
+    """The smallest upload, or one that is hardly larger and safe; one field always fits."""
+    assert bits is not None  # float32 was refused before
+    best = small_and_safe(
+        RlwePlan(
+            scheme="rlwe",
+            banks=banks,
+            parameters=parameters,
+            bits=bits,
+            threshold=threshold,
+            fields_per_slot=fields,
+            keys=keys,
+            dropped=dropped,
+        )
+        for base in [field_base(banks, bits)]
+        for fields in range(1, MODULUS_BITS // base.bit_length() + 1)
+        for slots in [math.ceil(parameters / fields)]
+        for keys in [_keys(math.ceil(slots / DEGREE))]
+        for dropped in _droppings(banks, slots, keys, _message_bits(base, fields))
+    )
+    assert best is not None
+    return best
+
+
+def _message_bits(base: int, fields: int) -> int:
+    return int(base**fields - 1).bit_length()
+
+
+def _keys(polynomials: int) -> int:
+    """As few keys as do with the fewest ciphertexts."""
+    return math.ceil(polynomials / math.ceil(polynomials / MOST_KEYS))
+
+
+def _droppings(banks: int, slots: int, keys: int, message_bits: int) -> Iterator[Dropped]:
+    """The most that may be dropped in honest sums, and in sums of repeated ciphertexts."""
+    second = math.ceil(math.ceil(slots / DEGREE) / keys) * DEGREE
+    for noise in (math.sqrt(banks), banks):
+        yield from most_dropped(_bound(message_bits, banks), noise, FRESH_NOISE, (slots, second), FAILURE_BITS)
+
+
+def _bound(message_bits: int, banks: int) -> float:
+    """The noise that a sum bears."""
+    return MODULUS / (2 << message_bits) - 2 * banks - 4
