@@ -7,7 +7,6 @@ share, the bytes of ciphertexts. The attacker is told the number of examples, an
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import numpy as np
@@ -18,10 +17,9 @@ from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
-from secure_fl.secagg.hazmat.he_coefficients import coefficients
-from secure_fl.secagg.he.encoding import split_ciphertexts
+from secure_fl.secagg.he.words import unpack_upload
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.packing import unpack_bits
+from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
@@ -47,11 +45,9 @@ def uploaded_words(cohort: Cohort[Plan], payload: memoryview) -> tuple[Values, f
         return ring.from_bytes(plan, payload).astype(np.int64), float(1 << plan.ring_bits)
     if isinstance(plan, HePlan):
         try:
-            parts = [coefficients(plan.parameters_of_context, c) for c in split_ciphertexts(payload, plan.ciphertexts)]
-            return np.concatenate(parts), 2.0 ** plan.parameters_of_context.coeff_mod_bit_sizes[0]
+            return np.concatenate(unpack_upload(plan, payload)), 2.0**plan.modulus_bits
         except MessageError:
-            bits = cast("int", plan.bits)
-            return unpack_bits(payload[: math.ceil(plan.parameters * bits / 8)], bits, plan.parameters), 0.0
+            return _as_plain(plan, payload), 0.0
     return decode_values(plan, payload), 0.0
 
 
@@ -76,4 +72,10 @@ def _values(scheme: Scheme, cohort: Cohort[Plan], payload: memoryview) -> Values
     if isinstance(plan, RingPlan):
         words: Values = ring.from_bytes(plan, payload).astype(np.int64) % (1 << plan.bits)
         return words
-    return unpack_bits(payload[: math.ceil(plan.parameters * plan.bits / 8)], plan.bits, plan.parameters)
+    return _as_plain(plan, payload)
+
+
+def _as_plain(plan: Plan, payload: memoryview) -> Values:
+    """The first bytes of a payload as if they were values in the clear."""
+    bits = cast("int", plan.bits)
+    return unpack_bits(payload[: packed_bytes(plan.parameters, bits)], bits, plan.parameters)

@@ -36,7 +36,7 @@ def packed_bytes(count: int, bits: int) -> int:
 
 
 def pack_bits(values: NDArray[Any], bits: int) -> bytes:
-    """Integers in [0, 2**bits), bits <= 64, as packed words; those of a machine word's width simply follow each other."""
+    """Integers in [0, 2**bits), bits <= 64, as packed words; those as wide as a machine word follow each other."""
     if bits in _WHOLE:
         return values.astype(f"<u{bits // 8}").tobytes()
     rows, words, columns = _shape(len(values), bits)

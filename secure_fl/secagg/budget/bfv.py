@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from secure_fl.secagg.budget.ckks import COEFFICIENT_NOISE
+from secure_fl.secagg.budget.dropping import deviation_of, most_dropped
 from secure_fl.secagg.budget.he import (
     FAILURE_BITS,
     LARGEST_PRIME_BITS,
@@ -39,7 +40,6 @@ from secure_fl.secagg.budget.he import (
     normal_tail_bits,
     small_and_safe,
 )
-from secure_fl.secagg.budget.dropping import deviation_of, most_dropped
 from secure_fl.secagg.primes import next_prime
 
 
@@ -101,4 +101,4 @@ def _droppings(banks: int, slots: int, prime_bits: int, modulus: int) -> Iterato
 
 def _bound(prime_bits: int, modulus: int, banks: int) -> float:
     """The noise that a sum bears; SEAL's primes lie just below 2**prime_bits."""
-    return 0.99 * 2**prime_bits / (2 * modulus) - 2 * banks
+    return float(0.99 * 2**prime_bits / (2 * modulus) - 2 * banks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE, Dropped
+from secure_fl.secagg.budget.he import NOTHING_DROPPED, POLY_MODULUS_DEGREE, Dropped
 
 KEY_LENGTH = (2 / 3 + 1 / 8) * POLY_MODULUS_DEGREE
 """|s|**2 of a ternary key is larger once in more than 2**100 keys."""
@@ -29,7 +29,7 @@ def most_dropped(
     allowed = bound / math.sqrt(2 * math.log(2) * (failure_bits + 1 + math.log2(coefficients[0]))) / noise - fresh
     if allowed < 0:
         return
-    best, most = Dropped(), 0
+    best, most = NOTHING_DROPPED, 0
     for second in range(64):
         left = allowed - deviation_of(Dropped(0, second))
         if left < 0:

@@ -50,7 +50,8 @@ def field_base(banks: int, bits: int) -> int:
     return largest + 1 + math.ceil(SPARE_DIGITS * largest)
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """Packed words that follow each other."""
 
     count: int
@@ -64,8 +65,11 @@ class Run(NamedTuple):
 class Dropped(NamedTuple):
     """Low bits of each coefficient that are not sent, of first and of second polynomials."""
 
-    first: int = 0
-    second: int = 0
+    first: int
+    second: int
+
+
+NOTHING_DROPPED = Dropped(0, 0)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class HePlan(Plan, ABC):
     """A plan with the packing of a homomorphic scheme."""
 
     fields_per_slot: int
-    dropped: Dropped = Dropped()
+    dropped: Dropped = NOTHING_DROPPED
 
     @property
     def may_collude_curious(self) -> int | None:
@@ -129,6 +133,11 @@ class HePlan(Plan, ABC):
     @abstractmethod
     def coefficients(self) -> tuple[int, int]:
         """How many of first and of second polynomials there are."""
+
+    @property
+    def centre(self) -> int:
+        """What every bank subtracts from each of its slots, so that the sum is centred on zero."""
+        return 0
 
     @property
     def words(self) -> tuple[Run, Run]:
@@ -201,11 +210,6 @@ class SealPlan(HePlan, ABC):
     @property
     def modulus_bits(self) -> int:
         return self.prime_bits
-
-    @property
-    def centre(self) -> int:
-        """What every bank subtracts from each of its slots, so that the sum is centred on zero."""
-        return 0
 
     @property
     def ciphertexts(self) -> int:

@@ -1,7 +1,7 @@
 """The plan of Multi-Krum on ciphertexts: a CKKS sum whose ciphertexts can also be subtracted, squared and totalled.
 
-A slot carries one value v, centred, at the scale D = 2**scale_bits, with the noise e of `budget.ckks`. A distance is read
-off one coefficient (`hazmat.he_totals`): with S slots in use and N the degree,
+A slot carries one value v, centred, at the scale D = 2**scale_bits, with the noise e of `budget.ckks`. A distance is
+read off one coefficient (`hazmat.he_totals`): with S slots in use and N the degree,
 
     coefficient = (2/N) D**2 x squared distance + noise
 
@@ -13,7 +13,7 @@ possible. Where one data prime of at most 60 bits has no room, two of at most 43
 
     z**2 D**2 + 2 z D e + e**2.
 
-The real part of e has the deviation NOISE * sqrt(2), and Laplace's distribution over keys and slots (see `budget.ckks`).
+The real part of e has the deviation NOISE * sqrt(2), and Laplace's distribution over keys and slots (`budget.ckks`).
 For Laplace variables x_j of deviation 1, exp(t sum z_j x_j) has the mean prod 1 / (1 - t**2 z_j**2 / 2), which for a
 given sum of z_j**2 is largest where all lies in one slot; so by Chernoff's bound, for any u < 1,
 

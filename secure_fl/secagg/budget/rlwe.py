@@ -21,7 +21,8 @@ of dependent sub-Gaussian variables is sub-Gaussian with the sum of their deviat
 over the n coefficients of a sum over K banks. That the low bits are uniform is Ring-LWE itself: a bank's c, or its d_i,
 with other low bits than a uniform polynomial's would be told from one, with the key s_i known or not, since u is the
 secret there. B = q / 2t - 2K - 4 leaves K / 2 for the banks' rounding of q m / t, K for the half steps in which the
-opener puts back the mean of what was cut off, and 4 for its rounding in floating point. With one ciphertext added K times, sigma has K in the place of sqrt(K).
+opener puts back the mean of what was cut off, and 4 for its rounding in floating point. With one ciphertext added K
+times, sigma has K in the place of sqrt(K).
 
 Failing sums tell something of the key (`budget.he`), so the planner demands 2**-40 and says how many sums a key bears.
 It takes the smallest upload; docs/where-bytes-go.md says where its bits are.

@@ -1,8 +1,8 @@
 """Coefficients as plain words: out of SEAL's ciphertexts, and back into them.
 
 SEAL saves to paths and loads from paths only, so its objects pass through a file in memory. What it writes is
-compressed, what is written for it here is not (`he_layout`). Nobody else's bytes get that far: what travels are words of
-a fixed width, and the objects around them are made here.
+compressed, what is written for it here is not (`he_layout`). Nobody else's bytes get that far: what travels are words
+of a fixed width, and the objects around them are made here.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def words_of(ciphertext: Any) -> NDArray[np.uint64]:
     count = _HALVES * ciphertext.coeff_modulus_size() * POLY_MODULUS_DEGREE
     length = MEMBERS_BYTES + HEADER.size + COUNT.size + WORD_BYTES * count
     _, body = uncompressed(memoryview(saved(ciphertext)), length)
-    return np.frombuffer(body, dtype="<u8", offset=length - WORD_BYTES * count).reshape(_HALVES, -1, POLY_MODULUS_DEGREE)
+    return np.frombuffer(body, dtype="<u8", offset=length - WORD_BYTES * count).reshape(
+        _HALVES, -1, POLY_MODULUS_DEGREE
+    )
 
 
 def plaintext_of(context: Any, coefficients: NDArray[np.int64]) -> Any:

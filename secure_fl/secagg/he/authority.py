@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from secure_fl.errors import DropoutError
 from secure_fl.secagg.budget import HePlan, KeyParameters
+from secure_fl.secagg.he.encoding import decode_slots
 from secure_fl.secagg.he.secret_keys import SecretKey, new_secret_key
 from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, unpack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
@@ -51,5 +52,5 @@ class HeDecryptor:
         return seal(self._cohort, DECRYPT, KEY_AUTHORITY, AGGREGATOR, total)
 
     def _open(self, summed: memoryview, contributors: int) -> bytes:
-        halves = unpack_sum(self._plan, summed, contributors)
-        return pack_bits(self._secret.open(self._plan, halves, contributors), self._plan.field_bits)
+        found = self._secret.decrypt(self._plan, unpack_sum(self._plan, summed, contributors))
+        return pack_bits(decode_slots(self._plan, found, contributors), self._plan.field_bits)

@@ -22,6 +22,7 @@ from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.transcript import Transcript
 
+
 class PublicKeyDeployment:
     """The public key of a key authority, as banks and aggregator accepted it.
 

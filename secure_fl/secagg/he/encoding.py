@@ -28,18 +28,13 @@ def encode_slots(plan: SealPlan, values: IntVector) -> IntVector:
     return slots
 
 
-def decode_slots(plan: SealPlan, slots: NDArray[np.float64] | IntVector, contributors: int) -> IntVector:
+def decode_slots(plan: HePlan, slots: NDArray[np.float64] | IntVector, contributors: int) -> IntVector:
     """The exact sum over `contributors` banks from the decrypted slots of all ciphertexts. Or `ProtocolError`."""
+    assert plan.bits is not None
     packed = np.rint(slots[: plan.slots]) + contributors * plan.centre
     if not ((packed >= 0) & (packed < plan.field_base**plan.fields_per_slot)).all():
         raise _out_of_range()
-    return decode_fields(plan, packed.astype(np.int64), contributors)
-
-
-def decode_fields(plan: HePlan, packed: IntVector, contributors: int) -> IntVector:
-    """The sum over `contributors` banks from its packed fields. Raises `ProtocolError` where one leaves its range."""
-    assert plan.bits is not None
-    total = unpack_fields(packed, plan.fields_per_slot, plan.field_base, plan.parameters)
+    total = unpack_fields(packed.astype(np.int64), plan.fields_per_slot, plan.field_base, plan.parameters)
     if total.max() > contributors * ((1 << plan.bits) - 1):
         raise _out_of_range()
     return total

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol
 
-from secure_fl.secagg.budget import HePlan, KeyParameters, RlweParameters, SealPlan
+from numpy.typing import NDArray
+
+from secure_fl.secagg.budget import HePlan, KeyParameters, RlweParameters
 from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.encoding import decode_slots
 from secure_fl.secagg.he.halves import Halves
-from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.rlwe.opening import RlweSecretKey
 
 
@@ -21,8 +21,8 @@ class SecretKey(Protocol):
     def keep(self) -> bytes:
         """The secret key and all else, for a key authority whose process does not last as long as its key."""
 
-    def open(self, plan: HePlan, total: Halves, contributors: int) -> IntVector:
-        """The exact sum. Raises `ProtocolError` where a field of it leaves its range."""
+    def decrypt(self, plan: HePlan, total: Halves) -> NDArray[Any]:
+        """What the slots or coefficients hold, at least as many as the plan has in use, with a noise below 1/2."""
 
 
 class SealSecretKey:
@@ -40,8 +40,8 @@ class SealSecretKey:
     def keep(self) -> bytes:
         return self.context.keep()
 
-    def open(self, plan: HePlan, total: Halves, contributors: int) -> IntVector:
-        return decode_slots(cast("SealPlan", plan), self.context.decrypt(*total), contributors)
+    def decrypt(self, plan: HePlan, total: Halves) -> NDArray[Any]:
+        return self.context.decrypt(*total)
 
 
 def new_secret_key(parameters: KeyParameters) -> SecretKey:

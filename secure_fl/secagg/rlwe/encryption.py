@@ -61,7 +61,7 @@ class RlwePublicKey:
 
 
 def scaled(messages: IntVector, message_bits: int) -> IntVector:
-    """round(q m / t) for t = 2**message_bits, exactly: q = 2**54 - excess, so q m / t = m 2**(54 - k) - excess m / t."""
+    """round(q m / t) for t = 2**message_bits, exactly: since q = 2**54 - EXCESS, it is m 2**54 / t - EXCESS m / t."""
     half = 1 << (message_bits - 1)
     return (messages << (MODULUS_BITS - message_bits)) - ((messages * EXCESS + half) >> message_bits)
 

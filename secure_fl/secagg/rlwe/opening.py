@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.secagg.budget import HePlan, RlweParameters, RlwePlan
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
-from secure_fl.secagg.he.encoding import decode_fields
 from secure_fl.secagg.he.halves import Halves
-from secure_fl.secagg.packing import IntVector, Words
+from secure_fl.secagg.packing import Words
 from secure_fl.secagg.rlwe.encryption import RlwePublicKey
 from secure_fl.secagg.rlwe.ring import DEGREE, MODULUS, Small, product, reduced, small_spectrum, spectrum
 from secure_fl.secagg.rlwe.sampling import errors, ternary, uniform
@@ -47,25 +47,22 @@ class RlweSecretKey:
     def public_key(self) -> bytes:
         return self._public.serialize()
 
-    def open(self, plan: HePlan, total: Halves, contributors: int) -> IntVector:
-        """The exact sum. Raises `ProtocolError` where a field of it leaves its range."""
-        assert isinstance(plan, RlwePlan)
-        return decode_fields(plan, rounded(self.phase(plan, total), plan.message_bits), contributors)
+    def decrypt(self, plan: HePlan, total: Halves) -> NDArray[np.float64]:
+        """All (d_i + c s_i) t / q: the messages, with noise below 1/2, in [-1/2, t - 1/2).
 
-    def phase(self, plan: RlwePlan, total: Halves) -> Words:
-        """All d_i + c s_i modulo q: near q m / t."""
+        In floating point, with a relative error of at most 2**-52: the plan's bound leaves room for that.
+        """
+        assert isinstance(plan, RlwePlan)
+        t = float(1 << plan.message_bits)
+        found = self.phases(plan, total).astype(np.float64)
+        found *= t / MODULUS
+        found[found >= t - 0.5] -= t
+        return found
+
+    def phases(self, plan: RlwePlan, total: Halves) -> Words:
+        """All d_i + c s_i modulo q."""
         c = (total.second % np.uint64(MODULUS)).reshape(plan.ciphertexts, 1, DEGREE)
         products = np.concatenate([product(spectrum(each), self._spectra) for each in c]).reshape(-1)[: plan.slots]
         products += total.first
         products %= np.uint64(MODULUS)
         return products
-
-
-def rounded(phases: Words, message_bits: int) -> IntVector:
-    """round(t x / q) modulo t, for t = 2**message_bits.
-
-    In floating point: a relative error of at most 2**-52, or 4 in x < 2**54, which the plan's bound leaves room for.
-    """
-    scaled = phases.astype(np.float64)
-    scaled *= 2.0**message_bits / MODULUS
-    return np.rint(scaled, out=scaled).astype(np.int64) & ((1 << message_bits) - 1)

@@ -35,7 +35,9 @@ def errors(count: int) -> Small:
     drawn = words(secrets.token_bytes(SEED_BYTES), count)
     heads, tails = drawn & _ERROR_MASK, drawn >> np.uint64(ERROR_BITS)
     tails &= _ERROR_MASK
-    return np.bitwise_count(heads).astype(np.int64) - np.bitwise_count(tails).astype(np.int64)
+    drawn_errors: Small = np.bitwise_count(heads).astype(np.int64)
+    drawn_errors -= np.bitwise_count(tails)
+    return drawn_errors
 
 
 def uniform(seed: bytes) -> Polynomials:

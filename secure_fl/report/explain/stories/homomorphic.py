@@ -17,8 +17,8 @@ from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.report.wording import plural
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.he.server import he_server
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.packing import unpack_fields
 from secure_fl.secagg.planning import plan
@@ -92,7 +92,7 @@ def _run(
     banks = there.banks | ({damaged: Damaged(there.banks[damaged])} if damaged else {})
     parties = banks | {KEY_AUTHORITY: HeDecryptor(there.cohort, there.secret, OneAnswer())}
     asks = None if said is None else _says(there.cohort, request.names[1], said)
-    server = he_server(there.cohort, there.public)
+    server = he_server(there.cohort)
     recording = record(there.cohort, server, parties, drop, asks=asks, setup=there.setup)
     teller = HomomorphicTeller(recording, request.updates, there.secret)
     if said is not None:

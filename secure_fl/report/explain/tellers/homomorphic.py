@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from secure_fl.report.explain.pools import Updates, listen
 from secure_fl.report.explain.recording import Recording, Sent
 from secure_fl.report.explain.story import Field, Line, Message, Step, Work, shown
 from secure_fl.report.explain.tellers.teller import Teller, Told, envelope, sum_line
-from secure_fl.secagg.hazmat.he_coefficients import coefficients
+from secure_fl.secagg.budget.he import Run
 from secure_fl.secagg.hazmat.he_public import fingerprint
-from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, decode_slots, encode_slots, split_ciphertexts
+from secure_fl.secagg.he.encoding import decode_slots
+from secure_fl.secagg.he.halves import Halves
+from secure_fl.secagg.he.secret_keys import SecretKey
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, unpack_sum, unpack_upload
 from secure_fl.secagg.messages import AGGREGATOR
-from secure_fl.secagg.packing import IntVector, unpack_bits
+from secure_fl.secagg.packing import IntVector, pack_fields, unpack_bits
 
 SHOWN_COEFFICIENTS = 3
 MOST_DECIMALS = 12
@@ -29,7 +32,7 @@ class HomomorphicTeller(Teller):
 
     failing = "No sum was opened. The key stays; in a new attempt banks encrypt anew."
 
-    def __init__(self, recording: Recording, updates: Updates, secret: SecretContext) -> None:
+    def __init__(self, recording: Recording, updates: Updates, secret: SecretKey) -> None:
         super().__init__(recording)
         self.updates, self.secret = updates, secret
 
@@ -78,6 +81,11 @@ class HomomorphicTeller(Teller):
         return f"Its numbers are packed, {fields} to a slot, with room in each field for the sum of all banks."
 
     def _opening_text(self) -> str:
+        if self.cohort.plan.scheme == "rlwe":
+            return (
+                "It adds c s to each polynomial, which leaves q / t times the message and noise, multiplies by t / q, "
+                "and rounds: exact as long as the noise stays below its limit, which the plan says."
+            )
         if self.cohort.plan.scheme == "bfv":
             return "BFV decrypts to the exact integers, as long as the noise stays below its limit: the plan says so."
         return (
@@ -96,15 +104,20 @@ class HomomorphicTeller(Teller):
             yield Field("the sum", bytes(payload), " ".join(shown(self._integers(payload))))
 
     def upload_fields(self, bank: str, payload: memoryview) -> Iterator[Field]:
-        numbers = " ".join(shown(self.decrypted(payload, 1)))
-        meaning = f"{numbers}, if the key authority ever got it: it must get sums only"
-        for number, ciphertext in enumerate(split_ciphertexts(payload, self.cohort.plan.ciphertexts), 1):
-            yield Field(f"ciphertext {number}", ciphertext, meaning, (bank, KEY_AUTHORITY))
+        meaning = f"{' '.join(shown(self.decrypted(payload)))}, if the key authority ever got it: it must get sums only"
+        yield from self._halves(payload, self.cohort.plan.words, meaning, (bank, KEY_AUTHORITY))
 
     def sum_fields(self, summed: memoryview) -> Iterator[Field]:
-        for number, ciphertext in enumerate(split_ciphertexts(summed, self.cohort.plan.ciphertexts), 1):
-            meaning = f"slots {' '.join(shown(self._slots([ciphertext])[: self._shown_slots].tolist()))}"
-            yield Field(f"ciphertext {number} of the sum", ciphertext, meaning, (KEY_AUTHORITY,))
+        slots = self._slots(unpack_sum(self.cohort.plan, summed, self.contributors))
+        meaning = f"slots {' '.join(shown(slots.tolist()))}"
+        yield from self._halves(summed, self.cohort.plan.summed_words, meaning, (KEY_AUTHORITY,))
+
+    @staticmethod
+    def _halves(payload: memoryview, runs: tuple[Run, Run], meaning: str, readers: tuple[str, ...]) -> Iterator[Field]:
+        """Neither half means anything without the other."""
+        border = runs[0].nbytes
+        yield Field(f"{runs[0].count} words of {runs[0].bits} bits: c0", bytes(payload[:border]), meaning, readers)
+        yield Field(f"{runs[1].count} words of {runs[1].bits} bits: c1", bytes(payload[border:]), meaning, readers)
 
     def end(self) -> Told:
         total = self.recording.sum
@@ -120,7 +133,7 @@ class HomomorphicTeller(Teller):
         payload = self.recording.answer(UPLOAD, bank)
         if payload is None or not (listen(members) and KEY_AUTHORITY in members):
             return None
-        return self.decrypted(payload, 1), "Its ciphertext, decrypted: one has the bytes, the other the key."
+        return self.decrypted(payload), "Its ciphertext, decrypted: one has the bytes, the other the key."
 
     def hint(self, members: frozenset[str], bank: str) -> str:
         if self.recording.answer(UPLOAD, bank) is None:
@@ -131,20 +144,19 @@ class HomomorphicTeller(Teller):
             return "The key, and no upload of it to open; beside that, what the sum tells."
         return ""
 
-    def decrypted(self, payload: memoryview, contributors: int) -> IntVector:
-        """What the key opens in ciphertexts of so many banks."""
-        return decode_slots(
-            self.cohort.plan, self._slots(split_ciphertexts(payload, self.cohort.plan.ciphertexts)), contributors
-        )
+    def decrypted(self, payload: memoryview) -> IntVector:
+        """What the key opens in one upload."""
+        plan = self.cohort.plan
+        return decode_slots(plan, self.secret.decrypt(plan, unpack_upload(plan, payload)), 1)
 
     def encrypting(self, bank: str) -> Work:
         """How a bank's ciphertext comes about."""
         plan, values = self.cohort.plan, self.updates[bank]
-        slots = encode_slots(plan, values).reshape(-1)[: plan.slots]
+        slots = pack_fields(values, plan.fields_per_slot, plan.field_base) - plan.centre
         packed = (
             Line(
                 "",
-                f"packed {plan.fields_per_slot} to a slot of {plan.field_bits}-bit fields",
+                f"packed {plan.fields_per_slot} to a slot, as digits to the base {plan.field_base:,}",
                 shown(slots + plan.centre),
             ),
         )
@@ -155,19 +167,23 @@ class HomomorphicTeller(Teller):
     def _ciphertext_line(self, bank: str, sign: str) -> Iterator[Line]:
         payload = self.recording.answer(UPLOAD, bank)
         if payload is not None:
-            first = split_ciphertexts(payload, self.cohort.plan.ciphertexts)[0]
-            yield Line(sign, f"first coefficients of the ciphertext of {bank}", self._coefficients(first))
+            first = unpack_upload(self.cohort.plan, payload).first
+            yield Line(sign, f"first numbers of the ciphertext of {bank}", _beginning(first))
 
     def _adding(self) -> Work:
         lines = [line for bank in self.banks for line in self._ciphertext_line(bank, "+")]
-        summed = split_ciphertexts(self.summed, self.cohort.plan.ciphertexts)[0]
-        total = Line("=", "first coefficients of the sum, modulo q", self._coefficients(summed))
-        return Work(AGGREGATOR, "adds ciphertexts", (*lines, total))
+        first = unpack_bits(self.summed[: self._sum_run.nbytes], self._sum_run.bits, self._sum_run.count)
+        return Work(AGGREGATOR, "adds ciphertexts", (*lines, Line("=", "their sum, modulo q", _beginning(first))))
+
+    @property
+    def _sum_run(self) -> Run:
+        run: Run = self.cohort.plan.summed_words[0]
+        return run
 
     def _opening(self) -> Work:
-        plan, summed = self.cohort.plan, self.summed
-        slots = self._slots(split_ciphertexts(summed, plan.ciphertexts))[: plan.slots]
-        total = self.decrypted(summed, self.contributors)
+        plan = self.cohort.plan
+        slots = self._slots(unpack_sum(plan, self.summed, self.contributors))
+        total = decode_slots(plan, slots, self.contributors)
         rounded = np.rint(slots).astype(np.int64)
         lines = [Line("", "slots, decrypted", _with_error(slots))]
         if plan.scheme != "bfv":
@@ -192,20 +208,16 @@ class HomomorphicTeller(Teller):
         assert found is not None
         return self.recording.payload(found.requests[0])
 
-    def _slots(self, ciphertexts: Sequence[bytes]) -> NDArray[np.float64] | IntVector:
-        return np.concatenate([self.secret.decrypt(each) for each in ciphertexts])
-
-    def _coefficients(self, ciphertext: bytes) -> tuple[str, ...]:
-        found = coefficients(self.cohort.plan.parameters_of_context, ciphertext)
-        return (*shown(found[:SHOWN_COEFFICIENTS]), "…")
+    def _slots(self, halves: Halves) -> NDArray[np.float64] | IntVector:
+        """Those in use."""
+        return self.secret.decrypt(self.cohort.plan, halves)[: self.cohort.plan.slots]
 
     def _integers(self, payload: memoryview) -> IntVector:
         return unpack_bits(payload, self.cohort.plan.field_bits, self.cohort.plan.parameters)
 
-    @property
-    def _shown_slots(self) -> int:
-        plan = self.cohort.plan
-        return min(int(plan.slots), int(plan.parameters_of_context.slots))
+
+def _beginning(words: NDArray[Any]) -> tuple[str, ...]:
+    return (*shown(words[:SHOWN_COEFFICIENTS]), "…")
 
 
 def _with_error(slots: NDArray[np.float64] | IntVector) -> tuple[str, ...]:
