@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.notebooks import html_table
+from secure_fl.secagg.packing import packed_bytes
 
 FLOAT32 = "float32"
 MIN_BITS, MAX_BITS = 4, 24
@@ -61,7 +61,7 @@ class Plan:
     @property
     def upload_bytes(self) -> int:
         """Estimate of what one bank sends."""
-        return ENVELOPE_BYTES + math.ceil(self.parameters * (self.bits or 32) / 8)
+        return ENVELOPE_BYTES + packed_bytes(self.parameters, self.bits or 32)
 
     def derived(self) -> dict[str, Any]:
         """Every figure of the plan, for people and scripts."""
