@@ -10,7 +10,7 @@ import pytest
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, SigningKey
-from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.secret_keys import new_secret_key
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.turns import Turns
 from secure_fl.settings import Experiment
@@ -63,7 +63,7 @@ def test_a_signed_key_is_taken_and_encrypts(authority: Credentials, signed: byte
 
 
 def test_a_key_of_the_gateway_s_own_making_is_refused(authority: Credentials, signed: bytes) -> None:
-    other = SecretContext(plan().parameters_of_context).public_key()
+    other = new_secret_key(plan().parameters_of_context).public_key()
     gateway = SigningKey()
     for lie in (
         signed[:SIGNATURE_BYTES] + other,
@@ -121,4 +121,4 @@ def test_a_scheme_that_is_not_known_is_not_taken_for_another(authority: Credenti
     with pytest.raises(ConfigurationError, match="no halves of ckks2; use secure-fl run"):
         halves(authority.roster).client(strange, np.zeros(plan().parameters))
     with pytest.raises(ConfigurationError, match="no halves of ckks2"):
-        server_half(strange, None)
+        server_half(strange)
