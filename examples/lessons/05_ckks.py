@@ -185,16 +185,16 @@ authority = SecretContext(parameters)
 public = PublicContext.load(authority.public_key(), parameters)
 
 values = np.arange(2048) % 256
-one, other = public.encrypt(values[None]), public.encrypt(values[None])
+first, second = public.encrypt(values[None]), public.encrypt(values[None])
 (modulus,) = data_moduli(parameters)
-print(f"{len(values):,} numbers -> {len(one[0]):,} + {len(one[1]):,} words of {parameters.prime_bits} bits")
-print("the first words:", one[0][:3])
-total = [(first + second) % modulus for first, second in zip(one, other, strict=True)]
+print(f"{len(values):,} numbers -> {len(first[0]):,} + {len(first[1]):,} words of {parameters.prime_bits} bits")
+print("the first words:", first[0][:3])
+total = [(half + other) % modulus for half, other in zip(first, second, strict=True)]
 print("twice the values, opened:", authority.decrypt(*total)[:4].round(5))
 
 # %% [markdown]
-# (These words are not the coefficients themselves. SEAL keeps a polynomial by its values at the roots of X^N + 1 *modulo
-# q*, where a product takes one step for each value. Sums are sums there too.)
+# (These words are not the coefficients themselves. SEAL keeps a polynomial by its values at the roots of X^N + 1
+# *modulo q*, where a product takes one step for each value. Sums are sums there too.)
 #
 # **Before you go on.** The error *e* is added to the coefficients, and decoding divides by *D* = 2^20. What
 # becomes of the error in the opened numbers at *D* = 2^10? At which *D* can we no longer round to the right
@@ -221,8 +221,8 @@ plt.show()
 # axis. It halves with each bit and lies on the line that the planner computes. It crosses half an integer near 10 bits;
 # for *every* number of a large sum to round right, the planner takes several bits more.
 #
-# The line is not fitted: `NOISE` is derived in the text of `secure_fl/secagg/budget/ckks.py`, from the rounding that SEAL
-# does and from the number of coefficients.
+# The line is not fitted: `NOISE` is derived in the text of `secure_fl/secagg/budget/ckks.py`, from the rounding that
+# SEAL does and from the number of coefficients.
 #
 # ## Step 4: round
 #
@@ -274,8 +274,8 @@ print("key:  ", key.tolist())
 # %% [markdown]
 # ## The whole protocol
 #
-# The aggregator's half adds words modulo *q* as they arrive and has the sum opened. It holds no key, not even the public
-# one; an import rule of the house keeps it from the modules that have secret ones.
+# The aggregator's half adds words modulo *q* as they arrive and has the sum opened. It holds no key, not even the
+# public one; an import rule of the house keeps it from the modules that have secret ones.
 
 # %%
 show(he_server)

@@ -110,9 +110,9 @@ def check_packed_sum() -> None:
 check_packed_sum()
 
 # %% [markdown]
-# Fields need not be whole bits wide. A digit has to hold the largest sum and no more, so the base can be any number above
-# it: ten banks of 8 bits need 2,551 values, not 4,096, which are 11.3 bits a field instead of 12. Our planner packs to
-# such a base, and leaves 1/256 of the values of a field that no sum can have: garbage, such as what a wrong key opens,
+# Fields need not be whole bits wide. A digit has to hold the largest sum and no more, so the base can be any number
+# above it: ten banks of 8 bits need 2,551 values, not 4,096, which are 11.3 bits a field instead of 12. Our planner packs
+# to such a base, and leaves 1/256 of the values of a field that no sum can have: garbage, such as what a wrong key opens,
 # soon hits one of them.
 
 # %%
@@ -182,7 +182,9 @@ for scheme in ("ckks", "bfv"):
         planned = plan(scheme, banks, 1_000_000, bits)
         assert isinstance(planned, HePlan)
         figures, fields = planned.derived(), planned.fields_per_slot
-        print(f"{scheme:4} {banks:3} banks x {bits:2} bits: {fields} fields to the base {planned.field_base:7,},", end=" ")
+        print(
+            f"{scheme:4} {banks:3} banks x {bits:2} bits: {fields} fields to the base {planned.field_base:7,},", end=" "
+        )
         print(f"{figures['bytes_per_parameter']:5.2f} bytes a number, wrong at most {figures['failure_probability']}")
 
 # %% [markdown]
@@ -219,8 +221,8 @@ for scheme, banks, bits in (("ckks", 1_000, 24), ("ckks", 10_000, 24), ("masked"
 #
 # ## What you have now
 #
-# - Values lie side by side in a slot or a coefficient, in fields wide enough for the largest sum: *b* bits and log2(*n*)
-#   more, rounded up, or a little less where the base is no power of two.
+# - Values lie side by side in a slot or a coefficient, in fields wide enough for the largest sum: *b* bits and
+#   log2(*n*) more, rounded up, or a little less where the base is no power of two.
 # - Fields, scale and sign share the modulus. The planner proves, before anything runs, that no field overflows and that
 #   noise rounds away but for a stated probability. It does not prove that banks keep to the range: a value beyond it is
 #   refused by an honest bank, and a lying bank's spoils the sum, which is noticed if the sum leaves its range.

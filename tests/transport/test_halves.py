@@ -23,6 +23,7 @@ from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, About, Order
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.server_halves import key_of, key_statement, server_half
 
+
 @pytest.fixture(scope="module", params=["ckks", "bfv", "rlwe"])
 def authority(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Credentials:
     folder = tmp_path_factory.mktemp("halves") / "c"

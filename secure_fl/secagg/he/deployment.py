@@ -58,7 +58,9 @@ class HeDeployment(PublicKeyDeployment):
         return he_server(cohort)
 
 
-def _homomorphic(custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan], experimental: str = "") -> Scheme:
+def _homomorphic(
+    custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan], experimental: str = ""
+) -> Scheme:
     return Scheme(
         name=custody.scheme,
         title=title,

@@ -138,7 +138,9 @@ class HomomorphicTeller(Teller):
         """Neither half means anything without the other."""
         border = runs[0].nbytes
         parts = (bytes(payload[:border]), bytes(payload[border:]))
-        for name, run, part, says in zip(self._polynomials, runs, parts, (meaning, "the other half of it"), strict=True):
+        for name, run, part, says in zip(
+            self._polynomials, runs, parts, (meaning, "the other half of it"), strict=True
+        ):
             yield Field(f"{plural(run.count, 'word')} of {run.bits} bits: {name}{of}", part, says, readers)
 
     def end(self) -> Told:
