@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.dropping import KEY_LENGTH, deviation_of, most_dropped
 from secure_fl.secagg.budget.he import (
     FAILURE_BITS,
@@ -95,9 +96,21 @@ class RlwePlan(HePlan):
 
 
 def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> RlwePlan:
-    """The smallest upload, or one that is hardly larger and safe; one field always fits."""
+    """The smallest upload, or one that is hardly larger and safe. Raises `PlanError`."""
     assert bits is not None  # float32 was refused before
-    best = small_and_safe(
+    best = _best(banks, parameters, bits, threshold)
+    if best is None:
+        fewer = next(b for b in range(bits - 1, 0, -1) if _best(banks, parameters, b, threshold) is not None)
+        raise PlanError(
+            f"the sum of {banks} banks x {bits} bits needs {_message_bits(field_base(banks, bits), 1)} bits, which "
+            f"leaves too few of {MODULUS_BITS} against the noise; use at most {fewer} bits or fewer banks"
+        )
+    return best
+
+
+def _best(banks: int, parameters: int, bits: int, threshold: int) -> RlwePlan | None:
+    base = field_base(banks, bits)
+    return small_and_safe(
         RlwePlan(
             scheme="rlwe",
             banks=banks,
@@ -108,14 +121,11 @@ def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> 
             keys=keys,
             dropped=dropped,
         )
-        for base in [field_base(banks, bits)]
         for fields in range(1, MODULUS_BITS // base.bit_length() + 1)
         for slots in [math.ceil(parameters / fields)]
         for keys in [_keys(math.ceil(slots / DEGREE))]
         for dropped in _droppings(banks, slots, keys, _message_bits(base, fields))
     )
-    assert best is not None
-    return best
 
 
 def _message_bits(base: int, fields: int) -> int:

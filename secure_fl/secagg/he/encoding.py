@@ -8,7 +8,8 @@ makes the released value independent of it, except with the planner's failure pr
 IND-CPA-D security. BFV is exact by itself, with such a probability.
 
 No field of a sum can exceed what its contributors can have put in, and a sum in which one does is not released. Under
-another key, or where one coefficient of a BFV sum is wrong, all slots are random, which shows in that almost surely.
+another key all fields are random, and of thousands some leaves its range almost surely; of a few hardly any does
+(`budget.he`, SPARE_DIGITS). Where noise is what makes a sum wrong, a slot is off by one, and that seldom shows.
 """
 
 from __future__ import annotations

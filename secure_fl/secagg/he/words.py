@@ -27,13 +27,11 @@ def pack_upload(plan: HePlan, halves: Halves) -> Iterator[bytes]:
         yield pack_bits(words[: run.count] >> np.uint64(dropped), run.bits)
 
 
-def check_upload(plan: HePlan, payload: memoryview) -> None:
-    """Raises `MessageError` where that is no upload; of the right length, any bytes are one."""
-    _split(plan.words, payload)
-
-
 def unpack_upload(plan: HePlan, payload: memoryview) -> Halves:
-    """The inverse, with zeros in the place of the bits that were dropped. Raises `MessageError`."""
+    """The inverse, with zeros in the place of the bits that were dropped. Raises `MessageError`.
+
+    Of the right length, any bytes are an upload, and words need not be below their prime.
+    """
     parts = zip(_split(plan.words, payload), plan.words, plan.dropped, strict=True)
     first, second = (
         unpack_bits(part, run.bits, run.count).view(np.uint64) << np.uint64(dropped) for part, run, dropped in parts

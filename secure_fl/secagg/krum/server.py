@@ -14,7 +14,8 @@ from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_totals import total_of_imaginary_parts, total_of_square
 from secure_fl.secagg.he.halves import Halves
-from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, check_upload, pack_sum, unpack_upload
+from secure_fl.secagg.he.public_keys import moduli_of
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, pack_sum, unpack_upload
 from secure_fl.secagg.krum.wire import SELECT, decode_choice, join_list, norms_and_pairs
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.packing import IntVector, Words, unpack_bits
@@ -29,7 +30,7 @@ def krum_server(cohort: Cohort[KrumPlan], public: PublicContext) -> ServerHalf:
     attendance = Attendance(cohort)
 
     def read_upload(_: str, payload: memoryview) -> memoryview:
-        check_upload(cohort.plan, payload)
+        _require_random_halves(cohort.plan, unpack_upload(cohort.plan, payload))
         return payload
 
     asked = request(cohort, UPLOAD, cohort.banks)
@@ -50,6 +51,14 @@ def krum_server(cohort: Cohort[KrumPlan], public: PublicContext) -> ServerHalf:
     names = frozenset(cohort.banks[number] for number in uploads)
     contributors = frozenset(cohort.banks[number] for number in chosen)
     return SecureSum(total, contributors, dict(attendance.refused), names - contributors - refused.keys())
+
+
+def _require_random_halves(plan: KrumPlan, halves: Halves) -> None:
+    """SEAL computes with no ciphertext whose second polynomial is nothing (transparent). Raises `MessageError`."""
+    moduli = np.array(moduli_of(plan.parameters_of_context), dtype=np.uint64)[:, None]
+    second = halves.second.reshape(plan.ciphertexts, plan.data_primes, -1) % moduli
+    if not second.any(axis=(1, 2)).all():
+        raise MessageError("a ciphertext hides nothing: its random half is zero; send it again")
 
 
 def _to_authority(cohort: Cohort[KrumPlan], stage: str, payload: Iterator[bytes]) -> Stage:

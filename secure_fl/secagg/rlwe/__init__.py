@@ -12,6 +12,6 @@ keys: Peikert, Vaikuntanathan, Waters, "A Framework for Efficient and Composable
 section 7.2.) Sums of ciphertexts are ciphertexts of sums, as long as noise stays below q / 2t. What lies far below that
 limit is not sent: the low bits of c and d_i are cut off, which is more noise and fewer bytes (`budget.rlwe`).
 
-`ring` multiplies polynomials, `sampling` draws them, `public` encrypts, `secret` makes keys and opens sums. Client,
-server and key authority are those of `he`.
+`ring` multiplies polynomials, `sampling` draws them, `encryption` encrypts, `opening` makes keys and opens sums.
+Client, server and key authority are those of `he`.
 """
