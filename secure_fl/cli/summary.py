@@ -40,6 +40,8 @@ def print_summary(result: Result, directory: Path) -> None:
     )
     for line in (*wording.troubles(result), *wording.poisoning(result)):
         console.print(line)
+    if untried := wording.experimental_text(result.custody.scheme):
+        console.print(f"warning: {untried}")
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
     if result.synthetic is not None:

@@ -268,7 +268,7 @@ def test_the_docs_count_blanks_and_files_as_the_code_does(copy: Path) -> None:
 
 
 def test_stages_are_described_for_each_scheme_with_protection() -> None:
-    assert set(HELD) == {"plaintext", "additive", "additive-proofs", "masked", "ckks", "bfv", "ckks-krum"}
+    assert set(HELD) == {"plaintext", "additive", "additive-proofs", "masked", "ckks", "bfv", "rlwe", "ckks-krum"}
     assert all(holds and protection for ways in HELD.values() for holds, protection in ways.values())
 
 
