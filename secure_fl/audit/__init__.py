@@ -4,7 +4,8 @@
     found = audit(subject, Asked(groups=("region",)))
     found.document()                                      # all figures that may leave the banks
 
-`secure_fl.audit.drift` compares later transactions with earlier ones.
+`secure_fl.audit.drift` compares later transactions with earlier ones, `secure_fl.audit.calibration` makes probabilities
+of scores, and `secure_fl.audit.reasons` says what raises each.
 
 Each bank computes on its own rows; only sums over all banks are opened, under the scheme of the run. No differential
 privacy protects these sums, and a run's epsilon does not cover them.

@@ -36,6 +36,14 @@ MaxPsi = Annotated[
     float | None,
     typer.Option(help="--drift: fail (exit status 1) where a feature or the score moved by more than this PSI."),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Instead: are scores probabilities? Learns a map from the earlier half of the test rows, measures it on "
+        "the later half, and writes RUN_DIR/calibration/calibration.json for score --calibration.",
+    ),
+]
 Verified = Annotated[
     bool, typer.Option("--verify", help="Instead: are the run's record and its files what was signed?")
 ]
@@ -54,9 +62,12 @@ def audit(
     threshold: Threshold = None,
     max_gap: MaxGap = None,
     rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = 500,
-    out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit or RUN_DIR/drift]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page.  [default: report.html in RUN_DIR/audit, drift or calibration]")
+    ] = None,
     drift: Drift = None,
     max_psi: MaxPsi = None,
+    calibrated: Calibrate = False,
     verified: Verified = False,
     key: Key = None,
     head: Head = None,
@@ -65,7 +76,7 @@ def audit(
 ) -> None:
     """Audit the model of a run at its banks: SHAP values and rates by group, added under the run's scheme."""
     if verified:
-        if group or drift or any(asked is not None for asked in (threshold, max_gap, out, max_psi)):
+        if group or drift or calibrated or any(asked is not None for asked in (threshold, max_gap, out, max_psi)):
             raise ConfigurationError("--verify asks nothing of the model; leave out what does")
         return verify(run_directory, head, key, json_file, force)
     if head or key:
@@ -74,7 +85,15 @@ def audit(
         raise ConfigurationError("--max-psi is for --drift; add it, or leave it out")
     if drift and (group or threshold is not None or max_gap is not None):
         raise ConfigurationError("--drift looks at no groups; leave out --group, --threshold and --max-gap")
+    if calibrated and (drift or group or threshold is not None or max_gap is not None):
+        raise ConfigurationError(
+            "--calibrate looks at scores alone; leave out --drift, --group, --threshold and --max-gap"
+        )
     say_start()
+    if calibrated:
+        from secure_fl.audit.calibration.command import run_command as run_calibration
+
+        return run_calibration(run_directory, json_file=json_file, page_file=out, force=force)
     if drift:
         from secure_fl.audit.drift.command import run_command as run_drift
 
