@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -146,24 +146,14 @@ def _score_plain(
     force: bool,
 ) -> None:
     from secure_fl.files import STDOUT
-    from secure_fl.report.scores import Beside, RunModel, score_file
+    from secure_fl.report.scores import score_file
 
-    def beside(opened: RunModel) -> list[Beside]:
-        made: list[Beside] = []
-        if calibration is not None:
-            from secure_fl.audit.calibration.beside import Calibrated
+    more: dict[str, Any] = {}
+    if calibration is not None or reasons is not None:
+        from secure_fl.audit.beside import Wanted
 
-            made.append(Calibrated(opened, calibration))
-        if reasons is not None:
-            from secure_fl.audit.reasons import Reasons
-
-            made.append(explained := Reasons(opened, reasons, history))
-            _note(f"reasons are relative to {explained.relative_to}")
-        return made
-
-    count = score_file(
-        model, transactions, out, history, beside=beside, others=[calibration], json_file=json_file, force=force
-    )
+        more = {"beside": Wanted(calibration, reasons, history, _note), "others": [calibration]}
+    count = score_file(model, transactions, out, history, json_file=json_file, force=force, **more)
     if json_file != STDOUT:
         typer.echo(f"{out}: {count} scores")
 
