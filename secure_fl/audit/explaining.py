@@ -79,7 +79,7 @@ def _explain(subject: Subject, bank: AuditedBank, most: int, rng: np.random.Gene
     found: Attributions = attribute(
         subject.weights, subject.learner, bank.past.features[background], bank.examples.features[rows]
     )
-    values = by_column(found.values, bank.raw.take(rows), bank.background.take(background), subject.schema)
+    values = by_column(found.values, bank.raw.hashed[rows], bank.background.hashed[background], subject.schema)
     integers = to_integers(values)
     return Explained(rows, to_reals(integers), integers, found.largest_gap)
 

@@ -36,6 +36,14 @@ MaxPsi = Annotated[
     float | None,
     typer.Option(help="--drift: fail (exit status 1) where a feature or the score moved by more than this PSI."),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Instead: are scores probabilities? Learns a map from the earlier half of the test rows, measures it on "
+        "the later half, and writes RUN_DIR/calibration/calibration.json for score --calibration.",
+    ),
+]
 Verified = Annotated[
     bool, typer.Option("--verify", help="Instead: are the run's record and its files what was signed?")
 ]
@@ -66,9 +74,12 @@ def audit(
     threshold: Threshold = None,
     max_gap: MaxGap = None,
     rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = _ROWS,
-    out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit, drift or dpia]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit, drift, calibration or dpia]")
+    ] = None,
     drift: Drift = None,
     max_psi: MaxPsi = None,
+    calibrated: Calibrate = False,
     verified: Verified = False,
     dpia: Dpia = False,
     layout: LayoutOfDpia = None,
@@ -79,14 +90,23 @@ def audit(
 ) -> None:
     """Audit the model of a run at its banks: SHAP values and rates by group, added under the run's scheme."""
     groups = bool(group) or threshold is not None or max_gap is not None
-    of_model = groups or drift is not None or max_psi is not None
+    explains = groups or rows != _ROWS
+    of_model = explains or drift is not None or max_psi is not None or calibrated
     _refuse(
         (layout is not None and not dpia, "--layout is for --dpia; add it, or leave it out"),
         (verified and (of_model or dpia or out is not None), "--verify asks nothing of the model; leave out what does"),
-        (dpia and (of_model or rows != _ROWS), "--dpia asks the record, and nothing of the model; leave out what does"),
+        (dpia and of_model, "--dpia asks the record, and nothing of the model; leave out what does"),
         (bool(head or key) and not (verified or dpia), "--head and --key are for --verify and --dpia; leave them out"),
         (max_psi is not None and drift is None, "--max-psi is for --drift; add it, or leave it out"),
-        (bool(drift and groups), "--drift looks at no groups; leave out --group, --threshold and --max-gap"),
+        (
+            bool(drift and (explains or calibrated)),
+            "--drift looks at no groups and explains no rows; leave out --group, --threshold, --max-gap, --rows and "
+            "--calibrate",
+        ),
+        (
+            calibrated and explains,
+            "--calibrate looks at scores alone; leave out --group, --threshold, --max-gap and --rows",
+        ),
     )
     if verified:
         return verify(run_directory, head, key, json_file, force)
@@ -95,6 +115,10 @@ def audit(
 
         return run_dpia(run_directory, layout, key=key, head=head, json_file=json_file, page_file=out, force=force)
     say_start()
+    if calibrated:
+        from secure_fl.audit.calibration.command import run_command as run_calibration
+
+        return run_calibration(run_directory, json_file=json_file, page_file=out, force=force)
     if drift:
         from secure_fl.audit.drift.command import run_command as run_drift
 

@@ -289,14 +289,15 @@ def encode(raw: RawFeatures, schema: FeatureSchema) -> Examples:
 
 def transform(
     transactions: Transactions, schema: FeatureSchema, key: FederationKey, history: Transactions | None = None
-) -> NDArray[np.float32]:
-    """float32 [n, features]: the features of new rows, for scoring.
+) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+    """The features of new rows, for scoring, float32 [n, features]; and the pseudonyms in them, uint64 [n, H].
 
     `history`: the bank's earlier, labelled rows. Without it the new rows are compared with each other only, and
     no fraud is known in their past. Raises as `encode` and `concatenate` do.
     """
     table = transactions if history is None else concatenate((history, transactions))
-    return encode(extract(table, key, len(table) - len(transactions)), schema).features
+    raw = extract(table, key, len(table) - len(transactions))
+    return encode(raw, schema).features, raw.hashed
 
 
 def _cycles(schema: Schema) -> dict[str, float]:

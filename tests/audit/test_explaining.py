@@ -70,7 +70,7 @@ def test_a_text_column_has_what_its_positions_add(subject: Subject) -> None:
     raw = bank.raw.take(np.concatenate([np.arange(20), _blurred(bank, subject)]))
     assert len(raw) == 30
     values = np.random.default_rng(0).normal(size=(30, 128))
-    parts = by_column(values, raw, bank.background, subject.schema)
+    parts = by_column(values, raw.hashed, bank.background.hashed, subject.schema)
     assert np.allclose(parts.sum(axis=1), values.sum(axis=1))
     assert np.array_equal(parts[:, :numeric], values[:, :numeric])
     only = np.zeros((30, 128))
@@ -79,7 +79,7 @@ def test_a_text_column_has_what_its_positions_add(subject: Subject) -> None:
     only[np.arange(30), numeric + chosen] = 1.0
     fallen = there == chosen[:, np.newaxis]
     assert {*fallen.sum(axis=1).tolist()} == {1, 2}
-    mine = by_column(only, raw, bank.background, subject.schema)[:, numeric:]
+    mine = by_column(only, raw.hashed, bank.background.hashed, subject.schema)[:, numeric:]
     assert np.allclose(mine, fallen / fallen.sum(axis=1, keepdims=True))
 
 
@@ -96,7 +96,7 @@ def test_collisions_are_counted_as_by_hand(subject: Subject) -> None:
     assert counted[-1] == sum(len({*places}) < len(places) for places in positions(raw.hashed, schema).tolist())
 
 
-class _Multiplied(nn.Module):
+class Multiplied(nn.Module):
     """Two factors of one row: no rule of DeepLIFT."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ def test_squares_in_the_place_of_relu_are_explained(subject: Subject) -> None:
 
 def test_a_module_that_shap_does_not_know_is_refused(subject: Subject) -> None:
     with pytest.raises(AuditError, match="miss the score by up to"):
-        explain_rows(_with(subject, _Multiplied), 5)
+        explain_rows(_with(subject, Multiplied), 5)
 
 
 def test_several_classes_are_refused(subject: Subject) -> None:

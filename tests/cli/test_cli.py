@@ -22,9 +22,11 @@ from typer.testing import CliRunner
 
 import secure_fl.cli.options  # noqa: F401  before anything that it imports is replaced
 from secure_fl import Experiment
+from secure_fl.audit.beside import Wanted
 from secure_fl.cli.app import app, main
 from secure_fl.cli.attack import ATTACKS, OPTIONS, QUICK
 from secure_fl.cli.progress import show_progress
+from secure_fl.cli.score import _note
 from secure_fl.data import Simulation, ulb
 from secure_fl.data.synthetic.command import Spending
 from secure_fl.errors import ConfigurationError, DataError, FetchError, SyntheticError
@@ -664,6 +666,12 @@ def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
     assert found == ((request, show_progress), {})
     found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
     assert found[1] == {"json_file": Path("s.json"), "force": True}
+    beside = ["--calibration", "c.json", "--reasons", "3"]
+    found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv", *more, *beside)
+    wanted = Wanted(Path("c.json"), 3, Path("old.csv"), _note)
+    assert found[1] == {
+        "json_file": Path("s.json"), "force": True, "beside": wanted, "others": [Path("c.json")]
+    }  # fmt: skip
 
 
 RUN: dict[str, Any] = {
