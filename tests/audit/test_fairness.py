@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,7 @@ from secure_fl.audit.fairness import Fairness, compare_groups, log_odds
 from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
 from secure_fl.audit.gaps import Gap, find_gaps
 from secure_fl.audit.groups import group_rows
-from secure_fl.audit.opening import Subject
+from secure_fl.audit.opening import AuditedBank, Subject
 from secure_fl.audit.sums import SecureSums
 from secure_fl.audit.threshold import FALSE_POSITIVES, Threshold
 from secure_fl.errors import ConfigurationError, DataError, RequestError
@@ -183,6 +184,8 @@ def test_only_a_gap_beyond_the_allowed_one_fails() -> None:
         (["amount:x"], "no rising edges"),
         (["category:1"], "leave out the edges"),
         (["bank", "bank"], "named twice"),
+        (["amount:10", "amount:100"], "named twice; .* all of their edges"),
+        (["bank:3"], "banks are no numbers"),
     ],
 )
 def test_what_makes_no_groups_is_refused(subject: Subject, asked: list[str], told: str) -> None:
@@ -202,3 +205,22 @@ def test_categories_are_the_same_groups_at_every_bank(subject: Subject) -> None:
     (grouping,) = group_rows(["category"], subject.banks)
     for bank, members in zip(subject.banks, grouping.members, strict=True):
         assert [grouping.names[place] for place in members] == list(bank.table.text["category"])
+
+
+def _named(bank: AuditedBank, categories: list[str]) -> AuditedBank:
+    values = np.array(categories, dtype=np.object_)[np.arange(len(bank.raw)) % len(categories)]
+    return replace(bank, table=replace(bank.table, text={**bank.table.text, "category": values}))
+
+
+@pytest.mark.parametrize("column", ["category", "amount"])
+def test_no_two_groups_have_one_name(subject: Subject, column: str) -> None:
+    """Of two, one would replace the other, and its rows would be in no group."""
+    banks = [_named(bank, ["", "(empty)", "food"]) for bank in subject.banks]
+    cut = float(np.median(banks[0].table.numeric["amount"]))
+    near = [cut, cut * (1 + 1e-9), cut * (1 + 2e-9), cut * (1 + 3e-9)]
+    asked = {"category": "category", "amount": f"amount:{','.join(map(repr, near))}"}[column]
+    groupings = group_rows([asked], banks)
+    found = compare_groups(replace(subject, banks=tuple(banks)), groupings, SecureSums("plaintext"), threshold=0.5)
+    groups = found.columns[column]
+    assert len(groups) == len({*groupings[0].names}) == len(groupings[0].names)
+    assert sum(counts.rows for counts in groups.values()) == subject.rows
