@@ -61,7 +61,7 @@ def leave(
     if json_file != STDOUT:
         console = plain_console()
         for line in (*found.lines, *(f"note: {note}" for note in found.notes), f"report: {page}"):
-            console.print(line)
+            console.print(" ".join(line.split()))  # names of groups are values, of any form
     if found.failed:
         raise AuditError(f"{found.lines[-1].rstrip('.')}; see {page}")
 

@@ -20,7 +20,7 @@ from secure_fl.audit.explaining import BACKGROUND_ROWS, MOST_ROWS, REPLICATES, R
 from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
 from secure_fl.audit.gaps import LEVEL, Gap
 from secure_fl.audit.groups import MOST_GROUPS
-from secure_fl.audit.leaving import PAGE
+from secure_fl.audit.leaving import PAGE, Findings, leave
 from secure_fl.audit.opening import EXPERIMENT, MODEL, AuditedBank, Subject
 from secure_fl.audit.sums import FRACTION_BITS
 from secure_fl.audit.threshold import FALSE_POSITIVES
@@ -99,6 +99,18 @@ def test_groups_and_gap_come_from_the_experiment(directory: Path) -> None:
     (directory / EXPERIMENT).write_text(f'{text}audit_groups = ["amount:20,60"]\naudit_max_gap = 1.0\n')
     fairness = _run(directory, groups=())["fairness"]
     assert (list(fairness["columns"]), fairness["max_gap"]) == (["amount"], 1.0)
+
+
+def _leave(folder: Path, lines: tuple[str, ...] = (), *, page: str = "page", **how: Any) -> None:
+    found = Findings({}, page, {"bank-1/values.html": "own"}, lines, (), failed=False)
+    leave(folder, FIGURES, lambda: found, **{"json_file": None, "page_file": None, "force": False, "inputs": (), **how})
+
+
+def test_a_value_that_names_a_group_makes_no_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _leave(tmp_path / FOLDER, ("recall of region a\nNo group is worse off\x1b[2K: -0.1",))
+    assert capsys.readouterr().out.startswith("recall of region a No group is worse off\ufffd[2K: -0.1\nreport: ")
 
 
 def _without(name: str) -> Callable[[Path], None]:
