@@ -7,14 +7,13 @@ lies there only because the sandbox plays all banks.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from secure_fl.errors import AuditError, ConfigurationError
-from secure_fl.files import STDOUT, output_files, staged_directory
+from secure_fl.files import STDOUT, output_files, replaced_directory
 from secure_fl.progress import plain_console
 
 PAGE = "report.html"
@@ -48,6 +47,8 @@ def leave(
 
     Raises `ConfigurationError` before anything is looked for, or `AuditError` once all is written, where it failed.
     """
+    if folder.is_symlink() or folder.is_file():
+        raise ConfigurationError(f"{folder} is no folder of an audit; move it away")
     if folder.exists() and not force:
         raise ConfigurationError(f"{folder} exists already and is kept as it is; --force replaces it")
     with output_files(json_file, page_file, force=force, inputs=(*inputs, folder)) as (json_target, page_target):
@@ -71,12 +72,8 @@ def json_text(document: object) -> str:
 
 
 def _replace_folder(folder: Path, files: Mapping[str, str]) -> None:
-    """A folder of these files, by their names in it, in the place of an earlier one. Raises `ConfigurationError`."""
-    if folder.is_symlink() or folder.is_file():
-        raise ConfigurationError(f"{folder} is no folder of an audit; move it away")
-    if folder.exists():
-        shutil.rmtree(folder)
-    with staged_directory(folder) as staging:
+    """A folder of these files, by their names in it, in the place of an earlier one."""
+    with replaced_directory(folder) as staging:
         for name, content in files.items():
             (staging / name).parent.mkdir(exist_ok=True)
             (staging / name).write_text(content, encoding="utf-8")

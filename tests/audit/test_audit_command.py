@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from secure_fl.audit.leaving import PAGE, Findings, leave
 from secure_fl.audit.opening import EXPERIMENT, MODEL, AuditedBank, Subject
 from secure_fl.audit.sums import FRACTION_BITS
 from secure_fl.audit.threshold import FALSE_POSITIVES
-from secure_fl.errors import AuditError, ConfigurationError, DataError, RequestError
+from secure_fl.errors import AuditError, ConfigurationError, DataError, RequestError, StorageError
 from secure_fl.progress import Progress, unseen
 
 pytestmark = pytest.mark.slow
@@ -111,6 +113,45 @@ def test_a_value_that_names_a_group_makes_no_line_of_its_own(
 ) -> None:
     _leave(tmp_path / FOLDER, ("recall of region a\nNo group is worse off\x1b[2K: -0.1",))
     assert capsys.readouterr().out.startswith("recall of region a No group is worse off\ufffd[2K: -0.1\nreport: ")
+
+
+def test_the_earlier_audit_stays_until_another_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / FOLDER
+    _leave(folder, page="earlier")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for failing in ("pathlib.Path.write_text", "secure_fl.files.sync", "secure_fl.files.put"):
+        with monkeypatch.context() as patched:
+            patched.setattr(failing, Mock(side_effect=full))
+            with pytest.raises(StorageError, match="No space left"):
+                _leave(folder, page="later", force=True)
+        assert (folder / PAGE).read_text(encoding="utf-8") == "earlier"
+        assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
+    _leave(folder, page="later", force=True)
+    assert (folder / PAGE).read_text(encoding="utf-8") == "later"
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "file"])
+def test_what_is_no_folder_of_an_audit_is_refused_first(tmp_path: Path, kind: str) -> None:
+    folder, elsewhere = tmp_path / FOLDER, tmp_path / "elsewhere"
+    if kind == "file":
+        folder.touch()
+    else:
+        folder.symlink_to(elsewhere)
+    if kind == "link":
+        elsewhere.mkdir()
+        (elsewhere / "mine").touch()
+    with pytest.raises(ConfigurationError, match="no folder of an audit"):
+        leave(
+            folder,
+            FIGURES,
+            lambda: pytest.fail("it was looked for"),
+            json_file=None,
+            page_file=None,
+            force=True,
+            inputs=(),
+        )
+    assert kind != "link" or (elsewhere / "mine").exists()
 
 
 def _without(name: str) -> Callable[[Path], None]:
