@@ -119,6 +119,24 @@ class _TwoLogits(nn.Module):
         return answers
 
 
+class _InPlace(nn.Module):
+    """As many write it, to save memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(128, 8), nn.ReLU(inplace=True), nn.Linear(8, 4), nn.ReLU(True))
+        self.last = nn.Linear(4, 1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        answers: torch.Tensor = self.last(self.layers(rows))
+        return answers
+
+
+class _Converted(_TwoLogits):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return super().forward(rows.float())
+
+
 def _with(subject: Subject, make: type[nn.Module]) -> Subject:
     learner = make_learner(make)
     return Subject(subject.experiment, learner, learner.initial(1), subject.schema, subject.banks)
@@ -126,6 +144,17 @@ def _with(subject: Subject, make: type[nn.Module]) -> Subject:
 
 def test_any_module_of_two_logits_is_explained(subject: Subject) -> None:
     assert max(own.largest_gap for own in explain_rows(_with(subject, _TwoLogits), 5)) < 1e-4
+
+
+def test_layers_that_write_over_their_input_are_explained(subject: Subject) -> None:
+    changed = _with(subject, _InPlace)
+    assert max(own.largest_gap for own in explain_rows(changed, 5)) < 1e-4
+    assert any(getattr(layer, "inplace", False) for layer in changed.learner.restore(changed.weights).modules())
+
+
+def test_what_a_module_raises_is_one_clear_error(subject: Subject) -> None:
+    with pytest.raises(AuditError, match=r"cannot pass through this model \(RuntimeError\); .* float64"):
+        explain_rows(_with(subject, _Converted), 5)
 
 
 def test_squares_in_the_place_of_relu_are_explained(subject: Subject) -> None:
