@@ -125,6 +125,17 @@ def test_two_halves_of_one_simulation_raise_at_most_one_alarm(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cut", [34, 116])
+def test_a_few_days_of_one_week_are_no_drift(cut: int, opened: tuple[Experiment, RunModel], write: Write) -> None:
+    """Four days are of other days of the week than three months are."""
+    table = simulate(Simulation(transactions=12_000, days=120, fraud_share=0.02, seed=4))
+    assert "time: weekday sin" in opened[1].schema.numeric
+    found = _find(opened, write(table.before(cut * DAY), table.since(cut * DAY)))
+    assert min(found.rows) < 500
+    assert found.verdict == "stable"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_amounts_that_grow_by_half_are_found(seed: int, opened: tuple[Experiment, RunModel], write: Write) -> None:
     old, new = _rows(seed)
