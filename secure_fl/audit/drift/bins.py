@@ -2,8 +2,8 @@
 
 Bins are the same at every bank and known before any row is: of a numeric feature, standardized as the model takes it,
 ten that hold a tenth each of a normal distribution, two for what lies more than four standard deviations out, and one
-for gaps; of the score, one for each unit of log-odds. Text columns are not counted: they show in the score alone. Nor is
-the day of the week: which days are in a period is known, and any that is not of whole weeks moves their shares.
+for gaps; of the score, one for each unit of log-odds. Text columns are not counted: they show in the score alone. Nor
+is the day of the week: which days are in a period is known, and any that is not of whole weeks moves their shares.
 """
 
 from __future__ import annotations
