@@ -1,4 +1,6 @@
-"""The only door through which an audit's figures leave a bank: exact secure sums under the scheme of the run.
+"""The door through which an audit's figures leave a bank: exact secure sums under the scheme of the run.
+
+Two things are no sums and each bank's own word: how far SHAP values miss scores at most, and whether a detector fired.
 
 Numbers are integers, or real numbers rounded to multiples of 2**-20 row by row, so that a sum is the same in whatever
 order and by whatever bank it is added. A vector's integers travel as digits (`codec.digits`): whoever opens the sum

@@ -49,6 +49,20 @@ def test_resampled_rows_weigh_as_much_as_all(subject: Subject) -> None:
     assert not np.array_equal(summed.replicates[0], summed.replicates[1])
 
 
+def test_each_bank_draws_weights_of_its_own(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a generator that banks share, one could go on to the others' weights."""
+    explained, seeds = explain_rows(subject, 5), []
+    fresh = np.random.default_rng
+
+    def listen(*seed: object) -> np.random.Generator:
+        seeds.append(seed)
+        return fresh()
+
+    monkeypatch.setattr("numpy.random.default_rng", listen)
+    sum_features(subject, explained, (), SecureSums("plaintext"))
+    assert seeds.count(()) >= len(subject.banks)
+
+
 def test_the_ranking_is_by_mean_absolute_value(subject: Subject) -> None:
     summed = sum_features(subject, explain_rows(subject, 15), (), SecureSums("masked"))
     document = shap_document(summed)

@@ -224,3 +224,20 @@ def test_no_two_groups_have_one_name(subject: Subject, column: str) -> None:
     groups = found.columns[column]
     assert len(groups) == len({*groupings[0].names}) == len(groupings[0].names)
     assert sum(counts.rows for counts in groups.values()) == subject.rows
+
+
+def test_two_audits_with_near_edges_tell_the_row_between(subject: Subject) -> None:
+    """As docs/audit.md says: large groups protect no row from whoever opens the sums of both."""
+    amounts = np.sort(np.concatenate([bank.table.numeric["amount"] for bank in subject.banks]))
+    place = next(n for n in range(len(amounts) // 2, len(amounts)) if amounts[n - 1] < amounts[n] < amounts[n + 1])
+    scores = np.concatenate(log_odds(subject))[
+        np.concatenate([bank.table.numeric["amount"] for bank in subject.banks]) == amounts[place]
+    ]
+    sums = []
+    for edge in amounts[place : place + 2]:
+        groupings = group_rows([f"amount:{edge}"], subject.banks)
+        found = compare_groups(subject, groupings, SecureSums("masked"), threshold=0.5)
+        sums.append(next(iter(found.columns["amount"].values())))
+    between = sums[1] - sums[0]
+    assert (sums[0].rows > 100, between.rows) == (True, 1)
+    assert between.bin_scores.sum() == pytest.approx(1 / (1 + np.exp(-scores[0])), abs=1e-6)
