@@ -77,7 +77,7 @@ class SecureSums:
     def add(self, what: str, vectors: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """The exact sum over banks of one vector of integers a bank, all of one shape, each within +-2**39."""
         if any((np.abs(vector) >= LARGEST).any() for vector in vectors):
-            raise DataError(f"a bank's {what} are too large to add up; audit fewer rows with --rows")
+            raise DataError(f"a bank's {what} are too large to add up; audit fewer rows, for SHAP values with --rows")
         shape, count = vectors[0].shape, vectors[0].size
         codec = IntegerCodec(count, DIGIT_BITS)
         digits = [codec.encode(vector.ravel()) for vector in vectors]

@@ -89,6 +89,12 @@ def test_a_threshold_that_parts_nothing_is_refused(probability: float) -> None:
         Threshold.given(probability)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("probability", [1e-320, 1e-9, 0.3, 1 - 1e-16])
+def test_any_threshold_comes_back_as_it_was_given(probability: float) -> None:
+    assert Threshold.given(probability).probability == pytest.approx(probability, rel=1e-3)
+
+
 def _histogram_error(scores: NDArray[np.float64], fraud: NDArray[np.bool_]) -> str:
     with pytest.raises(DataError) as error:
         Threshold.at_false_positives([scores] * 3, [fraud] * 3, SecureSums("plaintext"))
