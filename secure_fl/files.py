@@ -128,10 +128,9 @@ def replaced_directory(target: Path) -> Iterator[Path]:
                 target.replace(aside / "earlier")
             try:
                 put(new, target)
-            except OSError:
-                if earlier:
+            finally:
+                if earlier and not os.path.lexists(target):
                     (aside / "earlier").replace(target)
-                raise
 
 
 @contextmanager

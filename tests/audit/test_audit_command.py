@@ -131,27 +131,48 @@ def test_the_earlier_audit_stays_until_another_is_whole(tmp_path: Path, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
 
 
-@pytest.mark.parametrize("kind", ["link", "link to nothing", "file"])
-def test_what_is_no_folder_of_an_audit_is_refused_first(tmp_path: Path, kind: str) -> None:
-    folder, elsewhere = tmp_path / FOLDER, tmp_path / "elsewhere"
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "file", "folder of mine", "what is read"])
+def test_nothing_that_no_audit_wrote_is_replaced(tmp_path: Path, kind: str) -> None:
+    folder, elsewhere, read = tmp_path / FOLDER, tmp_path / "elsewhere", tmp_path / FOLDER / "new.csv"
     if kind == "file":
         folder.touch()
-    else:
+    elif kind.startswith("link"):
         folder.symlink_to(elsewhere)
-    if kind == "link":
-        elsewhere.mkdir()
-        (elsewhere / "mine").touch()
-    with pytest.raises(ConfigurationError, match="no folder of an audit"):
-        leave(
-            folder,
-            FIGURES,
-            lambda: pytest.fail("it was looked for"),
-            json_file=None,
-            page_file=None,
-            force=True,
-            inputs=(),
-        )
-    assert kind != "link" or (elsewhere / "mine").exists()
+        if kind == "link":
+            elsewhere.mkdir()
+            (elsewhere / FIGURES).touch()
+    else:
+        folder.mkdir()
+        read.touch()
+        (folder / ("notes.txt" if kind == "folder of mine" else FIGURES)).touch()
+    before = {*tmp_path.rglob("*")}
+    with pytest.raises(ConfigurationError, match="no folder that an audit wrote, or holds what this one reads"):
+        leave(folder, FIGURES, _unwanted, json_file=None, page_file=None, force=True, inputs=(read,))
+    assert {*tmp_path.rglob("*")} == before
+
+
+def test_a_run_that_cannot_be_written_to_is_refused_first(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        leave(tmp_path / "no" / FOLDER, FIGURES, _unwanted, json_file=None, page_file=None, force=False, inputs=())
+
+
+def _unwanted() -> Findings:
+    pytest.fail("it is refused before minutes of work")
+
+
+def test_who_interrupts_keeps_the_earlier_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / FOLDER
+    _leave(folder, page="earlier")
+
+    def interrupt(new: Path, place: Path) -> None:
+        if place == folder:
+            raise KeyboardInterrupt
+        new.replace(place)
+
+    monkeypatch.setattr("secure_fl.files.put", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        _leave(folder, page="later", force=True)
+    assert (folder / PAGE).read_text(encoding="utf-8") == "earlier"
 
 
 def _without(name: str) -> Callable[[Path], None]:
@@ -183,6 +204,11 @@ def test_a_run_that_is_not_whole_is_refused(directory: Path, spoil: Callable[[Pa
     with pytest.raises(RequestError, match=told):
         _run(directory)
     assert not (directory / FOLDER).exists()
+
+
+def test_what_is_no_folder_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="give the folder of a finished run"):
+        _run(tmp_path / "nowhere")
 
 
 def test_a_model_of_other_columns_is_refused(directory: Path) -> None:
