@@ -133,7 +133,8 @@ def test_the_earlier_audit_stays_until_another_is_whole(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("kind", ["link", "link to nothing", "file", "folder of mine", "what is read"])
 def test_nothing_that_no_audit_wrote_is_replaced(tmp_path: Path, kind: str) -> None:
-    folder, elsewhere, read = tmp_path / FOLDER, tmp_path / "elsewhere", tmp_path / FOLDER / "new.csv"
+    folder, elsewhere = tmp_path / FOLDER, tmp_path / "elsewhere"
+    read = (folder if kind == "what is read" else tmp_path) / "new.csv"
     if kind == "file":
         folder.touch()
     elif kind.startswith("link"):
