@@ -25,6 +25,8 @@ from secure_fl.training.local import one_thread
 TOLERANCE = 1e-4
 """Largest gap between a row's log-odds and the sum of its values."""
 
+_LAYERS = "use layers that it knows, such as Linear, Conv and ReLU, each used once"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attributions:
@@ -62,10 +64,19 @@ def attribute(
         return Attributions(np.zeros(rows.shape), 0.0)
     deep = deep_explainer()
     model = _LogOdds(learner.restore(weights), learner).double().eval()
+    for layer in model.modules():
+        if getattr(layer, "inplace", False):
+            vars(layer)["inplace"] = False  # the same answers, and the hooks of DeepExplainer find what went in
     given, reference = learner.rows(rows).double(), learner.rows(background).double()
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they warn of is measured below
-        explained = deep(model, reference).shap_values(given, check_additivity=False)
+        try:
+            explained = deep(model, reference).shap_values(given, check_additivity=False)
+        except Exception as error:  # whatever a module raises that is run in float64 and with hooks
+            raise AuditError(
+                f"DeepExplainer cannot pass through this model ({type(error).__name__}); it runs in float64 here, so "
+                f"convert rows to no other type, and {_LAYERS}"
+            ) from error
         with torch.no_grad():
             answers, expected = model(given).numpy().ravel(), float(model(reference).mean())
     return _checked(np.asarray(explained, dtype=np.float64).reshape(len(rows), -1), answers - expected)
@@ -118,8 +129,8 @@ def _checked(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> Attrib
     gap = float(np.abs(values.sum(axis=1) - wanted).max())
     if not gap <= TOLERANCE:
         raise AuditError(
-            f"SHAP values miss the score by up to {gap:.2g}, so DeepExplainer does not know a layer of this model; use "
-            "layers that it knows, such as Linear, Conv and ReLU, each used once"
+            f"SHAP values miss the score by up to {gap:.2g}, so DeepExplainer does not know a layer of this model; "
+            f"{_LAYERS}"
         )
     return Attributions(values, gap)
 

@@ -5,8 +5,8 @@ only inside secure sums: for all rows and each group the number of rows, and for
 their absolute values; the same sums of absolute values over resampled rows, for the stability of the ranking; and
 counts of collisions of hashed values.
 
-Weights of the resampling come from the operating system. From a seed that others know, many sums over the same rows
-with known weights could be solved for single rows.
+Weights of the resampling come from a generator of each bank's own, which the operating system seeds. From a seed that
+others know, many sums over the same rows with known weights could be solved for single rows.
 """
 
 from __future__ import annotations
@@ -91,14 +91,13 @@ def sum_features(
     sums: SecureSums,
     rng: np.random.Generator | None = None,
 ) -> FeatureSums:
-    """One secure sum over all banks. `rng`: of the resampling, for tests; None: from the operating system."""
-    rng = rng or np.random.default_rng()
+    """One secure sum over all banks. `rng`: of the resampling, for tests; None: each bank's own."""
     width = len(subject.features)
     vectors = [
         np.concatenate(
             [
                 *_group_sums(number, own, groupings),
-                _resampled(own.integers, rng).ravel(),
+                _resampled(own.integers, rng or np.random.default_rng()).ravel(),
                 collisions(subject.banks[number].raw, subject.schema),
             ]
         )

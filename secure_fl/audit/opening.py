@@ -84,12 +84,17 @@ class Subject:
 
 def read_run(directory: Path) -> tuple[Experiment, RunModel]:
     """Settings and model of a run directory. Raises `ConfigurationError` or `DataError`."""
+    require_run(directory)
+    return Experiment.from_toml(directory / EXPERIMENT), RunModel.read(directory / MODEL)
+
+
+def require_run(directory: Path) -> None:
+    """Raises `ConfigurationError` where it is no run directory."""
     for name in (EXPERIMENT, MODEL):
         if not (directory / name).is_file():
             raise ConfigurationError(
                 f"{directory} has no {name}; give the folder of a finished run, as secure-fl run writes it"
             )
-    return Experiment.from_toml(directory / EXPERIMENT), RunModel.read(directory / MODEL)
 
 
 def _banks(dataset: Dataset, schema: FeatureSchema) -> tuple[AuditedBank, ...]:

@@ -56,7 +56,7 @@ class Threshold:
 
     @property
     def probability(self) -> float:
-        return float(1 / (1 + np.exp(-self.log_odds)))
+        return float(np.exp(-np.logaddexp(0.0, -self.log_odds)))  # also of the smallest
 
     def document(self) -> dict[str, Any]:
         return {"probability": self.probability, "log_odds": self.log_odds, "chosen": self.chosen}

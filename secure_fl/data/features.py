@@ -33,6 +33,8 @@ DIMENSION = 128
 """Number of features of transactions."""
 MIN_HASHED_POSITIONS = 32
 """Fewer positions than this would make the values of text columns collide too often."""
+WEEKDAY = "weekday"
+"""What the features of the day of the week are called."""
 VERSION = 1
 _SIGN_BIT = np.uint64(1 << 63)
 Number = TypeVar("Number", np.int64, np.float64)
@@ -304,7 +306,7 @@ def _cycles(schema: Schema) -> dict[str, float]:
     """Cycles of the time, in seconds: the day, and the week where time counts from a midnight over weeks."""
     if schema.time is None or UNITS[schema.time_unit] > DAY:  # of whole months no hour is known
         return {}
-    return {"hour": DAY, "weekday": 7 * DAY} if schema.calendar else {"hour": DAY}
+    return {"hour": DAY, WEEKDAY: 7 * DAY} if schema.calendar else {"hour": DAY}
 
 
 def _behaviour_parts(schema: Schema) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,19 @@ def test_scripts_read_whether_it_holds(written: tuple[Path, Signed], tmp_path: P
 def test_files_that_the_record_does_not_name_are_told(written: tuple[Path, Signed], tmp_path: Path) -> None:
     copy = shutil.copytree(written[0], tmp_path / "copy")
     (copy / "audit.html").write_text("later")
-    assert "not in the record: audit.html" in audit(copy, "--verify")
+    assert 'not in the record: "audit.html"' in audit(copy, "--verify")
+
+
+def test_names_of_files_say_nothing_else_and_steer_no_terminal(written: tuple[Path, Signed], tmp_path: Path) -> None:
+    copy = shutil.copytree(written[0], tmp_path / "copy")
+    names = ("a\x1b[1A\x1b[2K", "b\nsigned by somebody", os.fsdecode(b"c\xff"))
+    for name in names:
+        (copy / name).touch()
+    out = audit(copy, "--verify")
+    assert out.count("\nsigned by ") == 1
+    assert out.endswith('not in the record: "a?[1A?[2K", "b?signed by somebody", "c?"\n')
+    audit(copy, "--verify", "--json", tmp_path / "out.json")
+    assert tuple(json.loads((tmp_path / "out.json").read_text())["record"]["unrecorded"]) == names
 
 
 def test_key_and_head_are_compared(written: tuple[Path, Signed]) -> None:

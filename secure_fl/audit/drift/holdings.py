@@ -103,7 +103,7 @@ def _read(source: Schema, old: Path, new: Path) -> tuple[Transactions, Transacti
 
 
 def _dealt(experiment: Experiment, old: Transactions, new: Transactions) -> list[tuple[Transactions, Transactions]]:
-    """One table of each period to the banks, both at once, so that a customer stays at one bank."""
+    """One table of each period to the banks, both at once: a customer stays at one bank, unless split by pattern."""
     parts = split_among_banks(
         concatenate((old, new)), experiment.banks, experiment.split, alpha=experiment.alpha, seed=experiment.seed
     )
