@@ -53,7 +53,9 @@ def audit(
     group: Groups = None,
     threshold: Threshold = None,
     max_gap: MaxGap = None,
-    rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = 500,
+    rows: Annotated[
+        int | None, typer.Option(help="Test rows that each bank explains, at most.  [default: 500]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit or RUN_DIR/drift]")] = None,
     drift: Drift = None,
     max_psi: MaxPsi = None,
@@ -65,15 +67,17 @@ def audit(
 ) -> None:
     """Audit the model of a run at its banks: SHAP values and rates by group, added under the run's scheme."""
     if verified:
-        if group or drift or any(asked is not None for asked in (threshold, max_gap, out, max_psi)):
+        if group or drift or any(asked is not None for asked in (threshold, max_gap, rows, out, max_psi)):
             raise ConfigurationError("--verify asks nothing of the model; leave out what does")
         return verify(run_directory, head, key, json_file, force)
     if head or key:
         raise ConfigurationError("--head and --key are for --verify; add it, or leave them out")
     if max_psi is not None and drift is None:
         raise ConfigurationError("--max-psi is for --drift; add it, or leave it out")
-    if drift and (group or threshold is not None or max_gap is not None):
-        raise ConfigurationError("--drift looks at no groups; leave out --group, --threshold and --max-gap")
+    if drift and (group or any(asked is not None for asked in (threshold, max_gap, rows))):
+        raise ConfigurationError(
+            "--drift looks at no groups, and at all rows; leave out --group, --threshold, --max-gap and --rows"
+        )
     say_start()
     if drift:
         from secure_fl.audit.drift.command import run_command as run_drift
@@ -82,6 +86,7 @@ def audit(
 
     from secure_fl.audit.auditing import Asked
     from secure_fl.audit.command import run_command
+    from secure_fl.audit.explaining import ROWS
 
-    asked = Asked(tuple(group or ()), threshold, max_gap, rows)
+    asked = Asked(tuple(group or ()), threshold, max_gap, ROWS if rows is None else rows)
     return run_command(run_directory, asked, show_progress, json_file=json_file, page_file=out, force=force)

@@ -146,6 +146,7 @@ def test_files_that_do_not_fit_are_refused(
     [
         (("--max-psi", "0.2"), "--max-psi is for --drift"),
         (("--drift", "a.csv", "b.csv", "--group", "bank"), "--drift looks at no groups"),
+        (("--drift", "a.csv", "b.csv", "--rows", "500"), "leave out .* and --rows"),
         (("--drift", "a.csv", "b.csv", "--verify"), "--verify asks nothing"),
     ],
 )

@@ -90,7 +90,7 @@ def test_heads_and_keys_are_for_verify(written: tuple[Path, Signed], asked: tupl
 
 
 @pytest.mark.parametrize(
-    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--out", "page.html")]
+    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--rows", 500), ("--out", "page.html")]
 )
 def test_verify_asks_nothing_of_the_model(written: tuple[Path, Signed], asked: tuple[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="--verify asks nothing of the model"):
