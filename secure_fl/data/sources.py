@@ -13,14 +13,16 @@ import csv
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from secure_fl.data.transactions import quoted
 from secure_fl.errors import DataError
@@ -37,6 +39,8 @@ class Source:
     """Name and number of rows of each part, where it is a folder of them."""
     before: int = 0
     """Rows of the file before these, where it is read in pieces."""
+    chosen: NDArray[np.int64] | None = None
+    """Places of these rows among all, where the others were left out."""
 
     def __repr__(self) -> str:
         return f"Source({self.rows} rows, {len(self.names)} columns)"
@@ -63,9 +67,13 @@ class Source:
             return pa.chunked_array([_plainly(chunk, kind) for chunk in column.chunks], kind)
         raise DataError(f"column {quoted([name])} of {self.path} cannot be read; store it as numbers or texts")
 
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """These rows (from 0) of a source that is whole, as if there were no others."""
+        return replace(self, table=self.table.take(pa.array(rows)), chosen=rows)
+
     def place(self, row: int) -> str:
         """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
-        row += self.before
+        row = int(self.chosen[row]) if self.chosen is not None else row + self.before
         for part, rows in self.parts:
             if row < rows:
                 return f"row {row + 1} of {part}"
