@@ -45,7 +45,7 @@ class GlobalModel:
     @property
     def weights_sha256(self) -> str:
         """Of the weights alone, as float32, little-endian."""
-        return hashlib.sha256(self.weights.astype("<f4").tobytes()).hexdigest()
+        return sha256_of(self.weights)
 
     def codec(self, plan: Plan, noise: NoisePlan | None = None) -> Codec:
         """How updates to this model are encoded; `noise`: the shares that banks add, if any."""
@@ -76,6 +76,11 @@ class GlobalModel:
     def head(self, kind: int) -> bytes:
         """What stands before weights, or before a sum; there is no bank without rows, so that 0 is free for None."""
         return _SETTINGS.pack(kind, self.clip, 0.0 if self.mean_examples is None else self.mean_examples)
+
+
+def sha256_of(weights: NDArray[np.float32]) -> str:
+    """Of weights as float32, little-endian."""
+    return hashlib.sha256(weights.astype("<f4").tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

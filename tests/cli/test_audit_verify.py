@@ -39,7 +39,7 @@ def test_a_run_that_holds_is_said_to_be_verified(written: tuple[Path, Signed]) -
     run, signed = written
     out = audit(run, "--verify", "--head", signed.head, "--key", signed.key)
     assert out.splitlines() == [
-        "verified: 6 lines of the record, and 5 files",
+        "verified: 6 lines of the record, and 7 files",
         f"head: {signed.head}",
         f"signed by {signed.key}",
     ]
@@ -55,7 +55,7 @@ def test_scripts_read_whether_it_holds(written: tuple[Path, Signed], tmp_path: P
         "lines": 6,
         "head": signed.head,
         "key": signed.key,
-        "files": 5,
+        "files": 7,
         "unrecorded": [],
     }
     copy = shutil.copytree(run, tmp_path / "copy")

@@ -79,7 +79,7 @@ POISONED: dict[str, Any] = {
 }
 GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "group_size": 4}
 PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
-AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2}
+AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2, "keep_models": False}
 LEFT: dict[str, Any] = {"without": ("bank-2", "bank-5"), "retrained_from": "0123456789abcdef" * 4}
 FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, LEFT]
 """Together every setting, none at its default; some exclude each other."""
@@ -389,6 +389,7 @@ DEFAULTS: dict[str, Any] = {
     "audit_groups": (),
     "without": (),
     "retrained_from": None,
+    "keep_models": True,
     "audit_max_gap": None,
     "attack": "none",
     "attack_strength": None,
