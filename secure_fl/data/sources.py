@@ -18,9 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from secure_fl.data.transactions import quoted
 from secure_fl.errors import DataError
@@ -39,6 +41,8 @@ class Source:
     """Rows of the file before these, where it is read in pieces."""
     first: pa.Table | None = None
     """The first row of the file, where these are later ones."""
+    chosen: NDArray[np.int64] | None = None
+    """Places of these rows among all, where the others were left out."""
 
     def __repr__(self) -> str:
         return f"Source({self.rows} rows, {len(self.names)} columns)"
@@ -69,9 +73,13 @@ class Source:
         """One column from the beginning of the file on: how its first value is written is how all are."""
         return self.column(name) if self.first is None else replace(self, table=self.first, first=None).column(name)
 
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """These rows (from 0) of a source that is whole, as if there were no others."""
+        return replace(self, table=self.table.take(pa.array(rows)), chosen=rows)
+
     def place(self, row: int) -> str:
         """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
-        row += self.before
+        row = int(self.chosen[row]) if self.chosen is not None else row + self.before
         for part, rows in self.parts:
             if row < rows:
                 return f"row {row + 1} of {part}"

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.data import columns
 from secure_fl.data.plausibility import warnings_about
@@ -72,13 +73,15 @@ class ReadTable:
     """What a person should look at before believing a result."""
 
 
-def read_table(path: Path, declared: Declaration) -> ReadTable:
+def read_table(path: Path, declared: Declaration, rows: NDArray[np.int64] | None = None) -> ReadTable:
     """The rows of a file, in its order, and how each column was read.
 
+    `rows`: the places (from 0) of those that are read, as if there were no others; None: all.
     Raises DataError if the file cannot be read or does not fit, ConfigurationError if the declaration contradicts
     itself.
     """
     source = read_source(path)
+    source = source if rows is None else source.only(rows)
     pattern = declared.pattern
     named = {declared.label, declared.time, declared.amount}
     named |= {*declared.identifiers, *declared.categorical, *declared.numeric}

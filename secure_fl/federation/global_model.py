@@ -27,7 +27,7 @@ _CONTRIBUTORS = struct.Struct("<I")
 
 
 def weights_sha256(weights: NDArray[np.float32]) -> str:
-    """SHA-256 in hexadecimal of weights as float32, little-endian: the name of a model in records and calibrations."""
+    """SHA-256 in hexadecimal of weights as float32, little-endian: the name of a model elsewhere."""
     return hashlib.sha256(weights.astype("<f4").tobytes()).hexdigest()
 
 

@@ -114,15 +114,17 @@ def _said(result: Result, directory: Path) -> Iterator[tuple[Kind, dict[str, Any
 
 
 def _opening(result: Result) -> dict[str, Any]:
-    synthetic = result.synthetic
+    synthetic, settings = result.synthetic, Experiment(**result.experiment)
     return {
         "record": FORMAT,
         "written": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "banks": list(result.data["banks"]),
         "parameters": result.parameters,
-        "settings_sha256": hashlib.sha256(Experiment(**result.experiment).to_toml().encode()).hexdigest(),
+        "settings_sha256": hashlib.sha256(settings.to_toml().encode()).hexdigest(),
         "columns_sha256": _hash(result.data["columns"]),
         "features_sha256": _hash(result.model.feature_schema),
+        "without": list(settings.without),
+        "retrained_from": settings.retrained_from,
         "synthetic": None if synthetic is None else {name: synthetic[name] for name in ("review", "log_head")},
         "software": software(),
     }

@@ -64,7 +64,7 @@ def test_an_audit_writes_what_all_share_and_what_each_bank_keeps(directory: Path
     assert len(document["shap"]["features"]) == len(document["shap"]["mean_abs"]) > 20
     assert document["shap"]["additivity_error"] < 1e-4
     assert all(made["equals_plaintext"] for made in document["sums"])
-    assert "no model of earlier rounds" in document["shap"]["rounds"]["note"]
+    assert [model["round"] for model in document["shap"]["rounds"]["earlier"]] == [1]
 
 
 def test_nothing_of_a_row_is_in_what_all_share(directory: Path, subject: Subject) -> None:

@@ -146,6 +146,7 @@ def test_files_that_do_not_fit_are_refused(
     [
         (("--max-psi", "0.2"), "--max-psi is for --drift"),
         (("--drift", "a.csv", "b.csv", "--group", "bank"), "--group is not for --drift"),
+        (("--drift", "a.csv", "b.csv", "--rows", "500"), "--rows is not for --drift"),
         (("--drift", "a.csv", "b.csv", "--verify"), "--verify and --drift ask for different things"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_run_that_holds_is_said_to_be_verified(written: tuple[Path, Signed]) -
     run, signed = written
     out = audit(run, "--verify", "--head", signed.head, "--key", signed.key)
     assert out.splitlines() == [
-        "verified: 6 lines of the record, and 5 files",
+        "verified: 6 lines of the record, and 7 files",
         f"head: {signed.head}",
         f"signed by {signed.key}",
     ]
@@ -56,7 +56,7 @@ def test_scripts_read_whether_it_holds(written: tuple[Path, Signed], tmp_path: P
         "lines": 6,
         "head": signed.head,
         "key": signed.key,
-        "files": 5,
+        "files": 7,
         "unrecorded": [],
     }
     copy = shutil.copytree(run, tmp_path / "copy")
@@ -103,7 +103,7 @@ def test_heads_and_keys_are_for_verify(written: tuple[Path, Signed], asked: tupl
 
 
 @pytest.mark.parametrize(
-    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--out", "page.html")]
+    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--rows", 500), ("--out", "page.html")]
 )
 def test_verify_asks_nothing_of_the_model(written: tuple[Path, Signed], asked: tuple[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="is not for --verify; leave it out"):

@@ -25,6 +25,7 @@ from secure_fl.report.record_key import RecordKey, public_key, record_key_path
 
 KEY = RecordKey.generate()
 FILES = ["experiment.toml", "metrics.json", "model.safetensors", "report.html", "transcript.jsonl"]
+FILES += ["models/round-01.safetensors", "models/round-02.safetensors"]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_a_record_says_who_took_part_and_what_came_of_it(written: tuple[Path, Re
 def test_a_record_that_was_left_alone_is_verified(written: tuple[Path, Result, Signed], tmp_path: Path) -> None:
     run, _, signed = written
     verified = verify_record(run, key=KEY.public, head=signed.head)
-    assert (verified.lines, verified.head, verified.key, verified.files) == (6, signed.head, KEY.public, 5)
+    assert (verified.lines, verified.head, verified.key, verified.files) == (6, signed.head, KEY.public, 7)
     assert verified.unrecorded == ()
     assert verify_record(run, key=KEY.public.upper(), head=signed.head.upper()) == verified
     pem = tmp_path / "signer.pem"

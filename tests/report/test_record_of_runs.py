@@ -66,7 +66,7 @@ def test_a_private_run_says_what_it_spent_and_names_its_ledgers(
     assert told["round"]["epsilon"] == told["outcome"]["privacy"]["epsilon"] == result.privacy.epsilon
     assert told["outcome"]["privacy"]["lifetime_epsilon"] == result.privacy.lifetime_epsilon
     assert sum(name.startswith("ledgers/") for name in told["files"]) == 3
-    assert verify_record(run).files == 8
+    assert verify_record(run).files == 9
 
 
 def table_with_canaries(path: Path) -> Path:
