@@ -112,8 +112,8 @@ check_packed_sum()
 # %% [markdown]
 # Fields need not be whole bits wide. A digit has to hold the largest sum and no more, so the base can be any number
 # above it: ten banks of 8 bits need 2,551 values, not 4,096, which are 11.3 bits a field instead of 12. Our planner
-# packs to such a base, and leaves 1/256 of the values of a field that no sum can have: garbage, such as what a wrong key
-# opens, soon hits one of them.
+# packs to such a base, and leaves 1/256 of the values of a field that no sum can have: garbage, such as what a wrong
+# key opens, soon hits one of them.
 
 # %%
 for banks in (3, 10, 100):

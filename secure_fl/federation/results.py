@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.data.metrics import Alerts, OnTest, PrecisionRecall, Scores
+from secure_fl.federation.round_models import RoundModels
 from secure_fl.files import staged_directory
 from secure_fl.privacy.spent import Privacy
 from secure_fl.secagg.custody import Custody
@@ -188,6 +189,8 @@ class Result:
     """Synthetic fraud among the training rows: patterns, counts, and who let them in."""
     model: Model = field(repr=False)
     transcript: Deliveries = field(repr=False)
+    models: RoundModels | None = field(default=None, repr=False)
+    """Of the rounds, where they are kept; with a checkpoint in its folder, for as long as that is there."""
 
     def save(self, directory: str | Path) -> Path:
         """Write the files of a run (report.html, metrics.json, model.safetensors ...) to a new or empty folder.

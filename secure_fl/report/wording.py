@@ -256,6 +256,18 @@ def columns_by_use(result: Result) -> list[tuple[str, list[str]]]:
     return [*uses.items(), *([("not used", list(columns["ignored"]))] if columns["ignored"] else [])]
 
 
+def retrained(result: Result) -> str | None:
+    """Which banks have left, and what that says; None where none has."""
+    left, head = result.experiment.get("without") or (), result.experiment.get("retrained_from")
+    if not left:
+        return None
+    instead = "" if head is None else f", in the place of the run whose record ends with {head}"
+    return (
+        f"{names_text(left)} left: this model was trained without any of their rows{instead}. Earlier models, and "
+        "copies of them, are not touched"
+    )
+
+
 def troubles(result: Result) -> list[str]:
     """A line for each round that banks were missing from or spoiled, or that was attempted more than once.
 
