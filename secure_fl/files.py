@@ -114,6 +114,26 @@ def unfinished(results: Path) -> Path:
 
 
 @contextmanager
+def replaced_directory(target: Path) -> Iterator[Path]:
+    """As `staged_directory`, in the place of a folder that is there: it goes when the new one is whole."""
+    with ExitStack() as stack:
+        with _told(target):
+            aside = stack.enter_context(_hidden_in(target.parent))
+        new = aside / "new"
+        with staged_directory(new) as staging:
+            yield staging
+        with _told(target):
+            earlier = target.exists()
+            if earlier:
+                target.replace(aside / "earlier")
+            try:
+                put(new, target)
+            finally:
+                if earlier and not os.path.lexists(target):
+                    (aside / "earlier").replace(target)
+
+
+@contextmanager
 def staged_directory(target: Path) -> Iterator[Path]:
     """A folder to write into, which becomes `target` when the block ends well and vanishes otherwise.
 

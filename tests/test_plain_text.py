@@ -11,6 +11,7 @@ import pytest
 from rich.table import Table
 
 import secure_fl
+from secure_fl.cli.app import main
 from secure_fl.cli.progress import show_progress
 from secure_fl.progress import plain_console
 
@@ -78,6 +79,34 @@ def test_a_console_shows_names_as_they_are_wherever_they_stand(capsys: pytest.Ca
         assert f"{place} {NAME}" in shown
     plain_console(stderr=True).print(NAME)
     assert capsys.readouterr().err == f"{NAME}\n"
+
+
+STEERING = "up\x1b[1A\x1b[2K \r\x07\x9b1m \u202egnorw \udcff\x00"
+"""A name that hides the line above it, rings, writes from right to left, and is no UTF-8."""
+
+
+def test_no_text_steers_a_terminal_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(STEERING, title=STEERING, width=200)
+    table.add_row(STEERING)
+    console = plain_console()
+    console.width = 200
+    console.print(f"{STEERING}\n\tnext")
+    console.print(table)
+    shown = capsys.readouterr().out
+    assert {each for each in shown if not each.isprintable()} == {"\n"}
+    assert shown.count("up\ufffd[1A\ufffd[2K") == 4
+    assert "\n        next" in shown
+
+
+def test_nor_does_what_a_command_says_of_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["secure-fl", "audit", f"runs/{STEERING}".replace("\x00", ""), "--verify"])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert said.startswith("error: runs/up\ufffd[1A")
+    assert {each for each in said if not each.isprintable()} == {"\n"}
 
 
 def test_bars_show_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,11 @@ share, the bytes of ciphertexts. The attacker is told the number of examples, an
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.codec.quantization import Codec, Contribution, FloatVector
 from secure_fl.errors import MessageError
@@ -33,22 +35,48 @@ def read_upload(
     return decoded(values, codec, parameters, 1, weight)
 
 
-def uploaded_words(cohort: Cohort[Plan], payload: memoryview) -> tuple[Values, float]:
-    """The numbers that travelled, [n], and the modulus that they live in; 0: none.
+@dataclass(frozen=True)
+class Uploaded:
+    """What travelled in one upload."""
 
-    Of a ciphertext these are its coefficients. What cannot be read as what the scheme sends is read as plain values.
+    words: Values
+    """The numbers, [n]."""
+    modulus: float
+    """What they live in; 0: none."""
+    uniform: NDArray[np.uint8]
+    """Those bytes of theirs that are uniform where they are."""
+
+
+def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
+    """Of a ciphertext the words of both halves, with zeros in the place of bits that were not sent.
+
+    What cannot be read as what the scheme sends is read as plain values.
     """
     plan = cohort.plan
     if isinstance(plan, AdditivePlan):
         _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
     if isinstance(plan, RingPlan):
-        return ring.from_bytes(plan, payload).astype(np.int64), float(1 << plan.ring_bits)
+        words = ring.from_bytes(plan, payload).astype(np.int64)
+        return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, HePlan):
         try:
-            return np.concatenate(unpack_upload(plan, payload)), 2.0**plan.modulus_bits
+            halves = unpack_upload(plan, payload)
         except MessageError:
-            return _as_plain(plan, payload), 0.0
-    return decode_values(plan, payload), 0.0
+            return _in_the_clear(_as_plain(plan, payload))
+        parts = zip(halves, plan.words, plan.dropped, strict=True)
+        sent = [_low_bytes(half >> np.uint64(dropped), run.bits) for half, run, dropped in parts]
+        return Uploaded(np.concatenate(halves), 2.0**plan.modulus_bits, np.concatenate(sent))
+    return _in_the_clear(decode_values(plan, payload))
+
+
+def _in_the_clear(values: Values) -> Uploaded:
+    floats = np.issubdtype(values.dtype, np.floating)
+    return Uploaded(values, 0.0, values.astype("<f4").view(np.uint8) if floats else _low_bytes(values, 32))
+
+
+def _low_bytes(words: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Whole bytes of words of so many bits, and no more than the low half of a prime of 54."""
+    return words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, : min(bits // 8, 4)].ravel()
 
 
 def decoded(values: Values, codec: Codec, parameters: int, banks: int, weight: float) -> FloatVector:

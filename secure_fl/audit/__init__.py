@@ -4,8 +4,9 @@
     found = audit(subject, Asked(groups=("region",)))
     found.document()                                      # all figures that may leave the banks
 
-`secure_fl.audit.drift` compares later transactions with earlier ones; `secure_fl.audit.dpia` drafts a data protection
-impact assessment from what a run recorded.
+`secure_fl.audit.drift` compares later transactions with earlier ones, `secure_fl.audit.calibration` makes probabilities
+of scores, `secure_fl.audit.reasons` says what raises each, and `secure_fl.audit.dpia` drafts a data protection impact
+assessment from what a run recorded.
 
 Each bank computes on its own rows; only sums over all banks are opened, under the scheme of the run. No differential
 privacy protects these sums, and a run's epsilon does not cover them.

@@ -19,14 +19,13 @@ from secure_fl.audit.explaining import (
 from secure_fl.audit.fairness import Fairness, compare_groups
 from secure_fl.audit.groups import BANK, group_rows
 from secure_fl.audit.opening import Subject
-from secure_fl.audit.ranking import shap_document
+from secure_fl.audit.ranking import rounds_document, shap_document
 from secure_fl.audit.sums import MadeSum, SecureSums
 from secure_fl.errors import ConfigurationError
 from secure_fl.progress import Progress, unseen
 from secure_fl.secagg.custody import Custody
 
 SCHEMA = 1
-_NO_EARLIER = "The run kept no model of earlier rounds, so the change between rounds is not known."
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,9 @@ class Audit:
                     "colliding_positions": int((colliding > 0).sum()),
                     "blurred_rows": self.summed.blurred_rows,
                 },
-                "rounds": {"earlier_models": 0, "note": _NO_EARLIER},
+                "rounds": rounds_document(
+                    self.summed, [model.round for model in self.subject.earlier], experiment.rounds
+                ),
             },
             "fairness": self.fairness.document(),
             "sums": [asdict(each) for each in self.sums],

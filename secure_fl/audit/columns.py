@@ -24,16 +24,19 @@ def positions(hashed: NDArray[np.uint64], schema: FeatureSchema) -> NDArray[np.i
 
 
 def by_column(
-    values: NDArray[np.float64], raw: RawFeatures, background: RawFeatures, schema: FeatureSchema
+    values: NDArray[np.float64], hashed: NDArray[np.uint64], background: NDArray[np.uint64], schema: FeatureSchema
 ) -> NDArray[np.float64]:
-    """SHAP values [n, features] -> [n, M + text columns]: numeric features, then each text column as a whole."""
+    """SHAP values [n, features] -> [n, M + text columns]: numeric features, then each text column as a whole.
+
+    `hashed`, `background`: pseudonyms, [n, columns] and [b, columns].
+    """
     numeric, columns = len(schema.numeric), len(schema.hashed)
     if columns == 0:
         return values[:, :numeric]  # nothing falls on the other positions
-    there, room = positions(raw.hashed, schema), _room(schema)
-    usual = _usual_shares(positions(background.hashed, schema), room)
-    shares = np.zeros((len(raw), room, columns))
-    rows = np.arange(len(raw))
+    there, room = positions(hashed, schema), _room(schema)
+    usual = _usual_shares(positions(background, schema), room)
+    shares = np.zeros((len(hashed), room, columns))
+    rows = np.arange(len(hashed))
     for column in range(columns):
         shares[rows, there[:, column], column] = 1.0
     fallen = shares.sum(axis=2, keepdims=True)

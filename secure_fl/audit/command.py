@@ -10,7 +10,7 @@ from pathlib import Path
 
 from secure_fl.audit.auditing import Asked, Audit, audit
 from secure_fl.audit.leaving import Findings, leave
-from secure_fl.audit.opening import EXPERIMENT, MODEL, Subject
+from secure_fl.audit.opening import EXPERIMENT, MODEL, Subject, require_run
 from secure_fl.audit.page import render, render_bank, verdict
 from secure_fl.progress import ShowProgress
 
@@ -40,6 +40,7 @@ def run_command(
         page, local = render(found, document), _local_pages(found)
         return Findings(document, page, local, lines, found.notes, bool(found.fairness.failed))
 
+    require_run(directory)
     inputs = (directory / EXPERIMENT, directory / MODEL)
     leave(directory / FOLDER, FIGURES, find, json_file=json_file, page_file=page_file, force=force, inputs=inputs)
 

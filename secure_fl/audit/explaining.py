@@ -2,11 +2,11 @@
 
 A bank computes values of a sample of its own test rows, against a sample of its own training rows. What leaves it, and
 only inside secure sums: for all rows and each group the number of rows, and for each feature the sum of values and of
-their absolute values; the same sums of absolute values over resampled rows, for the stability of the ranking; and
-counts of collisions of hashed values.
+their absolute values; the same sums of absolute values over resampled rows, for the stability of the ranking, and under
+models of a few earlier rounds, for the change between rounds; and counts of collisions of hashed values.
 
-Weights of the resampling come from the operating system. From a seed that others know, many sums over the same rows
-with known weights could be solved for single rows.
+Weights of the resampling come from a generator of each bank's own, which the operating system seeds. From a seed that
+others know, many sums over the same rows with known weights could be solved for single rows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.audit.attributions import Attributions, attribute
+from secure_fl.audit.attributions import attribute
 from secure_fl.audit.columns import by_column, collisions
 from secure_fl.audit.groups import Grouping
 from secure_fl.audit.opening import AuditedBank, Subject, sample
 from secure_fl.audit.sums import SecureSums, to_integers, to_reals
 from secure_fl.progress import Progress, unseen
+from secure_fl.training import FlatWeights
 
 REPLICATES = 50
 BACKGROUND_ROWS = 100
@@ -40,6 +41,9 @@ class Explained:
     """float64 [n, features of `Subject.features`], multiples of 2**-20."""
     integers: NDArray[np.int64] = field(repr=False)
     largest_gap: float
+    """Over all models."""
+    earlier: NDArray[np.int64] = field(repr=False)
+    """Of the same rows under each earlier model: sums of |value|, int64 [models, features], in units of 2**-20."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,8 @@ class FeatureSums:
     """For each hashed position, at how many banks values collide."""
     blurred_rows: int
     """Test rows in which two columns fall on one position."""
+    earlier: NDArray[np.float64]
+    """Sums of |value| over the same rows under each earlier model, [models, features]."""
 
 
 def explain_rows(subject: Subject, most: int, progress: Progress = unseen) -> tuple[Explained, ...]:
@@ -76,12 +82,18 @@ def explain_rows(subject: Subject, most: int, progress: Progress = unseen) -> tu
 def _explain(subject: Subject, bank: AuditedBank, most: int, rng: np.random.Generator) -> Explained:
     rows = sample(len(bank.raw), most, rng)
     background = sample(len(bank.background), BACKGROUND_ROWS, rng)
-    found: Attributions = attribute(
-        subject.weights, subject.learner, bank.past.features[background], bank.examples.features[rows]
-    )
-    values = by_column(found.values, bank.raw.take(rows), bank.background.take(background), subject.schema)
-    integers = to_integers(values)
-    return Explained(rows, to_reals(integers), integers, found.largest_gap)
+    hashed, reference = bank.raw.hashed[rows], bank.background.hashed[background]
+    gaps = []
+
+    def integers_of(weights: FlatWeights) -> NDArray[np.int64]:
+        found = attribute(weights, subject.learner, bank.past.features[background], bank.examples.features[rows])
+        gaps.append(found.largest_gap)
+        return to_integers(by_column(found.values, hashed, reference, subject.schema))
+
+    integers = integers_of(subject.weights)
+    earlier = [np.abs(integers_of(model.weights)).sum(axis=0) for model in subject.earlier]
+    sums = np.array(earlier, dtype=np.int64).reshape(len(earlier), integers.shape[1])
+    return Explained(rows, to_reals(integers), integers, max(gaps), sums)
 
 
 def sum_features(
@@ -91,14 +103,16 @@ def sum_features(
     sums: SecureSums,
     rng: np.random.Generator | None = None,
 ) -> FeatureSums:
-    """One secure sum over all banks. `rng`: of the resampling, for tests; None: from the operating system."""
-    rng = rng or np.random.default_rng()
+    """A secure sum over all banks, and one of earlier models.
+
+    `rng`: of the resampling, for tests; None: each bank's own.
+    """
     width = len(subject.features)
     vectors = [
         np.concatenate(
             [
                 *_group_sums(number, own, groupings),
-                _resampled(own.integers, rng).ravel(),
+                _resampled(own.integers, rng or np.random.default_rng()).ravel(),
                 collisions(subject.banks[number].raw, subject.schema),
             ]
         )
@@ -114,7 +128,17 @@ def sum_features(
         groups.setdefault(column, {})[name] = _cell(total[place * each : (place + 1) * each], width)
     replicates = to_reals(total[counts : counts + REPLICATES * width]).reshape(REPLICATES, width)
     colliding = total[counts + REPLICATES * width :]
-    return FeatureSums(subject.features, rows, absolute, signed, groups, replicates, colliding[:-1], int(colliding[-1]))
+    blurred_rows = int(colliding[-1])
+    earlier = _sum_earlier(explained, sums)
+    return FeatureSums(
+        subject.features, rows, absolute, signed, groups, replicates, colliding[:-1], blurred_rows, earlier
+    )
+
+
+def _sum_earlier(explained: Sequence[Explained], sums: SecureSums) -> NDArray[np.float64]:
+    """Over all banks, for each earlier model; no sum where there is none."""
+    own = [bank.earlier for bank in explained]
+    return to_reals(sums.add("SHAP values of earlier rounds", own) if own[0].size else own[0])
 
 
 def _group_sums(bank: int, own: Explained, groupings: Sequence[Grouping]) -> list[NDArray[np.int64]]:

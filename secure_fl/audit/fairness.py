@@ -66,9 +66,15 @@ def log_odds(subject: Subject) -> list[NDArray[np.float64]]:
     found = []
     for bank in subject.banks:
         answers = predict(subject.weights, bank.examples.features, subject.learner)
-        fraud = np.clip(answers if answers.ndim == 1 else 1 - answers[:, 0], _CLOSEST, 1 - _CLOSEST)
-        found.append(np.log(fraud) - np.log1p(-fraud))
+        found.append(to_log_odds(answers if answers.ndim == 1 else 1 - answers[:, 0]))
     return found
+
+
+def to_log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Finite also where a model is certain."""
+    fraud = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
+    odds: NDArray[np.float64] = np.log(fraud) - np.log1p(-fraud)
+    return odds
 
 
 def compare_groups(

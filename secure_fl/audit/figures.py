@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from secure_fl.report.figures import WIDE, ticks
+from secure_fl.progress import visible
+from secure_fl.report.figures import WIDE, short_name, ticks
 from secure_fl.report.pictures import Picture, both
 from secure_fl.report.svg import ACCENT, GREY, INK, SOFT, WARM, blank, page_style
 
@@ -23,7 +24,7 @@ def ranking(shap: Mapping[str, Any]) -> Picture:
     """Mean |SHAP| of the first features, with intervals over resampled rows."""
     names, means = shap["features"][:SHOWN], shap["mean_abs"][:SHOWN]
     intervals = shap["interval"][:SHOWN]
-    label = f"Bars of mean absolute SHAP values; the largest is {names[0]} with {means[0]:.3g}"
+    label = f"Bars of mean absolute SHAP values; the largest is {visible(names[0])} with {means[0]:.3g}"
     with page_style():
         return both("ranking", label, lambda width: _bars(names, means, width, intervals))
 
@@ -35,7 +36,9 @@ def own_bars(features: tuple[str, ...], values: NDArray[np.float64]) -> Picture:
     names = [features[place] for place in order]
     with page_style():
         return both(
-            "own", f"Bars of this bank's mean values; {names[0]} first", lambda w: _bars(names, means[order], w)
+            "own",
+            f"Bars of this bank's mean values; {visible(names[0])} first",
+            lambda w: _bars(names, means[order], w),
         )
 
 
@@ -76,12 +79,8 @@ def _swarm(names: list[str], values: NDArray[np.float64], width: int) -> Figure:
 
 
 def _name_rows(axes: Any, names: list[str], width: int) -> None:
-    axes.set_yticks(range(len(names)), [_short(name, 34 if width >= WIDE else 17) for name in names])
+    axes.set_yticks(range(len(names)), [short_name(name, 34 if width >= WIDE else 17) for name in names])
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(ticks(5 if width >= WIDE else 3))
     axes.xaxis.grid(True)
     axes.set_axisbelow(True)
-
-
-def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -44,9 +44,10 @@ class Grouping:
 
 def group_rows(asked: Sequence[str], banks: Sequence[AuditedBank]) -> tuple[Grouping, ...]:
     """Raises `DataError` for a column that is not there, `ConfigurationError` for one that makes no groups."""
-    if len({*asked}) < len(asked):
-        raise ConfigurationError("a group column is named twice; name each once")
-    return tuple(_group(text, banks) for text in asked)
+    groupings = tuple(_group(text, banks) for text in asked)
+    if len({grouping.column for grouping in groupings}) < len(groupings):
+        raise ConfigurationError("a group column is named twice; name each once, numbers with all of their edges")
+    return groupings
 
 
 def _group(asked: str, banks: Sequence[AuditedBank]) -> Grouping:
@@ -54,6 +55,8 @@ def _group(asked: str, banks: Sequence[AuditedBank]) -> Grouping:
     column, _, edges = (asked, "", "") if asked in (*schema.texts, *schema.numbers) else asked.rpartition(":")
     column, edges = (edges, "") if not column else (column, edges)
     if column == BANK and column not in (*schema.texts, *schema.numbers):
+        if edges:
+            raise ConfigurationError(f"banks are no numbers; write {BANK} without edges behind it")
         sizes = [len(bank.raw) for bank in banks]
         members = tuple(np.full(size, number, dtype=np.int64) for number, size in enumerate(sizes))
         return Grouping(BANK, tuple(bank.name for bank in banks), members)
@@ -98,11 +101,14 @@ def _by_value(column: str, tables: Sequence[Transactions]) -> Grouping:
             f"{quoted([column])} has {len(names)} values, and groups are at most {MOST_GROUPS}; group by a coarser one"
         )
     members = tuple(np.searchsorted(names, table.text[column].astype(str)).astype(np.int64) for table in tables)
-    return Grouping(column, tuple(name or _EMPTY for name in names), members)
+    empty = _EMPTY
+    while empty in names:  # a value of that name is another group
+        empty = f"({empty})"
+    return Grouping(column, tuple(name or empty for name in names), members)
 
 
 def _by_range(column: str, edges: list[float], tables: Sequence[Transactions]) -> Grouping:
-    texts = [f"{edge:g}" for edge in edges]
+    texts = [short if float(short) == edge else repr(edge) for edge, short in ((edge, f"{edge:g}") for edge in edges)]
     between = [f"{low} to {high}" for low, high in pairwise(texts)]
     names = [f"below {texts[0]}", *between, f"from {texts[-1]}"]
     gaps = any(np.isnan(table.numeric[column]).any() for table in tables)

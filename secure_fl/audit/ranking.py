@@ -5,6 +5,7 @@ Everything here is computed from opened sums: whoever reads the report could do 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from secure_fl.audit.floors import LEAST_ROWS
 TOP = 10
 """Features whose place at the top is looked at in each replicate."""
 LEVEL = 0.95
+_NO_EARLIER = "The run kept no model of earlier rounds, so the change between rounds is not known."
+_ONE_ROUND = "The run has one round, so nothing changed between rounds."
 
 
 def shap_document(summed: FeatureSums) -> dict[str, Any]:
@@ -41,6 +44,28 @@ def shap_document(summed: FeatureSums) -> dict[str, Any]:
     }
 
 
+def rounds_document(summed: FeatureSums, earlier: Sequence[int], rounds: int) -> dict[str, Any]:
+    """What the model of a few rounds before the last went by; features in the order of the last."""
+    order = np.argsort(-summed.absolute, kind="stable")
+    top = _top(summed.absolute)
+    correlations, kept = _agreement(summed.absolute, summed.earlier, top) if top > 1 else ([], [])
+    return {
+        "earlier_models": len(earlier),
+        "note": None if earlier else _ONE_ROUND if rounds == 1 else _NO_EARLIER,
+        "last": rounds,
+        "top": top,
+        "earlier": [
+            {
+                "round": number,
+                "mean_abs": (sums / max(summed.rows, 1))[order].tolist(),
+                "spearman": correlations[place] if correlations else None,
+                "kept": kept[place] if kept else None,
+            }
+            for place, (number, sums) in enumerate(zip(earlier, summed.earlier, strict=True))
+        ],
+    }
+
+
 def _group(
     summed: FeatureSums, cell: tuple[int, NDArray[np.float64], NDArray[np.float64]], order: NDArray[np.int64]
 ) -> dict[str, Any]:
@@ -50,16 +75,17 @@ def _group(
     return {"rows": rows, "mean_abs": (absolute / rows)[order].tolist(), "mean": (signed / rows)[order].tolist()}
 
 
+def _top(absolute: NDArray[np.float64]) -> int:
+    """So many first features are looked at."""
+    return min(TOP, int((absolute > 0).sum()))
+
+
 def _stability(absolute: NDArray[np.float64], replicates: NDArray[np.float64]) -> dict[str, Any]:
     """How far the ranking moves when rows are drawn again."""
-    varying = absolute > 0
-    top = min(TOP, int(varying.sum()))
+    top = _top(absolute)
     if top < 2:
         return {"replicates": REPLICATES, "level": LEVEL, "top": top, "spearman": None, "kept": None}
-    own, others = _ranks(absolute[np.newaxis, varying])[0], _ranks(replicates[:, varying])
-    correlations = [float(np.corrcoef(own, each)[0, 1]) for each in others]
-    best = set(np.argsort(-absolute, kind="stable")[:top].tolist())
-    kept = [len(best & set(np.argsort(-each, kind="stable")[:top].tolist())) / top for each in replicates]
+    correlations, kept = _agreement(absolute, replicates, top)
     return {
         "replicates": REPLICATES,
         "level": LEVEL,
@@ -67,6 +93,18 @@ def _stability(absolute: NDArray[np.float64], replicates: NDArray[np.float64]) -
         "spearman": {"median": float(np.median(correlations)), "least": float(np.min(correlations))},
         "kept": {"mean": float(np.mean(kept)), "least": float(np.min(kept))},
     }
+
+
+def _agreement(absolute: NDArray[np.float64], others: NDArray[np.float64], top: int) -> tuple[list[float], list[float]]:
+    """Of each other ranking, [n, features], with this one: Spearman's correlation, and the share of the first features
+    that are among its first too. Features that move no score are left out.
+    """
+    varying = absolute > 0
+    own, ranks = _ranks(absolute[np.newaxis, varying])[0], _ranks(others[:, varying])
+    correlations = [float(np.corrcoef(own, each)[0, 1]) for each in ranks]
+    best = set(np.argsort(-absolute, kind="stable")[:top].tolist())
+    kept = [len(best & set(np.argsort(-each, kind="stable")[:top].tolist())) / top for each in others]
+    return correlations, kept
 
 
 def _ends(replicates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

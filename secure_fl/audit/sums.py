@@ -1,4 +1,6 @@
-"""The only door through which an audit's figures leave a bank: exact secure sums under the scheme of the run.
+"""The door through which an audit's figures leave a bank: exact secure sums under the scheme of the run.
+
+Two things are no sums and each bank's own word: how far SHAP values miss scores at most, and whether a detector fired.
 
 Numbers are integers, or real numbers rounded to multiples of 2**-20 row by row, so that a sum is the same in whatever
 order and by whatever bank it is added. A vector's integers travel as digits (`codec.digits`): whoever opens the sum
@@ -75,7 +77,7 @@ class SecureSums:
     def add(self, what: str, vectors: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """The exact sum over banks of one vector of integers a bank, all of one shape, each within +-2**39."""
         if any((np.abs(vector) >= LARGEST).any() for vector in vectors):
-            raise DataError(f"a bank's {what} are too large to add up; audit fewer rows with --rows")
+            raise DataError(f"a bank's {what} are too large to add up; audit fewer rows, for SHAP values with --rows")
         shape, count = vectors[0].shape, vectors[0].size
         codec = IntegerCodec(count, DIGIT_BITS)
         digits = [codec.encode(vector.ravel()) for vector in vectors]

@@ -41,7 +41,7 @@ class Threshold:
         cls, scores: Sequence[NDArray[np.float64]], fraud: Sequence[NDArray[np.bool_]], sums: SecureSums
     ) -> Threshold:
         """Of each bank the log-odds and the labels of its rows, [n]. Raises `DataError` without honest rows."""
-        histograms = [_histogram(score[~label]) for score, label in zip(scores, fraud, strict=True)]
+        histograms = [histogram(score[~label]) for score, label in zip(scores, fraud, strict=True)]
         counts = sums.add("honest scores", histograms)
         honest = int(counts.sum())
         if honest == 0:
@@ -56,12 +56,12 @@ class Threshold:
 
     @property
     def probability(self) -> float:
-        return float(1 / (1 + np.exp(-self.log_odds)))
+        return float(np.exp(-np.logaddexp(0.0, -self.log_odds)))  # also of the smallest
 
     def document(self) -> dict[str, Any]:
         return {"probability": self.probability, "log_odds": self.log_odds, "chosen": self.chosen}
 
 
-def _histogram(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+def histogram(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Counts of [below the first edge, from each edge on up to the next], int64 [edges + 1]."""
     return np.bincount(np.searchsorted(EDGES, scores, side="right"), minlength=len(EDGES) + 1).astype(np.int64)

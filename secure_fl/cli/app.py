@@ -41,6 +41,7 @@ from secure_fl.cli.synthesize import synthesize
 from secure_fl.cli.words import example, plain
 from secure_fl.errors import DamageWarning, DataWarning, SecureFLError
 from secure_fl.files import disk_failed, reason
+from secure_fl.progress import visible
 
 _HELP = {"-h", "--help"}
 
@@ -193,7 +194,7 @@ def _fail(text: str, error: BaseException, debug: bool, status: int) -> int:
 
 def _say(text: str) -> None:
     """In one line."""
-    typer.echo(" ".join(text.split()), err=True)
+    typer.echo(visible(" ".join(text.split())), err=True)
 
 
 def _show_warning(others: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any) -> None:

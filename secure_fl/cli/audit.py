@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,14 @@ MaxPsi = Annotated[
     float | None,
     typer.Option(help="--drift: fail (exit status 1) where a feature or the score moved by more than this PSI."),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Instead: are scores probabilities? Learns a map from the earlier half of the test rows, measures it on "
+        "the later half, and writes RUN_DIR/calibration/calibration.json for score --calibration.",
+    ),
+]
 Verified = Annotated[
     bool, typer.Option("--verify", help="Instead: are the run's record and its files what was signed?")
 ]
@@ -57,7 +66,16 @@ Key = Annotated[
 Head = Annotated[
     str | None, typer.Option(help="--verify, --dpia: the record's last hash, as noted elsewhere when the run ended.")
 ]
-_ROWS = 500
+Rows = Annotated[int | None, typer.Option(help="Test rows that each bank explains, at most.  [default: 500]")]
+Out = Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit, drift, calibration or dpia]")]
+_TAKES = {
+    None: {"--group", "--threshold", "--max-gap", "--rows", "--out"},
+    "--verify": {"--key", "--head"},
+    "--dpia": {"--layout", "--key", "--head", "--out"},
+    "--drift": {"--max-psi", "--out"},
+    "--calibrate": {"--out"},
+}
+"""What can be asked, None being the audit itself, and the options that belong to it."""
 
 
 def audit(
@@ -65,10 +83,11 @@ def audit(
     group: Groups = None,
     threshold: Threshold = None,
     max_gap: MaxGap = None,
-    rows: Annotated[int, typer.Option(help="Test rows that each bank explains, at most.")] = _ROWS,
-    out: Annotated[Path | None, typer.Option(help="The page.  [default: in RUN_DIR/audit, drift or dpia]")] = None,
+    rows: Rows = None,
+    out: Out = None,
     drift: Drift = None,
     max_psi: MaxPsi = None,
+    calibrated: Calibrate = False,
     verified: Verified = False,
     dpia: Dpia = False,
     layout: LayoutOfDpia = None,
@@ -78,16 +97,10 @@ def audit(
     force: Force = False,
 ) -> None:
     """Audit the model of a run at its banks: SHAP values and rates by group, added under the run's scheme."""
-    groups = bool(group) or threshold is not None or max_gap is not None
-    of_model = groups or drift is not None or max_psi is not None
-    _refuse(
-        (layout is not None and not dpia, "--layout is for --dpia; add it, or leave it out"),
-        (verified and (of_model or dpia or out is not None), "--verify asks nothing of the model; leave out what does"),
-        (dpia and (of_model or rows != _ROWS), "--dpia asks the record, and nothing of the model; leave out what does"),
-        (bool(head or key) and not (verified or dpia), "--head and --key are for --verify and --dpia; leave them out"),
-        (max_psi is not None and drift is None, "--max-psi is for --drift; add it, or leave it out"),
-        (bool(drift and groups), "--drift looks at no groups; leave out --group, --threshold and --max-gap"),
-    )
+    questions = {"--verify": verified, "--dpia": dpia, "--drift": drift, "--calibrate": calibrated}
+    more: dict[str, object] = {"--group": group or None, "--threshold": threshold, "--max-gap": max_gap, "--rows": rows}
+    more |= {"--out": out, "--max-psi": max_psi, "--layout": layout, "--key": key, "--head": head}
+    _require_one_question([name for name, asked in questions.items() if asked], more)
     if verified:
         return verify(run_directory, head, key, json_file, force)
     if dpia:
@@ -95,6 +108,10 @@ def audit(
 
         return run_dpia(run_directory, layout, key=key, head=head, json_file=json_file, page_file=out, force=force)
     say_start()
+    if calibrated:
+        from secure_fl.audit.calibration.command import run_command as run_calibration
+
+        return run_calibration(run_directory, json_file=json_file, page_file=out, force=force)
     if drift:
         from secure_fl.audit.drift.command import run_command as run_drift
 
@@ -102,13 +119,21 @@ def audit(
 
     from secure_fl.audit.auditing import Asked
     from secure_fl.audit.command import run_command
+    from secure_fl.audit.explaining import ROWS
 
-    asked = Asked(tuple(group or ()), threshold, max_gap, rows)
+    asked = Asked(tuple(group or ()), threshold, max_gap, ROWS if rows is None else rows)
     return run_command(run_directory, asked, show_progress, json_file=json_file, page_file=out, force=force)
 
 
-def _refuse(*contradictions: tuple[bool, str]) -> None:
-    """Raises `ConfigurationError` for the first that is the case."""
-    for is_so, says in contradictions:
-        if is_so:
-            raise ConfigurationError(says)
+def _require_one_question(asked: list[str], more: Mapping[str, object]) -> None:
+    """Raises `ConfigurationError` where two things are asked at once, or options belong to another one."""
+    if len(asked) > 1:
+        raise ConfigurationError(f"{' and '.join(asked)} ask for different things; ask one at a time")
+    question = asked[0] if asked else None
+    for option, value in more.items():
+        if value is None or option in _TAKES[question]:
+            continue
+        if question is not None:
+            raise ConfigurationError(f"{option} is not for {question}; leave it out")
+        takers = [name for name, taken in _TAKES.items() if name and option in taken]
+        raise ConfigurationError(f"{option} is for {' and '.join(takers)}; add {' or '.join(takers)}, or leave it out")

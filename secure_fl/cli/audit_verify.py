@@ -12,6 +12,7 @@ from secure_fl.errors import RecordError
 
 def verify(run: Path, head: str | None, key: str | None, json_file: Path | None, force: bool = False) -> None:
     """Say that the record of a run holds. Raises `RecordError` where it does not, which --json tells too."""
+    from secure_fl.data.transactions import quoted
     from secure_fl.files import STDOUT, output_files
     from secure_fl.progress import plain_console
     from secure_fl.report.record_check import Verified, verify_record
@@ -33,7 +34,7 @@ def verify(run: Path, head: str | None, key: str | None, json_file: Path | None,
     console.print(f"head: {outcome.head}" + ("" if head else ", compared with none that was noted"), soft_wrap=True)
     console.print(f"signed by {outcome.key}", soft_wrap=True)
     if outcome.unrecorded:
-        console.print(f"not in the record: {', '.join(outcome.unrecorded)}", soft_wrap=True)
+        console.print(f"not in the record: {quoted(outcome.unrecorded)}", soft_wrap=True)
 
 
 def _told(outcome: Any) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def _parameter(name: str, field: FieldInfo, section: type[Section]) -> inspect.P
     kinds = set(_kinds(field.annotation))
     default = default_text(name, field)
     shown = help_text(field) + (f"  [default: {default}]" if default and kinds != {bool} else "")
-    declared = (f"--{name.replace('_', '-')}",) if kinds == {bool} else ()
+    flag = name.replace("_", "-")
+    declared = (f"--{flag}" + (f"/--no-{flag}" if field.default else ""),) if kinds == {bool} else ()
     option = typer.Option(*declared, help=shown, rich_help_panel=title(section), show_default=False)
     kind: Any = list[str] if tuple in kinds else kinds.pop() if len(kinds) == 1 else str
     return inspect.Parameter(

@@ -28,7 +28,7 @@ class Figures:
     file: Path | None
     force: bool
     experiment: Path | None = None
-    """The file of settings, which is not to be replaced."""
+    """The file or the run that settings are read from, which is not to be replaced."""
 
     @property
     def options(self) -> list[str]:
@@ -36,11 +36,36 @@ class Figures:
         return [] if self.file is None else ["--json", str(self.file), *["--force"] * self.force]
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """A run that is to be done again, without banks that leave."""
+
+    run: Path | None
+    banks: tuple[str, ...]
+    key: str | None
+
+    @property
+    def options(self) -> list[str]:
+        """Those that were given."""
+        given = {"from": self.run, "without": self.banks or None, "key": self.key}
+        return [name for name, value in given.items() if value is not None]
+
+
 def run(
     experiment: Annotated[Path | None, typer.Argument(help="Settings to start from; options change them.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results; runs/TIMESTAMP if not given.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run that was to write this folder (or, now, --out).")
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN_DIR", help="With --without: do this run again, with its own settings."),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="BANK", help="With --from: a bank that leaves; may be repeated.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="With --from: who signed its record, as audit --verify has it.  [default: you]")
     ] = None,
     unreviewed: Annotated[
         bool, typer.Option("--unreviewed", help="With --synthetic approved: pending patterns too.")
@@ -56,25 +81,52 @@ def run(
 
     Without options: 200,000 simulated transactions, 3 banks, 10 rounds, ckks at 16 bits, seed 1.
     """
+    asked = Leaving(source, tuple(without or ()), key)
+    others = {"experiment": experiment, "unreviewed": unreviewed or None} | settings
+    given = [name for name, value in others.items() if value is not None]
     if resume is not None:
-        others = {"experiment": experiment, "unreviewed": unreviewed or None} | settings
-        figures = Figures(json_file, force)
-        _resume(resume, out or resume, [name for name, value in others.items() if value is not None], figures)
+        _resume(resume, out or resume, [*given, *asked.options], Figures(json_file, force))
+        return
+    if asked.options:
+        _retrain(asked, given, out, Figures(json_file, force, source))
         return
     if unreviewed:
         if settings.get("synthetic") != "approved":
             raise ConfigurationError("--unreviewed widens --synthetic approved; add that, or leave it out")
         settings["synthetic"] = "unreviewed"
 
-    from secure_fl.federation.checkpoint import Checkpoint
-    from secure_fl.files import new_run_directory
     from secure_fl.settings import Experiment
 
     chosen = Experiment(**settings) if experiment is None else Experiment.from_toml(experiment, **settings)
+    _start(chosen, out, Figures(json_file, force, experiment))
+
+
+def _start(settings: Experiment, out: Path | None, figures: Figures) -> None:
+    from secure_fl.federation.checkpoint import Checkpoint
+    from secure_fl.files import new_run_directory
+
     with ExitStack() as taken:
         target = out or taken.enter_context(new_run_directory())
-        figures = Figures(json_file, force, experiment)
-        _finish_run(chosen, target, Checkpoint.of_results(target), ["--resume", str(target)], figures)
+        _finish_run(settings, target, Checkpoint.of_results(target), ["--resume", str(target)], figures)
+
+
+def _retrain(asked: Leaving, others: list[str], out: Path | None, figures: Figures) -> None:
+    """Do a run again without some of its banks."""
+    if asked.run is None:
+        raise ConfigurationError("--without and --key need the run that is done again; add --from RUN_DIR")
+    if not asked.banks:
+        raise ConfigurationError("--from does a run again without banks that leave; add --without BANK for each")
+    if others:
+        raise ConfigurationError(
+            "a run is done again with its own settings, so that nothing but the bank is gone; leave out "
+            f"{', '.join(others)}"
+        )
+    from secure_fl.report.retraining import retraining
+
+    again = retraining(asked.run, asked.banks, asked.key)
+    for line in again.beforehand:
+        typer.echo(line, err=True)
+    _start(again.settings, out, figures)
 
 
 def _resume(started: Path, target: Path, others: list[str], figures: Figures) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,20 @@ Files = Annotated[
     ),
 ]
 History = Annotated[Path | None, typer.Option(help="Earlier transactions with labels, for features of the past.")]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        help="calibration.json of `secure-fl audit RUN_DIR --calibrate`: a column with calibrated probabilities."
+    ),
+]
+Reasons = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Columns with the N features that raise a row's log-odds most, and their SHAP values, relative to the "
+        "average of the last rows of --history, or without it to a row whose numbers are all average.",
+    ),
+]
 Encrypted = Annotated[
     bool, typer.Option("--encrypted", help="Under CKKS: the model's owner sees no transaction and no score.")
 ]
@@ -48,6 +62,8 @@ def score(
     files: Files,
     out: Annotated[Path, typer.Option(help="CSV file for the scores.")],
     history: History = None,
+    calibration: Calibration = None,
+    reasons: Reasons = None,
     encrypted: Encrypted = False,
     single: Single = False,
     hide_model: HideModel = False,
@@ -59,10 +75,8 @@ def score(
     force: Force = False,
 ) -> None:
     """Score transactions with the model of a run, in plain or encrypted, here or by a service (--at)."""
-    if not encrypted and (single or hide_model or training or html or at):
-        raise ConfigurationError(
-            "--single, --hide-model, --training, --html and --at are for --encrypted; add it, or leave them out"
-        )
+    beside = calibration is not None or reasons is not None
+    _require_way(encrypted, bool(single or hide_model or training or html or at), beside)
     if at is not None:
         if len(files) != 1 or training or html:
             raise ConfigurationError(
@@ -83,12 +97,24 @@ def score(
     model, transactions = files
     _note_history(model, history)
     if not encrypted:
-        _score_plain(model, transactions, out, history, json_file, force)
+        _score_plain(model, transactions, out, history, calibration, reasons, json_file, force)
         return
     from secure_fl.report.encrypted_scores import ScoringRequest
 
     way = _way(single, hide_model) or "batched"
     _score_encrypted(ScoringRequest(model, transactions, out, history, training, way, json_file, html, force))
+
+
+def _require_way(encrypted: bool, of_encrypted: bool, of_plain: bool) -> None:
+    """`of_encrypted`, `of_plain`: whether options were given that only encrypted scores have, and only plain ones."""
+    if of_encrypted and not encrypted:
+        raise ConfigurationError(
+            "--single, --hide-model, --training, --html and --at are for --encrypted; add it, or leave them out"
+        )
+    if of_plain and encrypted:
+        raise ConfigurationError(
+            "--calibration and --reasons are for scores in plain; leave them out, or --encrypted and --at"
+        )
 
 
 def _way(single: bool, hide_model: bool) -> Way | None:
@@ -110,12 +136,24 @@ def _note(text: str) -> None:
 
 
 def _score_plain(
-    model: Path, transactions: Path, out: Path, history: Path | None, json_file: Path | None, force: bool
+    model: Path,
+    transactions: Path,
+    out: Path,
+    history: Path | None,
+    calibration: Path | None,
+    reasons: int | None,
+    json_file: Path | None,
+    force: bool,
 ) -> None:
     from secure_fl.files import STDOUT
     from secure_fl.report.scores import score_file
 
-    count = score_file(model, transactions, out, history, json_file=json_file, force=force)
+    more: dict[str, Any] = {}
+    if calibration is not None or reasons is not None:
+        from secure_fl.audit.beside import Wanted
+
+        more = {"beside": Wanted(calibration, reasons, history, _note), "others": [calibration]}
+    count = score_file(model, transactions, out, history, json_file=json_file, force=force, **more)
     if json_file != STDOUT:
         typer.echo(f"{out}: {count} scores")
 

@@ -38,8 +38,12 @@ def print_summary(result: Result, directory: Path) -> None:
         f"one bank, one round: {up / 1000:.1f} kB up, {down / 1000:.1f} kB down, {last.seconds.client * 1000:.1f} ms; "
         f"aggregator {last.seconds.server * 1000:.1f} ms",
     )
+    if left := wording.retrained(result):
+        console.print(left, soft_wrap=True)
     for line in (*wording.troubles(result), *wording.poisoning(result)):
         console.print(line)
+    if untried := wording.experimental_text(result.custody.scheme):
+        console.print(f"warning: {untried}")
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
     if result.synthetic is not None:

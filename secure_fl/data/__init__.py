@@ -30,7 +30,7 @@ from secure_fl.data.features import (
 from secure_fl.data.histogram import BINS, from_histogram, magnitudes
 from secure_fl.data.pseudonyms import FederationKey, default_key_path, pseudonymize
 from secure_fl.data.simulator import PATTERNS, Simulation, simulate
-from secure_fl.data.split import Split, bank_name, require_fraud, require_trainable, split_among_banks
+from secure_fl.data.split import Split, bank_name, banks_of_rows, require_fraud, require_trainable, split_among_banks
 from secure_fl.data.standardization import Moments, Standardization, moments, standardize
 from secure_fl.data.tables import (
     PATTERN_COLUMN,
@@ -64,6 +64,7 @@ __all__ = [
     "TimeUnit",
     "Transactions",
     "bank_name",
+    "banks_of_rows",
     "concatenate",
     "default_key_path",
     "describe",

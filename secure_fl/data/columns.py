@@ -62,20 +62,20 @@ def _advice(column: pa.ChunkedArray, row: int) -> str:
 
 def seconds(source: Source, name: str, schema: Schema) -> NDArray[np.float64]:
     """float64 [n], seconds: numbers in the schema's unit, timestamps since 1970-01-01 UTC."""
-    column = source.column(name)
+    column, leading = source.column(name), source.leading(name)
     if schema.time_format is not None:
         return _formatted(source, name, column, schema.time_format)
-    kind = timestamp_type(column)
+    kind = timestamp_type(leading)
     if kind is not None:
         if schema.time_unit != "seconds":
             raise ConfigurationError(
                 f"column {quoted([name])} holds timestamps, which need no unit; leave out time_unit"
             )
         return _stamps(source, name, column, kind)
-    if pa.types.is_string(column.type) and not reads_as_number(column):
+    if pa.types.is_string(column.type) and not reads_as_number(leading):
         raise unfit(source, name, 0, "is neither a number nor an ISO 8601 timestamp (2024-12-31 23:59:59)", _FORMAT)
     values = numbers(source, name)
-    form = _date_form(values)
+    form = _date_form(values) if source.first is None else None  # a few seconds of a later piece may look like dates
     if form is not None:
         raise DataError(
             f"column {quoted([name])} of {source.path} holds dates written as numbers; add --time-format {form}"
@@ -137,11 +137,14 @@ def timestamp_type(column: pa.ChunkedArray) -> pa.DataType | None:
     return next((kind for kind in kinds if _try_cast(first, kind) is not None), None)
 
 
-def labels(source: Source, schema: Schema) -> NDArray[np.bool_]:
-    """Labels, bool [n]. Raises DataError at the first that is not 0, 1, true or false, or a third text."""
+def labels(source: Source, schema: Schema, other: str | None = None) -> NDArray[np.bool_]:
+    """Labels, bool [n]. Raises DataError at the first that is not 0, 1, true or false, or a third text.
+
+    `other`: what earlier pieces of the file have beside the positive label.
+    """
     name, column = schema.label, source.column(schema.label)
     if schema.positive_label is not None:
-        return _named_labels(source, name, column, schema.positive_label)
+        return _named_labels(source, schema, other)
     values: NDArray[np.float64] | None
     if pa.types.is_string(column.type):
         truths = [_TRUTH.get(value.strip().lower(), np.nan) for value in column.to_pylist()]
@@ -160,17 +163,29 @@ def labels(source: Source, schema: Schema) -> NDArray[np.bool_]:
 _POSITIVE = "correct or remove that line, or say what stands for fraud with --positive-label"
 
 
-def _named_labels(source: Source, name: str, column: pa.ChunkedArray, positive: str) -> NDArray[np.bool_]:
-    texts = _try_cast(column, pa.string())
-    if texts is None:
-        raise unfit(source, name, 0, "cannot be read as text")
-    words = np.array(pc.fill_null(pc.utf8_trim_whitespace(texts), "").to_pylist(), dtype=np.object_)
-    fraud: NDArray[np.bool_] = words == positive
-    others = words[~fraud]
-    third = np.flatnonzero(~fraud & ((words == "") | (words != (others[0] if others.size else positive))))
+def _named_labels(source: Source, schema: Schema, other: str | None) -> NDArray[np.bool_]:
+    words = _label_words(source, schema)
+    fraud: NDArray[np.bool_] = words == schema.positive_label
+    other = other or other_label(source, schema)
+    third = np.flatnonzero(~fraud & ((words == "") | (words != other)))
     if third.size:
-        raise unfit(source, name, int(third[0]), "is neither the positive label nor like the other labels")
+        what = "is neither the positive label nor like the other labels"
+        raise unfit(source, schema.label, int(third[0]), what)
     return fraud
+
+
+def other_label(source: Source, schema: Schema) -> str | None:
+    """The first text that labels have beside the positive one; None where there is none."""
+    words = _label_words(source, schema)
+    others = words[words != schema.positive_label]
+    return str(others[0]) if others.size else None
+
+
+def _label_words(source: Source, schema: Schema) -> NDArray[np.object_]:
+    texts = _try_cast(source.column(schema.label), pa.string())
+    if texts is None:
+        raise unfit(source, schema.label, 0, "cannot be read as text")
+    return np.array(pc.fill_null(pc.utf8_trim_whitespace(texts), "").to_pylist(), dtype=np.object_)
 
 
 def patterns(source: Source, name: str, fraud: NDArray[np.bool_]) -> NDArray[np.int8]:

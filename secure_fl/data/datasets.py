@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.data import (
-    Declaration,
     FederationKey,
     RawFeatures,
-    Simulation,
     Transactions,
+    banks_of_rows,
     concatenate,
     extract,
-    read_table,
     require_fraud,
     require_trainable,
-    simulate,
-    split_among_banks,
     time_cut,
-    ulb,
-    uses,
 )
 from secure_fl.data.given import Given
+from secure_fl.data.origin import Opened, Origin, key_of_user, only, open_table
 from secure_fl.data.synthetic.mixing import REAL, Mix, mixed_features, with_synthetic
 from secure_fl.data.synthetic.patterns import Proposal
 from secure_fl.data.synthetic.store import PatternStore
 from secure_fl.errors import ConfigurationError, DataError
-from secure_fl.settings import BUILT_IN, IN_MEMORY, Experiment, Holdings
+from secure_fl.settings import BUILT_IN, Experiment, Holdings
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,18 +77,6 @@ class SyntheticFraud:
                 for place, (digest, source) in enumerate(self.patterns.items())
             ],
         }
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the transactions come from, and what became of each column there."""
-
-    source: str
-    used: Mapping[str, str]
-    """Column -> what it is used as."""
-    ignored: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    """What a person should look at before believing a result."""
 
 
 @dataclass(frozen=True)
@@ -161,13 +143,13 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
 
     Raises `DataError`, `FetchError`, `ConfigurationError`.
     """
-    transactions, key, origin = _open(settings)
-    transactions = transactions.sorted_by_time()
+    opened, owner = _dealt(settings)
+    transactions, key = opened.transactions, opened.key
     cut = time_cut(transactions, settings.test_fraction)
-    parts = split_among_banks(transactions, settings.banks, settings.split, alpha=settings.alpha, seed=settings.seed)
     proposals, synthetic = _synthetic(settings)
     banks = []
-    for number, (name, part) in enumerate(zip(settings.bank_names, parts, strict=True), start=1):
+    for number, name in enumerate(settings.bank_names, start=1):
+        part = transactions.take(np.flatnonzero(owner == settings.dealt_names.index(name))).sorted_by_time()
         require_trainable(name, part.before(cut))
         if proposals:
             banks.append(_mixed(settings, number, name, part, cut, proposals, key))
@@ -178,7 +160,39 @@ def open_dataset(settings: Holdings, tables: bool = False) -> Dataset:
             banks[-1] = replace(banks[-1], table=part.before(cut), test_table=part.since(cut))
     require_fraud([bank.train.fraud for bank in banks])
     secret = settings.dataset not in BUILT_IN and bool(transactions.schema.texts)
-    return Dataset(tuple(banks), key, key.check_value() if secret else None, origin, synthetic)
+    return Dataset(tuple(banks), key, key.check_value() if secret else None, opened.origin, synthetic)
+
+
+def rows_of_banks(settings: Holdings) -> dict[str, int]:
+    """How many rows of a pooled table each bank that takes part holds. Raises as `open_dataset`."""
+    _, owner = _dealt(settings)
+    counts = np.bincount(owner, minlength=len(settings.dealt_names)).tolist()
+    return {
+        name: count for name, count in zip(settings.dealt_names, counts, strict=True) if name in settings.bank_names
+    }
+
+
+def _dealt(settings: Holdings) -> tuple[Opened, NDArray[np.int64]]:
+    """The rows of all banks that take part, and the place of each row's bank among `dealt_names`.
+
+    Rows are dealt to those that have left as well, so that the others hold what they held; then theirs are forgotten,
+    before anything else is computed.
+    """
+    opened = open_table(settings)
+    order = np.argsort(opened.transactions.when, kind="stable")
+    owner = np.empty_like(order)
+    owner[order] = banks_of_rows(
+        opened.transactions.sorted_by_time(),
+        len(settings.dealt_names),
+        settings.split,
+        alpha=settings.alpha,
+        seed=settings.seed,
+    )
+    if not settings.without:
+        return opened, owner
+    left = [settings.dealt_names.index(name) for name in settings.without]
+    rows = np.flatnonzero(~np.isin(owner, left))
+    return only(opened, settings, rows), owner[rows]
 
 
 def open_own(settings: Holdings, name: str, tables: bool = False) -> tuple[BankData, FederationKey, Origin]:
@@ -186,19 +200,19 @@ def open_own(settings: Holdings, name: str, tables: bool = False) -> tuple[BankD
 
     `tables`: it keeps its training rows as they came. Raises as `open_dataset`.
     """
-    table, key, origin = _open(settings)
-    table = table.sorted_by_time()
+    opened = open_table(settings)
+    table, key = opened.transactions.sorted_by_time(), opened.key
     cut = time_cut(table, settings.test_fraction)
     require_trainable(name, table.before(cut))
     features = extract(table, key)
     kept = table.before(cut) if tables else None
-    return BankData(name, features.before(cut), features.since(cut), table=kept), key, origin
+    return BankData(name, features.before(cut), features.since(cut), table=kept), key, opened.origin
 
 
 def given_dataset(settings: Holdings, given: Given, tables: bool = False) -> Dataset:
     """The banks' data where Python handed it over; otherwise as `open_dataset`."""
     schema = given.schema
-    key = _key(settings) if schema.texts else FederationKey.generate()
+    key = key_of_user(settings) if schema.texts else FederationKey.generate()
     shared = None if schema.time is None else time_cut(concatenate([*given.banks.values()]), settings.test_fraction)
     banks = []
     for name, table in given.banks.items():
@@ -259,43 +273,3 @@ def _mixed(
         raise ConfigurationError(f"{name}: {error}") from None
     train, test = mixed_features(table, cut, mixed, key)
     return BankData(name, train, test, mixed.provenance)
-
-
-def _open(settings: Holdings) -> tuple[Transactions, FederationKey, Origin]:
-    if settings.dataset == "simulated":
-        simulation = Simulation(
-            transactions=settings.transactions, fraud_share=settings.fraud_share, seed=settings.seed
-        )
-        # Simulated identifiers are no secret: a key from the seed makes the run repeat on every machine.
-        table = simulate(simulation)
-        return table, FederationKey.for_simulation(settings.seed), Origin(_SIMULATED, uses(table.schema))
-    if settings.dataset == "ulb":
-        table = ulb.load()  # has no identifiers
-        return table, FederationKey.for_simulation(settings.seed), Origin(ulb.CITATION, uses(table.schema))
-    if settings.dataset == IN_MEMORY:
-        raise ConfigurationError(
-            "the rows of this experiment were handed over in Python; hand them over again (run_federation(..., "
-            "banks=...)), or name a file with --dataset"
-        )
-    path = Path(settings.dataset)
-    read = read_table(path, Declaration(**settings.declaration()))
-    table, origin = read.transactions, Origin(path.name, read.used, read.ignored, read.warnings)
-    if not table.schema.texts:
-        return table, FederationKey.generate(), origin  # nothing to pseudonymize
-    return table, _key(settings), origin
-
-
-def _key(settings: Holdings) -> FederationKey:
-    """The key of this machine's user. Raises `ConfigurationError` where the settings were run with another one."""
-    key = FederationKey.load_or_create()
-    if settings.key_check not in (None, key.check_value()):
-        raise ConfigurationError(
-            "the federation key is not the one that the experiment was run with; set SECURE_FL_KEY to that key's file"
-        )
-    return key
-
-
-_SIMULATED = (
-    "Simulated after Le Borgne, Siblini, Lebichot, Bontempi: Reproducible Machine Learning for Credit Card Fraud "
-    "Detection - Practical Handbook. Universite Libre de Bruxelles, 2022, chapter 3."
-)

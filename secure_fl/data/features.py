@@ -33,6 +33,8 @@ DIMENSION = 128
 """Number of features of transactions."""
 MIN_HASHED_POSITIONS = 32
 """Fewer positions than this would make the values of text columns collide too often."""
+WEEKDAY = "weekday"
+"""What the features of the day of the week are called."""
 VERSION = 1
 _SIGN_BIT = np.uint64(1 << 63)
 Number = TypeVar("Number", np.int64, np.float64)
@@ -289,21 +291,22 @@ def encode(raw: RawFeatures, schema: FeatureSchema) -> Examples:
 
 def transform(
     transactions: Transactions, schema: FeatureSchema, key: FederationKey, history: Transactions | None = None
-) -> NDArray[np.float32]:
-    """float32 [n, features]: the features of new rows, for scoring.
+) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+    """The features of new rows, for scoring, float32 [n, features]; and the pseudonyms in them, uint64 [n, H].
 
     `history`: the bank's earlier, labelled rows. Without it the new rows are compared with each other only, and
     no fraud is known in their past. Raises as `encode` and `concatenate` do.
     """
     table = transactions if history is None else concatenate((history, transactions))
-    return encode(extract(table, key, len(table) - len(transactions)), schema).features
+    raw = extract(table, key, len(table) - len(transactions))
+    return encode(raw, schema).features, raw.hashed
 
 
 def _cycles(schema: Schema) -> dict[str, float]:
     """Cycles of the time, in seconds: the day, and the week where time counts from a midnight over weeks."""
     if schema.time is None or UNITS[schema.time_unit] > DAY:  # of whole months no hour is known
         return {}
-    return {"hour": DAY, "weekday": 7 * DAY} if schema.calendar else {"hour": DAY}
+    return {"hour": DAY, WEEKDAY: 7 * DAY} if schema.calendar else {"hour": DAY}
 
 
 def _behaviour_parts(schema: Schema) -> tuple[str, ...]:

@@ -13,14 +13,16 @@ import csv
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from secure_fl.data.transactions import quoted
 from secure_fl.errors import DataError
@@ -37,6 +39,10 @@ class Source:
     """Name and number of rows of each part, where it is a folder of them."""
     before: int = 0
     """Rows of the file before these, where it is read in pieces."""
+    first: pa.Table | None = None
+    """The first row of the file, where these are later ones."""
+    chosen: NDArray[np.int64] | None = None
+    """Places of these rows among all, where the others were left out."""
 
     def __repr__(self) -> str:
         return f"Source({self.rows} rows, {len(self.names)} columns)"
@@ -63,9 +69,17 @@ class Source:
             return pa.chunked_array([_plainly(chunk, kind) for chunk in column.chunks], kind)
         raise DataError(f"column {quoted([name])} of {self.path} cannot be read; store it as numbers or texts")
 
+    def leading(self, name: str) -> pa.ChunkedArray:
+        """One column from the beginning of the file on: how its first value is written is how all are."""
+        return self.column(name) if self.first is None else replace(self, table=self.first, first=None).column(name)
+
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """These rows (from 0) of a source that is whole, as if there were no others."""
+        return replace(self, table=self.table.take(pa.array(rows)), chosen=rows)
+
     def place(self, row: int) -> str:
         """Where a row (from 0) stands: "line N" of a CSV file, "row N" of a Parquet file, counted from 1."""
-        row += self.before
+        row = int(self.chosen[row]) if self.chosen is not None else row + self.before
         for part, rows in self.parts:
             if row < rows:
                 return f"row {row + 1} of {part}"
@@ -141,10 +155,12 @@ def _pieces(path: Path, rows: int) -> Iterator[Source]:
     else:
         whole = Source(path, pa.table({}))
         tables = _regrouped(_csv_batches(path) if _is_csv(path) else _parquet_batches(path, rows), rows)
-    before = 0
+    before, first = 0, None
     for table in tables:
-        yield Source(whole.path, table, whole.parts, before)
+        yield Source(whole.path, table, whole.parts, before, first)
         before += table.num_rows
+        if first is None and before:
+            first = table.take([0])  # a copy, so that no piece stays in memory
 
 
 def _regrouped(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:

@@ -32,7 +32,15 @@ def bank_name(index: int) -> str:
 def split_among_banks(
     transactions: Transactions, banks: int, how: Split = "even", *, alpha: float = 1.0, seed: int = 0
 ) -> tuple[Transactions, ...]:
-    """One table per bank, each in the order of `transactions`.
+    """One table per bank, each in the order of `transactions`. As `banks_of_rows` says."""
+    owner = banks_of_rows(transactions, banks, how, alpha=alpha, seed=seed)
+    return tuple(transactions.take(np.flatnonzero(owner == bank)) for bank in range(banks))
+
+
+def banks_of_rows(
+    transactions: Transactions, banks: int, how: Split = "even", *, alpha: float = 1.0, seed: int = 0
+) -> NDArray[np.int64]:
+    """int64 [n]: the place of the bank, from 0, that each row is dealt to.
 
     alpha: only for "pattern"; small values make banks differ more. The same seed gives the same split. Raises
     ConfigurationError on settings out of range, DataError if a bank would be empty.
@@ -49,11 +57,10 @@ def split_among_banks(
     else:
         shares = np.ones(banks) if how == "even" else 1.0 / np.arange(1, banks + 1)
         owner = _by_customer(transactions, shares / shares.sum(), rng)
-    parts = tuple(transactions.take(np.flatnonzero(owner == bank)) for bank in range(banks))
-    for bank, part in enumerate(parts):
-        if len(part) == 0:
-            raise DataError(f"{bank_name(bank)} got no transaction; use fewer banks or more transactions")
-    return parts
+    empty = np.flatnonzero(np.bincount(owner, minlength=banks) == 0)
+    if empty.size:
+        raise DataError(f"{bank_name(int(empty[0]))} got no transaction; use fewer banks or more transactions")
+    return owner
 
 
 def require_trainable(name: str, part: Transactions) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.data import columns
 from secure_fl.data.plausibility import warnings_about
@@ -72,13 +73,15 @@ class ReadTable:
     """What a person should look at before believing a result."""
 
 
-def read_table(path: Path, declared: Declaration) -> ReadTable:
+def read_table(path: Path, declared: Declaration, rows: NDArray[np.int64] | None = None) -> ReadTable:
     """The rows of a file, in its order, and how each column was read.
 
+    `rows`: the places (from 0) of those that are read, as if there were no others; None: all.
     Raises DataError if the file cannot be read or does not fit, ConfigurationError if the declaration contradicts
     itself.
     """
     source = read_source(path)
+    source = source if rows is None else source.only(rows)
     pattern = declared.pattern
     named = {declared.label, declared.time, declared.amount}
     named |= {*declared.identifiers, *declared.categorical, *declared.numeric}
@@ -114,13 +117,17 @@ def load_table_as(path: Path, schema: Schema, *, labelled: bool = True) -> Trans
 
 def stream_table_as(path: Path, schema: Schema, rows: int, *, labelled: bool = True) -> Iterator[Transactions]:
     """The same in pieces of so many rows, one in memory at a time."""
-    return (_as(source, schema, labelled) for source in stream_source(path, rows))
+    other: str | None = None
+    for source in stream_source(path, rows):
+        yield _as(source, schema, labelled, other)
+        if labelled and schema.positive_label is not None:
+            other = other or columns.other_label(source, schema)
 
 
-def _as(source: Source, schema: Schema, labelled: bool) -> Transactions:
+def _as(source: Source, schema: Schema, labelled: bool, other: str | None = None) -> Transactions:
     pattern = PATTERN_COLUMN if labelled and PATTERN_COLUMN in source.names else None
     _require(source, (*schema.numbers, *schema.texts, *((schema.label,) if labelled else ())))
-    return build(source, schema, labelled=labelled, pattern=pattern)
+    return build(source, schema, labelled=labelled, pattern=pattern, other=other)
 
 
 def infer(source: Source, declared: Declaration) -> Schema:
@@ -167,8 +174,13 @@ def _require(source: Source, names: Sequence[str]) -> None:
         )
 
 
-def build(source: Source, schema: Schema, *, labelled: bool, pattern: str | None) -> Transactions:
-    """The rows of a source with the columns of `schema`. Raises DataError where one does not fit."""
+def build(
+    source: Source, schema: Schema, *, labelled: bool, pattern: str | None, other: str | None = None
+) -> Transactions:
+    """The rows of a source with the columns of `schema`. Raises DataError where one does not fit.
+
+    `other`: what earlier pieces of the file have beside the positive label.
+    """
     rows = source.rows
     numeric = {
         name: columns.numbers(source, name, impute=schema.impute and name in schema.numeric)
@@ -177,7 +189,7 @@ def build(source: Source, schema: Schema, *, labelled: bool, pattern: str | None
     }
     if schema.time is not None:
         numeric[schema.time] = columns.seconds(source, schema.time, schema)
-    fraud = columns.labels(source, schema) if labelled else np.zeros(rows, dtype=np.bool_)
+    fraud = columns.labels(source, schema, other) if labelled else np.zeros(rows, dtype=np.bool_)
     return Transactions(
         schema=schema,
         numeric=numeric,

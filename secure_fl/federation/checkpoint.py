@@ -1,9 +1,9 @@
 """What a run needs to go on after it was stopped: written after every round, as a whole or not at all.
 
 A run with results in DIR keeps its state in DIR.unfinished until it is done: the settings, a name that no other run
-has, the public state of the federation, each bank's residual of quantization, and each bank's folder (its ledger of
-this run, `ledger.py`). In a real federation these lie with their owners; the sandbox plays all parties, so here they
-share a folder.
+has, the public state of the federation, the model of each round (`round_models`), each bank's residual of quantization,
+and each bank's folder (its ledger of this run, `ledger.py`). In a real federation these lie with their owners; the
+sandbox plays all parties, so here they share a folder.
 
 Everything here is sealed with a checksum (`files.sealed`), and the states after the last two rounds are kept: where a
 bit of the last one changed, the run goes on from the one before, says so, and does a round again. A repeated round of
@@ -36,13 +36,14 @@ from secure_fl.errors import ConfigurationError, DamageWarning, DataError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
 from secure_fl.federation.results import Exhibit, RoundRecord, Seconds
+from secure_fl.federation.round_models import StoredModels
 from secure_fl.files import sealed, unfinished, unsealed, unwritten, write_durably
 from secure_fl.privacy.ledger import LEDGER
 from secure_fl.secagg.transcript import Delivery
 from secure_fl.settings import Experiment
 
 VERSION = 4
-SETTINGS, RUN, STATE, BANKS = "experiment.toml", "run", "state-", "banks"
+SETTINGS, RUN, STATE, BANKS, MODELS = "experiment.toml", "run", "state-", "banks", "models"
 """Names of the files; a state has the number of its last round behind its name."""
 KEPT = 2
 """States, at most."""
@@ -154,6 +155,11 @@ class Checkpoint:
     def banks(self) -> Path:
         """The folder of the banks' folders."""
         return self.folder / BANKS
+
+    @property
+    def models(self) -> StoredModels:
+        """Of the rounds."""
+        return StoredModels(self.folder / MODELS)
 
     def settings(self) -> Experiment:
         """The settings of the run that is there. Raises `DataError` where they are damaged."""

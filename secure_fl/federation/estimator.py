@@ -117,7 +117,7 @@ class FederatedFraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         return groups.astype(str)
 
     def _federation(self, rows: Mapping[str, Any], test: Any) -> Federation:
-        chosen = {"epsilon": self.epsilon, "delta": self.delta, **(self.settings or {})}
+        chosen = {"keep_models": False, "epsilon": self.epsilon, "delta": self.delta, **(self.settings or {})}
         experiment = Experiment(
             dataset=IN_MEMORY,
             banks=len(rows),

@@ -26,6 +26,11 @@ _SETTINGS = struct.Struct("<Bdd")
 _CONTRIBUTORS = struct.Struct("<I")
 
 
+def weights_sha256(weights: NDArray[np.float32]) -> str:
+    """SHA-256 in hexadecimal of weights as float32, little-endian: the name of a model elsewhere."""
+    return hashlib.sha256(weights.astype("<f4").tobytes()).hexdigest()
+
+
 @dataclass(frozen=True)
 class GlobalModel:
     """What a round starts from; all of it is public."""
@@ -44,8 +49,8 @@ class GlobalModel:
 
     @property
     def weights_sha256(self) -> str:
-        """Of the weights alone, as float32, little-endian."""
-        return hashlib.sha256(self.weights.astype("<f4").tobytes()).hexdigest()
+        """Of the weights alone."""
+        return weights_sha256(self.weights)
 
     def codec(self, plan: Plan, noise: NoisePlan | None = None) -> Codec:
         """How updates to this model are encoded; `noise`: the shares that banks add, if any."""

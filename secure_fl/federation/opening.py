@@ -27,6 +27,7 @@ from secure_fl.federation.checkpoint import Checkpoint, Snapshot
 from secure_fl.federation.defence import Defence
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.history import History
+from secure_fl.federation.round_models import HeldModels, RoundModels
 from secure_fl.federation.round_zero import agree_on_statistics, statistics_of
 from secure_fl.federation.rounds import Robustness
 from secure_fl.privacy.accounts import Lifetime
@@ -61,6 +62,8 @@ class Federation:
     checkpoint: Checkpoint | None
     learner: Learner
     robustness: Robustness = field(default_factory=Robustness)
+    models: RoundModels | None = None
+    """Of the rounds; None where they are not to be kept."""
 
     @classmethod
     def open(
@@ -108,7 +111,10 @@ class Federation:
         schema = FeatureSchema.create(dataset.banks[0].train.schema, start.standardization, dataset.key)
         against = adopt_features(experiment, attackers, banks, schema, learner)
         test = Examples.pooled([encode(part, schema) for part in dataset.tests])
-        return cls(experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner, against)
+        models = _kept_models(experiment, checkpoint)
+        return cls(
+            experiment, dataset, aggregation, banks, privacy, schema, test, start, checkpoint, learner, against, models
+        )
 
     @property
     def custody(self) -> Custody:
@@ -124,7 +130,9 @@ class Federation:
         return partial(self.privacy.charge, round_, model.digest)
 
     def keep(self, history: History) -> None:
-        """Write down what the run has come to, where it is to go on after it was stopped."""
+        """Write down what the run has come to, where it is to go on after it was stopped; and the round's model."""
+        if self.models is not None:
+            self.models.keep(len(history.rounds), history.model.weights)
         if self.checkpoint is not None:
             residuals = {bank.name: bank.residual for bank in self.banks}
             self.checkpoint.save(Snapshot.of(history, self.aggregation.transcript.so_far, residuals))
@@ -191,6 +199,12 @@ def _state_before(resolved: Experiment, checkpoint: Checkpoint | None) -> Snapsh
     else:
         _require_same_settings(checkpoint.settings(), resolved)
     return checkpoint.load() if checkpoint.can_resume else None
+
+
+def _kept_models(experiment: Experiment, checkpoint: Checkpoint | None) -> RoundModels | None:
+    if not experiment.keep_models:
+        return None
+    return HeldModels() if checkpoint is None else checkpoint.models
 
 
 def _require_same_settings(kept: Experiment, resolved: Experiment) -> None:

@@ -130,4 +130,5 @@ def _result(federation: Federation, history: History, local: tuple[Baseline, ...
         privacy=federation.privacy.report(federation.experiment.scheme),
         model=Model(model.weights, federation.schema.to_dict(), federation.learner),
         transcript=federation.aggregation.transcript.so_far,
+        models=federation.models,
     )

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 from collections.abc import Iterator, Mapping
@@ -76,12 +77,20 @@ def is_signed(end: Line) -> bool:
     return hexadecimal is not None and RecordKey.holds(key, signature, end.previous.encode("ascii"))
 
 
-def files_in(directory: Path) -> Iterator[str]:
-    """The files of a run but for the record, by their names below its folder."""
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_file() and name != RECORD:
-            yield name
+def files_in(directory: Path) -> list[str]:
+    """What is in a run's folder but for folders and the record, by names below it.
+
+    Links, whatever they lead to, are of it, and so are folders that nobody may look into.
+    """
+    found: list[Path] = []
+
+    def closed(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for folder, folders, files in os.walk(directory, onerror=closed):
+        found += [Path(folder, name) for name in files]
+        found += [path for path in (Path(folder, name) for name in folders) if path.is_symlink()]
+    return sorted({path.relative_to(directory).as_posix() for path in found} - {RECORD})
 
 
 def hash_of(path: Path) -> str:
@@ -105,15 +114,17 @@ def _said(result: Result, directory: Path) -> Iterator[tuple[Kind, dict[str, Any
 
 
 def _opening(result: Result) -> dict[str, Any]:
-    synthetic = result.synthetic
+    synthetic, settings = result.synthetic, Experiment(**result.experiment)
     return {
         "record": FORMAT,
         "written": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "banks": list(result.data["banks"]),
         "parameters": result.parameters,
-        "settings_sha256": hashlib.sha256(Experiment(**result.experiment).to_toml().encode()).hexdigest(),
+        "settings_sha256": hashlib.sha256(settings.to_toml().encode()).hexdigest(),
         "columns_sha256": _hash(result.data["columns"]),
         "features_sha256": _hash(result.model.feature_schema),
+        "without": list(settings.without),
+        "retrained_from": settings.retrained_from,
         "synthetic": None if synthetic is None else {name: synthetic[name] for name in ("review", "log_head")},
         "software": software(),
     }

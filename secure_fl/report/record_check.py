@@ -7,6 +7,7 @@ Nothing is believed before the key is the right one, since anybody can write a r
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from secure_fl.errors import ConfigurationError, RecordError
 from secure_fl.report.record import RECORD, Line, files_in, hash_of, is_signed
 from secure_fl.report.record_key import public_key
 
+_LARGEST = 1 << 28
+"""Bytes of a record: that of 100,000 rounds is smaller."""
 _ADVICE = "do not rely on this folder, and ask for an unchanged copy"
 
 
@@ -85,6 +88,9 @@ def _lines(run: Path) -> list[Line]:
 
 def _content(run: Path) -> bytes:
     try:
+        found = (run / RECORD).stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            raise RecordError(f"{run / RECORD} is no regular file, or larger than any record; {_ADVICE}", file=RECORD)
         return (run / RECORD).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         fault = "there is none in it, so nothing can be verified: a run of an earlier version, or no finished run"
@@ -97,15 +103,24 @@ def _files(run: Path, lines: list[Line]) -> dict[str, str]:
     """The files that a record names. Raises `RecordError` where one is not what it was."""
     recorded = {name: str(told) for line in lines if line.kind == "files" for name, told in line.says.items()}
     for name, told in recorded.items():
-        try:
-            fault = None if hash_of(run / name) == told else "was changed after the run"
-        except FileNotFoundError:
-            fault = "is gone"
-        except OSError as error:
-            fault = f"cannot be read ({error.strerror or 'input/output error'})"
+        fault = _changed(run, name, told)
         if fault:
             raise RecordError(f"{run / name} {fault}: it is not what the record says; {_ADVICE}", file=name)
     return recorded
+
+
+def _changed(run: Path, name: str, told: str) -> str | None:
+    """What is wrong with a file that a record names; None: nothing. Only regular files in the folder are opened."""
+    if "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():
+        return "is in no run's folder"
+    try:
+        if not stat.S_ISREG((run / name).stat().st_mode):
+            return "is no regular file"
+        return None if hash_of(run / name) == told else "was changed after the run"
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or 'input/output error'})"
 
 
 def _fault(run: Path, line: int, what: str) -> RecordError:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ class Encoded:
     """float32 [n, 128]."""
     past_rows: int | None
     """Earlier rows that were looked at; None where no history was given."""
+    hashed: NDArray[np.uint64] = field(repr=False)
+    """Pseudonyms of the text columns, [n, columns]."""
 
     @property
     def rows(self) -> dict[str, int | None]:
@@ -74,8 +77,8 @@ class Intake:
         """
         rows = load_table_as(transactions, self.schema.source, labelled=False)
         past = load_table_as(history, self.schema.source) if history is not None else None
-        features = transform(rows, self.schema, self.key(), past)
-        return Encoded(features, None if past is None else len(past))
+        features, hashed = transform(rows, self.schema, self.key(), past)
+        return Encoded(features, None if past is None else len(past), hashed)
 
     def stream(self, transactions: Path, history: Path | None = None, rows: int | None = None) -> Iterator[Encoded]:
         """The same piece by piece, so that memory holds one and what it looks back at, however many rows there are.
@@ -88,7 +91,8 @@ class Intake:
         for piece in stream_table_as(transactions, self.schema.source, rows, labelled=False):
             if self.needs_history and piece.when.min() < latest:
                 raise DisorderError(f"{transactions} is not in order of time; sort it")
-            yield Encoded(transform(piece, self.schema, key, past), count)
+            features, hashed = transform(piece, self.schema, key, past)
+            yield Encoded(features, count, hashed)
             if self.needs_history:
                 latest = float(piece.when.max())
                 known = piece if past is None else concatenate((past, piece))
@@ -131,12 +135,32 @@ class RunModel:
         return found if found.ndim == 1 else 1.0 - found[:, 0]
 
 
+class Beside(Protocol):
+    """What is written beside the scores, such as reasons for them."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of its columns."""
+
+    def columns(self, rows: Encoded, fraud: NDArray[np.float64]) -> Sequence[Sequence[str]]:
+        """Those columns of one piece, [n] each; `fraud`: the piece's scores."""
+
+    def document(self) -> Mapping[str, Any]:
+        """What the JSON file says of it when all is written."""
+
+
+MakeBeside = Callable[[RunModel], Sequence[Beside]]
+"""Raises before a row is read where the model does not allow it."""
+
+
 def score_file(
     model: Path,
     transactions: Path,
     out: Path,
     history: Path | None = None,
     *,
+    beside: MakeBeside = lambda _: (),
+    others: Sequence[Path | None] = (),
     json_file: Path | None = None,
     force: bool = False,
 ) -> int:
@@ -145,40 +169,41 @@ def score_file(
     Rows are read, scored and written piece by piece; all at once only where features look at the past and rows are in
     no order of time.
 
-    `json_file`: what was read and written, and how good the scores are where the rows have labels. `force`: replace
-    outputs that exist; what is read, the federation key included, is never replaced.
+    `beside`: further columns; `others`: files that these read. `json_file`: what was read and written, and how good the
+    scores are where the rows have labels. `force`: replace outputs that exist; what is read, the federation key
+    included, is never replaced.
     """
-    read = inputs(model, transactions, history)
+    read = inputs(model, transactions, history, *others)
     with (
         output_file(out, force=force, inputs=read) as staging,
         output_files(json_file, force=force, inputs=(*read, out)) as (json_target,),
     ):
         opened = RunModel.read(model)
+        more = beside(opened)
         try:
-            fraud, counts = _scored(opened, opened.intake.stream(transactions, history), staging)
+            fraud, counts = _scored(opened, opened.intake.stream(transactions, history), more, staging)
         except DisorderError:
-            fraud, counts = _scored(opened, iter([opened.encode(transactions, history)]), staging)
+            fraud, counts = _scored(opened, iter([opened.encode(transactions, history)]), more, staging)
         if json_target:
             said = what_was_read(model, transactions, history, counts)
+            for each in more:
+                said |= each.document()
             labels = Labels.read(transactions, opened.schema.source)
             write_json(json_target, said | judged(labels, fraud) | {"out": str(out)})
     return len(fraud)
 
 
 def _scored(
-    model: RunModel, pieces: Iterator[Encoded], target: Path
+    model: RunModel, pieces: Iterator[Encoded], beside: Sequence[Beside], target: Path
 ) -> tuple[NDArray[np.float64], dict[str, int | None]]:
     """All probabilities, which are written on the way, and how many rows were read."""
     fraud: list[NDArray[np.float64]] = []
     past_rows: list[int | None] = []
-
-    def each() -> Iterator[float]:
+    with _table(target, [name for each in beside for name in each.names]) as write:
         for encoded in pieces:
             fraud.append(model.probabilities(encoded.features))
             past_rows.append(encoded.past_rows)
-            yield from fraud[-1].tolist()
-
-    write_scores(target, each())
+            write(fraud[-1], [column for each in beside for column in each.columns(encoded, fraud[-1])])
     return np.concatenate(fraud), {"history_rows": past_rows[0], "rows": sum(map(len, fraud))}
 
 
@@ -187,12 +212,29 @@ def inputs(model: Path, transactions: Path, *others: Path | None) -> tuple[Path 
     return (model, transactions, *others, default_key_path())
 
 
-def write_scores(target: Path, probabilities: Iterable[float]) -> None:
+def write_scores(target: Path, probabilities: NDArray[np.float64]) -> None:
     """As CSV: row (from 1), fraud_probability."""
+    with _table(target) as write:
+        write(probabilities, ())
+
+
+@contextmanager
+def _table(
+    target: Path, names: Sequence[str] = ()
+) -> Iterator[Callable[[NDArray[np.float64], Sequence[Sequence[str]]], None]]:
+    """A CSV file of scores; what writes one piece into it, with the columns beside them, which have these names."""
     with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "fraud_probability"])
-        writer.writerows((row, f"{p:.9g}") for row, p in enumerate(probabilities, start=1))
+        writer, written = csv.writer(file), 0
+        writer.writerow(["row", "fraud_probability", *names])
+
+        def write(probabilities: NDArray[np.float64], columns: Sequence[Sequence[str]]) -> None:
+            nonlocal written
+            numbers = range(written + 1, written + 1 + len(probabilities))
+            scores = map("{:.9g}".format, probabilities.tolist())
+            writer.writerows(zip(numbers, scores, *columns, strict=True))
+            written += len(probabilities)
+
+        yield write
 
 
 def write_json(target: Path, said: Mapping[str, Any]) -> None:

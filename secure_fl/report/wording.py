@@ -30,6 +30,12 @@ def scheme_text(scheme: str) -> str:
     return SCHEMES[scheme].title if scheme in SCHEMES else scheme
 
 
+def experimental_text(scheme: str) -> str:
+    """What is to be said of a scheme that nobody should rely on yet; nothing of others."""
+    said = SCHEMES[scheme].experimental if scheme in SCHEMES else ""
+    return said and f"{scheme} is {said}"
+
+
 def dataset_text(dataset: str) -> str:
     """A dataset's name as a reader would say it; a file as it was given."""
     return _DATASETS.get(dataset, dataset)
@@ -248,6 +254,18 @@ def columns_by_use(result: Result) -> list[tuple[str, list[str]]]:
     for name, use in columns["used"].items():
         uses.setdefault(f"used as {use}", []).append(name)
     return [*uses.items(), *([("not used", list(columns["ignored"]))] if columns["ignored"] else [])]
+
+
+def retrained(result: Result) -> str | None:
+    """Which banks have left, and what that says; None where none has."""
+    left, head = result.experiment.get("without") or (), result.experiment.get("retrained_from")
+    if not left:
+        return None
+    instead = "" if head is None else f", in the place of the run whose record ends with {head}"
+    return (
+        f"{names_text(left)} left: this model was trained without any of their rows{instead}. Earlier models, and "
+        "copies of them, are not touched"
+    )
 
 
 def troubles(result: Result) -> list[str]:

@@ -23,8 +23,8 @@ IntVector = NDArray[np.int64]
 Words = NDArray[np.uint64]
 WORD_BITS = 64
 _LITTLE = np.dtype("<u8")
-_COLUMNS = 2048
-"""Columns that are packed at a time, so that they stay in the cache."""
+_AT_A_TIME = 1 << 18
+"""Values that are packed at a time, so that they stay in the cache."""
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -43,8 +43,9 @@ def pack_bits(values: NDArray[Any], bits: int) -> bytes:
     laid_out = np.zeros((rows, columns), dtype=np.uint64)
     laid_out.reshape(-1)[: len(values)] = values
     packed = np.zeros((words, columns), dtype=np.uint64)
-    for start in range(0, columns, _COLUMNS):
-        _pack(laid_out[:, start : start + _COLUMNS], packed[:, start : start + _COLUMNS], bits)
+    step = _AT_A_TIME // rows
+    for start in range(0, columns, step):
+        _pack(laid_out[:, start : start + step], packed[:, start : start + step], bits)
     return packed.astype(_LITTLE, copy=False).tobytes()
 
 
@@ -75,11 +76,12 @@ class PackedSum:
             added += np.frombuffer(data, dtype=f"<u{self._bits // 8}").astype(np.uint64) << self._shift
             return
         packed = np.frombuffer(data, dtype=_LITTLE).reshape(self._words, -1)
-        values = np.empty((self._rows, _COLUMNS), dtype=np.uint64)
-        for start in range(0, packed.shape[1], _COLUMNS):
-            total = self._total[:, start : start + _COLUMNS]
+        step = min(_AT_A_TIME // self._rows, packed.shape[1])
+        values = np.empty((self._rows, step), dtype=np.uint64)
+        for start in range(0, packed.shape[1], step):
+            total = self._total[:, start : start + step]
             part = values[:, : total.shape[1]]
-            _unpack(packed[:, start : start + _COLUMNS], part, self._bits)
+            _unpack(packed[:, start : start + step], part, self._bits)
             if self._shift:
                 part <<= self._shift
             total += part

@@ -12,6 +12,8 @@ from secure_fl.settings.section import Section
 class Auditing(Section):
     """Audit: of the finished run, by secure-fl audit."""
 
+    keep_models: bool = True
+    """Keep the model of each round in models/, so that audits can say what changed between rounds."""
     audit_groups: tuple[str, ...] = ()
     """Groups to compare: a categorical column, a number with edges (age:30,50), or bank."""
     audit_max_gap: Annotated[float, Field(ge=0, le=1)] | None = None

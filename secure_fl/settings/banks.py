@@ -1,4 +1,4 @@
-"""Settings of the banks: how many there are, how rows are dealt to them, and which of them vanish."""
+"""Settings of the banks: how many there are, how rows are dealt to them, which of them vanish, and which have left."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Banks(Repeatable):
     """Banks."""
 
     banks: Annotated[int, Field(ge=MIN_BANKS, le=MAX_BANKS)] = 3
-    """How many there are."""
+    """How many take part."""
     split: Literal["even", "size", "pattern"] = "even"
     """How rows are dealt: evenly, to banks of different sizes, or so that banks see different kinds of fraud."""
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
@@ -46,10 +46,20 @@ class Banks(Repeatable):
     """What they are called, where Python hands over their rows; otherwise bank-1, bank-2 ..."""
     drop: tuple[str, ...] = ()
     """A bank that vanishes: BANK@ROUND:STAGE."""
+    without: Annotated[tuple[str, ...], FilledIn()] = ()
+    """Those that have left: rows of a pooled table are dealt to them too, and nothing is computed from these."""
+    retrained_from: Annotated[str | None, FilledIn(), Field(pattern=r"^[0-9a-f]{64}$")] = None
+    """Head of the record of the run that they took part in."""
 
     @property
     def bank_names(self) -> tuple[str, ...]:
-        return self.names or tuple(f"bank-{number}" for number in range(1, self.banks + 1))
+        """Of those that take part."""
+        return tuple(name for name in self.dealt_names if name not in self.without)
+
+    @property
+    def dealt_names(self) -> tuple[str, ...]:
+        """Of those that rows of a pooled table are dealt to."""
+        return self.names or tuple(f"bank-{number}" for number in range(1, self.banks + len(self.without) + 1))
 
     @property
     def drops(self) -> tuple[Drop, ...]:
@@ -61,11 +71,30 @@ class Banks(Repeatable):
             return
         if len(self.names) != self.banks or len(set(self.names)) != self.banks:
             raise ConfigurationError(f"{len(set(self.names))} names do not suit {self.banks} banks; name each once")
-        for name in self.names:
+        for name in (*self.names, *self.without):
             if not _NAME.fullmatch(name):
                 raise ConfigurationError(
                     f"no bank can be called {name!r}; use up to 64 letters, digits, blanks, dots and hyphens"
                 )
+
+    def check_left(self) -> None:
+        """Raises `ConfigurationError` where a bank has left that never was one, or still takes part."""
+        if len({*self.without}) < len(self.without):
+            raise ConfigurationError(f"a bank leaves twice: {', '.join(self.without)}; name each once")
+        self.require_gone(self.names)
+        for name in self.without:
+            if not self.names and name not in self.dealt_names:
+                raise ConfigurationError(
+                    f"no bank called {name!r} can have left; banks were {self.dealt_names[0]} to {self.dealt_names[-1]}"
+                )
+        if self.retrained_from is not None and not self.without:
+            raise ConfigurationError("a run is trained anew without a bank that left; say which, or leave out the head")
+
+    def require_gone(self, names: tuple[str, ...]) -> None:
+        """Raises `ConfigurationError` where a bank that has left is among those with these names."""
+        back = [name for name in names if name in self.without]
+        if back:
+            raise ConfigurationError(f"{back[0]} has left, and is among the banks; leave out its name and its rows")
 
     def check_drops(self, rounds: int, scheme: str, stages: tuple[str, ...]) -> None:
         """Raises `ConfigurationError` where a bank cannot drop out as it should."""

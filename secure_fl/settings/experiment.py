@@ -32,7 +32,8 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
     """Every setting of a run. Raises `ConfigurationError` where one is unknown, out of range or contradictory."""
 
     @field_validator(
-        "numeric", "categorical", "identifiers", "names", "drop", "synthetic_patterns", "audit_groups", mode="before"
+        *("numeric", "categorical", "identifiers", "names", "drop", "without", "synthetic_patterns", "audit_groups"),
+        mode="before",
     )
     @classmethod
     def _tuple(cls, value: Any) -> Any:
@@ -55,6 +56,7 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
 
     def _check(self) -> None:
         self.check_names()
+        self.check_left()
         self.check_sums(self.rounds)
         self.check_columns()
         self.check_privacy()
@@ -124,6 +126,11 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
             )
 
     def _check_synthetic(self) -> None:
+        if self.without:
+            raise ConfigurationError(
+                "patterns of synthetic fraud were validated and approved while all banks were there, so rows of those "
+                "that left may have decided which there are; run with --synthetic none, and leave banks out of that run"
+            )
         if self.dataset == "ulb":
             raise ConfigurationError(
                 "V1 to V28 of ulb are principal components, which no fraud pattern can describe; use the simulated "
@@ -151,6 +158,7 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
 
     def with_banks(self, names: tuple[str, ...]) -> Self:
         """The same experiment on rows that are handed over, of banks with these names. Raises `ConfigurationError`."""
+        self.require_gone(names)
         if "banks" in self.model_fields_set and self.banks != len(names):
             raise ConfigurationError(
                 f"rows of {len(names)} banks were handed over, and the experiment has {self.banks}; leave out banks"

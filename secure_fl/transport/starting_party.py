@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from secure_fl.data import FeatureSchema, FederationKey
-from secure_fl.data.datasets import BankData, Origin, open_dataset, open_own
+from secure_fl.data.datasets import BankData, open_dataset, open_own
+from secure_fl.data.origin import Origin
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.files import alone_in, unwritten, write_durably
 from secure_fl.privacy.accounts import Lifetime

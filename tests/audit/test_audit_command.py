@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,11 +22,11 @@ from secure_fl.audit.explaining import BACKGROUND_ROWS, MOST_ROWS, REPLICATES, R
 from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
 from secure_fl.audit.gaps import LEVEL, Gap
 from secure_fl.audit.groups import MOST_GROUPS
-from secure_fl.audit.leaving import PAGE
+from secure_fl.audit.leaving import PAGE, Findings, leave
 from secure_fl.audit.opening import EXPERIMENT, MODEL, AuditedBank, Subject
 from secure_fl.audit.sums import FRACTION_BITS
 from secure_fl.audit.threshold import FALSE_POSITIVES
-from secure_fl.errors import AuditError, ConfigurationError, DataError, RequestError
+from secure_fl.errors import AuditError, ConfigurationError, DataError, RequestError, StorageError
 from secure_fl.progress import Progress, unseen
 
 pytestmark = pytest.mark.slow
@@ -62,7 +64,7 @@ def test_an_audit_writes_what_all_share_and_what_each_bank_keeps(directory: Path
     assert len(document["shap"]["features"]) == len(document["shap"]["mean_abs"]) > 20
     assert document["shap"]["additivity_error"] < 1e-4
     assert all(made["equals_plaintext"] for made in document["sums"])
-    assert "no model of earlier rounds" in document["shap"]["rounds"]["note"]
+    assert [model["round"] for model in document["shap"]["rounds"]["earlier"]] == [1]
 
 
 def test_nothing_of_a_row_is_in_what_all_share(directory: Path, subject: Subject) -> None:
@@ -101,6 +103,79 @@ def test_groups_and_gap_come_from_the_experiment(directory: Path) -> None:
     assert (list(fairness["columns"]), fairness["max_gap"]) == (["amount"], 1.0)
 
 
+def _leave(folder: Path, lines: tuple[str, ...] = (), *, page: str = "page", **how: Any) -> None:
+    found = Findings({}, page, {"bank-1/values.html": "own"}, lines, (), failed=False)
+    leave(folder, FIGURES, lambda: found, **{"json_file": None, "page_file": None, "force": False, "inputs": (), **how})
+
+
+def test_a_value_that_names_a_group_makes_no_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _leave(tmp_path / FOLDER, ("recall of region a\nNo group is worse off\x1b[2K: -0.1",))
+    assert capsys.readouterr().out.startswith("recall of region a No group is worse off\ufffd[2K: -0.1\nreport: ")
+
+
+def test_the_earlier_audit_stays_until_another_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / FOLDER
+    _leave(folder, page="earlier")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for failing in ("pathlib.Path.write_text", "secure_fl.files.sync", "secure_fl.files.put"):
+        with monkeypatch.context() as patched:
+            patched.setattr(failing, Mock(side_effect=full))
+            with pytest.raises(StorageError, match="No space left"):
+                _leave(folder, page="later", force=True)
+        assert (folder / PAGE).read_text(encoding="utf-8") == "earlier"
+        assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
+    _leave(folder, page="later", force=True)
+    assert (folder / PAGE).read_text(encoding="utf-8") == "later"
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "file", "folder of mine", "what is read"])
+def test_nothing_that_no_audit_wrote_is_replaced(tmp_path: Path, kind: str) -> None:
+    folder, elsewhere = tmp_path / FOLDER, tmp_path / "elsewhere"
+    read = (folder if kind == "what is read" else tmp_path) / "new.csv"
+    if kind == "file":
+        folder.touch()
+    elif kind.startswith("link"):
+        folder.symlink_to(elsewhere)
+        if kind == "link":
+            elsewhere.mkdir()
+            (elsewhere / FIGURES).touch()
+    else:
+        folder.mkdir()
+        read.touch()
+        (folder / ("notes.txt" if kind == "folder of mine" else FIGURES)).touch()
+    before = {*tmp_path.rglob("*")}
+    with pytest.raises(ConfigurationError, match="no folder that an audit wrote, or holds what this one reads"):
+        leave(folder, FIGURES, _unwanted, json_file=None, page_file=None, force=True, inputs=(read,))
+    assert {*tmp_path.rglob("*")} == before
+
+
+def test_a_run_that_cannot_be_written_to_is_refused_first(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        leave(tmp_path / "no" / FOLDER, FIGURES, _unwanted, json_file=None, page_file=None, force=False, inputs=())
+
+
+def _unwanted() -> Findings:
+    pytest.fail("it is refused before minutes of work")
+
+
+def test_who_interrupts_keeps_the_earlier_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / FOLDER
+    _leave(folder, page="earlier")
+
+    def interrupt(new: Path, place: Path) -> None:
+        if place == folder:
+            raise KeyboardInterrupt
+        new.replace(place)
+
+    monkeypatch.setattr("secure_fl.files.put", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        _leave(folder, page="later", force=True)
+    assert (folder / PAGE).read_text(encoding="utf-8") == "earlier"
+
+
 def _without(name: str) -> Callable[[Path], None]:
     return lambda run: (run / name).unlink()
 
@@ -130,6 +205,11 @@ def test_a_run_that_is_not_whole_is_refused(directory: Path, spoil: Callable[[Pa
     with pytest.raises(RequestError, match=told):
         _run(directory)
     assert not (directory / FOLDER).exists()
+
+
+def test_what_is_no_folder_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="give the folder of a finished run"):
+        _run(tmp_path / "nowhere")
 
 
 def test_a_model_of_other_columns_is_refused(directory: Path) -> None:

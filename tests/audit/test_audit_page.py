@@ -9,7 +9,7 @@ import pytest
 from secure_fl.audit.auditing import Asked, Audit, audit
 from secure_fl.audit.gaps import Gap
 from secure_fl.audit.opening import Subject
-from secure_fl.audit.page import by_group, render, verdict
+from secure_fl.audit.page import by_group, render, render_bank, verdict
 
 pytest.importorskip("shap")
 WORSE = Gap("region", "<south>", "false_positive_rate", 0.08, (0.05, 0.11))
@@ -57,3 +57,12 @@ def test_without_groups_a_page_has_no_section_of_them(subject: Subject) -> None:
     page = render(found, found.document())
     assert 'id="drivers"' in page
     assert 'id="groups"' not in page
+
+
+def test_names_of_columns_are_drawn_whatever_is_in_them(audited: Audit) -> None:
+    names = ("a\x1b[31m", "b\x00", "$c$", "d \\frac{", *audited.summed.features[4:])
+    found = replace(audited, summed=replace(audited.summed, features=names))
+    shap = found.document()["shap"]
+    first = next(name for name in shap["features"] if name in names[:4])
+    for page in (render(found, found.document()), render_bank("bank-1", names, found.local[0])):
+        assert first.replace("\x1b", "\ufffd").replace("\x00", "\ufffd") in page

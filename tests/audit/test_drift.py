@@ -86,6 +86,29 @@ def test_chance_of_independent_rows_is_exceeded_as_often_as_said(size: int) -> N
     assert 1 <= alarms <= 30  # 10 are expected
 
 
+@pytest.mark.parametrize("sizes", [(100, 10_000), (10_000, 100), (1_000, 30_000)])
+def test_samples_of_other_sizes_exceed_chance_no_more_often(sizes: tuple[int, int]) -> None:
+    """Half a row in each of the bins that hardly a row is in is much to the small sample and nothing to the large."""
+    rng, alarms = np.random.default_rng(1), 0
+    shares = np.array([0.9, 0.05, 0.03, 0.01, 0.005, 0.003, 0.001, 0.0005, 0.0003, 0.0002])
+    for _ in range(60):
+        counted = {str(name): np.stack([rng.multinomial(size, shares) for size in sizes]) for name in range(20)}
+        again = {name: rng.poisson(counts, size=(1, REPLICATES, 2, 10)) for name, counts in counted.items()}
+        alarms += any(shift.beyond_chance for shift in shifts_of(counted, again))
+    assert alarms <= 9  # 3 are expected
+
+
+@pytest.mark.parametrize("sizes", [(100, 10_000), (10_000, 100)])
+def test_a_shift_of_a_small_sample_is_beyond_chance(sizes: tuple[int, int]) -> None:
+    rng, moved = np.random.default_rng(2), 0
+    old, new = np.full(10, 0.1), np.array([0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.12, 0.14, 0.16, 0.18])
+    for _ in range(20):
+        counts = np.stack([rng.multinomial(size, shares) for size, shares in zip(sizes, (old, new), strict=True)])
+        again = rng.poisson(counts, size=(1, REPLICATES, 2, 10))
+        moved += shifts_of({"a": counts}, {"a": again})[0].beyond_chance
+    assert moved >= 18
+
+
 def test_what_never_varies_is_no_shift() -> None:
     counted = {"constant": np.array([[0, 50], [0, 70]])}
     (shift,) = shifts_of(counted, {"constant": np.tile(counted["constant"], (1, REPLICATES, 1, 1))})
@@ -99,6 +122,17 @@ def test_two_halves_of_one_simulation_raise_at_most_one_alarm(
     found = [_find(opened, write(*_rows(seed))) for seed in range(20)]
     assert sum(each.verdict != "stable" for each in found) <= 1
     assert any(shift.psi > 0.1 for each in found for shift in each.shifts), "without chance they would cry wolf"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [34, 116])
+def test_a_few_days_of_one_week_are_no_drift(cut: int, opened: tuple[Experiment, RunModel], write: Write) -> None:
+    """Four days are of other days of the week than three months are."""
+    table = simulate(Simulation(transactions=12_000, days=120, fraud_share=0.02, seed=4))
+    assert "time: weekday sin" in opened[1].schema.numeric
+    found = _find(opened, write(table.before(cut * DAY), table.since(cut * DAY)))
+    assert min(found.rows) < 500
+    assert found.verdict == "stable"
 
 
 @pytest.mark.slow

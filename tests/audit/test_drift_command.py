@@ -145,8 +145,9 @@ def test_files_that_do_not_fit_are_refused(
     ("asked", "told"),
     [
         (("--max-psi", "0.2"), "--max-psi is for --drift"),
-        (("--drift", "a.csv", "b.csv", "--group", "bank"), "--drift looks at no groups"),
-        (("--drift", "a.csv", "b.csv", "--verify"), "--verify asks nothing"),
+        (("--drift", "a.csv", "b.csv", "--group", "bank"), "--group is not for --drift"),
+        (("--drift", "a.csv", "b.csv", "--rows", "500"), "--rows is not for --drift"),
+        (("--drift", "a.csv", "b.csv", "--verify"), "--verify and --drift ask for different things"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(directory: Path, asked: tuple[str, ...], told: str) -> None:

@@ -49,6 +49,20 @@ def test_resampled_rows_weigh_as_much_as_all(subject: Subject) -> None:
     assert not np.array_equal(summed.replicates[0], summed.replicates[1])
 
 
+def test_each_bank_draws_weights_of_its_own(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a generator that banks share, one could go on to the others' weights."""
+    explained, seeds = explain_rows(subject, 5), []
+    fresh = np.random.default_rng
+
+    def listen(*seed: object) -> np.random.Generator:
+        seeds.append(seed)
+        return fresh()
+
+    monkeypatch.setattr("numpy.random.default_rng", listen)
+    sum_features(subject, explained, (), SecureSums("plaintext"))
+    assert seeds.count(()) >= len(subject.banks)
+
+
 def test_the_ranking_is_by_mean_absolute_value(subject: Subject) -> None:
     summed = sum_features(subject, explain_rows(subject, 15), (), SecureSums("masked"))
     document = shap_document(summed)
@@ -70,7 +84,7 @@ def test_a_text_column_has_what_its_positions_add(subject: Subject) -> None:
     raw = bank.raw.take(np.concatenate([np.arange(20), _blurred(bank, subject)]))
     assert len(raw) == 30
     values = np.random.default_rng(0).normal(size=(30, 128))
-    parts = by_column(values, raw, bank.background, subject.schema)
+    parts = by_column(values, raw.hashed, bank.background.hashed, subject.schema)
     assert np.allclose(parts.sum(axis=1), values.sum(axis=1))
     assert np.array_equal(parts[:, :numeric], values[:, :numeric])
     only = np.zeros((30, 128))
@@ -79,7 +93,7 @@ def test_a_text_column_has_what_its_positions_add(subject: Subject) -> None:
     only[np.arange(30), numeric + chosen] = 1.0
     fallen = there == chosen[:, np.newaxis]
     assert {*fallen.sum(axis=1).tolist()} == {1, 2}
-    mine = by_column(only, raw, bank.background, subject.schema)[:, numeric:]
+    mine = by_column(only, raw.hashed, bank.background.hashed, subject.schema)[:, numeric:]
     assert np.allclose(mine, fallen / fallen.sum(axis=1, keepdims=True))
 
 
@@ -96,7 +110,7 @@ def test_collisions_are_counted_as_by_hand(subject: Subject) -> None:
     assert counted[-1] == sum(len({*places}) < len(places) for places in positions(raw.hashed, schema).tolist())
 
 
-class _Multiplied(nn.Module):
+class Multiplied(nn.Module):
     """Two factors of one row: no rule of DeepLIFT."""
 
     def __init__(self) -> None:
@@ -119,6 +133,24 @@ class _TwoLogits(nn.Module):
         return answers
 
 
+class _InPlace(nn.Module):
+    """As many write it, to save memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(128, 8), nn.ReLU(inplace=True), nn.Linear(8, 4), nn.ReLU(True))
+        self.last = nn.Linear(4, 1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        answers: torch.Tensor = self.last(self.layers(rows))
+        return answers
+
+
+class _Converted(_TwoLogits):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return super().forward(rows.float())
+
+
 def _with(subject: Subject, make: type[nn.Module]) -> Subject:
     learner = make_learner(make)
     return Subject(subject.experiment, learner, learner.initial(1), subject.schema, subject.banks)
@@ -126,6 +158,17 @@ def _with(subject: Subject, make: type[nn.Module]) -> Subject:
 
 def test_any_module_of_two_logits_is_explained(subject: Subject) -> None:
     assert max(own.largest_gap for own in explain_rows(_with(subject, _TwoLogits), 5)) < 1e-4
+
+
+def test_layers_that_write_over_their_input_are_explained(subject: Subject) -> None:
+    changed = _with(subject, _InPlace)
+    assert max(own.largest_gap for own in explain_rows(changed, 5)) < 1e-4
+    assert any(getattr(layer, "inplace", False) for layer in changed.learner.restore(changed.weights).modules())
+
+
+def test_what_a_module_raises_is_one_clear_error(subject: Subject) -> None:
+    with pytest.raises(AuditError, match=r"cannot pass through this model \(RuntimeError\); .* float64"):
+        explain_rows(_with(subject, _Converted), 5)
 
 
 def test_squares_in_the_place_of_relu_are_explained(subject: Subject) -> None:
@@ -136,7 +179,7 @@ def test_squares_in_the_place_of_relu_are_explained(subject: Subject) -> None:
 
 def test_a_module_that_shap_does_not_know_is_refused(subject: Subject) -> None:
     with pytest.raises(AuditError, match="miss the score by up to"):
-        explain_rows(_with(subject, _Multiplied), 5)
+        explain_rows(_with(subject, Multiplied), 5)
 
 
 def test_several_classes_are_refused(subject: Subject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,7 @@ from secure_fl.audit.fairness import Fairness, compare_groups, log_odds
 from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
 from secure_fl.audit.gaps import Gap, find_gaps
 from secure_fl.audit.groups import group_rows
-from secure_fl.audit.opening import Subject
+from secure_fl.audit.opening import AuditedBank, Subject
 from secure_fl.audit.sums import SecureSums
 from secure_fl.audit.threshold import FALSE_POSITIVES, Threshold
 from secure_fl.errors import ConfigurationError, DataError, RequestError
@@ -86,6 +87,12 @@ def test_the_threshold_is_the_lowest_edge_that_flags_few_enough(subject: Subject
 def test_a_threshold_that_parts_nothing_is_refused(probability: float) -> None:
     with pytest.raises(ConfigurationError, match="flags all rows or none"):
         Threshold.given(probability)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("probability", [1e-320, 1e-9, 0.3, 1 - 1e-16])
+def test_any_threshold_comes_back_as_it_was_given(probability: float) -> None:
+    assert Threshold.given(probability).probability == pytest.approx(probability, rel=1e-3)
 
 
 def _histogram_error(scores: NDArray[np.float64], fraud: NDArray[np.bool_]) -> str:
@@ -183,6 +190,8 @@ def test_only_a_gap_beyond_the_allowed_one_fails() -> None:
         (["amount:x"], "no rising edges"),
         (["category:1"], "leave out the edges"),
         (["bank", "bank"], "named twice"),
+        (["amount:10", "amount:100"], "named twice; .* all of their edges"),
+        (["bank:3"], "banks are no numbers"),
     ],
 )
 def test_what_makes_no_groups_is_refused(subject: Subject, asked: list[str], told: str) -> None:
@@ -202,3 +211,39 @@ def test_categories_are_the_same_groups_at_every_bank(subject: Subject) -> None:
     (grouping,) = group_rows(["category"], subject.banks)
     for bank, members in zip(subject.banks, grouping.members, strict=True):
         assert [grouping.names[place] for place in members] == list(bank.table.text["category"])
+
+
+def _named(bank: AuditedBank, categories: list[str]) -> AuditedBank:
+    values = np.array(categories, dtype=np.object_)[np.arange(len(bank.raw)) % len(categories)]
+    return replace(bank, table=replace(bank.table, text={**bank.table.text, "category": values}))
+
+
+@pytest.mark.parametrize("column", ["category", "amount"])
+def test_no_two_groups_have_one_name(subject: Subject, column: str) -> None:
+    """Of two, one would replace the other, and its rows would be in no group."""
+    banks = [_named(bank, ["", "(empty)", "food"]) for bank in subject.banks]
+    cut = float(np.median(banks[0].table.numeric["amount"]))
+    near = [cut, cut * (1 + 1e-9), cut * (1 + 2e-9), cut * (1 + 3e-9)]
+    asked = {"category": "category", "amount": f"amount:{','.join(map(repr, near))}"}[column]
+    groupings = group_rows([asked], banks)
+    found = compare_groups(replace(subject, banks=tuple(banks)), groupings, SecureSums("plaintext"), threshold=0.5)
+    groups = found.columns[column]
+    assert len(groups) == len({*groupings[0].names}) == len(groupings[0].names)
+    assert sum(counts.rows for counts in groups.values()) == subject.rows
+
+
+def test_two_audits_with_near_edges_tell_the_row_between(subject: Subject) -> None:
+    """As docs/audit.md says: large groups protect no row from whoever opens the sums of both."""
+    amounts = np.sort(np.concatenate([bank.table.numeric["amount"] for bank in subject.banks]))
+    place = next(n for n in range(len(amounts) // 2, len(amounts)) if amounts[n - 1] < amounts[n] < amounts[n + 1])
+    scores = np.concatenate(log_odds(subject))[
+        np.concatenate([bank.table.numeric["amount"] for bank in subject.banks]) == amounts[place]
+    ]
+    sums = []
+    for edge in amounts[place : place + 2]:
+        groupings = group_rows([f"amount:{edge}"], subject.banks)
+        found = compare_groups(subject, groupings, SecureSums("masked"), threshold=0.5)
+        sums.append(next(iter(found.columns["amount"].values())))
+    between = sums[1] - sums[0]
+    assert (sums[0].rows > 100, between.rows) == (True, 1)
+    assert between.bin_scores.sum() == pytest.approx(1 / (1 + np.exp(-scores[0])), abs=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def test_a_run_that_holds_is_said_to_be_verified(written: tuple[Path, Signed]) -
     run, signed = written
     out = audit(run, "--verify", "--head", signed.head, "--key", signed.key)
     assert out.splitlines() == [
-        "verified: 6 lines of the record, and 5 files",
+        "verified: 6 lines of the record, and 7 files",
         f"head: {signed.head}",
         f"signed by {signed.key}",
     ]
@@ -55,7 +56,7 @@ def test_scripts_read_whether_it_holds(written: tuple[Path, Signed], tmp_path: P
         "lines": 6,
         "head": signed.head,
         "key": signed.key,
-        "files": 5,
+        "files": 7,
         "unrecorded": [],
     }
     copy = shutil.copytree(run, tmp_path / "copy")
@@ -69,7 +70,19 @@ def test_scripts_read_whether_it_holds(written: tuple[Path, Signed], tmp_path: P
 def test_files_that_the_record_does_not_name_are_told(written: tuple[Path, Signed], tmp_path: Path) -> None:
     copy = shutil.copytree(written[0], tmp_path / "copy")
     (copy / "audit.html").write_text("later")
-    assert "not in the record: audit.html" in audit(copy, "--verify")
+    assert 'not in the record: "audit.html"' in audit(copy, "--verify")
+
+
+def test_names_of_files_say_nothing_else_and_steer_no_terminal(written: tuple[Path, Signed], tmp_path: Path) -> None:
+    copy = shutil.copytree(written[0], tmp_path / "copy")
+    names = ("a\x1b[1A\x1b[2K", "b\nsigned by somebody", os.fsdecode(b"c\xff"))
+    for name in names:
+        (copy / name).touch()
+    out = audit(copy, "--verify")
+    assert out.count("\nsigned by ") == 1
+    assert out.endswith('not in the record: "a?[1A?[2K", "b?signed by somebody", "c?"\n')
+    audit(copy, "--verify", "--json", tmp_path / "out.json")
+    assert tuple(json.loads((tmp_path / "out.json").read_text())["record"]["unrecorded"]) == names
 
 
 def test_key_and_head_are_compared(written: tuple[Path, Signed]) -> None:
@@ -85,15 +98,15 @@ def test_what_is_written_is_no_part_of_the_run(written: tuple[Path, Signed]) -> 
 
 @pytest.mark.parametrize("asked", [("--head", OTHER), ("--key", OTHER)])
 def test_heads_and_keys_are_for_verify(written: tuple[Path, Signed], asked: tuple[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match="--head and --key are for --verify"):
+    with pytest.raises(ConfigurationError, match="is for --verify and --dpia; add"):
         audit(written[0], *asked)
 
 
 @pytest.mark.parametrize(
-    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--out", "page.html")]
+    "asked", [("--group", "bank"), ("--threshold", 0.0), ("--max-gap", 0.0), ("--rows", 500), ("--out", "page.html")]
 )
 def test_verify_asks_nothing_of_the_model(written: tuple[Path, Signed], asked: tuple[str, object]) -> None:
-    with pytest.raises(ConfigurationError, match="--verify asks nothing of the model"):
+    with pytest.raises(ConfigurationError, match="is not for --verify; leave it out"):
         audit(written[0], "--verify", *asked)
 
 

@@ -22,9 +22,11 @@ from typer.testing import CliRunner
 
 import secure_fl.cli.options  # noqa: F401  before anything that it imports is replaced
 from secure_fl import Experiment
+from secure_fl.audit.beside import Wanted
 from secure_fl.cli.app import app, main
 from secure_fl.cli.attack import ATTACKS, OPTIONS, QUICK
 from secure_fl.cli.progress import show_progress
+from secure_fl.cli.score import _note
 from secure_fl.data import Simulation, ulb
 from secure_fl.data.synthetic.command import Spending
 from secure_fl.errors import ConfigurationError, DataError, FetchError, SyntheticError
@@ -205,10 +207,10 @@ def test_what_cannot_work_is_refused_in_one_line(command: Command, arguments: tu
 
 
 def test_an_existing_run_is_kept(finished: Path, command: Command) -> None:
-    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
     done = command("run", *SMALL, "--seed", "5", "--out", finished)
     assert (done.status, "exists already" in done.error) == (2, True)
-    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 
 
 def test_a_diverged_model_is_a_failure_that_leaves_nothing(command: Command) -> None:
@@ -221,6 +223,13 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "argv", ["secure-fl", "plan", "--banks", "2", "--debug"])
     with pytest.raises(Exception, match="2 banks is refused"):
         main()
+
+
+def test_a_plan_of_an_experimental_scheme_says_so(command: Command) -> None:
+    said = "experimental: the arithmetic is our own, and nobody has audited it"
+    assert f"warning {said}" in " ".join(command("plan", "--scheme", "rlwe").out.split())
+    assert json.loads(command("plan", "--scheme", "rlwe", "--json").out)["warning"] == said
+    assert "warning" not in json.loads(command("plan", "--scheme", "bfv", "--json").out)
 
 
 def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -520,10 +529,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[tuple[Any, 
 
 
 def options(values: dict[str, Any], **other_names: str) -> list[str]:
-    """As they are typed: --name value; flags without one."""
+    """As they are typed: --name value; flags without one, --no-name where they are usually set."""
     typed = []
     for name, value in values.items():
-        typed += ["--" + other_names.get(name, name).replace("_", "-"), *([] if value is True else [str(value)])]
+        option = ("no-" if value is False else "") + other_names.get(name, name).replace("_", "-")
+        typed += [f"--{option}", *([] if isinstance(value, bool) else [str(value)])]
     return typed
 
 
@@ -664,6 +674,12 @@ def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
     assert found == ((request, show_progress), {})
     found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv", *more)
     assert found[1] == {"json_file": Path("s.json"), "force": True}
+    beside = ["--calibration", "c.json", "--reasons", "3"]
+    found = recorded("secure_fl.report.scores.score_file", "score", "m", "t.csv", "--out", "s.csv", *more, *beside)
+    wanted = Wanted(Path("c.json"), 3, Path("old.csv"), _note)
+    assert found[1] == {
+        "json_file": Path("s.json"), "force": True, "beside": wanted, "others": [Path("c.json")]
+    }  # fmt: skip
 
 
 RUN: dict[str, Any] = {
@@ -719,10 +735,11 @@ RUN: dict[str, Any] = {
     "norm_bound": 2.25,
     "attack": "min-max",
     "attack_strength": 3.5,
+    "keep_models": False,
     "audit_groups": ("a:1,2", "bank"),
     "audit_max_gap": 0.25,
 }
-FROM_A_FILE_ONLY = {"key_check", "names", "synthetic_patterns"}
+FROM_A_FILE_ONLY = {"key_check", "names", "retrained_from", "synthetic_patterns", "without"}
 
 
 def test_every_option_of_run_becomes_a_setting(recorded: Any) -> None:
@@ -883,6 +900,7 @@ def test_two_runs_started_in_one_second_both_succeed(tmp_path: Path) -> None:
 
 TINY = ("--transactions", "3000", "--fraud-share", "0.05", "--rounds", "1", "--scheme", "plaintext")
 RESULTS = {"experiment.toml", "metrics.json", "transcript.jsonl", "model.safetensors", "report.html", "record.jsonl"}
+RESULTS |= {"models"}
 
 
 @pytest.mark.slow

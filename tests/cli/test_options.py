@@ -94,7 +94,7 @@ def test_what_an_example_may_not_be_is_noticed() -> None:
 
 def test_every_setting_but_those_that_a_run_fills_in_is_an_option_of_run() -> None:
     filled = {n for n, f in Experiment.model_fields.items() if any(isinstance(m, FilledIn) for m in f.metadata)}
-    assert filled == {"key_check", "names", "synthetic_patterns"}
+    assert filled == {"key_check", "names", "retrained_from", "synthetic_patterns", "without"}
     offered = {parameter.name for parameter in COMMANDS["run",].params}
     assert set(Experiment.model_fields) - filled <= offered
 
@@ -119,6 +119,8 @@ def test_defaults_and_bounds_are_those_that_are_declared() -> None:
         (["--drop", "a@1:b", "--drop", "c@2:d"], {"drop": ("a@1:b", "c@2:d")}),
         (["--learning-rate", "1e-3", "--epsilon", "3"], {"learning_rate": 1e-3, "epsilon": 3.0}),
         (["--positive-weight", "2"], {"positive_weight": 2}),
+        (["--no-keep-models"], {"keep_models": False}),
+        (["--keep-models"], {"keep_models": True}),
         ([], {}),
     ],
 )

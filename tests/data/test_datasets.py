@@ -18,12 +18,13 @@ from secure_fl.data import (
     Simulation,
     Split,
     Transactions,
+    banks_of_rows,
     datasets,
     describe,
     extract,
+    origin,
     read_table,
     simulate,
-    split_among_banks,
     ulb,
     write_simulated,
 )
@@ -211,9 +212,9 @@ def dealt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def watched(table: Transactions, banks: int, how: Split, **options: Any) -> Any:
         calls.append((len(table), banks, how, options))
-        return split_among_banks(table, banks, how, **options)
+        return banks_of_rows(table, banks, how, **options)
 
-    monkeypatch.setattr(datasets, "split_among_banks", watched)
+    monkeypatch.setattr(datasets, "banks_of_rows", watched)
     return calls
 
 
@@ -226,7 +227,7 @@ def test_a_simulation_is_asked_for_as_it_was_set(
         asked.append(simulation)
         return simulate(simulation)
 
-    monkeypatch.setattr(datasets, "simulate", watched)
+    monkeypatch.setattr(origin, "simulate", watched)
     dataset = open_dataset(small(transactions=7_000, fraud_share=0.05, seed=4, banks=4, split="pattern", alpha=7.0))
     assert asked == [Simulation(transactions=7_000, fraud_share=0.05, seed=4)]
     assert dealt == [(7_000, 4, "pattern", {"alpha": 7.0, "seed": 4})]
@@ -250,11 +251,11 @@ def test_every_declared_column_reaches_the_file(
 ) -> None:
     asked: list[tuple[Path, Declaration]] = []
 
-    def watched(path: Path, declared: Declaration) -> ReadTable:
+    def watched(path: Path, declared: Declaration, rows: None = None) -> ReadTable:
         asked.append((path, declared))
-        return read_table(path, declared)
+        return read_table(path, declared, rows)
 
-    monkeypatch.setattr(datasets, "read_table", watched)
+    monkeypatch.setattr(origin, "read_table", watched)
     experiment = from_file(amount=None, numeric=("amount",), time_unit="minutes", impute=True, positive_label="1")
     open_dataset(experiment)
     names = ["label", "time", "amount", "identifiers", "categorical", "numeric"]

@@ -74,7 +74,7 @@ def test_clock_and_amount_mean_what_they_say() -> None:
 
 
 def test_every_row_has_128_finite_features(simulated: Transactions) -> None:
-    features = transform(simulated, schema_for(simulated), KEY)
+    features, _ = transform(simulated, schema_for(simulated), KEY)
     assert features.shape == (len(simulated), DIMENSION)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
@@ -83,7 +83,7 @@ def test_every_row_has_128_finite_features(simulated: Transactions) -> None:
 
 def test_a_text_takes_one_signed_position_per_column() -> None:
     table = rows(3, Schema("y", categorical=("kind", "place")), kind=["a", "b", "a"], place=["x", "x", "x"])
-    features = transform(table, schema_for(table), KEY)
+    features, _ = transform(table, schema_for(table), KEY)
     np.testing.assert_array_equal(features[0], features[2])
     assert not np.array_equal(features[0], features[1])
     np.testing.assert_allclose(np.square(features).sum(axis=1), 1.0, rtol=1e-5)
@@ -93,7 +93,7 @@ def test_a_text_takes_one_signed_position_per_column() -> None:
 def test_hashing_spreads_values_over_all_free_positions_and_both_signs() -> None:
     names = [f"shop {i}" for i in range(5_000)]
     table = rows(5_000, Schema("y", numeric=("x",), categorical=("shop",)), shop=names)
-    hashed = transform(table, schema_for(table), KEY)[:, 1:]
+    hashed = transform(table, schema_for(table), KEY)[0][:, 1:]
     used = np.abs(hashed).sum(axis=0)
     assert used.min() > 15
     assert used.max() < 75
@@ -103,7 +103,7 @@ def test_hashing_spreads_values_over_all_free_positions_and_both_signs() -> None
 def test_another_key_moves_the_texts_and_leaves_the_numbers(simulated: Transactions) -> None:
     other = FederationKey.for_simulation(2)
     numeric = len(describe(simulated.schema))
-    one, two = (transform(simulated, schema_for(simulated, key), key) for key in (KEY, other))
+    one, two = (transform(simulated, schema_for(simulated, key), key)[0] for key in (KEY, other))
     np.testing.assert_array_equal(one[:, :numeric], two[:, :numeric])
     assert (one[:, numeric:] != two[:, numeric:]).any(axis=1).mean() > 0.95
     with pytest.raises(DataError, match="another federation key"):
@@ -122,7 +122,7 @@ def test_test_rows_see_their_past_and_training_rows_not_the_future(simulated: Tr
     np.testing.assert_allclose(whole.before(cut).numeric, alone.numeric, atol=1e-9)
     assert not np.allclose(whole.since(cut).numeric, extract(simulated.since(cut), KEY).numeric)
     schema = schema_for(simulated)
-    scored = transform(simulated.since(cut), schema, KEY, history=simulated.before(cut))
+    scored, _ = transform(simulated.since(cut), schema, KEY, history=simulated.before(cut))
     np.testing.assert_allclose(scored, encode(whole.since(cut), schema).features, atol=1e-5)
 
 
@@ -146,7 +146,7 @@ def test_the_schema_survives_json(simulated: Transactions) -> None:
     schema = schema_for(simulated)
     again = FeatureSchema.from_dict(json.loads(json.dumps(schema.to_dict())))
     assert again == schema
-    np.testing.assert_array_equal(transform(simulated, again, KEY), transform(simulated, schema, KEY))
+    np.testing.assert_array_equal(transform(simulated, again, KEY)[0], transform(simulated, schema, KEY)[0])
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_there_must_be_room_for_the_features() -> None:
 
 def test_all_128_positions_can_be_numeric() -> None:
     table = rows(10, Schema("y", numeric=tuple(f"V{i}" for i in range(128))))
-    assert (np.abs(transform(table, schema_for(table), KEY)).max(axis=0) > 0).all()
+    assert (np.abs(transform(table, schema_for(table), KEY)[0]).max(axis=0) > 0).all()
 
 
 def test_repr_shows_counts_only(simulated: Transactions) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from secure_fl.report.record_key import RecordKey, public_key, record_key_path
 
 KEY = RecordKey.generate()
 FILES = ["experiment.toml", "metrics.json", "model.safetensors", "report.html", "transcript.jsonl"]
+FILES += ["models/round-01.safetensors", "models/round-02.safetensors"]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_a_record_says_who_took_part_and_what_came_of_it(written: tuple[Path, Re
 def test_a_record_that_was_left_alone_is_verified(written: tuple[Path, Result, Signed], tmp_path: Path) -> None:
     run, _, signed = written
     verified = verify_record(run, key=KEY.public, head=signed.head)
-    assert (verified.lines, verified.head, verified.key, verified.files) == (6, signed.head, KEY.public, 5)
+    assert (verified.lines, verified.head, verified.key, verified.files) == (6, signed.head, KEY.public, 7)
     assert verified.unrecorded == ()
     assert verify_record(run, key=KEY.public.upper(), head=signed.head.upper()) == verified
     pem = tmp_path / "signer.pem"
@@ -219,6 +221,60 @@ def test_a_file_that_is_gone_is_named_and_one_that_came_is_told(copy: Path) -> N
     with pytest.raises(RecordError, match=r"model\.safetensors is gone") as caught:
         verify_record(copy, key=KEY.public)
     assert caught.value.file == "model.safetensors"
+
+
+@pytest.mark.parametrize("name", [RECORD, "model.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_named_and_not_read(copy: Path, name: str, kind: str) -> None:
+    """A pipe would be waited for, and a device read, for ever."""
+    (copy / name).unlink()
+    make: dict[str, Callable[[Path], object]] = {
+        "pipe": os.mkfifo,
+        "device": lambda path: path.symlink_to("/dev/zero"),
+        "folder": Path.mkdir,
+    }
+    make[kind](copy / name)
+    with pytest.raises(RecordError, match=f"{name} is no regular file") as caught:
+        verify_record(copy, key=KEY.public)
+    assert caught.value.file == name
+
+
+def test_a_record_larger_than_any_is_not_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secure_fl.report.record_check._LARGEST", 100)
+    with pytest.raises(RecordError, match="larger than any record"):
+        verify_record(copy, key=KEY.public)
+
+
+def test_links_pipes_and_closed_folders_that_came_are_told(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files behind a link to a folder are in no file of this one."""
+    (copy / "folder").symlink_to(tmp_path)
+    (copy / "nothing").symlink_to("nowhere")
+    os.mkfifo(copy / "pipe")
+    (copy / "sub").mkdir()
+    (copy / "sub" / RECORD).touch()
+    (copy / "closed").mkdir(mode=0)
+    walk = os.walk
+
+    def refusing(top: Path, onerror: Callable[[OSError], None]) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As for somebody who is not root."""
+        for folder, folders, files in walk(top, onerror=onerror):
+            if folder == str(copy / "closed") and not files:
+                onerror(PermissionError(13, "Permission denied", folder))
+            yield folder, folders, files
+
+    monkeypatch.setattr("secure_fl.report.record.os.walk", refusing)
+    assert verify_record(copy, key=KEY.public).unrecorded == ("closed", "folder", "nothing", "pipe", f"sub/{RECORD}")
+
+
+@pytest.mark.parametrize("name", ["../mine", "/etc/hostname", "sub/../../mine", "a\0b"])
+def test_the_signer_names_no_file_elsewhere(copy: Path, name: str) -> None:
+    (copy.parent / "mine").write_text("private")
+    told = [*said(copy)[:-2], ("files", {name: hashlib.sha256(b"private").hexdigest()}), ("signature", {})]
+    (copy / RECORD).write_bytes(chained(told, KEY))
+    with pytest.raises(RecordError, match="is in no run's folder"):
+        verify_record(copy, key=KEY.public)
 
 
 def test_no_file_is_opened_for_a_stranger(copy: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from secure_fl import Experiment, Result, run_federation
 from secure_fl.data import Simulation, simulate
 from secure_fl.federation.checkpoint import Checkpoint
+from secure_fl.progress import unseen
 from secure_fl.report.outputs import write_run
 from secure_fl.report.record import RECORD
 from secure_fl.report.record_check import verify_record
@@ -64,7 +66,7 @@ def test_a_private_run_says_what_it_spent_and_names_its_ledgers(
     assert told["round"]["epsilon"] == told["outcome"]["privacy"]["epsilon"] == result.privacy.epsilon
     assert told["outcome"]["privacy"]["lifetime_epsilon"] == result.privacy.lifetime_epsilon
     assert sum(name.startswith("ledgers/") for name in told["files"]) == 3
-    assert verify_record(run).files == 8
+    assert verify_record(run).files == 9
 
 
 def table_with_canaries(path: Path) -> Path:
@@ -118,3 +120,17 @@ def test_the_record_names_no_column_and_no_path(with_canaries: tuple[Path, Resul
     table, result = with_canaries
     record = (result.save(tmp_path / "run") / RECORD).read_text()
     assert not [word for word in (str(table), table.name, "terminal", "category") if word in record]
+
+
+@pytest.mark.slow
+def test_no_value_of_a_row_is_in_any_file_of_an_audit(with_canaries: tuple[Path, Result], tmp_path: Path) -> None:
+    """But for names of groups: those of a categorical column are its values."""
+    pytest.importorskip("shap")
+    from secure_fl.audit.auditing import Asked
+    from secure_fl.audit.command import run_command
+
+    run = with_canaries[1].save(tmp_path / "run")
+    run_command(run, Asked(groups=("amount:20,60", "bank"), rows=20), lambda: nullcontext(unseen))
+    files = [path for path in (run / "audit").rglob("*") if path.is_file()]
+    assert len(files) == 5
+    assert {path.name: found for path in files if (found := canaries_in(path.read_bytes()))} == {}

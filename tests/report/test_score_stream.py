@@ -14,7 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from secure_fl import Result
-from secure_fl.data import Simulation, simulate, write_simulated
+from secure_fl.data import (
+    Schema,
+    Simulation,
+    Transactions,
+    concatenate,
+    load_table_as,
+    simulate,
+    stream_table_as,
+    write_simulated,
+)
 from secure_fl.data.sources import read_source, stream_source
 from secure_fl.errors import DataError
 from secure_fl.report.scores import DisorderError, RunModel, score_file
@@ -144,6 +153,51 @@ def test_labels_are_read_as_strictly_as_before(model: Path, files: Path, tmp_pat
     document = json.loads(said.read_text())
     assert document["scores"] is None
     assert "fraud_pattern" in document["unscored"]
+
+
+def _both(path: Path, schema: Schema, labelled: bool = False) -> list[Transactions | str]:
+    """What a file is as a whole and in pieces; or why not."""
+
+    def read(whole: bool) -> Transactions | str:
+        try:
+            if whole:
+                return load_table_as(path, schema, labelled=labelled)
+            return concatenate([*stream_table_as(path, schema, 4, labelled=labelled)])
+        except DataError as error:
+            return str(error)
+
+    return [read(whole=True), read(whole=False)]
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([*range(5), "2024-01-01 00:00:00"], 'column "when" is not a number in line 7'),
+        (["2024-01-01 00:00:00"] * 5 + ["7"], 'column "when" is not a timestamp like those before in line 7'),
+        (["2024-01-01 00:00:00"] * 5 + ["2024-01-01 00:00:00+01:00"], "is not a timestamp like those before in line 7"),
+        ([*range(19_990_000, 19_990_004), 20_240_101], None),
+        ([20_240_101] * 5, "holds dates written as numbers"),
+    ],
+)
+def test_times_of_later_pieces_are_read_as_the_first(tmp_path: Path, times: list[object], said: str | None) -> None:
+    (tmp_path / "rows.csv").write_text("when\n" + "".join(f"{time}\n" for time in times))
+    whole, pieces = _both(tmp_path / "rows.csv", Schema(label="label", time="when"))
+    if said is None:
+        assert isinstance(whole, Transactions)
+        assert isinstance(pieces, Transactions)
+        assert whole.when.tolist() == pieces.when.tolist() == times
+    else:
+        assert whole == pieces
+        assert said in str(whole)
+
+
+@pytest.mark.parametrize("texts", [["fraud", "ok"] * 4 + ["legit"] * 3, ["fraud"] * 5 + ["ok", "", "ok"]])
+def test_a_third_label_is_one_in_a_later_piece_too(tmp_path: Path, texts: list[str]) -> None:
+    (tmp_path / "rows.csv").write_text("label,a\n" + "".join(f"{text},1\n" for text in texts))
+    schema = Schema(label="label", numeric=("a",), positive_label="fraud")
+    whole, pieces = _both(tmp_path / "rows.csv", schema, labelled=True)
+    assert whole == pieces
+    assert "is neither the positive label nor like the other labels" in str(whole)
 
 
 def test_broken_files_are_refused(files: Path, tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         given[path.name] = labelled
         return range(3) if path.name == "rows.csv" else f"past of {path.name}"
 
-    def transform(rows: Any, schema: Any, key: object, past: object) -> str:
+    def transform(rows: Any, schema: Any, key: object, past: object) -> tuple[str, str]:
         given.update(rows=rows.table, key=key, past=past)
-        return "features"
+        return "features", "pseudonyms"
 
     def predict(weights: object, features: object, learner: object) -> np.ndarray[Any, Any]:
         assert (weights, features, learner) == ("weights", "features", "learner")

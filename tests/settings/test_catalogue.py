@@ -11,7 +11,8 @@ def test_every_setting_is_listed_once_with_what_it_is() -> None:
     assert sorted(name for _, name, _ in listed) == sorted(Experiment.model_fields)
     assert {section for section, _, _ in listed} == set(SECTIONS)
     assert all(name in section.model_fields and help_text(field).endswith(".") for section, name, field in listed)
-    assert {name for _, name, field in listed if is_filled_in(field)} == {"key_check", "names", "synthetic_patterns"}
+    filled_in = {"key_check", "names", "retrained_from", "synthetic_patterns", "without"}
+    assert {name for _, name, field in listed if is_filled_in(field)} == filled_in
 
 
 def test_sections_have_titles_of_their_own() -> None:

@@ -79,8 +79,9 @@ POISONED: dict[str, Any] = {
 }
 GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "group_size": 4}
 PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
-AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED]
+AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2, "keep_models": False}
+LEFT: dict[str, Any] = {"without": ("bank-2", "bank-5"), "retrained_from": "0123456789abcdef" * 4}
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, LEFT]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -103,7 +104,7 @@ def test_every_setting_is_tried() -> None:
 @pytest.mark.parametrize(
     "settings",
     FULL,
-    ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven", "audited"],
+    ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven", "audited", "left"],
 )
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
@@ -242,6 +243,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"drop": ("bank-1@1:upload", "bank-1@1:upload")}, "bank-1"),
     ({"drop": ("bank-1@" + "9" * 5_000 + ":upload",)}, "drop"),
     ({"key_check": "0123456789abcdef"}, "key_check"),
+    ({"without": ("bank-2", "bank-2")}, "leaves twice"),
+    ({"without": ("bank-5",)}, "'bank-5'"),
+    ({"without": ("north",)}, "'north'"),
+    ({**NAMED, "without": ("north",)}, "north has left"),
+    ({**NAMED, "without": ("../north",)}, "'../north'"),
+    ({"without": ("bank-2",), "drop": ("bank-2@1:upload",)}, "bank-2@1:upload"),
+    ({"without": ("bank-2",), "synthetic": "approved"}, "synthetic"),
+    ({"retrained_from": "ab" * 32}, "leave out the head"),
+    ({"without": ("bank-2",), "retrained_from": "ab"}, "retrained_from"),
     ({"dataset": "two\nlines.csv"}, "label"),
     ({**FILE, "label": ""}, "label"),
     ({**FILE, "numeric": ("fraud",)}, "fraud"),
@@ -377,6 +387,9 @@ DEFAULTS: dict[str, Any] = {
     "proofs": False,
     "norm_bound": None,
     "audit_groups": (),
+    "without": (),
+    "retrained_from": None,
+    "keep_models": True,
     "audit_max_gap": None,
     "attack": "none",
     "attack_strength": None,
@@ -475,11 +488,11 @@ def test_a_bank_may_drop_out_in_several_rounds_and_several_banks_in_one() -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["numeric", "categorical", "identifiers", "drop", "synthetic_patterns", "audit_groups"]
+    "name", ["numeric", "categorical", "identifiers", "drop", "without", "synthetic_patterns", "audit_groups"]
 )
 def test_lists_may_be_given_as_lists(name: str) -> None:
-    value = ["bank-1@1:upload"] if name == "drop" else ["a", "b"]
-    settings: dict[str, Any] = {} if name in ("drop", "synthetic_patterns", "audit_groups") else FILE
+    value = {"drop": ["bank-1@1:upload"], "without": ["bank-1", "bank-5"]}.get(name, ["a", "b"])
+    settings: dict[str, Any] = FILE if name in ("numeric", "categorical", "identifiers") else {}
     assert getattr(Experiment(**{**settings, name: value}), name) == tuple(value)
 
 
@@ -609,3 +622,11 @@ def test_rows_that_are_handed_over_name_the_banks() -> None:
         Experiment(banks=3).with_banks(("a", "b", "c", "d"))
     with pytest.raises(ConfigurationError, match="from files only; leave out synthetic"):
         Experiment(synthetic="approved").with_banks(("a", "b", "c"))
+
+
+def test_banks_that_have_left_keep_their_place_and_the_others_their_names() -> None:
+    left = Experiment(banks=3, without=("bank-2", "bank-5"))
+    assert left.dealt_names == ("bank-1", "bank-2", "bank-3", "bank-4", "bank-5")
+    assert left.bank_names == ("bank-1", "bank-3", "bank-4")
+    named = Experiment(**NAMED, without=("south",))
+    assert named.bank_names == named.dealt_names == NAMED["names"]

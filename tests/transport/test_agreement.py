@@ -12,7 +12,7 @@ from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import KEYS_AND_SHARES, Agreement
 
 
-@pytest.mark.parametrize("scheme", ["plaintext", "additive", "masked", "ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ["plaintext", "additive", "masked", "ckks", "bfv", "rlwe"])
 @pytest.mark.parametrize(("banks", "parameters"), [(3, 20_000), (40, 300)])
 def test_no_honest_answer_is_larger_than_the_gateway_takes(scheme: str, banks: int, parameters: int) -> None:
     updates = np.random.default_rng(1).integers(0, 256, size=(banks, parameters))

@@ -58,7 +58,7 @@ def leaks(done: Federation) -> list[tuple[int, bytes]]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["additive", "masked", "ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ["additive", "masked", "ckks", "bfv", "rlwe"])
 def test_no_byte_of_an_update_reaches_the_server(scheme: str) -> None:
     assert leaks(federated(scheme)) == []
 

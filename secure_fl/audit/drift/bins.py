@@ -2,7 +2,8 @@
 
 Bins are the same at every bank and known before any row is: of a numeric feature, standardized as the model takes it,
 ten that hold a tenth each of a normal distribution, two for what lies more than four standard deviations out, and one
-for gaps; of the score, one for each unit of log-odds. Text columns are not counted: they show in the score alone.
+for gaps; of the score, one for each unit of log-odds. Text columns are not counted: they show in the score alone. Nor
+is the day of the week: which days are in a period is known, and any that is not of whole weeks moves their shares.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from secure_fl.audit.drift.holdings import Holding, Sample
 from secure_fl.data import FeatureSchema, standardize
+from secure_fl.data.features import WEEKDAY
 
 FAR = 4.0
 """Standard deviations beyond which a value lies far out."""
@@ -34,8 +36,14 @@ _SAME = 1e-5
 
 
 def bins_of(schema: FeatureSchema) -> Mapping[str, int]:
-    """How many bins each has that is counted: the numeric features, then the score."""
-    return dict.fromkeys(schema.numeric, FEATURE_BINS) | {SCORE: SCORE_BINS}
+    """How many bins each has that is counted: numeric features, then the score."""
+    counted = [name for name, told in zip(schema.numeric, _counted(schema), strict=True) if told]
+    return dict.fromkeys(counted, FEATURE_BINS) | {SCORE: SCORE_BINS}
+
+
+def _counted(schema: FeatureSchema) -> NDArray[np.bool_]:
+    """Which numeric features are, [M]."""
+    return np.array([not name.startswith(f"{schema.source.time}: {WEEKDAY} ") for name in schema.numeric], dtype=bool)
 
 
 def places_of(sample: Sample, schema: FeatureSchema) -> NDArray[np.int64]:
@@ -43,7 +51,7 @@ def places_of(sample: Sample, schema: FeatureSchema) -> NDArray[np.int64]:
     with np.errstate(divide="ignore"):
         log_odds = np.log(sample.scores) - np.log1p(-sample.scores)
     score = np.searchsorted(SCORE_EDGES, log_odds, side="right")
-    return np.column_stack([_places(sample.raw.numeric, schema), score])
+    return np.column_stack([_places(sample.raw.numeric, schema)[:, _counted(schema)], score])
 
 
 def counts_of(holding: Holding, schema: FeatureSchema) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from secure_fl.audit.drift.holdings import read_holdings
 from secure_fl.audit.drift.page import render, verdict
 from secure_fl.audit.drift.watching import find_drift
 from secure_fl.audit.leaving import Findings, json_text, leave
-from secure_fl.audit.opening import EXPERIMENT, MODEL, read_run
+from secure_fl.audit.opening import EXPERIMENT, MODEL, read_run, require_run
 
 FOLDER, FIGURES = "drift", "drift.json"
 
@@ -36,5 +36,6 @@ def run_command(
         local = {f"{name}/{FIGURES}": json_text(own) for name, own in found.local_documents().items()}
         return Findings(document, render(found, document), local, (verdict(found),), found.notes, found.failed)
 
+    require_run(directory)
     inputs = (directory / EXPERIMENT, directory / MODEL, old, new)
     leave(directory / FOLDER, FIGURES, find, json_file=json_file, page_file=page_file, force=force, inputs=inputs)

@@ -103,12 +103,17 @@ def _read(source: Schema, old: Path, new: Path) -> tuple[Transactions, Transacti
 
 
 def _dealt(experiment: Experiment, old: Transactions, new: Transactions) -> list[tuple[Transactions, Transactions]]:
-    """One table of each period to the banks, both at once, so that a customer stays at one bank."""
+    """One table of each period to the banks, both at once: a customer stays at one bank, unless split by pattern."""
+    names = experiment.dealt_names
     parts = split_among_banks(
-        concatenate((old, new)), experiment.banks, experiment.split, alpha=experiment.alpha, seed=experiment.seed
+        concatenate((old, new)), len(names), experiment.split, alpha=experiment.alpha, seed=experiment.seed
     )
     cut = float(new.when[0])
-    return [(part.before(cut), part.since(cut)) for part in parts]
+    return [
+        (part.before(cut), part.since(cut))
+        for name, part in zip(names, parts, strict=True)
+        if name in experiment.bank_names
+    ]
 
 
 def _holding(name: str, old: Transactions, new: Transactions, model: RunModel) -> Holding:

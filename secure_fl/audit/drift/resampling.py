@@ -5,7 +5,8 @@ customers say about as much as 50 numbers. So all rows of one value of an identi
 number says, in OLD and NEW alike (a bootstrap of clusters; Field, Welsh, "Bootstrapping clustered data", Journal of the
 Royal Statistical Society B 69, 2007), for each identifier in turn. Without identifiers each row stands alone.
 
-The numbers are drawn at the bank, from the operating system: whoever knew them could solve sums for single customers.
+The numbers come from a generator of each bank's own, which the operating system seeds: whoever knew them could solve
+sums for single customers.
 """
 
 from __future__ import annotations

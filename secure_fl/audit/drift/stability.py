@@ -6,7 +6,7 @@ Without any drift PSI is about (bins - 1) (1 / n + 1 / m) of n and m independent
 chance alone (Yurdakul, Naranjo, "Statistical properties of the population stability index", Journal of Risk Model
 Validation 14, 2020), and rows of few customers too.
 
-Therefore a shift must also exceed the PSI of two samples that have the mean of both shares, and differ from it as
+Therefore a shift must also exceed the PSI of two samples that have the shares of both together, and differ from them as
 resampled rows differ from their sample. Resampled shifts of all features are held together, each relative to its own
 mean, by their largest (after Westfall, Young, "Resampling-Based Multiple Testing", Wiley 1993). With few rows or
 customers it is exceeded somewhat more often than is said. Half a row is added to each bin that has one, so that no
@@ -68,9 +68,11 @@ def shifts_of(counted: Mapping[str, NDArray[np.int64]], again: Mapping[str, NDAr
 def _by_chance(counts: NDArray[np.int64], again: NDArray[np.int64]) -> NDArray[np.float64]:
     """[ways, replicates]: PSI as it would be, had both samples the same shares and moved by resampling alone."""
     used = _used(counts)
-    shares, redrawn = _shares(counts[:, used]), _shares(again[..., used])
-    least = 0.5 / np.maximum(counts.sum(axis=1), 1)  # no share falls to 0
-    moved = np.maximum(shares.mean(axis=0) + redrawn - shares, least[:, np.newaxis])
+    counts, again = counts[:, used], again[..., used]
+    rows = counts.sum(axis=1, keepdims=True)
+    alike = _shares(rows * (counts.sum(axis=0) / counts.sum()))  # differ as the half rows weigh in each
+    moved = alike + _shares(again) - _shares(counts)
+    moved = np.maximum(moved, 0.5 / (rows + 0.5 * used.sum()))  # no share falls below that of no row
     return _index(moved[..., 0, :], moved[..., 1, :])
 
 
@@ -85,7 +87,7 @@ def _used(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     return used
 
 
-def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _shares(counts: NDArray[Any]) -> NDArray[np.float64]:
     padded = counts + 0.5
     shares: NDArray[np.float64] = padded / padded.sum(axis=-1, keepdims=True)
     return shares

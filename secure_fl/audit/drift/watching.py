@@ -147,7 +147,7 @@ def find_drift(
         raise ConfigurationError(f"a limit of {max_psi:g} is none of PSI; use a number above 0, such as {RETRAIN}")
     schema = intake.schema
     alarms = tuple(_listen(holding, schema) for holding in holdings)
-    sums, rng = SecureSums.of(experiment), np.random.default_rng()
+    sums = SecureSums.of(experiment)
     counted = [counts_of(holding, schema) for holding in holdings]
     total = sums.add("rows in bins", counted)
     rows = _rows(total, schema)
@@ -157,7 +157,7 @@ def find_drift(
             raise DataError(
                 f"{period} has {plural(count, 'row')} to compare{past}; give a file of at least {LEAST_ROWS}"
             )
-    again = [resampled_counts(holding, schema, rng) for holding in holdings]
+    again = [resampled_counts(holding, schema, np.random.default_rng()) for holding in holdings]
     shifts = _shifts(total, sums.add("rows in bins, resampled", again), schema)
     return Drift(
         experiment=experiment,

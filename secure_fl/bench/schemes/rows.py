@@ -10,6 +10,7 @@ from secure_fl.bench.measured import Measured
 from secure_fl.bench.peers import PEERS
 from secure_fl.bench.schemes.cases import Case
 from secure_fl.bench.schemes.links import round_seconds_at
+from secure_fl.secagg.schemes import called
 
 Status = Literal["measured", "refused", "not installed", "failed"]
 
@@ -53,7 +54,8 @@ class Row:
         """The row's name for people: a peer's name, or the scheme with its bits."""
         if self.peer:
             return PEERS[self.scheme].title
-        return f"{self.scheme} {self.bits}-bit" if isinstance(self.bits, int) else f"{self.scheme} {self.bits}"
+        name = called(self.scheme)
+        return f"{name} {self.bits}-bit" if isinstance(self.bits, int) else f"{name} {self.bits}"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -48,6 +48,8 @@ from secure_fl.secagg.budget.he import (
 )
 from secure_fl.secagg.rlwe.ring import DEGREE, MODULUS, MODULUS_BITS
 
+EXPERIMENTAL = "experimental: the arithmetic is our own, and nobody has audited it"
+"""Said of the scheme wherever it is chosen or shown."""
 MOST_KEYS = 15
 """Messages under one u: more would save less than 1 % of the bytes, and cost keys."""
 ERROR_VARIANCE = 10.5
@@ -90,7 +92,7 @@ class RlwePlan(HePlan):
 
     def derived(self) -> dict[str, Any]:
         own = {"modulus_bits": MODULUS_BITS, "keys": self.keys, "ciphertexts": self.ciphertexts}
-        return super().derived() | own | {"message_bits": self.message_bits}
+        return super().derived() | own | {"message_bits": self.message_bits, "warning": EXPERIMENTAL}
 
 
 def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> RlwePlan:

@@ -73,7 +73,7 @@ def uncompressed(data: memoryview, body_bytes: int) -> tuple[int, memoryview]:
     """SEAL's minor version and the body of one whole object, which must have that length. Raises `MessageError`."""
     minor, compression = _check_header(bytes(data[: HEADER.size]), len(data))
     sent = data[HEADER.size :]
-    body = memoryview(_inflated(sent, body_bytes)) if compression == _ZSTD else sent
+    body = _inflated(sent, body_bytes) if compression == _ZSTD else sent
     if len(body) != body_bytes:
         raise unreadable()
     return minor, body
@@ -114,10 +114,10 @@ def check_uncompressed(header: bytes, length: int) -> None:
         raise unreadable()
 
 
-def _inflated(frame: memoryview, body_bytes: int) -> bytes:
+def _inflated(frame: memoryview, body_bytes: int) -> memoryview:
     """What a frame holds, in a buffer of the right length and no more."""
     try:
-        return bytes(_CODEC.decompress(frame, decompressed_size=body_bytes, asbytes=True))
+        return memoryview(_CODEC.decompress(frame, decompressed_size=body_bytes))
     except (OSError, ValueError):
         raise unreadable() from None
 

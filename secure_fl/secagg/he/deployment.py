@@ -8,7 +8,7 @@ from typing import Any
 from secure_fl.secagg.budget import HePlan, Plan
 from secure_fl.secagg.budget.bfv import plan_bfv
 from secure_fl.secagg.budget.ckks import plan_ckks
-from secure_fl.secagg.budget.rlwe import plan_rlwe
+from secure_fl.secagg.budget.rlwe import EXPERIMENTAL, plan_rlwe
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.authority import KeyAuthority
@@ -58,7 +58,9 @@ class HeDeployment(PublicKeyDeployment):
         return he_server(cohort)
 
 
-def _homomorphic(custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan]) -> Scheme:
+def _homomorphic(
+    custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan], experimental: str = ""
+) -> Scheme:
     return Scheme(
         name=custody.scheme,
         title=title,
@@ -68,9 +70,10 @@ def _homomorphic(custody: Custody, title: str, plan: Callable[[int, int, int | N
         custody=custody,
         plan=plan,
         deploy=HeDeployment,
+        experimental=experimental,
     )
 
 
 CKKS = _homomorphic(CKKS_CUSTODY, "CKKS encryption", plan_ckks)
 BFV = _homomorphic(BFV_CUSTODY, "BFV encryption", plan_bfv)
-RLWE = _homomorphic(RLWE_CUSTODY, "Ring-LWE of our own (experimental)", plan_rlwe)
+RLWE = _homomorphic(RLWE_CUSTODY, "Ring-LWE of our own (experimental)", plan_rlwe, EXPERIMENTAL)

@@ -78,8 +78,3 @@ def reduced(numbers: Small) -> Polynomials:
     np.minimum(words, words - np.uint64(2 * MODULUS), out=words)  # the difference wraps around where it is negative
     np.minimum(words, words - np.uint64(MODULUS), out=words)
     return words
-
-
-def negated(polynomials: Polynomials) -> Small:
-    """In (-q, 0]."""
-    return -polynomials.view(np.int64)

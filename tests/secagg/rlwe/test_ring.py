@@ -73,7 +73,8 @@ def errors_of(large: Polynomials, small: Small) -> NDArray[np.float64]:
     """How far the transform's results are from integers."""
     halves = np.fft.ifft(spectrum(large) * small_spectrum(small)) * np.exp(-1j * np.pi * np.arange(DEGREE) / DEGREE)
     both = np.concatenate([halves.real, halves.imag])
-    return np.abs(both - np.rint(both))
+    off: NDArray[np.float64] = np.abs(both - np.rint(both))
+    return off
 
 
 @pytest.mark.slow

@@ -125,9 +125,9 @@ def test_known_answers() -> None:
     assert hashlib.sha256(upload).hexdigest() == UPLOADED
 
 
-PUBLIC_KEY = ""
-KEPT = ""
-UPLOADED = ""
+PUBLIC_KEY = "c9e345d2c8a1c395d1c3f1bbff64a6822c8b6f5988025017e6ebc8123313d270"
+KEPT = "ca3ac17330d4eb84a881149e1fd9c461e8838c2e45628d9dc37678d6063d970b"
+UPLOADED = "f46b116ccf2a0da69c6187cbc455ee0332aa1d01621cd2b04123af940f1e2470"
 
 
 def test_a_kept_key_opens_what_was_encrypted_before() -> None:

@@ -14,7 +14,7 @@ from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.he.deployment import PublicKeyDeployment
 from secure_fl.secagg.he.public_keys import PublicKey, SealPublicKey, load_public_key
 from secure_fl.secagg.he.secret_keys import SealSecretKey, SecretKey, new_secret_key
-from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, pack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message, open_message
 from secure_fl.secagg.protocol import Party, Stage
 from secure_fl.secagg.scheme import Scheme
@@ -51,12 +51,18 @@ def seal_keys(there: Keyed) -> tuple[SecretContext, PublicContext]:
 
 
 def sends_upload_of(cohort: Cohort[Any], victim: str, with_head: Callable[[Message, bytes], bytes]) -> Ask:
-    """An aggregator that has one bank's upload opened in the place of the sum; `with_head`: what it says of it."""
+    """An aggregator that has one bank's upload opened in the place of the sum; `with_head`: what it says of it.
+
+    It adds nothing else to it, which gives its words the width of a sum's.
+    """
 
     def asks(stage: Stage, heard: Heard) -> Stage:
         if stage.name != DECRYPT:
             return stage
         upload = open_message(cohort, heard[UPLOAD, victim], recipient=AGGREGATOR, sender=victim).payload
-        return changed(cohort, stage, KEY_AUTHORITY, lambda asked: with_head(asked, bytes(upload)))
+        alone = Adder(cohort.plan)
+        alone.add(upload)
+        passed_off = b"".join(pack_sum(cohort.plan, alone.total()))
+        return changed(cohort, stage, KEY_AUTHORITY, lambda asked: with_head(asked, passed_off))
 
     return asks

@@ -1,4 +1,4 @@
-"""A homomorphic sum, step by step: numbers packed into slots, encrypted, added unread, and opened as a sum."""
+"""A homomorphic sum, step by step: numbers packed as digits, encrypted, added unread, and opened as a sum."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from secure_fl.report.explain.pools import Updates, listen
 from secure_fl.report.explain.recording import Recording, Sent
 from secure_fl.report.explain.story import Field, Line, Message, Step, Work, shown
 from secure_fl.report.explain.tellers.teller import Teller, Told, envelope, sum_line
+from secure_fl.report.wording import plural
 from secure_fl.secagg.budget.he import Run
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.encoding import decode_slots
@@ -39,8 +40,7 @@ class HomomorphicTeller(Teller):
     def before(self) -> Iterator[Step]:
         first, *passed_on = self.recording.before
         text = (
-            "It draws a key pair and gives out the public half. With it one can encrypt and add, and nothing can be "
-            "decrypted."
+            "It draws a key pair and gives out the public half. With it one can encrypt, and nothing can be decrypted."
         )
         yield Step("The key authority makes keys", text, first.stage, (self.message(first),))
         text = (
@@ -60,8 +60,8 @@ class HomomorphicTeller(Teller):
         if stage == UPLOAD:
             return Told("The aggregator asks for updates", "Nothing is in these messages but the envelope.")
         text = (
-            "It has added the ciphertexts, coefficient by coefficient modulo q, and cannot read what came of it. It "
-            "says of how many banks the sum is, which a ciphertext does not show."
+            "It has added the ciphertexts, word by word modulo q, which takes no key, and cannot read what came of it. "
+            "It says of how many banks the sum is, which a ciphertext does not show."
         )
         return Told("The aggregator sends the sum to the key authority", text, (self._adding(),))
 
@@ -69,7 +69,7 @@ class HomomorphicTeller(Teller):
         if stage == UPLOAD:
             text = (
                 f"{self._packing_text()} Then they are encrypted, under the public key and with fresh noise: the same "
-                "numbers never give the same ciphertext twice."
+                f"numbers never give the same ciphertext twice.{self._dropping_text()}"
             )
             return Told(f"{sender} encrypts its numbers", text, (self.encrypting(sender),))
         return Told("The key authority opens the sum", self._opening_text(), (self._opening(),))
@@ -77,8 +77,28 @@ class HomomorphicTeller(Teller):
     def _packing_text(self) -> str:
         fields = self.cohort.plan.fields_per_slot
         if fields == 1:
-            return "Its numbers go into slots, one each."
-        return f"Its numbers are packed, {fields} to a slot, with room in each field for the sum of all banks."
+            return f"Its numbers go into {self._place}s, one each."
+        return (
+            f"Its numbers are packed, {fields} to a {self._place}, as digits to a base above the largest sum, so that "
+            "no digit of a sum runs over into the next."
+        )
+
+    def _dropping_text(self) -> str:
+        both = zip(self.cohort.plan.dropped, self._polynomials, strict=True)
+        left_out = [f"{plural(bits, 'bit')} of each word of {name}" for bits, name in both if bits]
+        if not left_out:
+            return ""
+        return f" The lowest {' and '.join(left_out)} are not sent: that adds noise, for which there is room."
+
+    @property
+    def _place(self) -> str:
+        """What holds packed numbers."""
+        return "slot" if self.cohort.plan.scheme == "ckks" else "coefficient"
+
+    @property
+    def _polynomials(self) -> tuple[str, str]:
+        """First and second polynomials, as the paper calls them."""
+        return ("d", "c") if self.cohort.plan.scheme == "rlwe" else ("c0", "c1")
 
     def _opening_text(self) -> str:
         if self.cohort.plan.scheme == "rlwe":
@@ -105,19 +125,23 @@ class HomomorphicTeller(Teller):
 
     def upload_fields(self, bank: str, payload: memoryview) -> Iterator[Field]:
         meaning = f"{' '.join(shown(self.decrypted(payload)))}, if the key authority ever got it: it must get sums only"
-        yield from self._halves(payload, self.cohort.plan.words, meaning, (bank, KEY_AUTHORITY))
+        yield from self._halves(payload, self.cohort.plan.words, "", meaning, (bank, KEY_AUTHORITY))
 
     def sum_fields(self, summed: memoryview) -> Iterator[Field]:
         slots = self._slots(unpack_sum(self.cohort.plan, summed, self.contributors))
-        meaning = f"slots {' '.join(shown(slots.tolist()))}"
-        yield from self._halves(summed, self.cohort.plan.summed_words, meaning, (KEY_AUTHORITY,))
+        meaning = f"{self._place}s {' '.join(_with_error(slots))}"
+        yield from self._halves(summed, self.cohort.plan.summed_words, " of the sum", meaning, (KEY_AUTHORITY,))
 
-    @staticmethod
-    def _halves(payload: memoryview, runs: tuple[Run, Run], meaning: str, readers: tuple[str, ...]) -> Iterator[Field]:
+    def _halves(
+        self, payload: memoryview, runs: tuple[Run, Run], of: str, meaning: str, readers: tuple[str, ...]
+    ) -> Iterator[Field]:
         """Neither half means anything without the other."""
         border = runs[0].nbytes
-        yield Field(f"{runs[0].count} words of {runs[0].bits} bits: c0", bytes(payload[:border]), meaning, readers)
-        yield Field(f"{runs[1].count} words of {runs[1].bits} bits: c1", bytes(payload[border:]), meaning, readers)
+        parts = (bytes(payload[:border]), bytes(payload[border:]))
+        for name, run, part, says in zip(
+            self._polynomials, runs, parts, (meaning, "the other half of it"), strict=True
+        ):
+            yield Field(f"{plural(run.count, 'word')} of {run.bits} bits: {name}{of}", part, says, readers)
 
     def end(self) -> Told:
         total = self.recording.sum
@@ -153,13 +177,8 @@ class HomomorphicTeller(Teller):
         """How a bank's ciphertext comes about."""
         plan, values = self.cohort.plan, self.updates[bank]
         slots = pack_fields(values, plan.fields_per_slot, plan.field_base) - plan.centre
-        packed = (
-            Line(
-                "",
-                f"packed {plan.fields_per_slot} to a slot, as digits to the base {plan.field_base:,}",
-                shown(slots + plan.centre),
-            ),
-        )
+        digits = f"packed {plan.fields_per_slot} to a {self._place}, as digits to the base {plan.field_base:,}"
+        packed = (Line("", digits, shown(slots + plan.centre)),) if plan.fields_per_slot > 1 else ()
         centred = (Line("", f"less {plan.centre}, so that sums lie around zero", shown(slots)),) if plan.centre else ()
         lines = (Line("", "its numbers", shown(values)), *packed, *centred, *self._ciphertext_line(bank, ""))
         return Work(bank, "packs and encrypts", lines)
@@ -185,7 +204,7 @@ class HomomorphicTeller(Teller):
         slots = self._slots(unpack_sum(plan, self.summed, self.contributors))
         total = decode_slots(plan, slots, self.contributors)
         rounded = np.rint(slots).astype(np.int64)
-        lines = [Line("", "slots, decrypted", _with_error(slots))]
+        lines = [Line("", f"{self._place}s, decrypted", _with_error(slots))]
         if plan.scheme != "bfv":
             lines.append(Line("", "rounded", shown(rounded)))
         if plan.centre:
@@ -221,7 +240,7 @@ def _beginning(words: NDArray[Any]) -> tuple[str, ...]:
 
 
 def _with_error(slots: NDArray[np.float64] | IntVector) -> tuple[str, ...]:
-    """With as many decimals as it takes to see what CKKS is off by."""
+    """With as many decimals as it takes to see what they are off by."""
     off = float(np.abs(slots - np.rint(slots)).max())
     decimals = min(MOST_DECIMALS, 2 - math.floor(math.log10(off))) if off else 0
     return tuple(f"{number:.{decimals}f}" for number in slots.tolist())
