@@ -223,6 +223,13 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) 
         main()
 
 
+def test_a_plan_of_an_experimental_scheme_says_so(command: Command) -> None:
+    said = "experimental: the arithmetic is our own, and nobody has audited it"
+    assert f"warning {said}" in " ".join(command("plan", "--scheme", "rlwe").out.split())
+    assert json.loads(command("plan", "--scheme", "rlwe", "--json").out)["warning"] == said
+    assert "warning" not in json.loads(command("plan", "--scheme", "bfv", "--json").out)
+
+
 def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("card 4929-1234")
