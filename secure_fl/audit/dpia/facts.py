@@ -82,7 +82,8 @@ class Facts:
     def classes(self) -> int:
         """How many the model tells apart: where there are more than two, each test row is asked about each of them."""
         curves = self.metrics["curves"]
-        return max(2, (curves["honest"] + curves["frauds"]) // sum(self.test_rows))
+        answers = int(curves["honest"] + curves["frauds"])
+        return max(2, answers // sum(self.test_rows))
 
     @property
     def own_rows(self) -> bool:

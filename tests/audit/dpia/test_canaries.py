@@ -189,9 +189,9 @@ def audited(banks: tuple[str, ...], scheme: str, model: str) -> dict[str, Any]:
 
 def test_names_of_groups_which_can_be_values_are_in_no_draft(copy: Path) -> None:
     facts = read_facts(copy)
-    document = audited(facts.banks, "plaintext", facts.rounds[-1]["model_sha256"])
+    made = audited(facts.banks, "plaintext", facts.rounds[-1]["model_sha256"])
     (copy / "audit").mkdir()
-    (copy / "audit" / "audit.json").write_text(json.dumps(document), encoding="utf-8")
+    (copy / "audit" / "audit.json").write_text(json.dumps(made), encoding="utf-8")
     run_command(copy)
     document = (copy / "dpia" / "dpia.md").read_text(encoding="utf-8")
     assert (
