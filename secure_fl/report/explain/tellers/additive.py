@@ -74,6 +74,7 @@ class AdditiveTeller(Teller):
         total = self._rest(bank)
         for holder in self.holders.keys() & members:
             add_mask(total, self._seed(bank, holder))
+        ring.to_integers(self.cohort.plan, total)
         missing = [holder for holder in self.holders if holder not in members]
         if missing:
             return total, f"What they hold of its shares; that of {listed(missing)} is missing, so it is random."
