@@ -22,6 +22,7 @@ from secure_fl.audit.opening import Subject
 from secure_fl.audit.ranking import rounds_document, shap_document
 from secure_fl.audit.sums import MadeSum, SecureSums
 from secure_fl.errors import ConfigurationError
+from secure_fl.federation.global_model import weights_sha256
 from secure_fl.progress import Progress, unseen
 from secure_fl.secagg.custody import Custody
 
@@ -70,6 +71,7 @@ class Audit:
             "dataset": experiment.dataset,
             "scheme": experiment.scheme,
             "banks": [bank.name for bank in self.subject.banks],
+            "model_sha256": weights_sha256(self.subject.weights),
             "test_rows": self.subject.rows,
             "shap": shap
             | {

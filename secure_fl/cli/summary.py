@@ -38,7 +38,7 @@ def print_summary(result: Result, directory: Path) -> None:
         f"one bank, one round: {up / 1000:.1f} kB up, {down / 1000:.1f} kB down, {last.seconds.client * 1000:.1f} ms; "
         f"aggregator {last.seconds.server * 1000:.1f} ms",
     )
-    if left := wording.retrained(result):
+    if left := wording.retrained(result.experiment):
         console.print(left, soft_wrap=True)
     for line in (*wording.troubles(result), *wording.poisoning(result)):
         console.print(line)

@@ -105,7 +105,7 @@ def render(result: Result) -> str:
         "dump": exhibit.hex_dump(result.exhibit.message),
         "reading_error": _reading_error(result),
         "settings": settings_by_section(result.experiment),
-        "retrained": wording.retrained(result),
+        "retrained": wording.retrained(result.experiment),
         "troubles": wording.troubles(result),
         **_poisoning(result),
         "data_extra": list(flatten({k: v for k, v in result.data.items() if k not in _DATA_SHOWN_ELSEWHERE})),

@@ -6,7 +6,8 @@ derived from the scores alone and never says more than one run can show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from secure_fl.data.metrics import ALERTS_A_DAY, RECALL, Scores
 from secure_fl.federation.results import Baseline, LeftOut, Result
@@ -201,8 +202,11 @@ def caveat(result: Result) -> str:
 def classes_asked(result: Result) -> str | None:
     """What scores and counts are of, where a model tells more than two classes apart."""
     classes = result.model.learner.classes
-    if classes == 2:
-        return None
+    return None if classes == 2 else several_classes(classes)
+
+
+def several_classes(classes: int) -> str:
+    """What scores and counts are of, where there are so many."""
     return (
         f"The model tells {classes} classes apart: each row is asked {classes} times whether it is of a class, and "
         "what is called fraud is a row of that class. Scores and counts are of all these answers together."
@@ -256,9 +260,9 @@ def columns_by_use(result: Result) -> list[tuple[str, list[str]]]:
     return [*uses.items(), *([("not used", list(columns["ignored"]))] if columns["ignored"] else [])]
 
 
-def retrained(result: Result) -> str | None:
+def retrained(experiment: Mapping[str, Any]) -> str | None:
     """Which banks have left, and what that says; None where none has."""
-    left, head = result.experiment.get("without") or (), result.experiment.get("retrained_from")
+    left, head = experiment.get("without") or (), experiment.get("retrained_from")
     if not left:
         return None
     instead = "" if head is None else f", in the place of the run whose record ends with {head}"

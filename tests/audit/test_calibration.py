@@ -167,6 +167,23 @@ def test_scores_that_rank_the_wrong_way_are_refused() -> None:
         _fit(scores, fraud)
 
 
+@pytest.mark.parametrize("score", [-25.0, -2.5, 17.4])
+@pytest.mark.parametrize("frauds", [30, 41, 300])
+def test_scores_that_are_all_alike_are_refused(score: float, frauds: int) -> None:
+    """Whatever slopes rounding leaves."""
+    with pytest.raises(DataError, match="scores higher are not fraud more often"):
+        _fit(np.full(1_000 + frauds, score), np.arange(1_000 + frauds) < frauds)
+
+
+def test_scores_in_the_lowest_bin_tie_and_no_row_changes_its_place() -> None:
+    _, scores, fraud = _rows(5_000, lambda t: 4 * t - 20)
+    fitted = _fit(scores, fraud)
+    assert scores.min() < -25
+    assert len({*fitted.probabilities(np.array([-25.0, -20.0, -200.0]))}) == 1
+    ordered = [float(f"{each:.9g}") for each in fitted.probabilities(np.sort(scores))]
+    assert ordered == sorted(ordered)
+
+
 def test_nothing_is_extrapolated() -> None:
     _, scores, fraud = _rows(5_000, lambda t: np.clip(t, -9, 1))
     fitted = _fit(scores, fraud)

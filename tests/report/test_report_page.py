@@ -181,7 +181,7 @@ def test_an_experimental_scheme_is_called_so(make_result: MakeResult, words: Wor
     page = words(replace(make_result(rounds=1), custody=SCHEMES["rlwe"].custody))
     assert "rlwe is experimental: the arithmetic is our own, and nobody has audited it." in page
     assert "Ring-LWE of our own (experimental), 8 bits" in page
-    assert "xperimental" not in words(make_result(rounds=1))
+    assert "is experimental" not in words(make_result(rounds=1))
 
 
 def test_custody_without_entries_is_not_called_safe(make_result: MakeResult, words: Words) -> None:

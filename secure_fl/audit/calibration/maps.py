@@ -12,7 +12,7 @@ order of rows within one away, and says 0 below the lowest fraud that it saw.
 Targets are smoothed as Platt has it, (n + 1) / (n + 2) for n frauds in the place of 1 and 1 / (m + 2) for m honest rows
 in the place of 0, so that classes that are apart give finite numbers. A negative a or b is left out and the other two
 are fitted again, as the paper does: probabilities never fall where scores rise. Nothing is extrapolated: beyond the
-lowest and the highest score that was learned from, probabilities stay what they are there.
+middle of the lowest and the highest bin that was learned from, probabilities stay what they are there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BetaMap:
     b: float
     c: float
     lowest: float
-    """Log-odds of the lowest score that was learned from."""
+    """Log-odds of the middle of the lowest bin that was learned from."""
     highest: float
 
     def log_odds(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ def fit_map(frauds: NDArray[np.int64], honest: NDArray[np.int64]) -> BetaMap:
         kept = int(slopes.argmax())
         slope, shift = _regression(features[:, [kept]], weights)
         slopes = np.where(np.arange(2) == kept, slope, 0.0)
-    if not (slopes.min() >= 0 and slopes.max() > 0):
+    if len(used) == 1 or not (slopes.min() >= 0 and slopes.max() > 0):  # of one bin, slopes are what rounding left
         raise DataError(
             "rows that the model scores higher are not fraud more often, so no map makes probabilities of its scores; "
             "train a better model first"

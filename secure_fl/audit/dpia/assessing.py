@@ -9,12 +9,12 @@ from secure_fl.audit.dpia.describing import UNEQUAL
 from secure_fl.audit.dpia.facts import METRICS, Facts
 from secure_fl.audit.dpia.law import law
 from secure_fl.audit.dpia.tree import Blank, Block, Listing, Part, Table, Text
-from secure_fl.report.wording import plural, score_text
+from secure_fl.report.wording import plural, retrained, score_text
 
 
 def assessed(facts: Facts) -> Mapping[str, Part]:
     """By name."""
-    return {**_FIXED, **_measured(facts), **_risky(facts)}
+    return {**_FIXED, "rights": _rights(facts), **_measured(facts), **_risky(facts)}
 
 
 _RIGHTS = (
@@ -36,21 +36,6 @@ _FIXED: Mapping[str, Part] = {
             Text("The run sets no period for rows, models, records or ledgers, and deletes none of them."),
             Blank("Why is each column needed?"),
             Blank("How long are rows, models, scores, records and ledgers kept, and why?"),
-        ),
-    ),
-    "rights": Part(
-        "Measures for people's rights",
-        (
-            Text("The run recorded no measure for any of these rights."),
-            Listing(_RIGHTS),
-            Text(
-                "Erasure: a row that was trained on cannot be cut out of the weights. A model that was trained again "
-                "without it has nothing of it; differential privacy limits what a model tells of a row, and erases "
-                "nothing."
-            ),
-            law("gdpr-22"),
-            Blank("How is each of these rights met, by which controller?"),
-            Blank("Who looks at an alert before a payment is refused, and how can people contest it?"),
         ),
     ),
     "other": Part(
@@ -96,6 +81,30 @@ _FIXED: Mapping[str, Part] = {
         ),
     ),
 }
+
+
+def _rights(facts: Facts) -> Part:
+    left = retrained(facts.metrics["experiment"])
+    recorded = (
+        "The run recorded no measure for any of these rights."
+        if left is None
+        else (f"Of measures for these rights the run recorded this alone: {left}.")
+    )
+    return Part(
+        "Measures for people's rights",
+        (
+            Text(recorded),
+            Listing(_RIGHTS),
+            Text(
+                "Erasure: a row that was trained on cannot be cut out of the weights. A model that was trained again "
+                "without it has nothing of it; differential privacy limits what a model tells of a row, and erases "
+                "nothing."
+            ),
+            law("gdpr-22"),
+            Blank("How is each of these rights met, by which controller?"),
+            Blank("Who looks at an alert before a payment is refused, and how can people contest it?"),
+        ),
+    )
 
 
 def _measured(facts: Facts) -> Mapping[str, Part]:
@@ -151,6 +160,8 @@ def _in_use(facts: Facts) -> tuple[Block, ...]:
         "masked": "Updates stayed masked while the aggregator added them; masks are no encryption under a kept key.",
         "additive": "Updates were random shares while they were added; no party had one in the clear.",
         "additive-proofs": "Updates were random shares while they were added; no party had one in the clear.",
+        "ckks-krum": "Updates stayed encrypted while the aggregator added them; the key authority opened their "
+        "lengths, the distances between them, and sums.",
     }.get(facts.scheme, "Updates stayed encrypted while the aggregator added them; the key authority opened only sums.")
     return (Text(f"Data in use: {while_added} Each bank trained on its own rows in the clear."),)
 

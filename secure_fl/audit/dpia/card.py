@@ -15,7 +15,7 @@ from secure_fl.audit.dpia.risks import HEAD as RISKS
 from secure_fl.audit.dpia.risks import risks
 from secure_fl.audit.dpia.tree import Blank, Document, Section, Table, Text
 from secure_fl.report.promise import delta_text, epsilon_text
-from secure_fl.report.wording import count_text, out_of_text, score_text
+from secure_fl.report.wording import count_text, out_of_text, plural, score_text, several_classes
 
 
 def card_of(facts: Facts) -> Document:
@@ -34,23 +34,25 @@ def card_of(facts: Facts) -> Document:
             ),
         ),
         Section("3", "Training rows", (Text(rows_text(facts)), Table("Rows", ("What", "Value"), tuple(_rows(facts))))),
-        Section("4", "Measured", (Table("On the test rows", ("What", "Value"), tuple(_scores(facts))), _ONE)),
+        Section("4", "Measured", (Table("On the test rows", ("What", "Value"), tuple(_scores(facts))), _one(facts))),
         Section("5", "Fairness and drivers", (Table("Measures", HEAD, fairness),)),
         Section("6", "Limits", (Table("As designed", RISKS, limits),)),
     )
     return Document("Model card", (Text("Written by a program from the signed files of one run."),), sections)
 
 
-_ONE = Text("One run, one split, no intervals: differences of 0.01 in AUPRC can be chance.")
+def _one(facts: Facts) -> Text:
+    asked = "" if facts.classes == 2 else f" {several_classes(facts.classes)}"
+    return Text(f"One run, one split, no intervals: differences of 0.01 in AUPRC can be chance.{asked}")
 
 
 def _model(facts: Facts) -> Iterator[tuple[str, str]]:
     experiment, last = facts.experiment, facts.rounds[-1]
     yield "Weights", count_text(facts.metrics["parameters"])
     yield "SHA-256 of the weights", str(last["model_sha256"])
-    if experiment.dataset != "in-memory":
-        yield "Hidden layers, activation", f"{experiment.hidden}, {experiment.activation}"
-    yield "Trained by", f"{len(facts.banks)} banks in {len(facts.rounds)} rounds, sums under {facts.scheme}"
+    layers = "Hidden layers, activation, unless a model was handed over in Python"
+    yield layers, f"{experiment.hidden}, {experiment.activation}"
+    yield "Trained by", f"{len(facts.banks)} banks in {plural(len(facts.rounds), 'round')}, sums under {facts.scheme}"
     if facts.privacy is None:
         yield "Differential privacy", "none"
     else:
@@ -65,12 +67,13 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
         "Training rows: all, fraud",
         ", ".join(count_text(sum(b[f"train_{n}"] for b in banks)) for n in ("rows", "frauds")),
     )
-    yield "Test rows: honest, fraud", ", ".join(count_text(facts.metrics["curves"][n]) for n in ("honest", "frauds"))
+    yield "Test rows: honest, fraud", ", ".join(map(count_text, facts.test_rows))
 
 
 def _scores(facts: Facts) -> Iterator[tuple[str, str]]:
     final, honest = facts.metrics["final"], facts.metrics["curves"]["honest"]
     yield "AUPRC", score_text(final["auprc"])
     yield "ROC AUC", score_text(final["roc_auc"])
-    yield "Honest rows flagged at 80 % recall", out_of_text(final["false_positives_at_80_recall"], honest)
+    flagged = "Honest rows flagged" if facts.classes == 2 else "Wrong answers"
+    yield f"{flagged} at 80 % recall", out_of_text(final["false_positives_at_80_recall"], honest)
     yield "Figures of it and of other models", METRICS

@@ -71,6 +71,21 @@ class Facts:
         return tuple(name for name in names if name not in (*self.banks, AGGREGATOR))
 
     @property
+    def test_rows(self) -> tuple[int, int]:
+        """Honest ones and frauds."""
+        data = self.metrics["data"]
+        banks = data["banks"].values()
+        frauds = data["frauds"] - sum(bank["train_frauds"] for bank in banks)
+        return data["rows"] - sum(bank["train_rows"] for bank in banks) - frauds, frauds
+
+    @property
+    def classes(self) -> int:
+        """How many the model tells apart: where there are more than two, each test row is asked about each of them."""
+        curves = self.metrics["curves"]
+        answers = int(curves["honest"] + curves["frauds"])
+        return max(2, answers // sum(self.test_rows))
+
+    @property
     def own_rows(self) -> bool:
         """Whether the rows are neither simulated nor the public ones of ULB."""
         return self.experiment.dataset not in BUILT_IN
@@ -129,7 +144,7 @@ def _facts(
         if spent is None
         else Privacy(**spent | {"banks": tuple(BankPrivacy(**b) for b in spent["banks"])}),
         deliveries=tuple(_delivery(line) for line in contents[TRANSCRIPT].splitlines()),
-        audit=read_group_audit(run, tuple(opening["banks"]), experiment.scheme),
+        audit=read_group_audit(run, tuple(opening["banks"]), experiment.scheme, metrics["rounds"][-1]["model_sha256"]),
         attacks=read_attacks(run),
     )
 

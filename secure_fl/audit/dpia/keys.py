@@ -95,8 +95,9 @@ def _of_noise(facts: Facts) -> Iterator[Key]:
         "Noise keys (256 bits)",
         "each bank its own",
         "when the run starts; one for a run",
-        "with the state of a run that is not finished, in a file of mode 0600, so that a repeated release is the same",
-        "the file is removed when the run is over",
+        "in memory; where the state of an unfinished run is kept, with it in a file of mode 0600, so that a repeated "
+        "release is the same",
+        "gone with the run, a file too; memory is given back, not overwritten",
     )
     yield Key(
         "Key of the ledgers for life (256 bits)",

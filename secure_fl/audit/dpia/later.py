@@ -52,8 +52,11 @@ class Attack:
     finding: str
 
 
-def read_group_audit(run: Path, banks: tuple[str, ...], scheme: str) -> GroupAudit | None:
-    """None where there is none. Raises `ConfigurationError` where it is of another run's banks, or no audit."""
+def read_group_audit(run: Path, banks: tuple[str, ...], scheme: str, model: str) -> GroupAudit | None:
+    """None where there is none. Raises `ConfigurationError` where it is of another run, or no audit.
+
+    `model`: SHA-256 of the weights.
+    """
     path = run / AUDIT
     if not path.is_file():
         return None
@@ -61,7 +64,7 @@ def read_group_audit(run: Path, banks: tuple[str, ...], scheme: str) -> GroupAud
     try:
         document = json.loads(content)
         fairness, shap = document["fairness"], document["shap"]
-        of_this_run = (tuple(document["banks"]), document["scheme"]) == (banks, scheme)
+        of_this_run = (tuple(document["banks"]), document["scheme"], document["model_sha256"]) == (banks, scheme, model)
         found = GroupAudit(
             sha256=hashlib.sha256(content).hexdigest(),
             rows=int(document["test_rows"]),
@@ -75,7 +78,9 @@ def read_group_audit(run: Path, banks: tuple[str, ...], scheme: str) -> GroupAud
     except (KeyError, TypeError, ValueError, RecursionError):
         of_this_run = False
     if not of_this_run:
-        raise ConfigurationError(f"{path} is no audit of this run's banks and scheme; audit again, or move it away")
+        raise ConfigurationError(
+            f"{path} is no audit of this run's model, banks and scheme; audit again, or move it away"
+        )
     return found
 
 

@@ -189,12 +189,20 @@ def _security(facts: Facts) -> Iterator[Measure]:
         "The software's tests make such a search in a gateway process of its own; this run had none.",
         NONE,
     )
+    yield _repeated(facts)
+
+
+def _repeated(facts: Facts) -> Measure:
+    name, most = "Availability: a round that failed is repeated", facts.experiment.attempts
+    if most == 1:
+        says = "A round is attempted once; one that fails ends the run."
+        return Measure("security", name, "not in this run", says, "experiment.toml: attempts")
     again = sum(record["attempts"] > 1 for record in facts.rounds)
     says = (
-        f"A round is attempted up to {plural(facts.experiment.attempts, 'time')}, each time with new messages; "
+        f"A round is attempted up to {most} times, each time with new messages; "
         f"{plural(again, 'round')} of {len(facts.rounds)} took more than one."
     )
-    yield Measure("security", "Availability: a round that failed is repeated", "in effect", says, f"{METRICS}: rounds")
+    return Measure("security", name, "in effect", says, f"{METRICS}: rounds")
 
 
 def _attacked(facts: Facts) -> Iterator[Measure]:

@@ -11,7 +11,7 @@ from secure_fl.audit.dpia.later import AUDIT
 from secure_fl.audit.dpia.measures import threshold
 from secure_fl.audit.dpia.tree import shown
 from secure_fl.report.promise import UNPROTECTED, delta_text, epsilon_text, guesses_text
-from secure_fl.report.wording import names_text, out_of_text, plural, score_text
+from secure_fl.report.wording import names_text, out_of_text, plural, score_text, several_classes
 
 Kind: TypeAlias = Literal["design", "access", "modification", "disappearance"]
 HEAD = ("Risk", "Source", "Evidence")
@@ -65,10 +65,16 @@ def _told_by_the_model(facts: Facts) -> Iterator[Risk]:
 def _decided(facts: Facts) -> Iterator[Risk]:
     final, curve = facts.metrics["final"], facts.metrics["curves"]
     flagged = out_of_text(final["false_positives_at_80_recall"], curve["honest"])
+    says = (
+        f"Honest customers are stopped or asked: to find 80 % of the fraud in the test rows, {flagged} honest ones are "
+        "flagged."
+        if facts.classes == 2
+        else f"Rows are taken for what they are not: to find 80 % of them in their class, {flagged} answers are wrong. "
+        f"{several_classes(facts.classes)}"
+    )
     yield Risk(
         "design",
-        f"Honest customers are stopped or asked: to find 80 % of the fraud in the test rows, {flagged} honest ones are "
-        "flagged.",
+        says,
         "scores that decide on payments",
         f"{METRICS}: final.false_positives_at_80_recall",
     )

@@ -169,12 +169,13 @@ def test_a_name_is_shown_on_one_line_and_in_one_direction() -> None:
     assert shown(" \t") == "(no name)"
 
 
-def audited(banks: tuple[str, ...], scheme: str) -> dict[str, Any]:
+def audited(banks: tuple[str, ...], scheme: str, model: str) -> dict[str, Any]:
     """An audit whose groups are called by a value of a row."""
     gap = {"column": "category", "group": TEXTS[2], "rate": "recall", "gap": -0.25, "interval": [-0.3, -0.2]}
     return {
         "banks": list(banks),
         "scheme": scheme,
+        "model_sha256": model,
         "test_rows": 1800,
         "shap": {"features": ["amount: log", "category"], "groups": {"category": {TEXTS[2]: {}}}},
         "fairness": {
@@ -187,9 +188,10 @@ def audited(banks: tuple[str, ...], scheme: str) -> dict[str, Any]:
 
 
 def test_names_of_groups_which_can_be_values_are_in_no_draft(copy: Path) -> None:
-    banks = read_facts(copy).banks
+    facts = read_facts(copy)
+    made = audited(facts.banks, "plaintext", facts.rounds[-1]["model_sha256"])
     (copy / "audit").mkdir()
-    (copy / "audit" / "audit.json").write_text(json.dumps(audited(banks, "plaintext")), encoding="utf-8")
+    (copy / "audit" / "audit.json").write_text(json.dumps(made), encoding="utf-8")
     run_command(copy)
     document = (copy / "dpia" / "dpia.md").read_text(encoding="utf-8")
     assert (

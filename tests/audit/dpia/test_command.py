@@ -160,14 +160,16 @@ def test_attacks_that_lie_with_the_run_are_evidence(copy: Path) -> None:
         read_facts(copy)
 
 
-OTHERS = [audited(("bank-1", "bank-2"), "plaintext"), audited(("bank-1", "bank-2", "bank-3"), "ckks")]
+THREE = ("bank-1", "bank-2", "bank-3")
+OTHERS = [(THREE[:2], "plaintext", "MODEL"), (THREE, "ckks", "MODEL"), (THREE, "plaintext", "ab" * 32)]
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[" * 100_000, *map(json.dumps, OTHERS)])
+@pytest.mark.parametrize("content", ["", "{}", "[" * 100_000, *(json.dumps(audited(*other)) for other in OTHERS)])
 def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
+    content = content.replace("MODEL", read_facts(copy).rounds[-1]["model_sha256"])
     (copy / "audit").mkdir()
     (copy / "audit" / "audit.json").write_text(content)
-    with pytest.raises(ConfigurationError, match=r"audit\.json is no audit of this run's banks and scheme"):
+    with pytest.raises(ConfigurationError, match=r"audit\.json is no audit of this run's model, banks and scheme"):
         read_facts(copy)
 
 
@@ -218,6 +220,8 @@ def test_every_way_of_summing_is_described(
         assert "report.html draws" not in document
     if settings.get("group_size"):
         assert "A sum is opened over at least" not in document
+    assert ("the key authority opened only sums" in document) == (facts.scheme in ("bfv", "ckks"))
+    assert ("opened their lengths, the distances between them, and sums" in document) == (facts.scheme == "ckks-krum")
 
 
 def test_every_statement_on_the_law_has_a_source_and_is_used(copy: Path) -> None:
