@@ -126,6 +126,8 @@ def _print_custody(console: Console, plan: ScoringPlan) -> None:
 def print_figures(figures: Mapping[str, Any]) -> None:
     """Of a plan, one line a figure."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for name, value in figures.items():
         missing = _NOBODY if name.startswith("may_collude") else "none"
         table.add_row(_SAID.get(name, name.replace("_", " ")), missing if value is None else _figure(value))

@@ -76,8 +76,8 @@ class PackedSum:
             added += np.frombuffer(data, dtype=f"<u{self._bits // 8}").astype(np.uint64) << self._shift
             return
         packed = np.frombuffer(data, dtype=_LITTLE).reshape(self._words, -1)
-        step = min(_AT_A_TIME // self._rows, packed.shape[1])
-        values = np.empty((self._rows, step), dtype=np.uint64)
+        step = _AT_A_TIME // self._rows
+        values = np.empty((self._rows, min(step, packed.shape[1])), dtype=np.uint64)
         for start in range(0, packed.shape[1], step):
             total = self._total[:, start : start + step]
             part = values[:, : total.shape[1]]

@@ -25,8 +25,8 @@ from secure_fl.secagg.packing import (
 WIDTHS = range(1, 64)
 MACHINE_WORDS = (8, 16, 32)
 """Widths whose values follow each other; all others lie in rows."""
-COLUMNS = 2048
-"""That are packed at a time."""
+AT_A_TIME = 1 << 18
+"""Values that are packed."""
 
 
 def vector(*values: int) -> IntVector:
@@ -129,14 +129,14 @@ BORDERS = [-1, 0, 1]
 def test_long_vectors_come_back_across_the_borders_of_what_is_packed_at_a_time(
     bits: int, blocks: int, extra: int
 ) -> None:
-    length = blocks * COLUMNS * rows_of(bits) + extra
+    length, step = blocks * AT_A_TIME + extra, AT_A_TIME // rows_of(bits)
     values = np.random.default_rng(length).integers(0, 2**bits, length, dtype=np.int64)
     packed = pack_bits(values, bits)
     assert len(packed) == packed_bytes(length, bits)
     assert np.array_equal(unpack_bits(packed, bits, length), values)
     words = np.frombuffer(packed, dtype="<u8").reshape(rows_of(bits) * bits // 64, -1)
     columns = words.shape[1]
-    for column in {0, COLUMNS - 1, columns - 1, min(COLUMNS, columns - 1)}:  # each holds what one number would have
+    for column in {0, step - 1, columns - 1, min(step, columns - 1)}:  # each holds what one number would have
         number = sum(int(word) << (64 * place) for place, word in enumerate(words[:, column]))
         expected = values[column::columns]
         assert [number >> (row * bits) & 2**bits - 1 for row in range(len(expected))] == expected.tolist()
@@ -161,7 +161,7 @@ def test_a_packed_sum_is_the_sum_of_what_was_packed(data: st.DataObject, bits: i
 
 @pytest.mark.parametrize("bits", [12, 16, 45])
 def test_long_packed_sums_are_exact_too(bits: int) -> None:
-    length = 3 * COLUMNS * rows_of(bits) + 5
+    length = 2 * AT_A_TIME + 5
     rows = np.random.default_rng(bits).integers(0, 2**bits, (3, length), dtype=np.int64)
     total = PackedSum(length, bits)
     for row in rows:
