@@ -275,7 +275,7 @@ def test_rows_are_halved_in_time_at_every_bank(subject: Subject) -> None:
 def test_without_time_a_half_is_drawn(subject: Subject) -> None:
     """Files can be sorted by their label."""
     source = replace(subject.schema.source, time=None)
-    without = replace(subject, schema=_Timeless(source))  # type: ignore[arg-type]
+    without = replace(subject, schema=_Timeless(source))  # type: ignore[arg-type]  # all that halves look at
     for (drawn, rest), (early, _) in zip(halves_of(without), halves_of(subject), strict=True):
         assert sorted(map(len, (drawn.fraud, rest.fraud))) == sorted((len(drawn.fraud), len(rest.fraud)))
         assert not np.array_equal(drawn.log_odds, early.log_odds)

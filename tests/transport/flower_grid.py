@@ -77,7 +77,7 @@ class MemoryGrid(Grid):
         context = Context(
             run_id=RUN, node_id=node, node_config=dict(config), state=RecordDict(), run_config=self._run_config
         )
-        return bytes(context_to_proto(context).SerializeToString())
+        return _state_bytes(context)
 
     def restart(self, node: int) -> None:
         """As if the SuperNode had been killed and started anew."""
@@ -108,10 +108,15 @@ class MemoryGrid(Grid):
             reply = self._app(received, context)
         except Exception as error:  # as Flower's runtime does
             reply = Message(Error(2, str(error)), reply_to=received)
-        self.states[node] = context_to_proto(context).SerializeToString()
+        self.states[node] = _state_bytes(context)
         answer = message_to_proto(reply).SerializeToString()
         self.wire.up.append((node, answer))
         return message_from_proto(ProtoMessage.FromString(answer))
+
+
+def _state_bytes(context: Context) -> bytes:
+    """Equal states are equal bytes: protobuf else orders the entries of a map as each process hashes them."""
+    return bytes(context_to_proto(context).SerializeToString(deterministic=True))
 
 
 def order_of(message: Message) -> Order:

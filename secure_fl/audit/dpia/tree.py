@@ -5,12 +5,12 @@ All text is plain: who writes it escapes it. Text from outside passes through `s
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from secure_fl.audit.dpia.law import Statement
+from secure_fl.progress import visible
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,4 @@ class Document:
 
 def shown(name: str) -> str:
     """A name from outside on one line, without characters that are not seen or that turn the direction of text."""
-    cleaned = "".join(" " if c.isspace() else "\N{REPLACEMENT CHARACTER}" if _hidden(c) else c for c in name)
-    return " ".join(cleaned.split()) or "(no name)"
-
-
-def _hidden(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co")
+    return visible(" ".join(name.split())) or "(no name)"
