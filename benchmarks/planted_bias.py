@@ -96,7 +96,7 @@ def table(outcomes: Sequence[Mapping[str, Any]]) -> str:
     what = f"{MISLABELLED:.0%} of the honest rows of one region of four labelled fraud"
     lowest = min(outcome.interval[0] for outcome in biased)
     lines = [
-        "| training rows | audits | that region is flagged more, and no other | any group is worse off beyond chance "
+        "| training rows | audits | that region is flagged more, and no other | any group is worse off "
         f"| fails with a largest gap of {MAX_GAP:g} |",
         "|---|---|---|---|---|",
         *(

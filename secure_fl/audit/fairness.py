@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from secure_fl.audit.counts import LENGTH, Counts, count_rows
 from secure_fl.audit.floors import LEAST_FRAUDS, LEAST_ROWS
-from secure_fl.audit.gaps import LEVEL, Gap, find_gaps
+from secure_fl.audit.gaps import LEAST_GAP, LEVEL, Gap, find_gaps
 from secure_fl.audit.groups import Grouping
 from secure_fl.audit.opening import Subject
 from secure_fl.audit.sums import SecureSums
@@ -34,13 +35,18 @@ class Fairness:
 
     @property
     def worse(self) -> tuple[Gap, ...]:
-        """Groups that are worse off beyond chance, the largest gap first."""
-        return tuple(sorted((gap for gap in self.gaps if gap.worse), key=lambda gap: -abs(gap.gap)))
+        """Where groups are worse off, the largest gap first."""
+        return self._sorted(gap for gap in self.gaps if gap.worse)
 
     @property
     def failed(self) -> tuple[Gap, ...]:
-        """Those of them whose gap is larger than what is allowed."""
-        return () if self.max_gap is None else tuple(gap for gap in self.worse if abs(gap.gap) > self.max_gap)
+        """Gaps to a group's disadvantage that are larger than what is allowed, and not by chance."""
+        allowed = math.inf if self.max_gap is None else self.max_gap
+        return self._sorted(gap for gap in self.gaps if gap.certain > 0 and abs(gap.gap) > allowed)
+
+    @staticmethod
+    def _sorted(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+        return tuple(sorted(gaps, key=lambda gap: -abs(gap.gap)))
 
     def document(self) -> dict[str, Any]:
         """The figures as plain JSON values."""
@@ -56,6 +62,7 @@ class Fairness:
             "gaps": [gap.document() for gap in self.gaps],
             "intervals": {"level": LEVEL, "together": True, "bootstrap": "parametric, from the summed counts"},
             "worse": [gap.document() for gap in self.worse],
+            "least_gap": LEAST_GAP,
             "max_gap": self.max_gap,
             "failed": [gap.document() for gap in self.failed],
         }

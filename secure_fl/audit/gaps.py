@@ -5,7 +5,8 @@ The bootstrap is parametric, from the opened counts alone: a count k of n is dra
 for certainty. It treats rows as independent; where one customer has many rows, intervals are too narrow.
 
 All judged gaps of an audit are looked at together: each interval is wide enough that, with no gap anywhere, all of them
-hold zero with a probability of about 95 % (Bonferroni).
+hold zero with a probability of about 95 % (Bonferroni). An interval is about one model. Training leaves small gaps of
+its own, as real as they are accidental, so a group counts as worse off only from a percentage point on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from secure_fl.audit.counts import RATES, Counts
 
 LEVEL = 0.95
+LEAST_GAP = 0.01
+"""What an interval must lie beyond for a group to count as worse off."""
 DRAWS = 20_000
 JUDGED: Mapping[str, int] = {"false_positive_rate": 1, "recall": -1}
 """Rates by which a group is judged to be worse off, and the sign of a gap that is to its disadvantage: its honest rows
@@ -41,9 +44,15 @@ class Gap:
         return self.interval[0] > 0 or self.interval[1] < 0
 
     @property
+    def certain(self) -> float:
+        """How much worse off the group is at the near end of the interval; 0 where it may not be, or is not judged."""
+        near = {1: self.interval[0], -1: -self.interval[1], 0: 0.0}
+        return max(0.0, near[JUDGED.get(self.rate, 0)])
+
+    @property
     def worse(self) -> bool:
-        """Whether the group is worse off, beyond chance."""
-        return self.excludes_zero and JUDGED.get(self.rate, 0) * self.gap > 0
+        """Whether the group is worse off, by more than chance and accidents of training explain."""
+        return self.certain > LEAST_GAP
 
     @property
     def text(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from secure_fl.audit.auditing import Audit
 from secure_fl.audit.explaining import Explained
+from secure_fl.audit.gaps import LEAST_GAP
 from secure_fl.audit.ranking import LEVEL
 from secure_fl.report import frame, wording
 from secure_fl.report.wording import plural
@@ -78,7 +79,7 @@ def verdict(audit: Audit) -> str:
     allowed = "" if fairness.max_gap is None else f" None is beyond the largest gap of {fairness.max_gap:g}."
     if fairness.worse:
         return f"Worse off beyond chance: {'; '.join(gap.text for gap in fairness.worse[:3])}.{allowed}"
-    return f"No group is worse off beyond what chance explains.{allowed}"
+    return f"No group is worse off by more than {LEAST_GAP:g} beyond chance.{allowed}"
 
 
 def _rate(value: float | None) -> str:

@@ -30,7 +30,7 @@ def test_the_verdict_names_group_and_interval(audited: Audit) -> None:
     assert "[+0.050, +0.110]" in verdict(_with(audited, WORSE, CHANCE))
     assert verdict(_with(audited, WORSE, max_gap=0.05)).startswith("The model does not pass: false positive rate")
     assert verdict(_with(audited, WORSE, max_gap=0.1)).endswith("None is beyond the largest gap of 0.1.")
-    assert verdict(_with(audited, CHANCE)) == "No group is worse off beyond what chance explains."
+    assert verdict(_with(audited, CHANCE)) == "No group is worse off by more than 0.01 beyond chance."
     assert "No groups were asked for" in verdict(replace(audited, fairness=replace(audited.fairness, columns={})))
 
 

@@ -33,7 +33,7 @@ class GroupAudit:
     columns: tuple[str, ...]
     """By which groups were compared."""
     worse: int
-    """Gaps to a group's disadvantage beyond chance."""
+    """Gaps by which the audit calls a group worse off."""
     largest: float
     """The largest of them; 0 where there is none."""
     max_gap: float | None

@@ -47,9 +47,9 @@ def _principles(facts: Facts) -> Iterator[Measure]:
     else:
         by = names_text([shown(name) for name in audit.columns])
         worse = (
-            f"{plural(audit.worse, 'gap')} to a group's disadvantage beyond chance, the largest {audit.largest:.3f}"
+            f"groups worse off, beyond chance, in {plural(audit.worse, 'gap')}, the largest {audit.largest:.3f}"
             if audit.worse
-            else "no gap to a group's disadvantage beyond chance"
+            else "no group found worse off"
         )
         allowed = "no largest gap was set" if audit.max_gap is None else f"a gap of {audit.max_gap:g} was allowed"
         says = f"Compared by {by} on {plural(audit.rows, 'test row')}: {worse}; {allowed}."

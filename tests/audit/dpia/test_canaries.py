@@ -194,10 +194,7 @@ def test_names_of_groups_which_can_be_values_are_in_no_draft(copy: Path) -> None
     (copy / "audit" / "audit.json").write_text(json.dumps(made), encoding="utf-8")
     run_command(copy)
     document = (copy / "dpia" / "dpia.md").read_text(encoding="utf-8")
-    assert (
-        "Compared by category on 1,800 test rows: 1 gap to a group's disadvantage beyond chance, the largest"
-        in document
-    )
+    assert "Compared by category on 1,800 test rows: groups worse off, beyond chance, in 1 gap, the largest" in document
     assert "0.250; a gap of 0.3 was allowed" in document
     assert "first: amount: log, category" in document
     assert "audit/audit.json: made later, and in no record" in document
