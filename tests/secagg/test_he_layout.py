@@ -108,6 +108,8 @@ WRONG: dict[str, Callable[[str], bytes]] = {
     "expands to nothing": lambda s: wrapped(s, compressed(b"")),
     "two frames": lambda s: wrapped(s, compressed(body_of(s)) + compressed(b"more")),
     "no frame": lambda s: wrapped(s, bytes(1000)),
+    "said to be zlib": lambda s: wrapped(s, body_of(s), 1),
+    "inside said to be compressed": lambda s: wrapped(s, body_of(s)[:78] + b"\2" + body_of(s)[79:], 0),
     "zlib": lambda s: wrapped(s, compressed(body_of(s)), 1),
     "unknown compression": lambda s: wrapped(s, compressed(body_of(s)), 3),
     "another version": lambda s: wrapped(s, body_of(s), 0, version=3),

@@ -196,6 +196,17 @@ def test_a_key_authority_opens_any_words_or_says_that_they_are_no_sum(scheme: st
     assert np.array_equal(there.opened(sent, 3), values.sum(axis=0))
 
 
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def test_a_word_equal_to_the_modulus_is_zero(scheme: str) -> None:
+    """SEAL takes no words beyond its modulus."""
+    there = Parties(some_plan(scheme))
+    zero, modulus = (
+        Halves(*(np.full(n, word, dtype=np.uint64) for n in there.plan.coefficients)) for word in (0, there.modulus)
+    )
+    of_zero, of_modulus = (there.secret.decrypt(there.plan, halves) for halves in (zero, modulus))
+    assert np.array_equal(of_zero, of_modulus)
+
+
 def test_the_aggregator_needs_a_cohort_and_no_key() -> None:
     assert list(inspect.signature(he_server).parameters) == ["cohort"]
     assert list(inspect.signature(Adder).parameters) == ["plan"]

@@ -88,7 +88,10 @@ def test_arithmetic_on_the_page_adds_up(name: str, honest: bool) -> None:
         if "decrypt" in work.title or work.title.startswith("reads") or "…" in result.numbers:
             continue
         off = sum(map(signed, parts)) - vector(result)
-        assert (off % modulus_of(name) == 0).all() if scheme in ("masked", "additive") else (off == 0).all(), (name, work)
+        assert (off % modulus_of(name) == 0).all() if scheme in ("masked", "additive") else (off == 0).all(), (
+            name,
+            work,
+        )
 
 
 @every_request
