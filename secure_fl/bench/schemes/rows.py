@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -64,6 +65,19 @@ class Row:
     @property
     def bytes_per_parameter(self) -> float:
         return (self.upload_bytes or 0) / self.parameters
+
+    @property
+    def floor_bytes(self) -> float | None:
+        """As many bits as the sum has: what hides a sum of any values sends no less. None where nothing is hidden."""
+        if self.scheme == "plaintext" or not isinstance(self.bits, int):
+            return None
+        largest = self.banks * ((1 << self.bits) - 1)
+        return self.parameters * math.log2(largest + 1) / 8
+
+    @property
+    def times_floor(self) -> float | None:
+        """Bits sent for each bit of the sum."""
+        return None if self.floor_bytes is None else (self.upload_bytes or 0) / self.floor_bytes
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"installed": self.status != "not installed"}
