@@ -37,6 +37,8 @@ class Stage:
 
     name: str
     requests: Mapping[str, bytes] = field(repr=False)
+    enough: int | None = None
+    """How many trustees must answer, where others can be done without. None: all of them."""
 
 
 @dataclass(frozen=True)
@@ -235,9 +237,12 @@ def run_carried(
         spent = dict(carrier.seconds)
         elapsed = clock() - started - sum(spent.values()) - room.bookkeeping
         total: SecureSum = finished.value
-        return Outcome(total, spent, elapsed, room.absent | dict(total.refused))
+        unwilling = {name: reason(error) for name, error in room.unwilling.items()}
+        return Outcome(total, spent, elapsed, room.absent | unwilling | dict(total.refused))
     except ProtocolError as error:
         error.refused |= to_blame(room.blames)
+        for refusal in room.unwilling.values():
+            error.refused |= refusal.refused
         error.absent |= {name: why for name, why in room.absent.items() if name not in room.blames}
         error.quarrels |= room.blames
         raise
@@ -255,6 +260,8 @@ class _Room:
     gone: set[str] = field(init=False)
     absent: dict[str, str] = field(default_factory=dict)
     blames: dict[str, dict[str, str]] = field(default_factory=dict)
+    unwilling: dict[str, ProtocolError] = field(default_factory=dict)
+    """Trustees that refused or were cut off."""
     bookkeeping: float = 0.0
     """Seconds spent on the transcript."""
 
@@ -268,7 +275,7 @@ class _Room:
                 self._record(stage.name, name, AGGREGATOR, answer)
                 yield name, answer
             else:
-                self._absent(name, answer)
+                self._absent(stage, name, answer)
 
     def _requests(self, stage: Stage) -> Iterator[tuple[str, bytes]]:
         """Whom to ask, and what; who is gone is told and not heard."""
@@ -279,11 +286,15 @@ class _Room:
             if name not in self.gone:
                 yield name, data
 
-    def _absent(self, name: str, error: ProtocolError | OSError) -> None:
-        """A bank refuses or is cut off. Raises where it is a trustee, without whom there is no sum."""
-        if name not in self.cohort.banks:
-            raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
+    def _absent(self, stage: Stage, name: str, error: ProtocolError | OSError) -> None:
+        """Somebody refuses or is cut off. Raises where it is a trustee without whom there is no sum."""
         self.gone.add(name)
+        if name not in self.cohort.banks:
+            self.unwilling[name] = error if isinstance(error, ProtocolError) else _cut_off(name)
+            needed = len(stage.requests) if stage.enough is None else stage.enough
+            if len(stage.requests) - len(self.unwilling.keys() & stage.requests.keys()) < needed:
+                raise max(self.unwilling.values(), key=lambda each: bool(each.refused)) from None
+            return
         self.absent[name] = reason(error) or "it could not be reached"
         if isinstance(error, ProtocolError) and error.refused:
             self.blames[name] = error.refused

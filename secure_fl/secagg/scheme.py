@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.budget import Committee, Plan
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.messages import SESSION_BYTES, Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
@@ -56,6 +56,8 @@ class Scheme:
     """The fewest of so many banks whose sum is opened, where nobody says otherwise."""
     takes_float32: bool = False
     """Whether it also adds float32 values, which are not quantized."""
+    with_committee: Callable[[Committee], Scheme] | None = None
+    """The same scheme where a quorum of so many holders opens sums; None where it has no such."""
     experimental: str = ""
     """What is said of it wherever it is chosen or shown, where nobody should rely on it yet."""
 

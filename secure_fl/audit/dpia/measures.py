@@ -12,7 +12,6 @@ from secure_fl.report.promise import delta_text, epsilon_text, guesses_text
 from secure_fl.report.record import RECORD
 from secure_fl.report.wording import names_text, plural, score_text
 from secure_fl.secagg.he.words import KEY_AUTHORITY
-from secure_fl.secagg.schemes import SCHEMES
 
 NONE = "none"
 
@@ -36,7 +35,7 @@ def measures(facts: Facts) -> tuple[Measure, ...]:
 def threshold(facts: Facts) -> int:
     """The fewest banks whose sum is opened, where sums are not of groups."""
     experiment = facts.experiment
-    return experiment.threshold or SCHEMES[experiment.scheme].default_threshold(len(facts.banks))
+    return experiment.threshold or experiment.kind.default_threshold(len(facts.banks))
 
 
 def _principles(facts: Facts) -> Iterator[Measure]:
