@@ -54,7 +54,7 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
     """
     plan = cohort.plan
     if isinstance(plan, AdditivePlan):
-        _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
+        payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload).share
     if isinstance(plan, RingPlan):
         words = ring.from_bytes(plan, payload).astype(np.int64)
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
@@ -96,7 +96,7 @@ def _values(scheme: Scheme, cohort: Cohort[Plan], payload: memoryview) -> Values
         return scheme.read_upload(plan, payload)
     assert plan.bits is not None, "only plaintext sends floats"
     if isinstance(plan, AdditivePlan):
-        _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
+        payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload).share
     if isinstance(plan, RingPlan):
         words: Values = ring.from_bytes(plan, payload).astype(np.int64) % (1 << plan.bits)
         return words

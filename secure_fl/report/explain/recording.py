@@ -81,6 +81,12 @@ class Recording:
         opened = open_message(self.cohort, sent.data, recipient=sent.recipient, sender=sent.sender)
         return opened.payload
 
+    def request(self, stage: str, party: str) -> memoryview | None:
+        """What a party was asked last in a stage; None where it was asked nothing."""
+        found = self.round(stage)
+        asked = [sent for sent in (found.requests if found else ()) if sent.recipient == party]
+        return self.payload(asked[-1]) if asked else None
+
     def is_intact(self, sent: Sent) -> bool:
         """Whether its recipient reads it."""
         try:

@@ -52,4 +52,4 @@ def scheme_of(committee: Committee) -> Scheme:
     )
 
 
-SCHEME = scheme_of(ALL_OF_TWO)
+SCHEME, HOLDERS = scheme_of(ALL_OF_TWO), holders_of(ALL_OF_TWO)

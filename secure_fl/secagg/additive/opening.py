@@ -12,13 +12,11 @@ from collections.abc import Collection, Generator, Mapping
 
 from secure_fl.errors import ProtocolError
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import SUM_SHARES, PartSums, Upload, parts_of, requested, unpack_sums
+from secure_fl.secagg.additive.wire import ALL_SHARES, SUM_SHARES, PartSums, Upload, parts_of, requested, unpack_sums
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.prg import RingVector
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Attendance, Replies, Stage
-
-ALL_PARTS = "without the sums of all parts there is no sum, so make a new attempt"
 
 
 def sum_parts(
@@ -85,7 +83,7 @@ def _require_quorum(cohort: Cohort[AdditivePlan], there: Collection[str], attend
     if len(there) < cohort.plan.quorum:
         out = ", ".join(holder for holder in cohort.trustees if holder not in there)
         problem = f"{out} gave no sum that can be used, and {cohort.plan.quorum} share-holders must give one"
-        raise attendance.dropout(problem, ALL_PARTS)
+        raise attendance.dropout(problem, ALL_SHARES)
 
 
 def _liars(cohort: Cohort[AdditivePlan], said: Mapping[str, Mapping[int, bytes]]) -> set[str]:

@@ -19,6 +19,7 @@ from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_numb
 from secure_fl.secagg.packing import packed_bytes
 
 UPLOAD, SUM_SHARES = "upload", "sum_shares"
+ALL_SHARES = "without all shares there is no sum, so make a new attempt"
 HASH_BYTES = SEED_BYTES
 _COUNT_BYTES = 2
 

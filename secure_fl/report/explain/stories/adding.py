@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from secure_fl.report.explain.recording import Change
@@ -13,15 +14,16 @@ from secure_fl.secagg.planning import plan
 TOO_MUCH = 500
 
 
-def adds_too_much(request: Request, stage: str) -> Change:
-    """To the ring vector that it answers a stage with."""
+def adds_too_much(request: Request, stage: str, ahead: Callable[[bytes], bytes] = lambda vector: b"") -> Change:
+    """To the ring vector that it answers a stage with. `ahead`: what an answer says of its vector, in front of it."""
 
     def change(said: Message) -> bytes:
         if said.stage != stage:
             return bytes(said.payload)
         planned: Any = plan(request.scheme, request.count, len(next(iter(request.updates.values()))), BITS)
-        numbers = ring.from_bytes(planned, said.payload)
+        numbers = ring.from_bytes(planned, said.payload[len(ahead(b"")) :])
         numbers[:1] += numbers.dtype.type(TOO_MUCH)
-        return ring.to_bytes(planned, numbers)
+        vector = ring.to_bytes(planned, numbers)
+        return ahead(vector) + vector
 
     return change

@@ -16,10 +16,10 @@ from secure_fl.report.explain.story import Line, Play, Story, Work, shown
 from secure_fl.report.explain.tellers.additive import AdditiveTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.secagg.additive.client import AdditiveClient
-from secure_fl.secagg.additive.deployment import CUSTODY, HOLDERS, SCHEME
+from secure_fl.secagg.additive.deployment import HOLDERS, SCHEME
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.additive.server import additive_server
-from secure_fl.secagg.additive.wire import SUM_SHARES
+from secure_fl.secagg.additive.wire import SUM_SHARES, digest_of
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import SecureSum
@@ -50,7 +50,7 @@ def play(request: Request) -> Play:
         Story(
             "a share-holder lies",
             f"{HOLDERS[0]} adds {TOO_MUCH:,} to one number of its answer. Nobody can tell, and the sum is wrong.",
-            tuple(_run(request, lies={HOLDERS[0]: adds_too_much(request, SUM_SHARES)}).steps()),
+            tuple(_run(request, lies={HOLDERS[0]: adds_too_much(request, SUM_SHARES, digest_of)}).steps()),
             HOLDERS[0],
         ),
         Story(
@@ -68,7 +68,7 @@ def play(request: Request) -> Play:
         parties=parties,
         stories=stories,
         pools=pools(honest.recording, request.updates, parties, honest),
-        custody=CUSTODY,
+        custody=SCHEME.custody,
     )
 
 

@@ -10,11 +10,21 @@ from secure_fl.report.explain.story import Field, Line, Work, shortened, shown
 from secure_fl.report.explain.tellers.teller import Teller, Told, listed, sum_line
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.holder import ShareHolderKey
-from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, UPLOAD, purpose, split_upload
+from secure_fl.secagg.additive.wire import (
+    SUM_SHARES,
+    UPLOAD,
+    PartSums,
+    Upload,
+    parts_of,
+    purpose,
+    read_request,
+    rows_of,
+    split_upload,
+    unpack_sums,
+)
 from secure_fl.secagg.hazmat.agreement import unseal
-from secure_fl.secagg.hazmat.prg import RingVector, add_mask
+from secure_fl.secagg.hazmat.prg import SEED_BYTES, RingVector, add_mask
 from secure_fl.secagg.messages import AGGREGATOR
-from secure_fl.secagg.numbering import decode_table
 
 
 class AdditiveTeller(Teller):
@@ -40,29 +50,41 @@ class AdditiveTeller(Teller):
             )
             return Told(f"{sender} splits its numbers", text, (self._splitting(sender),))
         text = "It answers one request in an attempt: the difference of two sums could be one bank's share."
-        return Told(f"{sender} adds its shares", text, (self._adding(sender),))
+        return Told(f"{sender} adds its shares", text, self._adding(sender))
 
     def fields(self, sent: Sent) -> Iterator[Field]:
         payload = self.recording.payload(sent)
         if sent.stage == UPLOAD and sent.sender != AGGREGATOR:
-            seeds, share = split_upload(self.cohort, payload)
-            for holder, sealed in zip(self.holders, seeds, strict=True):
+            upload = split_upload(self.cohort, payload)
+            yield Field(
+                "hashes of its seeds", b"".join(upload.commitments), "which holders compare with what they open"
+            )
+            for holder, sealed in zip(self.holders, upload.sealed, strict=True):
                 yield self._sealed(sent.sender, holder, sealed, f"seed for {holder}")
-            numbers = " ".join(shown(ring.from_bytes(self.cohort.plan, share)))
-            yield Field("the aggregator's share", bytes(share), numbers)
+            numbers = " ".join(shown(ring.from_bytes(self.cohort.plan, upload.share)))
+            yield Field("the aggregator's share", bytes(upload.share), numbers)
         elif sent.stage == SUM_SHARES and sent.sender == AGGREGATOR:
-            for number, sealed in decode_table(payload, SEALED_SEED_BYTES, len(self.banks)).items():
+            asked = read_request(self.cohort, sent.recipient, payload)
+            for number, (hashes, sealed) in rows_of(self.cohort, sent.recipient, asked.table).items():
                 bank = self.banks[number]
+                yield Field(f"hash of {bank}'s seed", b"".join(hashes.values()), "which the seed has to have")
                 yield self._sealed(bank, sent.recipient, sealed, f"seed of {bank}")
         elif sent.stage == SUM_SHARES:
-            numbers = " ".join(shown(ring.from_bytes(self.cohort.plan, payload)))
-            yield Field("sum of its shares", bytes(payload), numbers)
+            answer = self._answer(sent.sender)
+            yield Field("hash of its sum", b"".join(answer.digests.values()), "for others who have the same shares")
+            for part, total in answer.sums.items():
+                packed = ring.to_bytes(self.cohort.plan, total)
+                yield Field(f"sum of {self._part(part)}", packed, " ".join(shown(total)))
 
     def end(self) -> Told:
         total = self.recording.sum
         assert total is not None
         own = [Line("+", f"own share of {bank}", shown(self._rest(bank))) for bank in sorted(total.contributors)]
-        theirs = [Line("+", f"sum of {holder}", shown(self._answered(holder))) for holder in self.holders]
+        theirs = [
+            Line("+", f"sum of {self._part(part)}", shown(vector))
+            for holder in self.holders
+            for part, vector in self._answer(holder).sums.items()
+        ]
         lines = (*own, *theirs, sum_line(total, self.updates))
         text = "Each line is random by itself. Only all of them together are the sum."
         return Told("The aggregator has the sum", text, (self._work(AGGREGATOR, "adds", lines),))
@@ -72,12 +94,14 @@ class AdditiveTeller(Teller):
         if not listen(members) or self.recording.answer(UPLOAD, bank) is None:
             return None
         total = self._rest(bank)
-        for holder in self.holders.keys() & members:
-            add_mask(total, self._seed(bank, holder))
+        known = {part for holder in self.holders.keys() & members for part in parts_of(self.cohort, holder)}
+        for part in known:
+            add_mask(total, self._seed(bank, part))
         ring.to_integers(self.cohort.plan, total)
-        missing = [holder for holder in self.holders if holder not in members]
+        missing = [part for part in self._parts if part not in known]
         if missing:
-            return total, f"What they hold of its shares; that of {listed(missing)} is missing, so it is random."
+            they = listed([self._part(part) for part in missing])
+            return total, f"What they hold of its shares; that of {they} is missing, so it is random."
         return total, "All of its shares, added."
 
     def hint(self, members: frozenset[str], bank: str) -> str:
@@ -90,49 +114,66 @@ class AdditiveTeller(Teller):
         drawn = [
             Line(
                 "−",
-                f"share of {holder}: seed {shortened(self._seed(bank, holder), 4)}",
-                shown(self._share(bank, holder)),
+                f"share of {self._part(part)}: seed {shortened(self._seed(bank, part), 4)}",
+                shown(self._share(bank, part)),
             )
-            for holder in self.holders
+            for part in self._parts
         ]
         left = Line("=", "share of the aggregator", shown(self._rest(bank)))
         return self._work(bank, "splits", (Line("", "its numbers", shown(self.updates[bank])), *drawn, left))
 
-    def _adding(self, holder: str) -> Work:
+    def _adding(self, holder: str) -> tuple[Work, ...]:
         banks = [bank for bank in self.banks if self.recording.answer(UPLOAD, bank) is not None]
-        shares = [Line("+", f"share of {bank}", shown(self._share(bank, holder))) for bank in banks]
-        answered = self._answered(holder)
-        more = answered - sum((self._share(bank, holder) for bank in banks), ring.zeros(self.cohort.plan))
-        ring.to_integers(self.cohort.plan, more)
-        lie = (Line("+", "what it puts on top", shown(more)),) if more.any() else ()
-        return self._work(holder, "adds", (*shares, *lie, Line("=", "what it answers", shown(answered))))
+        works = []
+        for part, answered in self._answer(holder).sums.items():
+            shares = [Line("+", f"share of {bank}", shown(self._share(bank, part))) for bank in banks]
+            more = answered - sum((self._share(bank, part) for bank in banks), ring.zeros(self.cohort.plan))
+            ring.to_integers(self.cohort.plan, more)
+            lie = (Line("+", "what it puts on top", shown(more)),) if more.any() else ()
+            lines = (*shares, *lie, Line("=", "what it answers", shown(answered)))
+            works.append(self._work(holder, "adds", lines))
+        return tuple(works)
 
     def _work(self, party: str, verb: str, lines: tuple[Line, ...]) -> Work:
         return Work(party, f"{verb}, modulo 2^{self.cohort.plan.ring_bits}", lines)
 
     def _sealed(self, bank: str, holder: str, sealed: bytes, name: str) -> Field:
-        meaning = (
-            f"{shortened(self._seed(bank, holder), 4)}, which stands for {' '.join(shown(self._share(bank, holder)))}"
+        meaning = "; ".join(
+            f"{shortened(self._seed(bank, part), 4)}, which stands for {' '.join(shown(self._share(bank, part)))}"
+            for part in parts_of(self.cohort, holder)
         )
         return Field(name, sealed, meaning, (AGGREGATOR if bank in self.made_up else bank, holder))
 
-    def _seed(self, bank: str, holder: str) -> bytes:
+    @property
+    def _parts(self) -> range:
+        return range(len(self.cohort.plan.committee.subsets))
+
+    def _part(self, part: int) -> str:
+        """Who has it."""
+        return listed([self.cohort.trustees[member] for member in self.cohort.plan.committee.subsets[part]])
+
+    def _upload(self, bank: str) -> Upload:
         payload = self.recording.answer(UPLOAD, bank)
         assert payload is not None
-        sealed = split_upload(self.cohort, payload)[0][list(self.holders).index(holder)]
-        return unseal(self.holders[holder].key, sealed, purpose(self.cohort, bank, holder))
+        return split_upload(self.cohort, payload)
 
-    def _share(self, bank: str, holder: str) -> RingVector:
+    def _seed(self, bank: str, part: int) -> bytes:
+        member = self.cohort.plan.committee.subsets[part][0]
+        holder = self.cohort.trustees[member]
+        sealed = self._upload(bank).sealed[member]
+        seeds = unseal(self.holders[holder].key, sealed, purpose(self.cohort, bank, holder))
+        return seeds[SEED_BYTES * parts_of(self.cohort, holder).index(part) :][:SEED_BYTES]
+
+    def _share(self, bank: str, part: int) -> RingVector:
         share = ring.zeros(self.cohort.plan)
-        add_mask(share, self._seed(bank, holder))
+        add_mask(share, self._seed(bank, part))
         return ring.to_integers(self.cohort.plan, share)
 
     def _rest(self, bank: str) -> RingVector:
-        payload = self.recording.answer(UPLOAD, bank)
-        assert payload is not None
-        return ring.from_bytes(self.cohort.plan, split_upload(self.cohort, payload)[1]).copy()
+        return ring.from_bytes(self.cohort.plan, self._upload(bank).share).copy()
 
-    def _answered(self, holder: str) -> RingVector:
-        payload = self.recording.answer(SUM_SHARES, holder)
-        assert payload is not None
-        return ring.from_bytes(self.cohort.plan, payload)
+    def _answer(self, holder: str) -> PartSums:
+        answer, asked = self.recording.answer(SUM_SHARES, holder), self.recording.request(SUM_SHARES, holder)
+        assert answer is not None
+        assert asked is not None
+        return unpack_sums(self.cohort, holder, answer, read_request(self.cohort, holder, asked).wanted)
