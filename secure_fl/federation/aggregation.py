@@ -111,5 +111,5 @@ class SecureAggregation:
         return run_protocol(cohort, half, parties, self.transcript, dropping, left_out, clock=clock)
 
     def dropping(self, round_: int) -> dict[str, str]:
-        """The banks that vanish in a round, and from which stage on."""
-        return {drop.bank: drop.stage for drop in self.settings.drops if drop.round == round_}
+        """Who vanishes in a round, and from which stage on."""
+        return {drop.party: drop.stage for drop in self.settings.drops if drop.round == round_}

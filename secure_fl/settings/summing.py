@@ -60,7 +60,7 @@ class Summing(Banks):
                 f"a threshold of {self.threshold} is refused; use {self.banks // 2 + 1} to {self.banks} for "
                 f"{self.banks} banks"
             )
-        self.check_drops(rounds, self.scheme, self.kind.stages)
+        self.check_drops(rounds, self.kind)
 
     def check_noise(self) -> None:
         """Raises `ConfigurationError` where banks could not add shares of noise to what is summed."""

@@ -9,7 +9,7 @@ from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.additive.custody import custody_of, holders_of
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.additive.server import additive_server
-from secure_fl.secagg.additive.wire import UPLOAD
+from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD
 from secure_fl.secagg.budget import AdditivePlan, Committee
 from secure_fl.secagg.budget.ring import ALL_OF_TWO, plan_additive
 from secure_fl.secagg.messages import Cohort
@@ -48,6 +48,7 @@ def scheme_of(committee: Committee) -> Scheme:
         custody=custody_of(committee),
         plan=partial(plan_additive, committee=committee),
         deploy=AdditiveDeployment,
+        holder_stage=SUM_SHARES,
         with_committee=scheme_of,
     )
 

@@ -16,7 +16,7 @@ from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.he.custody import BFV_CUSTODY, CKKS_CUSTODY, RLWE_CUSTODY
 from secure_fl.secagg.he.public_keys import accept_public_key
 from secure_fl.secagg.he.server import he_server
-from secure_fl.secagg.he.words import KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
@@ -70,6 +70,7 @@ def _homomorphic(
         custody=custody,
         plan=plan,
         deploy=HeDeployment,
+        holder_stage=DECRYPT,
         experimental=experimental,
     )
 
