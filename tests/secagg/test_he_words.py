@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -328,6 +329,17 @@ def test_a_vector_is_written_as_tenseal_writes_it(scheme: str) -> None:
     (vector,) = seal.vectors(Halves(*words.reshape(2, -1)))
     assert np.array_equal(residues(seal.parameters, written), words)
     assert np.array_equal(residues(seal.parameters, vector.serialize()), words)
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def test_sums_need_no_file_in_memory(scheme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only Linux has them. Nothing is left behind."""
+    monkeypatch.delattr("os.memfd_create")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    there = Parties(he_plan(scheme, 3, 10_000))
+    values = np.random.default_rng(8).integers(0, 256, (3, 10_000))
+    assert np.array_equal(there.opened(there.summed(map(there.upload, values)), 3), values.sum(axis=0))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_moduli_are_seals() -> None:

@@ -2,7 +2,7 @@
 
 An update is a vector of `parameters` integers in [0, 2**bits). The sum over `banks` of them needs
 
-    field_bits = bits + ceil(log2(banks))
+    field_bits = bit length of banks x (2**bits - 1)
 
 and a sum that fits its field cannot overflow into the next one. `planning.plan` chooses everything else for a scheme,
 or raises `PlanError` with the number that must change. `plans` holds what all plans share; `he` and `ring` the schemes'

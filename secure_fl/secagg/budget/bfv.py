@@ -16,7 +16,8 @@ of independent bounded terms, whose tail is at most the normal distribution's:
 
     P(wrong) <= 2 n exp(-B**2 / (2 sigma**2)),     B = 0.99 q / (2t) - 2K
 
-where K banks' rounding of q m / t, and the half steps of putting back the mean of what was cut off, take 2K.
+where K banks' rounding of q m / t, and the half step by which the mean that is put back of first polynomials can be
+off, take less than 2K. That of second polynomials, which the key multiplies, is in sigma_1 (`budget.rlwe` again).
 """
 
 from __future__ import annotations

@@ -117,4 +117,4 @@ def _shown(value: object) -> str:
 
 def sum_bits(bits: int, banks: int) -> int:
     """Bits of the largest possible sum of `banks` values in [0, 2**bits)."""
-    return bits + (banks - 1).bit_length()
+    return (banks * ((1 << bits) - 1)).bit_length()

@@ -20,9 +20,14 @@ of dependent sub-Gaussian variables is sub-Gaussian with the sum of their deviat
 
 over the n coefficients of a sum over K banks. That the low bits are uniform is Ring-LWE itself: a bank's c, or its d_i,
 with other low bits than a uniform polynomial's would be told from one, with the key s_i known or not, since u is the
-secret there. B = q / 2t - 2K - 4 leaves K / 2 for the banks' rounding of q m / t, K for the half steps in which the
-opener puts back the mean of what was cut off, and 4 for its rounding in floating point. With one ciphertext added K
-times, sigma has K in the place of sqrt(K).
+secret there. B = q / 2t - 2K - 4 leaves K / 2 for the banks' rounding of q m / t, more than 1/2 for the half step by
+which the mean that the opener puts back of the d_i can be off, and 4 for its rounding in floating point. With one
+ciphertext added K times, sigma has K in the place of sqrt(K).
+
+Where K is odd, the mean that is put back of c is off by a half in each coefficient, and d_i + c s_i by that times s_i,
+which can be hundreds. Over keys it is a sum of N ternary numbers, over 2: sub-Gaussian, with the variance N / 6. It is
+in sigma all the same, since uniform low bits have the variance (4**d1 - 1) / 12 only: what that leaves of K sigma_1**2,
+K h / 12, is more than N / 6 from K = 3 on.
 
 Failing sums tell something of the key (`budget.he`), so the planner demands 2**-40 and says how many sums a key bears.
 It takes the smallest upload; docs/where-bytes-go.md says where its bits are.

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,23 +42,31 @@ _HALVES = 2
 
 def saved(thing: Any) -> bytes:
     """What SEAL writes. Never called with a secret key."""
-    file = os.memfd_create("secure_fl")
-    try:
-        thing.save(f"/proc/self/fd/{file}")
-        return os.pread(file, os.fstat(file).st_size, 0)
-    finally:
-        os.close(file)
+    with _file() as path:
+        thing.save(path)
+        return Path(path).read_bytes()
 
 
 def loaded(made: Any, context: Any, data: bytes) -> Any:
     """The object that SEAL reads. Raises `ValueError` or `RuntimeError`."""
+    with _file() as path:
+        Path(path).write_bytes(data)
+        made.load(context, path)
+    return made
+
+
+@contextmanager
+def _file() -> Iterator[str]:
+    """A file in memory; where the system has none, one that nobody else can read, and that is deleted at once."""
+    if not hasattr(os, "memfd_create"):
+        with TemporaryDirectory() as folder:
+            yield str(Path(folder) / "seal")
+        return
     file = os.memfd_create("secure_fl")
     try:
-        os.pwrite(file, data, 0)
-        made.load(context, f"/proc/self/fd/{file}")
+        yield f"/proc/self/fd/{file}"
     finally:
         os.close(file)
-    return made
 
 
 @lru_cache

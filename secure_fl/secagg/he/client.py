@@ -11,7 +11,7 @@ from secure_fl.secagg.protocol import require_values
 
 
 class HeClient:
-    """Encrypts one bank's values under the key authority's public key, once, when the aggregator asks."""
+    """Encrypts one bank's values under the key authority's public key, whenever the aggregator asks."""
 
     def __init__(self, cohort: Cohort[HePlan], bank: str, values: IntVector, public: PublicKey) -> None:
         require_values(cohort.plan, values)

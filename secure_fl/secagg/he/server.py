@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, pack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
@@ -27,7 +28,11 @@ def he_server(cohort: Cohort[HePlan]) -> ServerHalf:
     asked = Stage(DECRYPT, {KEY_AUTHORITY: seal(cohort, DECRYPT, AGGREGATOR, KEY_AUTHORITY, summed)})
 
     def read_sum(_: str, payload: memoryview) -> IntVector:
-        return unpack_bits(payload, plan.field_bits, plan.parameters)
+        assert plan.bits is not None
+        opened = unpack_bits(payload, plan.field_bits, plan.parameters)
+        if opened.max() > len(contributors) * ((1 << plan.bits) - 1):
+            raise MessageError("the sum that was opened is beyond what its banks can have added up; do not use it")
+        return opened
 
     for _, opened in attendance.answers(asked, (yield asked), read_sum):
         return attendance.finish(opened, contributors)

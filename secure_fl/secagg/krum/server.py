@@ -68,7 +68,8 @@ def _to_authority(cohort: Cohort[KrumPlan], stage: str, payload: Iterator[bytes]
 def _totals(cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads) -> Iterator[bytes]:
     """What `wire.split_totals` reads: of each bank the imaginary parts, weighed at random; norms; squared distances.
 
-    One ciphertext of each bank is in memory at a time, and one running total for each bank and pair.
+    All uploads are in memory twice, as they came and unpacked; SEAL has one ciphertext of each bank at a time, and one
+    running total for each bank and pair.
     """
     numbers, parameters = sorted(uploads), cohort.plan.parameters_of_context
     unpacked = {number: unpack_upload(cohort.plan, uploads[number]) for number in numbers}

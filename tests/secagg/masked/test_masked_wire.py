@@ -236,7 +236,8 @@ def test_sums_beyond_32_bits_are_refused_and_the_advice_works(banks: int, bits: 
 
 
 @pytest.mark.parametrize(
-    ("banks", "bits", "ring_bits"), [(3, 8, 10), (10, 8, 12), (3, 14, 16), (3, 15, 17), (3, 22, 24), (256, 24, 32)]
+    ("banks", "bits", "ring_bits"),
+    [(3, 8, 10), (10, 8, 12), (3, 14, 16), (3, 15, 17), (3, 22, 24), (256, 24, 32), (17, 4, 8), (18, 4, 9)],
 )
 def test_the_planner_takes_the_smallest_ring(banks: int, bits: int, ring_bits: int) -> None:
     assert planned(banks, 10, bits).ring_bits == ring_bits
