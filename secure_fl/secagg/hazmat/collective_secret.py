@@ -120,7 +120,8 @@ def smudging(seed: bytes, bits: int, count: int) -> Words:
 
 def _key_words(generator: sealapi.KeyGenerator) -> Words:
     """A secret key by its values, [key primes, N]; read word by word, so that it goes through no file."""
-    plain = generator.secret_key().data()
+    key = generator.secret_key()  # what `data` gives lives no longer than it
+    plain = key.data()
     return np.fromiter((plain[place] for place in range((_PRIMES + 1) * DEGREE)), dtype=np.uint64).reshape(-1, DEGREE)
 
 
