@@ -20,9 +20,11 @@ of dependent sub-Gaussian variables is sub-Gaussian with the sum of their deviat
 
 over the n coefficients of a sum over K banks. That the low bits are uniform is Ring-LWE itself: a bank's c, or its d_i,
 with other low bits than a uniform polynomial's would be told from one, with the key s_i known or not, since u is the
-secret there. B = q / 2t - 2K - 4 leaves K / 2 for the banks' rounding of q m / t, K for the half steps in which the
-opener puts back the mean of what was cut off, and 4 for its rounding in floating point. With one ciphertext added K
-times, sigma has K in the place of sqrt(K).
+secret there. B = q / 2t - 2K - 4 - 333 leaves K / 2 for the banks' rounding of q m / t, 1/2 for that of the mean of
+what was cut off from d_i, 4 for the opener's in floating point, and 333 for the mean of what was cut off from c: it may
+be off by 1/2 in every coefficient, which the key multiplies. The sum of a key's coefficients under any signs, halved,
+has a variance of N / 6 and is above 333 somewhere once in 2**100 keys. With one ciphertext added K times, sigma has K
+in the place of sqrt(K).
 
 Failing sums tell something of the key (`budget.he`), so the planner demands 2**-40 and says how many sums a key bears.
 It takes the smallest upload; docs/where-bytes-go.md says where its bits are.
@@ -55,6 +57,8 @@ MOST_KEYS = 15
 ERROR_VARIANCE = 10.5
 _ERROR_LENGTH = 1.35 * DEGREE
 """|e|**2 of the error in a public key is more than ERROR_VARIANCE times that once in more than 2**100 keys."""
+_HALF_STEP = 333
+"""What half a step in each coefficient of c moves, by a key; it is more once in 2**100 keys."""
 FRESH_NOISE = math.sqrt(ERROR_VARIANCE * (_ERROR_LENGTH * 2 / 3 + 1 + KEY_LENGTH))
 
 
@@ -146,4 +150,4 @@ def _droppings(banks: int, slots: int, keys: int, message_bits: int) -> Iterator
 
 def _bound(message_bits: int, banks: int) -> float:
     """The noise that a sum bears."""
-    return MODULUS / (2 << message_bits) - 2 * banks - 4
+    return MODULUS / (2 << message_bits) - 2 * banks - 4 - _HALF_STEP
