@@ -11,8 +11,8 @@ h = N (2/3 + 1/8) above |s|**2 of all but one of 2**100 keys
 
     sigma_0 = 2**d0 / sqrt(12)      sigma_1 = 2**d1 sqrt(h / 12)
 
-The parts depend on each other, so their deviations add up (`budget.rlwe` has the argument). Each is a sum of thousands
-of independent bounded terms, whose tail is at most the normal distribution's:
+The parts depend on each other, so their deviations add up (Hoelder's inequality). Each is a sum of thousands of bounded
+terms, taken for independent, whose tail is at most the normal distribution's:
 
     P(wrong) <= 2 n exp(-B**2 / (2 sigma**2)),     B = 0.99 q / (2t) - 2K
 

@@ -172,6 +172,21 @@ def test_the_bound_has_room_for_the_half_step_that_the_key_multiplies() -> None:
     assert 333**2 / (2 * DEGREE / 6 * math.log(2)) - union > 100, "bits of the tail, over all coefficients and keys"
 
 
+@pytest.mark.parametrize("dropped", [(0, 0), (9, 0), (0, 3), (14, 8)])
+def test_each_part_of_the_noise_may_leave_its_share_of_the_bound(dropped: tuple[int, int]) -> None:
+    """Ring-LWE says nothing of how parts go together: their probabilities add up."""
+    plan = replace(planned(10, 120_000), dropped=Dropped(*dropped))
+    h = (2 / 3 + 1 / 8) * DEGREE
+    first, second = (4**bits / 12 if bits else 0.0 for bits in dropped)
+    parts = [math.sqrt(plan.banks * part) for part in (FRESH_NOISE**2, first, second * h) if part]
+    bound = _bound(plan.message_bits, plan.banks)
+    shares = [bound * part / sum(parts) for part in parts]
+    exponents = [-(share**2) / (2 * part**2) / math.log(2) for share, part in zip(shares, parts, strict=True)]
+    largest = max(exponents)
+    total = largest + math.log2(2 * plan.slots * sum(2 ** (exponent - largest) for exponent in exponents))
+    assert plan.failure_bits == pytest.approx(-total)
+
+
 def failing_share(plan: RlwePlan) -> float:
     """The bound on the share of coefficients that are wrong."""
     return min(1.0, float(2 ** (-plan.failure_bits - math.log2(plan.slots))))
