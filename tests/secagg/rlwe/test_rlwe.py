@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
+import pickle
 import secrets
 from dataclasses import replace
 
@@ -136,6 +138,13 @@ def test_a_kept_key_opens_what_was_encrypted_before() -> None:
     again = RlweSecretKey.again(there.plan.parameters_of_context, there.secret.keep())
     assert decode_slots(there.plan, again.decrypt(there.plan, halves), 3).tolist() == (3 * np.arange(10)).tolist()
     assert "RlweSecretKey(...)" in repr(again)
+
+
+def test_a_secret_key_cannot_be_pickled() -> None:
+    secret = RlweSecretKey.generate(planned(3, 10).parameters_of_context)
+    for copying in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="never pickled"):
+            copying(secret)
 
 
 def test_bad_public_keys_are_refused() -> None:
