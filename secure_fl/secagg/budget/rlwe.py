@@ -23,8 +23,8 @@ over the n coefficients of a sum over K banks. That the low bits are uniform is 
 than a uniform polynomial's would be told from one, by who knows s_i too: u is the secret there. And so would be a d_i,
 by who does not know s_i, which its part of the noise does not hold. So the bound holds but for the advantage of whoever
 tells K of them. Ring-LWE says that of each alone (who knows s_i tells the two together at once), and of probabilities,
-not of moments: hence part by part. Low bits of numbers below q are not quite uniform: each of them is at most 1 + 2**-36
-times as likely, which for 10,000 banks is a factor below 1.001 in all.
+not of moments: hence part by part. Low bits of numbers below q are not quite uniform: each is at most 1 + 2**-36 times
+as likely, which for 10,000 banks is a factor below 1.001 in all.
 
 B = q / 2t - 2K - 4 - 333 leaves K / 2 for the banks' rounding of q m / t, 1/2 for that of the mean of what was cut off
 from d_i, 4 for the opener's in floating point, and 333 for the mean of what was cut off from c: it may be off by 1/2 in
