@@ -270,7 +270,7 @@ def test_the_deviation_of_missing_bits_is_that_of_uniform_numbers_and_of_those_t
         ("ckks", 10, 1_000_000, 8, False),
         ("bfv", 4, 10_369, 12, True),
         ("bfv", 10, 1_000_000, 8, False),
-        ("rlwe", 3, 1_000_000, 12, True),
+        ("rlwe", 3, 1_000_000, 5, True),
         ("rlwe", 10, 1_000_000, 8, False),
     ],
 )

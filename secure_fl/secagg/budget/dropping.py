@@ -11,6 +11,16 @@ KEY_LENGTH = (2 / 3 + 1 / 8) * POLY_MODULUS_DEGREE
 """|s|**2 of a ternary key is larger once in more than 2**100 keys."""
 
 
+HALF_STEP = 333
+"""What half a step in each coefficient of a second polynomial moves, by a key; it is more once in 2**100 keys."""
+MOST_PARTS = 3
+
+
+def parts_of(dropped: Dropped) -> int:
+    """Of the noise: what is in a ciphertext, and what is cut off from either half."""
+    return 1 + sum(bits > 0 for bits in dropped)
+
+
 def deviation_of(dropped: Dropped) -> float:
     """What one bank's missing bits add to the noise of a coefficient: their own, and those times the key."""
     return _deviation(dropped.first) + _deviation(dropped.second) * math.sqrt(KEY_LENGTH)
@@ -19,14 +29,15 @@ def deviation_of(dropped: Dropped) -> float:
 def most_dropped(
     bound: float, noise: float, fresh: float, coefficients: tuple[int, int], failure_bits: float
 ) -> Iterator[Dropped]:
-    """The best way to drop bits within a failure bound; none where even nothing dropped fails.
+    """The best way to drop bits of both halves within a failure bound; none where there is no room for it.
 
     `noise`: how many times that of one ciphertext the noise is, whose deviation is `fresh`; `coefficients`: of first
     and of second polynomials.
     """
     if bound <= 0:
         return
-    allowed = bound / math.sqrt(2 * math.log(2) * (failure_bits + 1 + math.log2(coefficients[0]))) / noise - fresh
+    tail = failure_bits + 1 + math.log2(MOST_PARTS * coefficients[0])
+    allowed = bound / math.sqrt(2 * math.log(2) * tail) / noise - fresh
     if allowed < 0:
         return
     best, most = NOTHING_DROPPED, 0
