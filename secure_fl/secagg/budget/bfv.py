@@ -14,10 +14,10 @@ h = N (2/3 + 1/8) above |s|**2 of all but one of 2**100 keys
 The parts depend on each other, so each is held to its share of B (`budget.rlwe` has the argument). Each is a sum of
 thousands of bounded terms, taken for independent, whose tail is at most the normal distribution's. With p parts
 
-    P(wrong) <= 2 n p exp(-B**2 / (2 sigma**2)),     B = 0.99 q / (2t) - 2K - 333
+    P(wrong) <= 2 n p exp(-B**2 / (2 sigma**2)),     B = 0.99 q / (2t) - 2K [- 333]
 
 where K banks' rounding of q m / t, and the half step by which the mean that is put back of first polynomials can be
-off, take less than 2K, and 333 what the key makes of that of second polynomials.
+off, take less than 2K, and 333 what the key makes of that of second polynomials, where any of their bits are cut off.
 """
 
 from __future__ import annotations
@@ -28,19 +28,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from secure_fl.secagg.budget.ckks import COEFFICIENT_NOISE
-from secure_fl.secagg.budget.dropping import HALF_STEP, deviation_of, most_dropped, parts_of
+from secure_fl.secagg.budget.dropping import dropped_failure_bits, most_dropped
 from secure_fl.secagg.budget.he import (
     FAILURE_BITS,
     LARGEST_PRIME_BITS,
-    NOTHING_DROPPED,
     POLY_MODULUS_DEGREE,
     PRIME_BITS,
     Dropped,
     HeParameters,
     SealPlan,
     field_base,
-    normal_tail_bits,
-    small_and_safe,
+    smallest_exact,
 )
 from secure_fl.secagg.primes import next_prime
 
@@ -61,18 +59,17 @@ class BfvPlan(SealPlan):
 
     def _failure_bits(self, noise: float) -> float:
         bound = _bound(self.prime_bits, self.plain_modulus, self.banks)
-        deviation = noise * (COEFFICIENT_NOISE + deviation_of(self.dropped))
-        return normal_tail_bits(bound, deviation, self.slots * parts_of(self.dropped))
+        return dropped_failure_bits(bound, noise, COEFFICIENT_NOISE, self.dropped, self.slots)
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {"plain_modulus": self.plain_modulus}
 
 
 def plan_bfv(banks: int, parameters: int, bits: int | None, threshold: int) -> BfvPlan:
-    """An exact BFV layout, small and safe; one field always fits, since a sum has at most 38 bits."""
+    """The smallest exact BFV layout; one field always fits, since a sum has at most 38 bits."""
     assert bits is not None  # float32 was refused before
     base = field_base(banks, bits)
-    best = small_and_safe(
+    best = smallest_exact(
         BfvPlan(
             scheme="bfv",
             banks=banks,
@@ -94,14 +91,12 @@ def plan_bfv(banks: int, parameters: int, bits: int | None, threshold: int) -> B
 
 
 def _droppings(banks: int, slots: int, prime_bits: int, modulus: int) -> Iterator[Dropped]:
-    """Nothing, and the most that may be dropped in honest sums, and in sums of repeated ciphertexts."""
-    yield NOTHING_DROPPED
+    """The most that may be dropped."""
     second = math.ceil(slots / POLY_MODULUS_DEGREE) * POLY_MODULUS_DEGREE
     bound = _bound(prime_bits, modulus, banks)
-    for noise in (math.sqrt(banks), banks):
-        yield from most_dropped(bound, noise, COEFFICIENT_NOISE, (slots, second), FAILURE_BITS)
+    return most_dropped(bound, math.sqrt(banks), COEFFICIENT_NOISE, (slots, second), FAILURE_BITS)
 
 
 def _bound(prime_bits: int, modulus: int, banks: int) -> float:
     """The noise that a sum bears; SEAL's primes lie just below 2**prime_bits."""
-    return float(0.99 * 2**prime_bits / (2 * modulus) - 2 * banks - HALF_STEP)
+    return float(0.99 * 2**prime_bits / (2 * modulus) - 2 * banks)

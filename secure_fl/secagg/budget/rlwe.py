@@ -44,16 +44,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.budget.dropping import HALF_STEP, KEY_LENGTH, deviation_of, most_dropped, parts_of
+from secure_fl.secagg.budget.dropping import KEY_LENGTH, dropped_failure_bits, most_dropped
 from secure_fl.secagg.budget.he import (
     FAILURE_BITS,
-    NOTHING_DROPPED,
     Dropped,
     HePlan,
     RlweParameters,
     field_base,
-    normal_tail_bits,
-    small_and_safe,
+    smallest_exact,
 )
 from secure_fl.secagg.rlwe.ring import DEGREE, MODULUS, MODULUS_BITS
 
@@ -96,8 +94,8 @@ class RlwePlan(HePlan):
         return self.slots, self.ciphertexts * DEGREE
 
     def _failure_bits(self, noise: float) -> float:
-        deviation = noise * (FRESH_NOISE + deviation_of(self.dropped))
-        return normal_tail_bits(_bound(self.message_bits, self.banks), deviation, self.slots * parts_of(self.dropped))
+        bound = _bound(self.message_bits, self.banks)
+        return dropped_failure_bits(bound, noise, FRESH_NOISE, self.dropped, self.slots)
 
     def derived(self) -> dict[str, Any]:
         own = {"modulus_bits": MODULUS_BITS, "keys": self.keys, "ciphertexts": self.ciphertexts}
@@ -105,7 +103,7 @@ class RlwePlan(HePlan):
 
 
 def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> RlwePlan:
-    """The smallest upload, or one that is hardly larger and safe. Raises `PlanError`."""
+    """The smallest upload. Raises `PlanError`."""
     assert bits is not None  # float32 was refused before
     best = _best(banks, parameters, bits, threshold)
     if best is None:
@@ -119,7 +117,7 @@ def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> 
 
 def _best(banks: int, parameters: int, bits: int, threshold: int) -> RlwePlan | None:
     base = field_base(banks, bits)
-    return small_and_safe(
+    return smallest_exact(
         RlwePlan(
             scheme="rlwe",
             banks=banks,
@@ -147,13 +145,12 @@ def _keys(polynomials: int) -> int:
 
 
 def _droppings(banks: int, slots: int, keys: int, message_bits: int) -> Iterator[Dropped]:
-    """Nothing, and the most that may be dropped in honest sums, and in sums of repeated ciphertexts."""
-    yield NOTHING_DROPPED
+    """The most that may be dropped."""
     second = math.ceil(math.ceil(slots / DEGREE) / keys) * DEGREE
-    for noise in (math.sqrt(banks), banks):
-        yield from most_dropped(_bound(message_bits, banks), noise, FRESH_NOISE, (slots, second), FAILURE_BITS)
+    noise = math.sqrt(banks)
+    return most_dropped(_bound(message_bits, banks), noise, FRESH_NOISE, (slots, second), FAILURE_BITS)
 
 
 def _bound(message_bits: int, banks: int) -> float:
     """The noise that a sum bears."""
-    return MODULUS / (2 << message_bits) - 2 * banks - 4 - HALF_STEP
+    return MODULUS / (2 << message_bits) - 2 * banks - 4

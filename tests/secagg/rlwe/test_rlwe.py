@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.budget import RlwePlan
+from secure_fl.secagg.budget.dropping import left_of
 from secure_fl.secagg.budget.he import FAILURE_BITS, Dropped
 from secure_fl.secagg.budget.rlwe import FRESH_NOISE, _bound, plan_rlwe
 from secure_fl.secagg.he.encoding import decode_slots
@@ -175,8 +176,10 @@ def test_the_bound_has_room_for_the_half_step_that_the_key_multiplies() -> None:
     assert (put_back.second == 1).all()
     phases = secret.phases(plan, put_back).astype(np.int64)  # (1 + ... + X**(N - 1)) s, twice what half steps move
     moved = np.where(phases > MODULUS // 2, phases - MODULUS, phases) / 2
-    left = MODULUS / (2 << plan.message_bits) - _bound(plan.message_bits, plan.banks) - plan.banks / 2 - 0.5 - 4
-    assert plan.banks < np.abs(moved).max() < left
+    bound = _bound(plan.message_bits, plan.banks)
+    assert left_of(bound, Dropped(5, 0)) == bound
+    assert plan.banks < np.abs(moved).max() < bound - left_of(bound, plan.dropped) == 333
+    assert MODULUS / (2 << plan.message_bits) - bound >= plan.banks / 2 + 0.5 + 4
     union = 1 + math.log2(15 * DEGREE)
     assert 333**2 / (2 * DEGREE / 6 * math.log(2)) - union > 100, "bits of the tail, over all coefficients and keys"
 
@@ -188,7 +191,7 @@ def test_each_part_of_the_noise_may_leave_its_share_of_the_bound(dropped: tuple[
     h = (2 / 3 + 1 / 8) * DEGREE
     first, second = (4**bits / 12 if bits else 0.0 for bits in dropped)
     parts = [math.sqrt(plan.banks * part) for part in (FRESH_NOISE**2, first, second * h) if part]
-    bound = _bound(plan.message_bits, plan.banks)
+    bound = left_of(_bound(plan.message_bits, plan.banks), plan.dropped)
     shares = [bound * part / sum(parts) for part in parts]
     exponents = [-(share**2) / (2 * part**2) / math.log(2) for share, part in zip(shares, parts, strict=True)]
     largest = max(exponents)
