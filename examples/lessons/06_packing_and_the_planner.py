@@ -164,17 +164,17 @@ plt.show()
 # counted points lie on the planner's curve, which falls faster and faster. Where no slot was wrong there is no point.
 #
 # Nobody can count to 2^-40, but the formula goes on. By the union bound over all slots the planner takes only layouts
-# whose *whole sum* fails with a probability of at most 2^-40, and where that costs next to nothing one that keeps to it
-# even if a single ciphertext was added in the place of all banks', whose errors then all point the same way.
+# whose *whole sum* fails with a probability of at most 2^-40. Where a single ciphertext is added in the place of all
+# banks', its errors all point the same way, and the plan says how often such a sum fails.
 # The paper of CKKS bounds the same noise in a lemma of section 3 ("Leveled Homomorphic Encryption") and asks that
 # message and noise stay below the modulus; ours asks more, since it needs the *exact* integer.
 
 # %%
-show(ckks.plan_ckks, ckks._failure_bits, he.small_and_safe)
+show(ckks.plan_ckks, ckks._failure_bits, he.smallest_exact)
 
 # %% [markdown]
-# The planner tries all numbers of fields and all sizes of *q*, keeps what is exact, and takes the smallest upload that
-# is also safe. What comes out of that:
+# The planner tries all numbers of fields and all sizes of *q*, keeps what is exact, and takes the smallest upload. What
+# comes out of that:
 
 # %%
 for scheme in ("ckks", "bfv"):

@@ -49,7 +49,9 @@ def compare(
         "false alarms at 80 % recall, of honest",
         "upload",
     )
-    table = Table(*heads, caption="upload: of one bank in a round")
+    table = Table(caption="upload: of one bank in a round")
+    for head in heads:
+        table.add_column(head, overflow="fold")  # "(experimental)" whole, on narrow terminals too
     for run in compared:
         cells = (run.name, called(run.scheme), run.bits, run.banks, run.rounds, run.privacy, f"{run.auprc:.3f}")
         table.add_row(*(str(cell) for cell in (*cells, run.false_alarms, bytes_text(run.upload_bytes))))

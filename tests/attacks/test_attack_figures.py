@@ -475,6 +475,14 @@ def printed(attack: str) -> tuple[list[dict[str, str]], str]:
     return tables, text
 
 
+def test_an_attack_on_an_experimental_scheme_says_so() -> None:
+    console = Console(width=240, record=True, file=io.StringIO())
+    print_attack(replace(report("split-view"), scheme="rlwe"), console)
+    assert "split-view against rlwe (experimental)" in console.export_text()
+    page = render(AttackPage("split-view", "rlwe", "c", {"seed": 1}, RESULTS["split-view"], "s", ("x",), ()))
+    assert "<title>split-view against rlwe (experimental): secure_fl attack</title>" in page
+
+
 def test_the_terminal_shows_each_figure_under_its_name() -> None:
     lines, text = printed("inversion")
     assert lines[0] == {

@@ -19,7 +19,7 @@ from secure_fl.errors import PlanError
 from secure_fl.secagg.budget import BfvPlan, CkksPlan, HeParameters, HePlan, MaskedPlan, RlwePlan, SealPlan
 from secure_fl.secagg.budget.ckks import NOISE
 from secure_fl.secagg.budget.dropping import deviation_of, most_dropped
-from secure_fl.secagg.budget.he import FAILURE_BITS, PRIME_BITS, SAFETY_COST, Dropped, field_base, probability
+from secure_fl.secagg.budget.he import FAILURE_BITS, PRIME_BITS, Dropped, field_base, probability
 from secure_fl.secagg.budget.rlwe import EXPERIMENTAL
 from secure_fl.secagg.graph import default_threshold, most_curious, most_liars, rules
 from secure_fl.secagg.hazmat.he_public import PublicContext
@@ -204,7 +204,7 @@ ROWS_BYTES = 2 * 64 * 8
 @pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.sampled_from(HE_SCHEMES), banks_, parameters_, bits_)
-def test_a_plan_is_as_small_and_as_safe_as_trying_all_layouts_can_make_it(
+def test_a_plan_is_as_small_as_trying_all_layouts_can_make_it(
     scheme: str, banks: int, parameters: int, bits: int
 ) -> None:
     try:
@@ -212,17 +212,8 @@ def test_a_plan_is_as_small_and_as_safe_as_trying_all_layouts_can_make_it(
     except PlanError:
         assume(False)
     exact = [other for other in with_bits_dropped(p) if other.failure_bits >= FAILURE_BITS]
-    smallest = min(other.upload_bytes for other in exact)
-    safe = [other.upload_bytes for other in exact if other.repeated_failure_bits >= FAILURE_BITS]
-    cheap = [size for size in safe if size + ROWS_BYTES < (1 + SAFETY_COST) * smallest]
     assert p.failure_bits >= FAILURE_BITS
-    assert p.upload_bytes <= (1 + SAFETY_COST) * (smallest + ROWS_BYTES)
-    if cheap:
-        assert p.repeated_failure_bits >= FAILURE_BITS
-    if p.repeated_failure_bits >= FAILURE_BITS:
-        assert p.upload_bytes <= min(safe) + ROWS_BYTES
-    else:
-        assert p.upload_bytes <= smallest + ROWS_BYTES
+    assert p.upload_bytes <= min(other.upload_bytes for other in exact) + ROWS_BYTES
     if scheme == "ckks":
         assert p in exact, "where no bits are dropped nothing is left to chance"
         same = [o for o in exact if o.upload_bytes == p.upload_bytes]
@@ -235,13 +226,16 @@ def test_a_plan_is_as_small_and_as_safe_as_trying_all_layouts_can_make_it(
 def test_no_way_to_drop_bits_saves_more(bound: float, coefficients: tuple[int, int], failure_bits: int) -> None:
     """By trying all. Where nothing may be dropped that is the way; where not even that is exact there is none.
 
-    The bound is recomputed: 2 n exp(-B**2 / (2 sigma**2)) for n coefficients.
+    The bound is recomputed: 2 n p exp(-B**2 / (2 sigma**2)) for n coefficients and p parts, 333 of B gone where second
+    polynomials lose bits.
     """
     noise, fresh = math.sqrt(3), 15.0
 
     def fails_seldom(dropped: Dropped) -> bool:
         sigma = noise * (fresh + deviation_of(dropped))
-        return 2 * coefficients[0] * math.exp(-(bound**2) / 2 / sigma**2) <= 2.0**-failure_bits
+        left = bound - 333 if dropped.second else bound
+        parts = 1 + (dropped.first > 0) + (dropped.second > 0)
+        return left > 0 and 2 * parts * coefficients[0] * math.exp(-(left**2) / 2 / sigma**2) <= 2.0**-failure_bits
 
     ways = [Dropped(a, b) for a in range(40) for b in range(40) if fails_seldom(Dropped(a, b))]
     found = list(most_dropped(bound, noise, fresh, coefficients, failure_bits))
@@ -268,9 +262,7 @@ def test_the_deviation_of_missing_bits_is_that_of_uniform_numbers_and_of_those_t
     [
         ("ckks", 3, 1_000_000, 8, True),
         ("ckks", 10, 1_000_000, 8, False),
-        ("bfv", 4, 10_369, 12, True),
         ("bfv", 10, 1_000_000, 8, False),
-        ("rlwe", 3, 1_000_000, 12, True),
         ("rlwe", 10, 1_000_000, 8, False),
     ],
 )

@@ -11,13 +11,13 @@ h = N (2/3 + 1/8) above |s|**2 of all but one of 2**100 keys
 
     sigma_0 = 2**d0 / sqrt(12)      sigma_1 = 2**d1 sqrt(h / 12)
 
-The parts depend on each other, so their deviations add up (`budget.rlwe` has the argument). Each is a sum of thousands
-of independent bounded terms, whose tail is at most the normal distribution's:
+The parts depend on each other, so each is held to its share of B (`budget.rlwe` has the argument). Each is a sum of
+thousands of bounded terms, taken for independent, whose tail is at most the normal distribution's. With p parts
 
-    P(wrong) <= 2 n exp(-B**2 / (2 sigma**2)),     B = 0.99 q / (2t) - 2K
+    P(wrong) <= 2 n p exp(-B**2 / (2 sigma**2)),     B = 0.99 q / (2t) - 2K [- 333]
 
 where K banks' rounding of q m / t, and the half step by which the mean that is put back of first polynomials can be
-off, take less than 2K. That of second polynomials, which the key multiplies, is in sigma_1 (`budget.rlwe` again).
+off, take less than 2K, and 333 what the key makes of that of second polynomials, where any of their bits are cut off.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from secure_fl.secagg.budget.ckks import COEFFICIENT_NOISE
-from secure_fl.secagg.budget.dropping import deviation_of, most_dropped
+from secure_fl.secagg.budget.dropping import dropped_failure_bits, most_dropped
 from secure_fl.secagg.budget.he import (
     FAILURE_BITS,
     LARGEST_PRIME_BITS,
@@ -38,8 +38,7 @@ from secure_fl.secagg.budget.he import (
     HeParameters,
     SealPlan,
     field_base,
-    normal_tail_bits,
-    small_and_safe,
+    smallest_exact,
 )
 from secure_fl.secagg.primes import next_prime
 
@@ -60,18 +59,17 @@ class BfvPlan(SealPlan):
 
     def _failure_bits(self, noise: float) -> float:
         bound = _bound(self.prime_bits, self.plain_modulus, self.banks)
-        deviation = noise * (COEFFICIENT_NOISE + deviation_of(self.dropped))
-        return normal_tail_bits(bound, deviation, self.slots)
+        return dropped_failure_bits(bound, noise, COEFFICIENT_NOISE, self.dropped, self.slots)
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {"plain_modulus": self.plain_modulus}
 
 
 def plan_bfv(banks: int, parameters: int, bits: int | None, threshold: int) -> BfvPlan:
-    """An exact BFV layout, small and safe; one field always fits, since a sum has at most 38 bits."""
+    """The smallest exact BFV layout; one field always fits, since a sum has at most 38 bits."""
     assert bits is not None  # float32 was refused before
     base = field_base(banks, bits)
-    best = small_and_safe(
+    best = smallest_exact(
         BfvPlan(
             scheme="bfv",
             banks=banks,
@@ -93,11 +91,10 @@ def plan_bfv(banks: int, parameters: int, bits: int | None, threshold: int) -> B
 
 
 def _droppings(banks: int, slots: int, prime_bits: int, modulus: int) -> Iterator[Dropped]:
-    """The most that may be dropped in honest sums, and in sums of repeated ciphertexts."""
+    """The most that may be dropped."""
     second = math.ceil(slots / POLY_MODULUS_DEGREE) * POLY_MODULUS_DEGREE
     bound = _bound(prime_bits, modulus, banks)
-    for noise in (math.sqrt(banks), banks):
-        yield from most_dropped(bound, noise, COEFFICIENT_NOISE, (slots, second), FAILURE_BITS)
+    return most_dropped(bound, math.sqrt(banks), COEFFICIENT_NOISE, (slots, second), FAILURE_BITS)
 
 
 def _bound(prime_bits: int, modulus: int, banks: int) -> float:

@@ -35,7 +35,7 @@ from secure_fl.secagg.budget.he import (
     HeParameters,
     SealPlan,
     field_base,
-    small_and_safe,
+    smallest_exact,
 )
 from secure_fl.secagg.packing import repeat_in_fields
 
@@ -73,7 +73,7 @@ class CkksPlan(SealPlan):
 def plan_ckks(banks: int, parameters: int, bits: int | None, threshold: int) -> CkksPlan:
     """An exact CKKS layout, small and safe. Raises `PlanError`."""
     assert bits is not None  # float32 was refused before
-    best = small_and_safe(
+    best = smallest_exact(
         CkksPlan(
             scheme="ckks",
             banks=banks,

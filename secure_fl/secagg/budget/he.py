@@ -10,8 +10,7 @@ key, for exact schemes too (Cheon, Choe, Passelegue, Stehle, Suvanto, "Attacks A
 FHE Schemes", CCS 2024; Checri, Sirdey, Boudguiga, Bultel, "On the Practical CPA-D Security of 'exact' and Threshold FHE
 Schemes and Libraries", CRYPTO 2024). So the planners demand FAILURE_BITS. In a sum in which one ciphertext was added K
 times, which a bank or the aggregator could arrange, all terms of the noise are equal and its deviation is K times that
-of one, where it is sqrt(K) times that in an honest sum: no sum of K has more. Where it costs less than SAFETY_COST,
-layouts are chosen that reach FAILURE_BITS for such sums too.
+of one, where it is sqrt(K) times that in an honest sum: no sum of K has more. A plan says how often such a sum fails.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ LARGEST_PRIME_BITS = 60
 PRIME_BITS = range(40, LARGEST_PRIME_BITS + 1)
 """What is considered for a data prime; the special prime gets what is left of MODULUS_BITS, at most 60 bits."""
 FAILURE_BITS = 40
-SAFETY_COST = 0.015
-"""Share of the upload that safety against repeated ciphertexts may cost on top."""
 LIFE_FAILURE_BITS = 20
 """`HePlan.sums_of_a_key` counts the sums of which none fails, but for 2**-20."""
 
@@ -225,15 +222,10 @@ class SealPlan(HePlan, ABC):
 AnyHePlan = TypeVar("AnyHePlan", bound=HePlan)
 
 
-def small_and_safe(layouts: Iterable[AnyHePlan]) -> AnyHePlan | None:
-    """The safest of the layouts that cost hardly more than the smallest; None where none is exact."""
-    exact = [layout for layout in layouts if layout.failure_bits >= FAILURE_BITS]
-    limit = min((layout.upload_bytes for layout in exact), default=0) * (1 + SAFETY_COST)
-
-    def rank(layout: AnyHePlan) -> tuple[bool, int, float]:
-        return layout.repeated_failure_bits < FAILURE_BITS, layout.upload_bytes, -layout.failure_bits
-
-    return min((layout for layout in exact if layout.upload_bytes < limit), key=rank, default=None)
+def smallest_exact(layouts: Iterable[AnyHePlan]) -> AnyHePlan | None:
+    """The smallest upload, and the safest of that size; None where none is exact."""
+    exact = (layout for layout in layouts if layout.failure_bits >= FAILURE_BITS)
+    return min(exact, key=lambda layout: (layout.upload_bytes, -layout.failure_bits), default=None)
 
 
 def normal_tail_bits(bound: float, deviation: float, count: int) -> float:

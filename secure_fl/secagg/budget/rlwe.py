@@ -13,21 +13,24 @@ sums of independent ones are so too). With |s|**2 <= h = N (2/3 + 1/8) and |e_i|
     sigma_key**2 = 10.5 (1.35 (2/3) N + 1 + h)      sigma_0 = 2**d0 / sqrt(12)      sigma_1 = 2**d1 sqrt(h / 12)
 
 A key that is longer than that comes once in more than 2**100 keys (binomial and chi-square tails at 17 and 15
-deviations). The three parts depend on each other, since the low bits are those of numbers that hold the noise. A sum
-of dependent sub-Gaussian variables is sub-Gaussian with the sum of their deviations (Hoelder's inequality), so
+deviations). The parts depend on each other, since the low bits are those of numbers that hold the noise. So each part
+is held to its share of B, in proportion to its deviation; where all of them keep to theirs, the sum is right. With p of
+them (one, and one for each half of which bits are cut off)
 
-    sigma = sqrt(K) (sigma_key + sigma_0 + sigma_1)      P(wrong) <= 2 n exp(-B**2 / (2 sigma**2))
+    sigma = sqrt(K) (sigma_key + sigma_0 + sigma_1)      P(wrong) <= 2 n p exp(-B**2 / (2 sigma**2))
 
-over the n coefficients of a sum over K banks. That the low bits are uniform is Ring-LWE itself: a bank's c, or its d_i,
-with other low bits than a uniform polynomial's would be told from one, with the key s_i known or not, since u is the
-secret there. B = q / 2t - 2K - 4 leaves K / 2 for the banks' rounding of q m / t, more than 1/2 for the half step by
-which the mean that the opener puts back of the d_i can be off, and 4 for its rounding in floating point. With one
-ciphertext added K times, sigma has K in the place of sqrt(K).
+over the n coefficients of a sum over K banks. That the low bits are uniform is Ring-LWE itself. A c with other low bits
+than a uniform polynomial's would be told from one, by who knows s_i too: u is the secret there. And so would be a d_i,
+by who does not know s_i, which its part of the noise does not hold. So the bound holds but for the advantage of whoever
+tells K of them. Ring-LWE says that of each alone (who knows s_i tells the two together at once), and of probabilities,
+not of moments: hence part by part. Low bits of numbers below q are not quite uniform: each is at most 1 + 2**-36 times
+as likely, which for 10,000 banks is a factor below 1.001 in all.
 
-Where K is odd, the mean that is put back of c is off by a half in each coefficient, and d_i + c s_i by that times s_i,
-which can be hundreds. Over keys it is a sum of N ternary numbers, over 2: sub-Gaussian, with the variance N / 6. It is
-in sigma all the same, since uniform low bits have the variance (4**d1 - 1) / 12 only: what that leaves of K sigma_1**2,
-K h / 12, is more than N / 6 from K = 3 on.
+B = q / 2t - 2K - 4 - 333 leaves K / 2 for the banks' rounding of q m / t, 1/2 for that of the mean of what was cut off
+from d_i, 4 for the opener's in floating point, and 333 for the mean of what was cut off from c: it may be off by 1/2 in
+every coefficient, which the key multiplies. Half the sum of a key's coefficients, under any signs, has a variance of
+N / 6, and is above 333 in one of all coefficients once in 2**100 keys. With one ciphertext added K times, sigma has K
+in the place of sqrt(K).
 
 Failing sums tell something of the key (`budget.he`), so the planner demands 2**-40 and says how many sums a key bears.
 It takes the smallest upload; docs/where-bytes-go.md says where its bits are.
@@ -41,15 +44,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.budget.dropping import KEY_LENGTH, deviation_of, most_dropped
+from secure_fl.secagg.budget.dropping import KEY_LENGTH, dropped_failure_bits, most_dropped
 from secure_fl.secagg.budget.he import (
     FAILURE_BITS,
     Dropped,
     HePlan,
     RlweParameters,
     field_base,
-    normal_tail_bits,
-    small_and_safe,
+    smallest_exact,
 )
 from secure_fl.secagg.rlwe.ring import DEGREE, MODULUS, MODULUS_BITS
 
@@ -92,8 +94,8 @@ class RlwePlan(HePlan):
         return self.slots, self.ciphertexts * DEGREE
 
     def _failure_bits(self, noise: float) -> float:
-        deviation = noise * (FRESH_NOISE + deviation_of(self.dropped))
-        return normal_tail_bits(_bound(self.message_bits, self.banks), deviation, self.slots)
+        bound = _bound(self.message_bits, self.banks)
+        return dropped_failure_bits(bound, noise, FRESH_NOISE, self.dropped, self.slots)
 
     def derived(self) -> dict[str, Any]:
         own = {"modulus_bits": MODULUS_BITS, "keys": self.keys, "ciphertexts": self.ciphertexts}
@@ -101,7 +103,7 @@ class RlwePlan(HePlan):
 
 
 def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> RlwePlan:
-    """The smallest upload, or one that is hardly larger and safe. Raises `PlanError`."""
+    """The smallest upload. Raises `PlanError`."""
     assert bits is not None  # float32 was refused before
     best = _best(banks, parameters, bits, threshold)
     if best is None:
@@ -115,7 +117,7 @@ def plan_rlwe(banks: int, parameters: int, bits: int | None, threshold: int) -> 
 
 def _best(banks: int, parameters: int, bits: int, threshold: int) -> RlwePlan | None:
     base = field_base(banks, bits)
-    return small_and_safe(
+    return smallest_exact(
         RlwePlan(
             scheme="rlwe",
             banks=banks,
@@ -143,10 +145,10 @@ def _keys(polynomials: int) -> int:
 
 
 def _droppings(banks: int, slots: int, keys: int, message_bits: int) -> Iterator[Dropped]:
-    """The most that may be dropped in honest sums, and in sums of repeated ciphertexts."""
+    """The most that may be dropped."""
     second = math.ceil(math.ceil(slots / DEGREE) / keys) * DEGREE
-    for noise in (math.sqrt(banks), banks):
-        yield from most_dropped(_bound(message_bits, banks), noise, FRESH_NOISE, (slots, second), FAILURE_BITS)
+    noise = math.sqrt(banks)
+    return most_dropped(_bound(message_bits, banks), noise, FRESH_NOISE, (slots, second), FAILURE_BITS)
 
 
 def _bound(message_bits: int, banks: int) -> float:

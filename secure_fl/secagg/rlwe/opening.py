@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ class RlweSecretKey:
 
     def __repr__(self) -> str:
         return "RlweSecretKey(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an RlweSecretKey is never pickled; keep() is the one way to write it down")
 
     @classmethod
     def generate(cls, parameters: RlweParameters) -> RlweSecretKey:

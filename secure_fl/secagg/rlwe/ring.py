@@ -15,8 +15,9 @@ multiplication", Mathematics of Computation 2007, theorem 5.1, after Percival 20
     ||x|| ||y|| ((1 + eps)**(3n) (1 + sqrt(5) eps)**(3n + 1) (1 + eps)**(3n) - 1),    n = 12
 
 Here ||x|| <= sqrt(N) 2**27.5 and ||y|| <= sqrt(N), and multiplying by w**k three times adds three factors
-(1 + sqrt(5) eps) (1 + eps): in all at most 2**39.5 x 165 eps < 2**-6. The theorem is of radix 2; numpy's transform
-takes larger steps, with fewer roundings. Tests measure 2**-13 at most, on random and on extreme polynomials.
+(1 + sqrt(5) eps) (1 + 4 eps), since the angles of w**k are rounded before their cosines and sines are: in all at most
+2**39.5 x 174 eps < 2**-6. The theorem is of radix 2; numpy's transform takes larger steps, with fewer roundings. Tests
+measure 2**-13 at most, on random and on extreme polynomials.
 """
 
 from __future__ import annotations

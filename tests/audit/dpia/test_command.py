@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from secure_fl import Result
 from secure_fl.audit.dpia import draft_of, read_facts, to_markdown
+from secure_fl.audit.dpia.card import card_of
 from secure_fl.audit.dpia.command import CARD, FIGURES, FOLDER, MARKDOWN, PAGE
 from secure_fl.audit.dpia.law import statements
 from secure_fl.audit.dpia.layouts import LAYOUTS, ORDERS
@@ -210,6 +211,9 @@ def test_every_way_of_summing_is_described(
         "rlwe": "Experimental: the arithmetic is our own, and nobody has audited it.",
     }
     assert told[facts.scheme] in document
+    card = to_markdown(card_of(facts))
+    assert (facts.scheme == "rlwe") == ("| Scheme of the sums | rlwe (experimental) |" in document)
+    assert (facts.scheme == "rlwe") == ("sums under rlwe (experimental) |" in card)
     if "drop" in settings:
         assert "In round 1 the sum was over 3 banks only, so 2 of them have the last one's update from it." in document
         assert "What bank-2 had to add is missing in 1 upload" in document
@@ -220,7 +224,7 @@ def test_every_way_of_summing_is_described(
         assert "report.html draws" not in document
     if settings.get("group_size"):
         assert "A sum is opened over at least" not in document
-    assert ("the key authority opened only sums" in document) == (facts.scheme in ("bfv", "ckks"))
+    assert ("the key authority opened only sums" in document) == (facts.scheme in ("bfv", "ckks", "rlwe"))
     assert ("opened their lengths, the distances between them, and sums" in document) == (facts.scheme == "ckks-krum")
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tenseal import sealapi
 
 from secure_fl.secagg.rlwe.ring import (
+    _TWIST,
     DEGREE,
     EXCESS,
     MODULUS,
@@ -67,6 +71,32 @@ def test_products_are_seals_bit_for_bit() -> None:
         large = np.stack([uniform(bytes([number, half]) * 16) for half in range(2)])
         (small,) = ternary(1)
         assert np.array_equal(product(spectrum(large), small_spectrum(small)), seal.products(large, small))
+
+
+def roots(digits: int = 100) -> list[tuple[Fraction, Fraction]]:
+    """w**k for w = exp(i pi / N), by its series and in whole numbers of 2**-digits."""
+    angle = Fraction("3.14159265358979323846264338327950288419716939937510") / DEGREE
+    cosine = sum((-1) ** n * angle ** (2 * n) / math.factorial(2 * n) for n in range(6))
+    sine = sum((-1) ** n * angle ** (2 * n + 1) / math.factorial(2 * n + 1) for n in range(6))
+    real, imaginary, found = 1 << digits, 0, []
+    c, s = round(cosine * 2**digits), round(sine * 2**digits)
+    for _ in range(DEGREE):
+        found.append((Fraction(real, 1 << digits), Fraction(imaginary, 1 << digits)))
+        real, imaginary = (real * c - imaginary * s) >> digits, (real * s + imaginary * c) >> digits
+    return found
+
+
+def test_the_roots_of_the_twist_are_as_near_as_the_bound_takes_them() -> None:
+    """And the bound, with them, is what the text says."""
+    off = max(
+        (Fraction(float(found.real)) - real) ** 2 + (Fraction(float(found.imag)) - imaginary) ** 2
+        for found, (real, imaginary) in zip(_TWIST, roots(), strict=True)
+    )
+    assert 1 < math.sqrt(off) * 2**53 < 4
+    n, eps, sqrt5 = DEGREE.bit_length() - 1, Fraction(1, 1 << 53), Fraction(2237, 1000)
+    factor = (1 + eps) ** (6 * n) * (1 + sqrt5 * eps) ** (3 * n + 1) * ((1 + sqrt5 * eps) * (1 + 4 * eps)) ** 3 - 1
+    assert factor < 174 * eps
+    assert 2**39.5 * 174 * eps < 2**-6
 
 
 def errors_of(large: Polynomials, small: Small) -> NDArray[np.float64]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
+import pickle
 import secrets
 from dataclasses import replace
 
@@ -13,8 +15,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.budget import RlwePlan
+from secure_fl.secagg.budget.dropping import left_of
 from secure_fl.secagg.budget.he import FAILURE_BITS, Dropped
-from secure_fl.secagg.budget.rlwe import FRESH_NOISE, plan_rlwe
+from secure_fl.secagg.budget.rlwe import FRESH_NOISE, _bound, plan_rlwe
 from secure_fl.secagg.he.encoding import decode_slots
 from secure_fl.secagg.he.halves import Halves
 from secure_fl.secagg.he.words import Adder, pack_sum, pack_upload, unpack_sum
@@ -138,6 +141,13 @@ def test_a_kept_key_opens_what_was_encrypted_before() -> None:
     assert "RlweSecretKey(...)" in repr(again)
 
 
+def test_a_secret_key_cannot_be_pickled() -> None:
+    secret = RlweSecretKey.generate(planned(3, 10).parameters_of_context)
+    for copying in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="never pickled"):
+            copying(secret)
+
+
 def test_bad_public_keys_are_refused() -> None:
     parameters = planned(3, 10).parameters_of_context
     key = Parties(planned(3, 10)).secret.public_key()
@@ -155,6 +165,38 @@ def test_messages_are_scaled_as_exact_fractions_are(bits: int) -> None:
     found = scaled(np.array(messages, dtype=np.int64), bits).tolist()
     assert all(abs(a - b) <= 1 for a, b in zip(found, exact, strict=True))
     assert all(abs(a * (1 << bits) - MODULUS * m) <= (1 << bits) for a, m in zip(found, messages, strict=True))
+
+
+def test_the_bound_has_room_for_the_half_step_that_the_key_multiplies() -> None:
+    """Of three banks the mean of a dropped bit is 3/2; put back as 1, c lacks 1/2 everywhere, and d + c s much more."""
+    plan = replace(planned(3, 200_000), dropped=Dropped(0, 1))
+    secret = RlweSecretKey.generate(plan.parameters_of_context)
+    nothing = memoryview(bytes(sum(run.nbytes for run in plan.summed_words)))
+    put_back = unpack_sum(plan, nothing, plan.banks)
+    assert (put_back.second == 1).all()
+    phases = secret.phases(plan, put_back).astype(np.int64)  # (1 + ... + X**(N - 1)) s, twice what half steps move
+    moved = np.where(phases > MODULUS // 2, phases - MODULUS, phases) / 2
+    bound = _bound(plan.message_bits, plan.banks)
+    assert left_of(bound, Dropped(5, 0)) == bound
+    assert plan.banks < np.abs(moved).max() < bound - left_of(bound, plan.dropped) == 333
+    assert MODULUS / (2 << plan.message_bits) - bound >= plan.banks / 2 + 0.5 + 4
+    union = 1 + math.log2(15 * DEGREE)
+    assert 333**2 / (2 * DEGREE / 6 * math.log(2)) - union > 100, "bits of the tail, over all coefficients and keys"
+
+
+@pytest.mark.parametrize("dropped", [(0, 0), (9, 0), (0, 3), (14, 8)])
+def test_each_part_of_the_noise_may_leave_its_share_of_the_bound(dropped: tuple[int, int]) -> None:
+    """Ring-LWE says nothing of how parts go together: their probabilities add up."""
+    plan = replace(planned(10, 120_000), dropped=Dropped(*dropped))
+    h = (2 / 3 + 1 / 8) * DEGREE
+    first, second = (4**bits / 12 if bits else 0.0 for bits in dropped)
+    parts = [math.sqrt(plan.banks * part) for part in (FRESH_NOISE**2, first, second * h) if part]
+    bound = left_of(_bound(plan.message_bits, plan.banks), plan.dropped)
+    shares = [bound * part / sum(parts) for part in parts]
+    exponents = [-(share**2) / (2 * part**2) / math.log(2) for share, part in zip(shares, parts, strict=True)]
+    largest = max(exponents)
+    total = largest + math.log2(2 * plan.slots * sum(2 ** (exponent - largest) for exponent in exponents))
+    assert plan.failure_bits == pytest.approx(-total)
 
 
 def failing_share(plan: RlwePlan) -> float:
