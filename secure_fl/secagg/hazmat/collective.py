@@ -116,4 +116,6 @@ class Transform:
 
     @staticmethod
     def ciphertext(words: Words, by_values: bool = False) -> Any:
-        return loaded(sealapi.Ciphertext(), context(), object_of(context().first_parms_id(), words, by_values=by_values))
+        return loaded(
+            sealapi.Ciphertext(), context(), object_of(context().first_parms_id(), words, by_values=by_values)
+        )

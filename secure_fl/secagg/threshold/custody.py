@@ -35,8 +35,10 @@ def custody_of(committee: Committee) -> Custody:
             ALL_BUT_ONE,
         ),
         assumptions=(
-            f"At most {t - 1} key holder{'s' if t > 2 else ''} collude with the aggregator, which follows the protocol.",
-            f"At least {t} of {n} key holders answer. One that lies spoils a sum; what is out of range is not released.",
+            f"At most {t - 1} key holder{'s' if t > 2 else ''} collude with the aggregator, which follows the "
+            "protocol.",
+            f"At least {t} of {n} key holders answer. One that lies spoils a sum; what is out of range is not "
+            "released.",
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
             "Ciphertexts are those of honest banks: of crafted ones an answer can tell the key, whatever its noise.",

@@ -136,7 +136,9 @@ class KeyMaking:
         found = read_published(self._setting, published)
         for part, each in found.items():
             if self._commitments is None or each.commitment != self._commitments[part]:
-                raise MessageError(f"{self._setting.drawer(part)} published what it had not committed to; make new keys")
+                raise MessageError(
+                    f"{self._setting.drawer(part)} published what it had not committed to; make new keys"
+                )
         for part in self._setting.committee.parts_of(self._setting.names.index(self._name)):
             own = self._parts.get(part) or self._opened(part, found[part])
             try:

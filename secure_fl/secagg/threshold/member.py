@@ -62,7 +62,7 @@ class Member:
                 f"{name} was asked to open a sum of {asked.contributors} banks and opens sums of {plan.threshold} to "
                 f"{plan.banks}; wait for more banks or plan again"
             )
-        second = ciphertexts_of(plan, unpack_words(plan.second, asked.summed))
+        second = ciphertexts_of(plan, unpack_words(plan.second, memoryview(asked.summed)))
         self._key.answers.answer(cohort, name, asked.digest, lambda: asked.digest)
         given = [pack_words(plan.first, self._opened(asked, part, second)) for part in asked.wanted]
         return seal(cohort, OPEN, name, AGGREGATOR, given)

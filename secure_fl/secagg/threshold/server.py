@@ -55,7 +55,9 @@ def _sum_of_parts(
         asked = Stage(OPEN, requests, enough=plan.quorum - (len(there) - len(wanted)))
         answers = dict(
             attendance.answers(
-                asked, (yield asked), lambda member, payload, wanted=wanted: unpack_answer(plan, payload, wanted[member])
+                asked,
+                (yield asked),
+                lambda member, payload, wanted=wanted: unpack_answer(plan, payload, wanted[member]),
             )
         )
         there = [member for member in there if member in answers or member not in wanted]

@@ -128,5 +128,3 @@ def unpack_answer(plan: ThresholdPlan, payload: memoryview, wanted: Iterable[int
     return {
         part: unpack_words(plan.first, payload[place * width : (place + 1) * width]) for place, part in enumerate(parts)
     }
-
-
