@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 
 import numpy as np
 
@@ -32,13 +32,13 @@ def threshold_server(cohort: Cohort[ThresholdPlan]) -> ServerHalf:
     attendance.require_threshold(contributors)
 
     first, second = adder.total()
-    summed = memoryview(pack_words(plan.second, second))
+    summed = pack_words(plan.second, second)
     opened = first + (yield from _sum_of_parts(cohort, len(contributors), summed, attendance))
     return attendance.finish(decode(plan, opened % data_moduli().reshape(-1), len(contributors)), contributors)
 
 
 def _sum_of_parts(
-    cohort: Cohort[ThresholdPlan], contributors: int, summed: memoryview, attendance: Attendance
+    cohort: Cohort[ThresholdPlan], contributors: int, summed: bytes, attendance: Attendance
 ) -> Generator[Stage, Replies, Words]:
     """What all parts of the key make of second polynomials. A member that is silent is replaced by another one.
 
@@ -53,20 +53,28 @@ def _sum_of_parts(
             for member, parts in wanted.items()
         }
         asked = Stage(OPEN, requests, enough=plan.quorum - (len(there) - len(wanted)))
-        answers = dict(
-            attendance.answers(
-                asked,
-                (yield asked),
-                lambda member, payload, wanted=wanted: unpack_answer(plan, payload, wanted[member]),
-            )
-        )
+        answers = _answers(plan, asked, (yield asked), attendance, wanted)
         there = [member for member in there if member in answers or member not in wanted]
         if len(there) < plan.quorum:
             out = ", ".join(member for member in cohort.trustees if member not in there)
             raise attendance.dropout(f"{out} did not answer, and {plan.quorum} key holders must", ALL_PARTS)
         for answer in answers.values():
             found |= answer
-    return np.sum(list(found.values()), axis=0, dtype=np.uint64)
+    total: Words = np.sum(list(found.values()), axis=0, dtype=np.uint64)
+    return total
+
+
+def _answers(
+    plan: ThresholdPlan,
+    asked: Stage,
+    replies: Replies,
+    attendance: Attendance,
+    wanted: Mapping[str, tuple[int, ...]],
+) -> dict[str, Mapping[int, Words]]:
+    def read(member: str, payload: memoryview) -> Mapping[int, Words]:
+        return unpack_answer(plan, payload, wanted[member])
+
+    return dict(attendance.answers(asked, replies, read))
 
 
 def _share_out(

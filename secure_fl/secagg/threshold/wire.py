@@ -81,7 +81,7 @@ class Asked:
 
     wanted: tuple[int, ...]
     contributors: int
-    summed: memoryview
+    summed: bytes
     """Packed second polynomials."""
 
     @property
@@ -89,7 +89,7 @@ class Asked:
         """Of the sum, whichever parts are asked for."""
         return hashlib.sha256(self.contributors.to_bytes(_COUNT_BYTES, "little") + self.summed).digest()
 
-    def to_parts(self) -> list[bytes | memoryview]:
+    def to_parts(self) -> list[bytes]:
         numbers = encode_numbers(self.wanted)
         return [
             len(self.wanted).to_bytes(_PARTS_BYTES, "little"),
@@ -106,7 +106,7 @@ def read_request(cohort: Cohort[ThresholdPlan], member: str, payload: memoryview
     if not set(wanted) <= set(parts_of(cohort, member)):
         raise MessageError(f"{member} is asked for a part of the key that it does not have; ask who has it")
     start = end + _COUNT_BYTES
-    return Asked(wanted, int.from_bytes(payload[end:start], "little"), payload[start:])
+    return Asked(wanted, int.from_bytes(payload[end:start], "little"), bytes(payload[start:]))
 
 
 def ciphertexts_of(plan: ThresholdPlan, second: Words) -> Words:
