@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tenseal import sealapi
 
+from secure_fl.errors import StorageError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.hazmat.he_layout import (
@@ -38,12 +39,17 @@ _MEMBERS = struct.Struct("<4QBQQQdQ")
 _PLAIN_MEMBERS = struct.Struct("<4QQd")
 """Digest, which is zero for BFV, number of coefficients, scale."""
 _HALVES = 2
+_MORE_THAN_SEAL_WRITES = 1 << 20
 
 
 def saved(thing: Any) -> bytes:
-    """What SEAL writes. Never called with a secret key."""
+    """What SEAL writes. Never called with a secret key. Raises `StorageError` where there is no room for it."""
     with _file() as path:
-        thing.save(path)
+        try:
+            thing.save(path)
+        except RuntimeError:
+            _require_room(path)
+            raise
         return Path(path).read_bytes()
 
 
@@ -53,6 +59,14 @@ def loaded(made: Any, context: Any, data: bytes) -> Any:
         Path(path).write_bytes(data)
         made.load(context, path)
     return made
+
+
+def _require_room(path: str) -> None:
+    """SEAL does not say what the system said: find it out again. Raises `StorageError`."""
+    try:
+        Path(path).write_bytes(bytes(_MORE_THAN_SEAL_WRITES))
+    except OSError as error:
+        raise StorageError(f"a ciphertext could not be written down ({error.strerror}); make room") from None
 
 
 @contextmanager
