@@ -30,7 +30,7 @@ from secure_fl.bench.schemes.measuring import peak_rss_bytes
 from secure_fl.federation.checked_sums import choose
 from secure_fl.robust.multi_krum import multi_krum
 from secure_fl.secagg.budget.krum import KrumPlan
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.krum.deployment import KrumDeployment, krum_scheme
 from secure_fl.secagg.krum.wire import SELECT
 from secure_fl.secagg.messages import Cohort

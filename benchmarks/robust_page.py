@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.written_blocks import write_block
 from secure_fl.errors import ConfigurationError
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.schemes import SCHEMES, called
 from secure_fl.settings.robust import LEAST_BANKS, way_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "robust.md"
@@ -29,7 +29,7 @@ FIGURES = PAGE.parent / "figures"
 
 def matrix() -> str:
     """What each rule sees under each scheme, without groups and with them, and how many it needs."""
-    head = ["rule", "holds for n", *SCHEMES, "with --group-size, any scheme"]
+    head = ["rule", "holds for n", *map(called, SCHEMES), "with --group-size, any scheme"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for rule, (factor, more) in LEAST_BANKS.items():
         needed = " + ".join(part for part in (f"{factor} f" if factor > 1 else "f", str(more) if more else "") if part)

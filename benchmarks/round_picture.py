@@ -14,7 +14,7 @@ from secure_fl.codec.quantization import make_codec
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.report.wording import plural
 from secure_fl.secagg import plan
-from secure_fl.secagg.budget.he import HePlan
+from secure_fl.secagg.budget.he import SealPlan
 from secure_fl.secagg.budget.plans import ENVELOPE_BYTES
 from secure_fl.training import initial_weights
 
@@ -42,7 +42,7 @@ def draw(experiment: Experiment) -> str:
     weights = initial_weights(experiment.seed)
     length = make_codec(len(weights), int(experiment.bits), clip=1.0, mean_examples=1.0).length
     planned = plan(experiment.scheme, experiment.banks, length, experiment.bits, experiment.threshold)
-    assert isinstance(planned, HePlan), "the drawing has a key authority"
+    assert isinstance(planned, SealPlan), "the drawing has a key authority"
     upload = f"{planned.upload_bytes / 1000:.0f} kB"
     opened = _kilobytes(length * planned.field_bits / 8)
     model = _kilobytes(len(GlobalModel(weights, 1.0, 1.0).to_bytes()))

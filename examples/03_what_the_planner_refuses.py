@@ -15,6 +15,6 @@ for banks, bits in [(3, 8), (4, 8), (10, 8), (16, 8), (100, 8), (3, 16), (1_000,
         figures = planned.derived()
         print(
             f"{banks:>6} banks x {bits:>2} bits: {figures['bytes_per_parameter']:>5} bytes per parameter, "
-            f"{figures['fields_per_slot']} fields of {figures['field_bits']} bits in a slot, "
+            f"{figures['fields_per_slot']} sums of {figures['field_bits']} bits in a slot, "
             f"fails with probability {figures['failure_probability']}"
         )

@@ -1,4 +1,4 @@
-"""Slides of encryption: CKKS from numbers to a ciphertext and back, and fields side by side in a slot."""
+"""Slides of encryption: CKKS from numbers to a ciphertext and back, and fields side by side in one number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from benchmarks.slides.record import BITS, MODEL, THRESHOLD, UPDATES
 from benchmarks.slides.sheet import ACCENT, GREEN, MARGIN, PALE, SKY, SOFT, WARM, WHITE, Sheet
 from benchmarks.slides.small_sum import BANKS
-from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE, plan_bfv, plan_ckks
+from secure_fl.secagg.budget.bfv import plan_bfv
+from secure_fl.secagg.budget.ckks import plan_ckks
 from secure_fl.secagg.he.encoding import decode_slots
 from secure_fl.secagg.packing import pack_fields, unpack_fields
 
@@ -24,7 +25,7 @@ def ckks(recorded: dict[str, Any]) -> str:
         "CKKS: numbers, a slot, a ciphertext, and back",
         "The noise depends on the secret key. It is rounded away before anybody sees a sum.",
     )
-    words = 2 * plan.parameters_of_context.data_primes * POLY_MODULUS_DEGREE
+    words = sum(plan.coefficients) // plan.ciphertexts
     columns = (MARGIN, 350, 790)
     for x, head in zip(
         columns, ("three numbers", "in one slot, centred", f"ciphertext: first 2 of {words:,} words"), strict=True
@@ -55,16 +56,16 @@ def ckks(recorded: dict[str, Any]) -> str:
 
 
 def packing(recorded: dict[str, Any]) -> str:
-    """Three fields in a slot of BFV's, each as wide as the largest sum."""
+    """Three fields in a coefficient of BFV's, digits to a base above the largest sum."""
     plan = plan_bfv(BANKS, MODEL, BITS, THRESHOLD)
-    fields, width = len(TO_PACK[0]), plan.field_bits
-    slots = [int(pack_fields(np.array(update), fields, width)[0]) for update in TO_PACK]
-    total = unpack_fields(np.array([sum(slots)]), fields, width, fields).tolist()
+    fields, base = len(TO_PACK[0]), plan.field_base
+    slots = [int(pack_fields(np.array(update), fields, base)[0]) for update in TO_PACK]
+    total = unpack_fields(np.array([sum(slots)]), fields, base, fields).tolist()
     assert total == np.sum(TO_PACK, axis=0).tolist()
     sheet = Sheet(
-        "Packing: three numbers in one slot",
-        f"A field is as wide as the largest sum of {BANKS} numbers of {BITS} bits, {width} bits: one addition adds "
-        "all, and no carry leaves its field.",
+        "Packing: three numbers in one coefficient",
+        f"They are digits to the base {base}. No sum of {BANKS} numbers of {BITS} bits gets there: one addition adds "
+        "all, nothing is carried.",
     )
     for place, (name, numbers, slot) in enumerate(
         zip((*(f"bank-{bank}" for bank in range(1, BANKS + 1)), "sum"), (*TO_PACK, total), (*slots, sum(slots)),
@@ -77,6 +78,7 @@ def packing(recorded: dict[str, Any]) -> str:
             x = 250 + 300 * field
             sheet.box(x, y, 290, 96, fill=FIELDS[field], color=ACCENT if last else SOFT)
             sheet.text(x + 145, y + 44, f"{number}", size=34, anchor="middle", weight=600)
-            sheet.text(x + 145, y + 82, f"{number:0{width}b}", size=28, anchor="middle", mono=True, color=SOFT)
+            worth = f"× {base:,}²" if field == 0 else f"× {base:,}" if field == 1 else "× 1"
+            sheet.text(x + 145, y + 82, worth, size=28, anchor="middle", mono=True, color=SOFT)
         sheet.text(1520, y + 58, f"= {slot:,}", size=34, anchor="end", mono=True, color=ACCENT if last else SOFT)
     return sheet.svg()

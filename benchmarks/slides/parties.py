@@ -16,7 +16,7 @@ from secure_fl.robust.krum import krum_from_distances
 from secure_fl.secagg.krum.deployment import CUSTODY as KRUM
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.secagg.proofs.deployment import CUSTODY as PROOFS
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.schemes import SCHEMES, called
 
 CUSTODIES = (*(scheme.custody for scheme in SCHEMES.values()), PROOFS, KRUM)
 NAMES = {PROOFS.scheme: "additive, proofs", KRUM.scheme: "ckks, multi-krum"}
@@ -37,8 +37,8 @@ def custody(recorded: dict[str, Any]) -> str:
         sheet.text(x, 160, words, size=28, color=SOFT)
     y = 174
     for can_decrypt, group in groupby(CUSTODIES, key=lambda custody: custody.can_decrypt):
-        names = [NAMES.get(custody.scheme, custody.scheme) for custody in group]
-        columns = ([", ".join(names)], _reads(can_decrypt[AGGREGATOR]), _helper(can_decrypt))
+        names = [NAMES.get(custody.scheme, called(custody.scheme)) for custody in group]
+        columns = (wrap(", ".join(names), 20), _reads(can_decrypt[AGGREGATOR]), _helper(can_decrypt))
         sheet.line(MARGIN, y, WIDTH - MARGIN, y, color=RULE, width=2)
         for edge, lines in zip(EDGES, columns, strict=True):
             for place, words in enumerate(lines):

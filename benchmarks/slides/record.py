@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.slides.small_sum import BANKS, mask_key
-from secure_fl.secagg.budget.he import plan_ckks
-from secure_fl.secagg.hazmat.he_layout import residues
+from secure_fl.secagg.budget.ckks import plan_ckks
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.shamir import split
 from secure_fl.secagg.he.encoding import decode_slots, encode_slots
+from secure_fl.secagg.he.halves import Halves
+from secure_fl.secagg.he.words import Adder, pack_upload
 
 STORED = Path(__file__).parents[2] / "docs" / "figures" / "slides.json"
 MODEL, BITS, THRESHOLD = 10_369, 8, 2
@@ -42,20 +43,18 @@ def ckks() -> dict[str, Any]:
     for field, numbers in enumerate(zip(*UPDATES, strict=True)):
         updates[:, field * plan.slots] = numbers
     slots = [encode_slots(plan, update) for update in updates]
-    uploads = [[public.encrypt(row) for row in rows] for rows in slots]
-    totals = [public.load_vector(ciphertext) for ciphertext in uploads[0]]
-    for ciphertexts in uploads[1:]:
-        for total, ciphertext in zip(totals, ciphertexts, strict=True):
-            total.add(public.load_vector(ciphertext))
-    opened = np.concatenate([secret.decrypt(total.serialize()) for total in totals])
+    encrypted = [Halves(*public.encrypt(rows)) for rows in slots]
+    uploads, adder = [b"".join(pack_upload(plan, halves)) for halves in encrypted], Adder(plan)
+    for upload in uploads:
+        adder.add(memoryview(upload))
+    opened = secret.decrypt(*adder.total())
     assert (decode_slots(plan, opened, BANKS) == updates.sum(axis=0)).all()
     return {
         "slots": [int(rows[0][0]) for rows in slots],
-        "words": [[int(word) for word in residues(plan.parameters_of_context, upload[0])[0, 0, :2]]
-                         for upload in uploads],
-        "bytes": [sum(map(len, upload)) for upload in uploads],
+        "words": [halves.first[:2].tolist() for halves in encrypted],
+        "bytes": list(map(len, uploads)),
         "opened": float(opened[0]),
-    }  # fmt: skip
+    }
 
 
 def write() -> None:

@@ -10,7 +10,7 @@ from secure_fl import Experiment
 from secure_fl.codec.quantization import make_codec
 from secure_fl.report.wording import plural
 from secure_fl.secagg import plan
-from secure_fl.secagg.budget.he import HePlan
+from secure_fl.secagg.budget.he import SealPlan
 from secure_fl.secagg.hazmat.shamir import combine
 from secure_fl.training import initial_weights
 
@@ -21,7 +21,7 @@ def one_round(recorded: dict[str, Any]) -> str:
     weights = len(initial_weights(experiment.seed))
     length = make_codec(weights, int(experiment.bits), clip=1.0, mean_examples=1.0).length
     planned = plan(experiment.scheme, experiment.banks, length, experiment.bits, experiment.threshold)
-    assert isinstance(planned, HePlan)
+    assert isinstance(planned, SealPlan)
     sheet = Sheet(
         "One round of a federation",
         "Rows never leave a bank. The aggregator adds what it cannot read; the key authority reads only the sum.",

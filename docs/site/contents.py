@@ -22,7 +22,7 @@ GROUPS = {
     ),
     "Teach": ("docs/teaching", "examples/labs/README", "docs/step-by-step", "docs/slides/index", "docs/glossary"),
     "Lessons": ("examples/lessons/README", "examples/lessons/[0-9]*"),
-    "Measure": ("docs/claims", "docs/quantization", "docs/scale", "docs/pysyft"),
+    "Measure": ("docs/claims", "docs/quantization", "docs/where-bytes-go", "docs/scale", "docs/pysyft"),
     "Attacks and privacy": ("docs/attacks", "docs/privacy", "docs/audit", "docs/robust", "docs/poisoning"),
     "Papers beside code": ("docs/papers/index", "docs/papers/*"),
     "Reference": ("docs/settings", "reference/index", "CHANGELOG"),

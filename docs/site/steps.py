@@ -11,6 +11,7 @@ PAGES = {
     "additive": ("Additive shares", Request("additive")),
     "ckks": ("CKKS", Request("ckks")),
     "bfv": ("BFV", Request("bfv")),
+    "rlwe": ("Ring-LWE of our own (experimental)", Request("rlwe")),
     "multi-krum": (
         "Multi-Krum on ciphertexts, and a row scored encrypted",
         Request("ckks", robust="multi-krum", score=True),

@@ -14,8 +14,9 @@ import secrets
 import numpy as np
 from tenseal import sealapi
 
-from secure_fl.scoring.hazmat.objects import context, saved
+from secure_fl.scoring.hazmat.objects import context
 from secure_fl.scoring.parameters import CkksParameters
+from secure_fl.secagg.hazmat.he_words import saved
 
 TITLE = "Released unrounded"
 GOAL = (

@@ -35,7 +35,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from secure_fl.attacks.held import uploaded_words
+from secure_fl.attacks.held import uploaded
 from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.hazmat.agreement import AgreementKey
@@ -153,7 +153,7 @@ parties = {
 }
 transcript = Transcript()
 outcome = run_protocol(cohort, deployed.server(cohort), parties, transcript)
-sent = [uploaded_words(cohort, parties[bank].payload)[0] for bank in banks]
+sent = [uploaded(cohort, parties[bank].payload).words for bank in banks]
 
 figure, axes = plt.subplots(2, 4, figsize=(6.4, 3.6))
 for place in range(3):

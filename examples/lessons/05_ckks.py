@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 
 from secure_fl.secagg import SCHEMES, plan, simulate
 from secure_fl.secagg.budget import HeParameters
-from secure_fl.secagg.budget.he import NOISE
-from secure_fl.secagg.hazmat.he_coefficients import coefficients
+from secure_fl.secagg.budget.ckks import NOISE
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.hazmat.he_words import data_moduli
 from secure_fl.secagg.he.encoding import decode_slots, encode_slots
 from secure_fl.secagg.he.server import he_server
 
@@ -175,7 +175,9 @@ print("opened sum:", decode(opened(sum0, sum1, key)).round(3))
 #
 # Ours are TenSEAL's and SEAL's polynomials of *N* = 4096 coefficients with a modulus of up to 106 bits, which the
 # guidelines of Bossuat et al. (2024) rate at 128-bit security. `SecretContext` is the key authority's, `PublicContext`
-# everybody's; the second refuses to be made from anything that holds a secret key.
+# everybody's; the second refuses to be made from anything that holds a secret key. Out of both come words: 4,096 of
+# `c0` and 4,096 of `c1`, each below *q*. Whoever adds them modulo *q*, in numpy or by hand, has added the ciphertexts,
+# and needs no key for it, not even the public one.
 
 # %%
 parameters = HeParameters("ckks", prime_bits=54, scale_bits=20)
@@ -183,14 +185,17 @@ authority = SecretContext(parameters)
 public = PublicContext.load(authority.public_key(), parameters)
 
 values = np.arange(2048) % 256
-ciphertext = public.encrypt(values)
-print(f"{len(values):,} numbers -> {len(ciphertext):,} bytes")
-print("the first coefficients:", coefficients(parameters, ciphertext)[:3])
-total = public.load_vector(ciphertext)
-total.add(public.load_vector(public.encrypt(values)))
-print("twice the values, opened:", authority.decrypt(total.serialize())[:4].round(5))
+first, second = public.encrypt(values[None]), public.encrypt(values[None])
+(modulus,) = data_moduli(parameters)
+print(f"{len(values):,} numbers -> {len(first[0]):,} + {len(first[1]):,} words of {parameters.prime_bits} bits")
+print("the first words:", first[0][:3])
+total = [(half + other) % modulus for half, other in zip(first, second, strict=True)]
+print("twice the values, opened:", authority.decrypt(*total)[:4].round(5))
 
 # %% [markdown]
+# (These words are not the coefficients themselves. SEAL keeps a polynomial by its values at the roots of X^N + 1
+# *modulo q*, where a product takes one step for each value. Sums are sums there too.)
+#
 # **Before you go on.** The error *e* is added to the coefficients, and decoding divides by *D* = 2^20. What
 # becomes of the error in the opened numbers at *D* = 2^10? At which *D* can we no longer round to the right
 # integer?
@@ -200,8 +205,8 @@ measured, scales = [], range(2, 25, 2)
 for scale_bits in scales:
     chosen = HeParameters("ckks", prime_bits=54, scale_bits=scale_bits)
     owner = SecretContext(chosen)
-    sent = PublicContext.load(owner.public_key(), chosen).encrypt(values)
-    measured.append(float((owner.decrypt(sent) - values).std()))
+    sent = PublicContext.load(owner.public_key(), chosen).encrypt(values[None])
+    measured.append(float((owner.decrypt(*sent) - values).std()))
 
 figure, axes = plt.subplots()
 axes.semilogy(scales, measured, "o", label="measured")
@@ -216,8 +221,8 @@ plt.show()
 # axis. It halves with each bit and lies on the line that the planner computes. It crosses half an integer near 10 bits;
 # for *every* number of a large sum to round right, the planner takes several bits more.
 #
-# The line is not fitted: `NOISE` is derived in the text of `secure_fl/secagg/budget/he.py`, from the rounding that SEAL
-# does and from the number of coefficients.
+# The line is not fitted: `NOISE` is derived in the text of `secure_fl/secagg/budget/ckks.py`, from the rounding that
+# SEAL does and from the number of coefficients.
 #
 # ## Step 4: round
 #
@@ -269,8 +274,8 @@ print("key:  ", key.tolist())
 # %% [markdown]
 # ## The whole protocol
 #
-# The aggregator's half adds ciphertexts as they arrive and has the sum opened. It never holds a key; an import rule of
-# the house keeps it from the module that has one.
+# The aggregator's half adds words modulo *q* as they arrive and has the sum opened. It holds no key, not even the
+# public one; an import rule of the house keeps it from the modules that have secret ones.
 
 # %%
 show(he_server)

@@ -31,7 +31,7 @@ import numpy as np
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg import plan
-from secure_fl.secagg.budget import HeParameters, he
+from secure_fl.secagg.budget import HeParameters, HePlan, ckks, he
 from secure_fl.secagg.budget.plans import sum_bits
 from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
@@ -40,15 +40,15 @@ from secure_fl.secagg.packing import pack_fields, unpack_fields
 # %% [markdown]
 # ## A slot is wide, a value is not
 #
-# A ciphertext of lesson 5 takes some 60,000 bytes and has 2,048 slots: 30 bytes for a number that had 8 bits. But a
+# A ciphertext of lesson 5 takes some 55,000 bytes and has 2,048 slots: 27 bytes for a number that had 8 bits. But a
 # slot is much wider than 8 bits. So we lay several values side by side in one slot, like digits of a large number;
 # adding two such slots adds every pair of digits, as long as no digit runs over into its neighbour.
 
 # %%
 north, south = np.array([200, 7, 255]), np.array([100, 1, 255])
-print("200 + 7 x 2**10 + 255 x 2**20 =", pack_fields(north, fields=3, field_bits=10))
-added = pack_fields(north, 3, 10) + pack_fields(south, 3, 10)
-print("added to the south's, then taken apart:", unpack_fields(added, 3, 10, count=3))
+print("200 + 7 x 2**10 + 255 x 2**20 =", pack_fields(north, fields=3, base=2**10))
+added = pack_fields(north, 3, 2**10) + pack_fields(south, 3, 2**10)
+print("added to the south's, then taken apart:", unpack_fields(added, 3, 2**10, count=3))
 show(pack_fields, unpack_fields)
 
 # %% [markdown]
@@ -58,8 +58,8 @@ show(pack_fields, unpack_fields)
 # %%
 for banks in (2, 4, 5):
     full = np.array([255, 255, 255])
-    total = sum(pack_fields(full, 3, 10) for _ in range(banks))
-    found, needed = unpack_fields(np.asarray(total), 3, 10, 3), sum_bits(8, banks)
+    total = sum(pack_fields(full, 3, 2**10) for _ in range(banks))
+    found, needed = unpack_fields(np.asarray(total), 3, 2**10, 3), sum_bits(8, banks)
     print(f"{banks} banks: {found}, should be {banks * full}, which needs {needed} bits")
 
 # %% [markdown]
@@ -110,6 +110,17 @@ def check_packed_sum() -> None:
 check_packed_sum()
 
 # %% [markdown]
+# Fields need not be whole bits wide. A digit has to hold the largest sum and no more, so the base can be any number
+# above it: ten banks of 8 bits need 2,551 values, not 4,096, which are 11.3 bits a field instead of 12. Our planner
+# packs to such a base, and leaves 1/256 of the values of a field that no sum can have: garbage, such as what a wrong
+# key opens, soon hits one of them.
+
+# %%
+for banks in (3, 10, 100):
+    base, width = he.field_base(banks, 8), sum_bits(8, banks)
+    print(f"{banks:3} banks: base {base:,}, {np.log2(base):.2f} bits a field instead of {width}")
+
+# %% [markdown]
 # ## How much fits into a slot?
 #
 # **Before you go on.** In CKKS a slot's value times the scale must stay below half the modulus *q*, of up to 60 bits
@@ -137,10 +148,10 @@ for scale_bits in scales:
     for _ in range(8):
         authority = SecretContext(parameters)
         public = PublicContext.load(authority.public_key(), parameters)
-        counts.append((np.rint(authority.decrypt(public.encrypt(values))) != values).mean())
+        counts.append((np.rint(authority.decrypt(*public.encrypt(values[None]))) != values).mean())
     wrong.append(float(np.mean(counts)))
 
-predicted = [np.exp(-np.sqrt(2) * 0.5 / (he.NOISE / 2**bits)) for bits in scales]
+predicted = [np.exp(-np.sqrt(2) * 0.5 / (ckks.NOISE / 2**bits)) for bits in scales]
 figure, axes = plt.subplots()
 axes.semilogy(scales, predicted, label="the planner's formula")
 axes.semilogy(scales, [share or np.nan for share in wrong], "o", label="counted")
@@ -153,23 +164,27 @@ plt.show()
 # counted points lie on the planner's curve, which falls faster and faster. Where no slot was wrong there is no point.
 #
 # Nobody can count to 2^-40, but the formula goes on. By the union bound over all slots the planner takes only layouts
-# whose *whole sum* fails with a probability of at most 2^-25, and prefers much less where that costs next to nothing.
+# whose *whole sum* fails with a probability of at most 2^-40. Where a single ciphertext is added in the place of all
+# banks', its errors all point the same way, and the plan says how often such a sum fails.
 # The paper of CKKS bounds the same noise in a lemma of section 3 ("Leveled Homomorphic Encryption") and asks that
 # message and noise stay below the modulus; ours asks more, since it needs the *exact* integer.
 
 # %%
-show(he.plan_ckks, he._ckks_failure_bits, he._small_and_safe)
+show(ckks.plan_ckks, ckks._failure_bits, he.smallest_exact)
 
 # %% [markdown]
-# The planner tries all numbers of fields and all sizes of *q*, keeps what is exact, and takes the smallest upload that
-# is also safe. What comes out of that:
+# The planner tries all numbers of fields and all sizes of *q*, keeps what is exact, and takes the smallest upload. What
+# comes out of that:
 
 # %%
 for scheme in ("ckks", "bfv"):
     for banks, bits in ((3, 8), (16, 8), (100, 8), (3, 16)):
-        figures = plan(scheme, banks, 1_000_000, bits).derived()
-        fields, width = figures["fields_per_slot"], figures["field_bits"]
-        print(f"{scheme:4} {banks:3} banks x {bits:2} bits: {fields} fields of {width:2} bits in a slot,", end=" ")
+        planned = plan(scheme, banks, 1_000_000, bits)
+        assert isinstance(planned, HePlan)
+        figures, fields = planned.derived(), planned.fields_per_slot
+        print(
+            f"{scheme:4} {banks:3} banks x {bits:2} bits: {fields} fields to the base {planned.field_base:7,},", end=" "
+        )
         print(f"{figures['bytes_per_parameter']:5.2f} bytes a number, wrong at most {figures['failure_probability']}")
 
 # %% [markdown]
@@ -179,10 +194,13 @@ for scheme in ("ckks", "bfv"):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Twice. CKKS puts its numbers into *N*/2 complex slots and uses the real part of each, BFV has *N* slots of integers
-# modulo a prime *t*. And the error of a CKKS slot is a mixture of *all* coefficients' errors, sqrt(*N*/2) times as
-# large as one of them, so that the scale costs more bits than BFV's *q*/*t*. CKKS is there for real numbers and for
-# products; for sums of integers BFV is the better tool.
+# Three times. CKKS puts its numbers into *N*/2 complex slots and uses the real part of each; BFV puts integers modulo
+# *t* into all *N* coefficients (it could make slots of them too, which sums do not need). The error of a CKKS slot is a
+# mixture of *all* coefficients' errors, sqrt(*N*/2) times as large as one of them, so that the scale costs more bits
+# than BFV's *q*/*t*. And BFV need not send the lowest bits of its words: what they held is a little more error, and the
+# planner says for how many there is room (`dropped_bits`). CKKS's words are values at roots, each of which touches all
+# coefficients, so it sends them whole. CKKS is there for real numbers and for products; for sums of integers BFV is the
+# better tool.
 #
 # </details>
 #
@@ -203,8 +221,8 @@ for scheme, banks, bits in (("ckks", 1_000, 24), ("ckks", 10_000, 24), ("masked"
 #
 # ## What you have now
 #
-# - Values lie side by side in a slot, in fields wide enough for the largest sum: *b* bits and log2(*n*) more, rounded
-#   up.
+# - Values lie side by side in a slot or a coefficient, in fields wide enough for the largest sum: *b* bits and
+#   log2(*n*) more, rounded up, or a little less where the base is no power of two.
 # - Fields, scale and sign share the modulus. The planner proves, before anything runs, that no field overflows and that
 #   noise rounds away but for a stated probability. It does not prove that banks keep to the range: a value beyond it is
 #   refused by an honest bank, and a lying bank's spoils the sum, which is noticed if the sum leaves its range.

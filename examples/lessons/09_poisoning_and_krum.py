@@ -172,8 +172,9 @@ public = PublicContext.load(authority.public_key(), parameters)
 
 
 def encrypted(values: IntVector) -> EncryptedVector:
-    (slots,) = encode_slots(plan, values)  # 40 values, and zeros up to the end of the ciphertext
-    return public.load_vector(public.encrypt(slots))
+    slots = encode_slots(plan, values)  # one ciphertext of 40 values, and zeros up to its end
+    c0, c1 = public.encrypt(slots)  # the words that a bank sends
+    return public.vector(np.stack([c0, c1]).reshape(2, plan.data_primes, -1))
 
 
 for one, other in ((0, 1), (0, 7)):

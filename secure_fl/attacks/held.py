@@ -7,10 +7,11 @@ share, the bytes of ciphertexts. The attacker is told the number of examples, an
 
 from __future__ import annotations
 
-import math
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secure_fl.codec.quantization import Codec, Contribution, FloatVector
 from secure_fl.errors import MessageError
@@ -18,10 +19,9 @@ from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
-from secure_fl.secagg.hazmat.he_coefficients import coefficients
-from secure_fl.secagg.he.encoding import split_ciphertexts
+from secure_fl.secagg.he.words import unpack_upload
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.packing import unpack_bits
+from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
@@ -35,24 +35,48 @@ def read_upload(
     return decoded(values, codec, parameters, 1, weight)
 
 
-def uploaded_words(cohort: Cohort[Plan], payload: memoryview) -> tuple[Values, float]:
-    """The numbers that travelled, [n], and the modulus that they live in; 0: none.
+@dataclass(frozen=True)
+class Uploaded:
+    """What travelled in one upload."""
 
-    Of a ciphertext these are its coefficients. What cannot be read as what the scheme sends is read as plain values.
+    words: Values
+    """The numbers, [n]."""
+    modulus: float
+    """What they live in; 0: none."""
+    uniform: NDArray[np.uint8]
+    """Those bytes of theirs that are uniform where they are."""
+
+
+def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
+    """Of a ciphertext the words of both halves, with zeros in the place of bits that were not sent.
+
+    What cannot be read as what the scheme sends is read as plain values.
     """
     plan = cohort.plan
     if isinstance(plan, AdditivePlan):
         _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
     if isinstance(plan, RingPlan):
-        return ring.from_bytes(plan, payload).astype(np.int64), float(1 << plan.ring_bits)
+        words = ring.from_bytes(plan, payload).astype(np.int64)
+        return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, HePlan):
         try:
-            parts = [coefficients(plan.parameters_of_context, c) for c in split_ciphertexts(payload, plan.ciphertexts)]
-            return np.concatenate(parts), 2.0 ** plan.parameters_of_context.coeff_mod_bit_sizes[0]
+            halves = unpack_upload(plan, payload)
         except MessageError:
-            bits = cast("int", plan.bits)
-            return unpack_bits(payload[: math.ceil(plan.parameters * bits / 8)], bits, plan.parameters), 0.0
-    return decode_values(plan, payload), 0.0
+            return _in_the_clear(_as_plain(plan, payload))
+        parts = zip(halves, plan.words, plan.dropped, strict=True)
+        sent = [_low_bytes(half >> np.uint64(dropped), run.bits) for half, run, dropped in parts]
+        return Uploaded(np.concatenate(halves), 2.0**plan.modulus_bits, np.concatenate(sent))
+    return _in_the_clear(decode_values(plan, payload))
+
+
+def _in_the_clear(values: Values) -> Uploaded:
+    floats = np.issubdtype(values.dtype, np.floating)
+    return Uploaded(values, 0.0, values.astype("<f4").view(np.uint8) if floats else _low_bytes(values, 32))
+
+
+def _low_bytes(words: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Whole bytes of words of so many bits, and no more than the low half of a prime of 54."""
+    return words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, : min(bits // 8, 4)].ravel()
 
 
 def decoded(values: Values, codec: Codec, parameters: int, banks: int, weight: float) -> FloatVector:
@@ -76,4 +100,10 @@ def _values(scheme: Scheme, cohort: Cohort[Plan], payload: memoryview) -> Values
     if isinstance(plan, RingPlan):
         words: Values = ring.from_bytes(plan, payload).astype(np.int64) % (1 << plan.bits)
         return words
-    return unpack_bits(payload[: math.ceil(plan.parameters * plan.bits / 8)], plan.bits, plan.parameters)
+    return _as_plain(plan, payload)
+
+
+def _as_plain(plan: Plan, payload: memoryview) -> Values:
+    """The first bytes of a payload as if they were values in the clear."""
+    bits = cast("int", plan.bits)
+    return unpack_bits(payload[: packed_bytes(plan.parameters, bits)], bits, plan.parameters)

@@ -11,6 +11,7 @@ from rich.table import Table
 from secure_fl.attacks.poisoning.tables import poisoning_tables
 from secure_fl.attacks.report import AttackReport
 from secure_fl.progress import plain_console
+from secure_fl.secagg.schemes import called
 
 
 def print_attack(report: AttackReport, console: Console | None = None) -> None:
@@ -21,7 +22,9 @@ def print_attack(report: AttackReport, console: Console | None = None) -> None:
             _print_lines(console, title, lines)
     else:
         columns = _COLUMNS[report.attack]
-        _print_lines(console, f"{report.attack} against {report.scheme}", [columns(row) for row in report.results])
+        _print_lines(
+            console, f"{report.attack} against {called(report.scheme)}", [columns(row) for row in report.results]
+        )
     if report.attack == "inversion":
         largest = report.results[-1]
         title = f"what else an aggregator can try, batch of {largest['batch']}"

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, chisquare
 
-from secure_fl.attacks.held import uploaded_words
+from secure_fl.attacks.held import uploaded
 from secure_fl.attacks.judging import CLOSE, interval_of_shares, match
-from secure_fl.attacks.trial import Held, Observatory, rows_of
+from secure_fl.attacks.trial import Observatory, rows_of
 from secure_fl.federation.bank import Bank
 from secure_fl.secagg.protocol import Values
 
@@ -67,12 +67,12 @@ def look(observatory: Observatory, rebuild: Rebuild, rng: np.random.Generator) -
     sums = [observatory.sum_of(values, victim) for values in (first, first, second)]
     without = observatory.sum_of(first, victim, absent=victim)
     decoys = [observatory.values_of(observatory.scene.draw_banks(rng), rng)[victim] for _ in range(2)]
-    words = [_words(held) for held in sums]
-    modulus = words[NEW][1]
+    sent = [uploaded(held.cohort, held.overheard.payload) for held in sums]
+    words, modulus = [each.words for each in sent], sent[NEW].modulus
     pairs = {
-        "one upload": (_centred(words[NEW][0], modulus), first[victim], decoys[0]),
+        "one upload": (_centred(words[NEW], modulus), first[victim], decoys[0]),
         "two rounds": (
-            _difference(words[NEW][0], words[OTHER][0], modulus),
+            _difference(words[NEW], words[OTHER], modulus),
             _float(first[victim]) - second[victim],
             _float(decoys[0]) - decoys[1],
         ),
@@ -93,9 +93,9 @@ def look(observatory: Observatory, rebuild: Rebuild, rng: np.random.Generator) -
     pairs |= {name: (left, first[victim], decoys[0]) for name, (left, _) in exact.items()}
     return Sight(
         which_update={name: _which(*pair) for name, pair in pairs.items()},
-        same_twice=_same_twice(words[NEW][0], words[AGAIN][0], words[OTHER][0]),
+        same_twice=_same_twice(*words),
         rebuilt=rebuilt,
-        byte_counts=_byte_counts(words[NEW][0], modulus),
+        byte_counts=np.bincount(sent[NEW].uniform, minlength=256),
     )
 
 
@@ -155,10 +155,6 @@ FROM_UPLOADS = ("same values twice", "one upload", "two rounds")
 """Views in which a scheme must show nothing. The others are what sums say under any scheme."""
 
 
-def _words(held: Held) -> tuple[Values, float]:
-    return uploaded_words(held.cohort, held.overheard.payload)
-
-
 def _float(values: Values) -> FloatVector:
     return values.astype(np.float64)
 
@@ -189,11 +185,3 @@ def _same_twice(new: Values, again: Values, other: Values) -> float:
     """1 where the uploads of the same values have more words in common than those of different ones."""
     same, different = (int((new == second).sum()) for second in (again, other))
     return 0.5 if same == different else float(same > different)
-
-
-def _byte_counts(words: Values, modulus: float) -> NDArray[np.int64]:
-    """Of the bytes that are uniform where words are: all of a power of two, the low half of a prime of 54 bits."""
-    if np.issubdtype(words.dtype, np.floating):
-        return np.bincount(words.astype("<f4").view(np.uint8), minlength=256)
-    used = 4 if modulus > 2.0**32 or not modulus else round(np.log2(modulus)) // 8
-    return np.bincount(words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :used].ravel(), minlength=256)

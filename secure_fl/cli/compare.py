@@ -27,6 +27,7 @@ def compare(
     from secure_fl.progress import plain_console
     from secure_fl.report import comparison
     from secure_fl.report.wording import bytes_text
+    from secure_fl.secagg.schemes import called
 
     read = [run / "metrics.json" for run in runs]
     with output_files(json_file, html, force=force, inputs=read) as (json_target, html_target):
@@ -48,8 +49,10 @@ def compare(
         "false alarms at 80 % recall, of honest",
         "upload",
     )
-    table = Table(*heads, caption="upload: of one bank in a round")
+    table = Table(caption="upload: of one bank in a round")
+    for head in heads:
+        table.add_column(head, overflow="fold")  # "(experimental)" whole, on narrow terminals too
     for run in compared:
-        cells = (run.name, run.scheme, run.bits, run.banks, run.rounds, run.privacy, f"{run.auprc:.3f}")
+        cells = (run.name, called(run.scheme), run.bits, run.banks, run.rounds, run.privacy, f"{run.auprc:.3f}")
         table.add_row(*(str(cell) for cell in (*cells, run.false_alarms, bytes_text(run.upload_bytes))))
     plain_console().print(table)

@@ -31,6 +31,7 @@ def certificates(
 
     SECURE_FL_PASSPHRASE in the environment encrypts the parties' own keys.
     """
+    from secure_fl.report.wording import experimental_text
     from secure_fl.settings import Experiment
     from secure_fl.transport.agreement import Agreement
     from secure_fl.transport.certificates import make_certificates
@@ -42,6 +43,8 @@ def certificates(
     roster = make_certificates(out, settings, host or ["localhost", "127.0.0.1"], days, secret, customer or ())
     for member in roster.members:
         typer.echo(f"{out / member.name}: {member.role}")
+    if untried := experimental_text(settings.scheme):
+        typer.echo(f"warning: {untried}")
     typer.echo(f"{out / 'ca-key.pem'}: signs certificates and rosters; keep it away from all of them")
 
 

@@ -42,6 +42,8 @@ def print_summary(result: Result, directory: Path) -> None:
         console.print(left, soft_wrap=True)
     for line in (*wording.troubles(result), *wording.poisoning(result)):
         console.print(line)
+    if untried := wording.experimental_text(result.custody.scheme):
+        console.print(f"warning: {untried}")
     for party, reads in result.custody.can_decrypt.items():
         console.print(f"{party} can read: {'; '.join(reads) or 'nothing'}")
     if result.synthetic is not None:
@@ -124,6 +126,8 @@ def _print_custody(console: Console, plan: ScoringPlan) -> None:
 def print_figures(figures: Mapping[str, Any]) -> None:
     """Of a plan, one line a figure."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for name, value in figures.items():
         missing = _NOBODY if name.startswith("may_collude") else "none"
         table.add_row(_SAID.get(name, name.replace("_", " ")), missing if value is None else _figure(value))

@@ -14,7 +14,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that exist."
 Json = Annotated[
     Path | None, typer.Option("--json", help="A file for all figures; - prints them in place of the table.")
 ]
-SCHEMES = "plaintext, additive, masked, ckks or bfv."
+SCHEMES = "plaintext, additive, masked, ckks, bfv or rlwe (experimental)."
 
 
 def number(text: str) -> int | float | str:

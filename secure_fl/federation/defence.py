@@ -23,7 +23,7 @@ from secure_fl.federation.reading import Reading
 from secure_fl.federation.ruling import Ruling
 from secure_fl.robust import RULES, Rule
 from secure_fl.secagg.custody import Custody
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.settings import Experiment
 from secure_fl.settings.robust import least_banks

@@ -21,6 +21,7 @@ from secure_fl.files import staged_directory
 from secure_fl.privacy.spent import Privacy
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.notebooks import html_table
+from secure_fl.secagg.schemes import called
 from secure_fl.secagg.transcript import Deliveries
 
 if TYPE_CHECKING:
@@ -204,12 +205,12 @@ class Result:
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in self._figures().items())
-        return f"Result({self.custody.scheme}, {len(self.local)} banks, {len(self.rounds)} rounds: {figures})"
+        return f"Result({called(self.custody.scheme)}, {len(self.local)} banks, {len(self.rounds)} rounds: {figures})"
 
     def _repr_html_(self) -> str:
         """A small table for notebooks."""
         readers = {f"{who} can read": "; ".join(what) or "nothing" for who, what in self.custody.can_decrypt.items()}
-        scheme = f"{self.custody.scheme}, {len(self.local)} banks, {len(self.rounds)} rounds"
+        scheme = f"{called(self.custody.scheme)}, {len(self.local)} banks, {len(self.rounds)} rounds"
         return html_table({"secure sum": scheme} | self._figures() | readers)
 
     def _figures(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from secure_fl.report import frame, wording
+from secure_fl.secagg.schemes import called
 
 _SHOWN_COLUMNS = 8
 """Columns of a transaction on the page: time and amount first."""
@@ -47,6 +48,7 @@ def render(page: AttackPage) -> str:
     values = {
         "page": page,
         "heading": _TITLES[page.attack],
+        "called": called(page.scheme),
         "scheme": wording.scheme_text(page.scheme),
         "verdict": verdict(page),
         "picture": attack_figures.draw(page.attack, page.results),

@@ -83,6 +83,7 @@ def render(result: Result) -> str:
         "many_local": len(result.local) > figures.MANY_LOCAL,
         "dataset": wording.dataset_text(str(result.experiment.get("dataset", "not named"))),
         "scheme": wording.scheme_text(result.custody.scheme),
+        "experimental": wording.experimental_text(result.custody.scheme),
         "bits": wording.bits_text(result.experiment.get("bits", "unknown precision")),
         "verdict": wording.verdict(result.final, result.local, result.central, private=result.privacy is not None),
         "promise": promise.promise_of(result),

@@ -31,6 +31,12 @@ def scheme_text(scheme: str) -> str:
     return SCHEMES[scheme].title if scheme in SCHEMES else scheme
 
 
+def experimental_text(scheme: str) -> str:
+    """What is to be said of a scheme that nobody should rely on yet; nothing of others."""
+    said = SCHEMES[scheme].experimental if scheme in SCHEMES else ""
+    return said and f"{scheme} is {said}"
+
+
 def dataset_text(dataset: str) -> str:
     """A dataset's name as a reader would say it; a file as it was given."""
     return _DATASETS.get(dataset, dataset)

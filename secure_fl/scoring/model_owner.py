@@ -10,10 +10,11 @@ from secure_fl.errors import MessageError
 from secure_fl.scoring.circuits import BatchCircuit, PairCircuit, RowCircuit
 from secure_fl.scoring.flooding import draw_flood
 from secure_fl.scoring.hazmat.hiding import Hiding
-from secure_fl.scoring.hazmat.objects import refuse_secret_key, saved
+from secure_fl.scoring.hazmat.objects import refuse_secret_key
 from secure_fl.scoring.hazmat.public import Evaluation
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.scoring.plans import PlannedModel
+from secure_fl.secagg.hazmat.he_words import saved
 
 
 class ModelOwner:

@@ -4,7 +4,7 @@ A message is checked before its payload is parsed: version, scheme, session, rou
 recipient, length and a 128-bit checksum. That catches what is truncated, altered by accident, replayed from another
 attempt or meant for someone else. The checksum is the tag of AES-256-GCM (NIST SP 800-38D) over the whole message under
 the cohort's digest, which is public: fast, and no proof of who wrote the message. That proof is the transport's task
-(TLS). HE loaders accept many altered ciphertexts, so nothing reaches them unchecked.
+(TLS). Packed words of the right length are a ciphertext whatever they hold, so nothing is added unchecked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.secagg.budget import Plan
 
 AGGREGATOR = "aggregator"
-VERSION = 2
+VERSION = 3
+"""Raised when bytes on the wire change: parties of two versions refuse each other's messages."""
 SESSION_BYTES = 16
 
 _MAGIC = b"SFLm"

@@ -56,6 +56,8 @@ class Scheme:
     """The fewest of so many banks whose sum is opened, where nobody says otherwise."""
     takes_float32: bool = False
     """Whether it also adds float32 values, which are not quantized."""
+    experimental: str = ""
+    """What is said of it wherever it is chosen or shown, where nobody should rely on it yet."""
 
     def cohort(
         self,

@@ -11,6 +11,11 @@ from secure_fl.secagg.masked import deployment as masked
 from secure_fl.secagg.scheme import Scheme
 
 SCHEMES: Mapping[str, Scheme] = {
-    scheme.name: scheme for scheme in (plaintext.SCHEME, additive.SCHEME, masked.SCHEME, he.CKKS, he.BFV)
+    scheme.name: scheme for scheme in (plaintext.SCHEME, additive.SCHEME, masked.SCHEME, he.CKKS, he.BFV, he.RLWE)
 }
 """Every scheme by its name."""
+
+
+def called(name: str) -> str:
+    """A scheme's name for people, with a word of warning where there is one; an unknown one as it is."""
+    return f"{name} (experimental)" if name in SCHEMES and SCHEMES[name].experimental else name

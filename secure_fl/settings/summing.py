@@ -18,7 +18,7 @@ class Summing(Banks):
     """Secure sum: of the banks' updates."""
 
     scheme: str = "ckks"
-    """plaintext, additive, masked, ckks or bfv."""
+    """plaintext, additive, masked, ckks, bfv or rlwe (experimental)."""
     bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] | Literal["float32"] = 16
     """Of a weight in an update: 4 to 24, or float32 (plaintext only)."""
     threshold: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +61,11 @@ class Agreement:
         self.experiment = experiment
         self.scheme: Scheme = SCHEMES[experiment.scheme]
         self.banks = experiment.bank_names
+
+    def warn(self, log: logging.Logger) -> None:
+        """Of a scheme that nobody should rely on yet."""
+        if self.scheme.experimental:
+            log.warning("scheme", extra={"scheme": self.scheme.name, "warning": self.scheme.experimental})
 
     @cached_property
     def learner(self) -> Learner:

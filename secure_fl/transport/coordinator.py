@@ -24,7 +24,6 @@ from secure_fl.federation.opening import first_clip
 from secure_fl.federation.round_zero import CONTEXT, read_statistics
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import HePlan
-from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, sealed_head
 from secure_fl.secagg.protocol import Outcome, run_carried
 from secure_fl.secagg.transcript import Transcript
@@ -69,7 +68,6 @@ class Coordinator:
         self._session = new_session()
         self._chronicle = chronicle
         self._transcript = Transcript()
-        self._public: PublicContext | None = None
         self._signed_key = b""
         self._key_process = ""
         self._key_given: dict[str, str] = {}
@@ -155,7 +153,7 @@ class Coordinator:
             self._keys()
             facts = {"key": key_of(self._signed_key)} if self._signed_key else {}
             carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent, facts)
-            half = server_half(attempt, self._public)
+            half = server_half(attempt)
             return run_carried(attempt, half, carrier, self._transcript, None, without)
 
         started = time.monotonic()
@@ -234,7 +232,8 @@ class Coordinator:
         process = self._post.process(authority)
         if process != self._key_process:
             self._signed_key = self._ask_each(PUBLIC_KEY, (authority,))[authority]
-            self._public, self._key_process = accepted_key(self._roster, plan, self._signed_key), process
+            accepted_key(self._roster, plan, self._signed_key)  # refused here, and not at each bank
+            self._key_process = process
             self._key_given.clear()
         there = self._post.present(self._patience.absent)
         without = [

@@ -8,8 +8,8 @@ from typing import Any
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.budget import HePlan, Plan
-from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.he.client import HeClient
+from secure_fl.secagg.he.public_keys import PublicKey
 from secure_fl.secagg.masked.client import MaskedClient
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import Cohort
@@ -26,7 +26,7 @@ class BankHalves:
         self._roster, self._bank, self._identity = roster, bank, identity
         self._directory = {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
         self._holders = {member.name: bytes.fromhex(member.public) for member in roster.of("holder")}
-        self._public: PublicContext | None = None
+        self._public: PublicKey | None = None
         self.key = ""
         """What orders call the public key that the bank has."""
 
@@ -45,7 +45,7 @@ class BankHalves:
                 return AdditiveClient(cohort, self._bank, values, _known(self._holders, cohort.trustees))
             case "masked":
                 return MaskedClient(cohort, self._bank, values, self._identity, _known(self._directory, cohort.banks))
-            case "ckks" | "bfv":
+            case "ckks" | "bfv" | "rlwe":
                 if self._public is None:
                     raise ProtocolError(f"{self._bank} has no public key to encrypt with; send it the key authority's")
                 return HeClient(cohort, self._bank, values, self._public)

@@ -9,9 +9,9 @@ from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
-from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.secret_keys import new_secret_key
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer, Turns
@@ -32,7 +32,7 @@ class HolderParty:
         self._half: Callable[[Cohort[Any]], Party]
         plan = self._agreed.plan
         if isinstance(plan, HePlan) and name == KEY_AUTHORITY:
-            secret = SecretContext(plan.parameters_of_context)
+            secret = new_secret_key(plan.parameters_of_context)
             key = secret.public_key()
             self._signed_key = SigningKey(own_key).sign(key_statement(roster, key)) + key
             self._half = lambda cohort: HeDecryptor(cohort, secret, answers)

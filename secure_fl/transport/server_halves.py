@@ -11,9 +11,10 @@ from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, verify
-from secure_fl.secagg.hazmat.he_public import PublicContext, fingerprint
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.hazmat.he_public import fingerprint
+from secure_fl.secagg.he.public_keys import PublicKey, load_public_key
 from secure_fl.secagg.he.server import he_server
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import plaintext_server
@@ -26,11 +27,11 @@ def key_statement(roster: Roster, public_key: bytes) -> bytes:
     return b"secure_fl public key" + roster.digest + fingerprint(public_key)
 
 
-def accepted_key(roster: Roster, plan: HePlan, signed: bytes) -> PublicContext:
+def accepted_key(roster: Roster, plan: HePlan, signed: bytes) -> PublicKey:
     """The key authority's public key behind its signature. Raises `MessageError`."""
     signature, key = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
     verify(bytes.fromhex(roster.named(KEY_AUTHORITY).public), signature, key_statement(roster, key), KEY_AUTHORITY)
-    return PublicContext.load(key, plan.parameters_of_context)
+    return load_public_key(key, plan.parameters_of_context)
 
 
 def key_of(signed: bytes) -> str:
@@ -43,7 +44,7 @@ def unknown(scheme: str) -> ConfigurationError:
     return ConfigurationError(f"parties on a network have no halves of {scheme}; use secure-fl run")
 
 
-def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf:
+def server_half(cohort: Cohort[Any]) -> ServerHalf:
     """The aggregator's."""
     match cohort.plan.scheme:
         case "plaintext":
@@ -52,8 +53,7 @@ def server_half(cohort: Cohort[Any], public: PublicContext | None) -> ServerHalf
             return additive_server(cohort)
         case "masked":
             return masked_server(cohort)
-        case "ckks" | "bfv":
-            assert public is not None, "the key authority's public key comes before the first sum"
-            return he_server(cohort, public)
+        case "ckks" | "bfv" | "rlwe":
+            return he_server(cohort)
         case other:
             raise unknown(other)

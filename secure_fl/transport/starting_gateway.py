@@ -31,7 +31,9 @@ def run_gateway(file: GatewayFile) -> State:
     )
     post = Post(member.name for member in roster.in_sums)
     chronicle = Chronicle(roster, post, patience)
-    service = Service(roster, post, chronicle, Agreement(roster.settings).largest_answer)
+    agreed = Agreement(roster.settings)
+    agreed.warn(LOG)
+    service = Service(roster, post, chronicle, agreed.largest_answer)
     coordinator = Coordinator(roster, post, StateStore(file.state), patience, chronicle)
     with ExitStack() as stack:
         stack.enter_context(alone_in(file.state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from secure_fl.transport.holder import HolderParty
 from secure_fl.transport.memory import kept_turns
 from secure_fl.transport.party import Connection, Do, take_part
 from secure_fl.transport.roster import Roster
+
+LOG = logging.getLogger("secure_fl.party")
 
 
 def run_bank(file: BankFile) -> float | None:
@@ -72,8 +75,9 @@ def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivac
 
 
 def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
-    largest = Agreement(credentials.roster.settings).largest_order
-    connection = Connection(file.gateway, credentials.client_context(), largest)
+    agreed = Agreement(credentials.roster.settings)
+    agreed.warn(LOG)
+    connection = Connection(file.gateway, credentials.client_context(), agreed.largest_order)
     try:
         take_part(connection, party)
     finally:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 
-from secure_fl.attacks import audit, command, inversion, membership, split_view, views
+from secure_fl.attacks import audit, command, held, inversion, membership, split_view, views
 from secure_fl.attacks.audit import Promise
 from secure_fl.attacks.command import AttackSettings, _command_line, _plain, _report, attacked_experiment
 from secure_fl.attacks.inversion import Rebuilt
@@ -317,14 +317,12 @@ def test_games_are_ties_where_nothing_tells() -> None:
     assert views._same_twice(words, words + 2, words) == 0.0
 
 
-@pytest.mark.parametrize(("modulus", "used"), [(2.0**16, 2), (2.0**24, 3), (2.0**32, 4), (2.0**54, 4), (0.0, 4)])
-def test_bytes_are_counted_where_words_fill_them(modulus: float, used: int) -> None:
+@pytest.mark.parametrize(("bits", "used"), [(14, 1), (16, 2), (21, 2), (24, 3), (32, 4), (54, 4)])
+def test_bytes_are_counted_where_words_fill_them(bits: int, used: int) -> None:
     word = 0x0102030405060708
-    counts = views._byte_counts(np.full(3, word), modulus)
-    assert np.flatnonzero(counts).tolist() == sorted(8 - place for place in range(used))
-    assert counts.sum() == 3 * used
-    floats = views._byte_counts(np.array([1.5], dtype=np.float32), 0.0)
-    assert floats.sum() == 4
+    assert held._low_bytes(np.full(3, word), bits).tolist() == [8 - place for place in range(used)] * 3
+    assert held._in_the_clear(np.full(3, word)).uniform.tolist() == [8, 7, 6, 5] * 3
+    assert len(held._in_the_clear(np.array([1.5], dtype=np.float32)).uniform) == 4
 
 
 def test_words_are_centred_in_their_modulus() -> None:
@@ -475,6 +473,14 @@ def printed(attack: str) -> tuple[list[dict[str, str]], str]:
         elif "│" in line:
             tables.append(dict(zip(head, cells, strict=True)))
     return tables, text
+
+
+def test_an_attack_on_an_experimental_scheme_says_so() -> None:
+    console = Console(width=240, record=True, file=io.StringIO())
+    print_attack(replace(report("split-view"), scheme="rlwe"), console)
+    assert "split-view against rlwe (experimental)" in console.export_text()
+    page = render(AttackPage("split-view", "rlwe", "c", {"seed": 1}, RESULTS["split-view"], "s", ("x",), ()))
+    assert "<title>split-view against rlwe (experimental): secure_fl attack</title>" in page
 
 
 def test_the_terminal_shows_each_figure_under_its_name() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from secure_fl.attacks.held import decoded, uploaded_words
+from secure_fl.attacks.held import decoded, uploaded
 from secure_fl.codec.quantization import Contribution, make_codec
 from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
@@ -23,11 +23,13 @@ def test_the_mean_update_is_read_beside_a_count_that_no_bank_can_have(bits: int,
     assert decoded(total, codec, 5, banks, weight) == pytest.approx(UPDATE, abs=2.1 / ((1 << bits) - 1) / weight)
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
 def test_the_words_of_a_ciphertext_fill_their_modulus(scheme: str) -> None:
     planned = plan(scheme, 3, 10, 8)
     cohort = SCHEMES[scheme].cohort(planned, 1, ("a", "b", "c"))
     client = SCHEMES[scheme].deploy(planned).client(cohort, "a", np.zeros(10, dtype=np.int64))
     upload = client.respond(seal(cohort, SCHEMES[scheme].input_stage, AGGREGATOR, "a"))
-    words, modulus = uploaded_words(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="a").payload)
-    assert modulus / 2 < words.max() < modulus
+    sent = uploaded(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="a").payload)
+    assert sent.modulus / 2 < sent.words.max() < sent.modulus
+    assert len(sent.uniform) >= len(sent.words)
+    assert np.bincount(sent.uniform, minlength=256).max() < 3 * len(sent.uniform) / 256, "no zeros of missing bits"

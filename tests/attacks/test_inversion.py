@@ -21,7 +21,7 @@ from secure_fl.settings import Experiment
 pytestmark = pytest.mark.slow
 
 MakeScene = Callable[..., Scene]
-SECRET = ("additive", "masked", "ckks", "bfv")
+SECRET = ("additive", "masked", "ckks", "bfv", "rlwe")
 
 
 def quiet(what: str, done: int, total: int) -> None:

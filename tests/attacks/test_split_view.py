@@ -32,6 +32,8 @@ OPENED = [
     ("ckks", "made-up-banks"),
     ("bfv", "two-models"),
     ("bfv", "made-up-banks"),
+    ("rlwe", "two-models"),
+    ("rlwe", "made-up-banks"),
     ("additive", "made-up-banks"),
 ]
 REFUSED = [

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tenseal import sealapi
 
 from secure_fl.attacks import views
 from secure_fl.attacks.inversion import rebuild_sum, run_inversion
@@ -20,17 +21,24 @@ from secure_fl.attacks.views import FROM_UPLOADS, figures, look
 from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg.additive import client as additive_client
 from secure_fl.secagg.additive import holder as additive_holder
+from secure_fl.secagg.budget import RlwePlan
+from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.hazmat import prg
 from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.hazmat.he_words import ciphertext_of, words_of
+from secure_fl.secagg.he.halves import Halves
 from secure_fl.secagg.masked import client as masked_client
 from secure_fl.secagg.masked import unmasking
-from secure_fl.secagg.packing import pack_bits
+from secure_fl.secagg.packing import Words, pack_bits, pack_fields
 from secure_fl.secagg.protocol import Values
+from secure_fl.secagg.rlwe.encryption import RlwePublicKey, scaled
+from secure_fl.secagg.rlwe.ring import MODULUS
 
 pytestmark = pytest.mark.slow
 
 MakeScene = Callable[..., Scene]
-SECRET = ("additive", "masked", "ckks", "bfv")
+ENCRYPTED = ("ckks", "bfv", "rlwe")
+SECRET = ("additive", "masked", *ENCRYPTED)
 UNLIKELY = 1e-6
 
 
@@ -117,20 +125,44 @@ def test_an_additive_upload_without_shares_taken_off_is_found(
     assert found["uploads_tell"]
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def seal_with_one_randomness() -> Callable[..., tuple[Words, Words]]:
+    """One encryption of zeros for all, to which plain values are added: the second half of each ciphertext repeats."""
+    honest = PublicContext.encrypt
+    zeros: dict[int, tuple[Words, Words]] = {}
+
+    def encrypt(self: PublicContext, slots: NDArray[np.int64]) -> tuple[Words, Words]:
+        zero = np.stack(zeros.setdefault(id(self), honest(self, np.zeros_like(slots))))
+        words = zero.reshape(2, len(slots), self._parameters.data_primes, POLY_MODULUS_DEGREE)
+        for place, row in enumerate(slots):
+            ciphertext = ciphertext_of(self._parameters, self._within, words[:, place])
+            sealapi.Evaluator(self._within).add_plain_inplace(ciphertext, self._plaintext(row))
+            words[:, place] = words_of(ciphertext)
+        return words[0].reshape(-1), words[1].reshape(-1)
+
+    return encrypt
+
+
+def rlwe_with_one_randomness() -> Callable[..., Halves]:
+    """The same of the scheme of our own."""
+    honest = RlwePublicKey.encrypt
+    zeros: dict[int, Halves] = {}
+
+    def encrypt(self: RlwePublicKey, plan: RlwePlan, values: Values) -> Halves:
+        zero = zeros.setdefault(id(self), honest(self, plan, np.zeros_like(values)))
+        plain = scaled(pack_fields(values, plan.fields_per_slot, plan.field_base), plan.message_bits)
+        return Halves((zero.first + plain.view(np.uint64)) % np.uint64(MODULUS), zero.second)
+
+    return encrypt
+
+
+@pytest.mark.parametrize("scheme", ENCRYPTED)
 def test_ciphertexts_whose_randomness_repeats_are_found(
     scene: MakeScene, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One encryption of zeros for all, to which plain values are added: the second half of each ciphertext repeats."""
-    honest = PublicContext.encrypt
-    zeros: dict[int, bytes] = {}
-
-    def encrypt(self: PublicContext, slots: NDArray[np.int64]) -> bytes:
-        zero = zeros.setdefault(id(self), honest(self, np.zeros_like(slots)))
-        vector = self.load_vector(zero)._vector
-        return bytes((vector + slots.tolist()).serialize())
-
-    monkeypatch.setattr(PublicContext, "encrypt", encrypt)
+    if scheme == "rlwe":
+        monkeypatch.setattr(RlwePublicKey, "encrypt", rlwe_with_one_randomness())
+    else:
+        monkeypatch.setattr(PublicContext, "encrypt", seal_with_one_randomness())
     found = play(scene(scheme), 14)
     assert found["told_apart"]["same values twice"] == 1.0
     assert found["uploads_tell"]
@@ -146,7 +178,7 @@ class Unencrypted(Observatory):
         return replace(held, overheard=cast("Overheard", sent))
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ENCRYPTED)
 def test_ciphertexts_that_are_none_are_found(scene: MakeScene, scheme: str, rng: np.random.Generator) -> None:
     found = play(scene(scheme), 14, Unencrypted)
     assert all(found["told_apart"][view] == 1.0 for view in FROM_UPLOADS)

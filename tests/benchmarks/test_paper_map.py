@@ -17,7 +17,14 @@ from benchmarks.written_blocks import read_blocks
 COVERED = {
     "masked": ["secagg/masked/client.py", "secagg/masked/server.py", "secagg/masked/unmasking.py"],
     "additive": ["secagg/additive/client.py", "secagg/additive/server.py", "secagg/additive/holder.py"],
-    "homomorphic": ["secagg/he/client.py", "secagg/he/server.py", "secagg/he/authority.py", "secagg/he/encoding.py"],
+    "homomorphic": [
+        "secagg/he/client.py",
+        "secagg/he/server.py",
+        "secagg/he/authority.py",
+        "secagg/he/encoding.py",
+        "secagg/he/words.py",
+    ],
+    "rlwe": ["secagg/rlwe/encryption.py", "secagg/rlwe/opening.py", "secagg/rlwe/ring.py", "secagg/rlwe/sampling.py"],
     "krum": ["robust/krum.py", "secagg/krum/server.py", "secagg/krum/authority.py", "secagg/krum/distances.py"],
 }
 FILES = [(page, path) for page, paths in COVERED.items() for path in paths]
@@ -104,6 +111,10 @@ def test_any_line_that_is_changed_removed_or_added_is_noticed(page: str, path: s
         ("masked", "secagg/masked/wire.py", 'b"secure_fl pairwise mask" + cohort.digest', 'b"secure_fl pairwise mask"'),
         ("additive", "secagg/additive/client.py", "subtract_mask(share, seed)", "pass"),
         ("homomorphic", "secagg/he/encoding.py", "np.rint(slots[: plan.slots])", "slots[: plan.slots]"),
+        ("homomorphic", "secagg/he/words.py", "by_prime // modulus * modulus", "0"),
+        ("rlwe", "secagg/rlwe/encryption.py", "_with_errors(used)", "reduced(used)"),
+        ("rlwe", "secagg/rlwe/ring.py", "over *= EXCESS", "over *= 1"),
+        ("rlwe", "secagg/rlwe/sampling.py", "fresh < _BELOW", "fresh < 256"),
         ("krum", "secagg/krum/authority.py", "numbers != made.chosen", "False"),
         ("krum", "robust/krum.py", "closest: int", "closest: int = 1"),
     ],

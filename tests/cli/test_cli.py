@@ -225,6 +225,26 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) 
         main()
 
 
+def test_a_comparison_shows_an_experimental_scheme_as_such_on_a_narrow_terminal(
+    finished: Path, tmp_path: Path, command: Command
+) -> None:
+    metrics = json.loads((finished / "metrics.json").read_text())
+    metrics["experiment"]["scheme"] = "rlwe"
+    for run in (tmp_path / "one", tmp_path / "two"):
+        run.mkdir()
+        (run / "metrics.json").write_text(json.dumps(metrics))
+    lines = command("compare", "one", "two").out.splitlines()
+    shown = [line.split("│")[2].strip() for line in lines if "│" in line]
+    assert "".join(shown) == 2 * "rlwe(experimental)"
+
+
+def test_a_plan_of_an_experimental_scheme_says_so(command: Command) -> None:
+    said = "experimental: the arithmetic is our own, and nobody has audited it"
+    assert f"warning {said}" in " ".join(command("plan", "--scheme", "rlwe").out.split())
+    assert json.loads(command("plan", "--scheme", "rlwe", "--json").out)["warning"] == said
+    assert "warning" not in json.loads(command("plan", "--scheme", "bfv", "--json").out)
+
+
 def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("card 4929-1234")

@@ -30,6 +30,14 @@ def test_it_writes_one_page_and_none_over_another(tmp_path: Path) -> None:
     assert (tmp_path / "explain.html").read_text() != page
 
 
+def test_a_page_of_an_experimental_scheme_says_so(tmp_path: Path) -> None:
+    done = run("--scheme", "rlwe", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "explain.html").read_text()
+    assert "<title>rlwe (experimental)" in page
+    assert "experimental: the arithmetic is our own, and nobody has audited it" in page
+
+
 def test_it_prints_where_asked_to(tmp_path: Path) -> None:
     done = run("--scheme", "plaintext", "--out", "-", folder=tmp_path)
     assert done.stdout.startswith("<!DOCTYPE html>")

@@ -49,6 +49,14 @@ def folder(tmp_path: Path, run: Run) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("scheme", ["ckks", "rlwe"])
+def test_certificates_for_an_experimental_scheme_come_with_a_warning(scheme: str, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "experiment.toml").write_text(f'scheme = "{scheme}"\n')
+    code, said, _ = run("certificates", tmp_path / "experiment.toml", "--out", tmp_path / "c")
+    warned = "warning: rlwe is experimental: the arithmetic is our own, and nobody has audited it" in said
+    assert (code, warned) == (0, scheme == "rlwe")
+
+
 def test_a_party_is_revoked(folder: Path, run: Run) -> None:
     code, said, _ = run("revoke", "bank-2", "--certificates", folder / "certificates")
     assert (code, "rosters without bank-2" in said) == (0, True)

@@ -46,7 +46,7 @@ def run(banks: int = 2, **parts: Any) -> Any:
         "on_test": OnTest(PrecisionRecall((1.0,), (0.1,), 108, 85_335), {}, Alerts(0.31, 0.36, 3, 0.012, 98.7, 123.4)),
         "local": local,
         "central": central,
-        "custody": SimpleNamespace(can_decrypt=reads),
+        "custody": SimpleNamespace(scheme="masked", can_decrypt=reads),
         "synthetic": None,
         "privacy": None,
         "experiment": {"dataset": "simulated"},
@@ -77,6 +77,14 @@ def test_a_run_is_summed_up(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     ):
         assert line in lines
     assert not any("more banks" in line or "synthetic" in line or "privacy" in line for line in lines)
+    assert not any("warning" in line or "experimental" in line for line in lines)
+
+
+def test_a_scheme_that_nobody_has_audited_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = said(run(custody=SimpleNamespace(scheme="rlwe", can_decrypt={})), capsys, monkeypatch)
+    assert "warning: rlwe is experimental: the arithmetic is our own, and nobody has audited it" in lines
 
 
 def test_a_file_is_told_with_its_columns_and_what_is_odd_about_them(

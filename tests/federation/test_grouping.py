@@ -18,7 +18,7 @@ from secure_fl.federation.opening import Federation
 from secure_fl.federation.results import Result
 from secure_fl.federation.rounds import RoundOutcome, run_round
 from secure_fl.robust import RULES
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, join_ciphertexts, split_ciphertexts
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, pack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import unpack_bits
 from secure_fl.secagg.schemes import SCHEMES
@@ -205,7 +205,7 @@ def test_whoever_chooses_the_seed_puts_a_bank_among_its_own(small: Small) -> Non
     assert any("whoever chooses the seed" in line for line in opened(small(**GROUPED)).custody.broken_by)
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
 def test_sums_over_the_same_uploads_are_opened_in_the_turns_of_two_groups(scheme: str, small: Small) -> None:
     """What custody warns of: no attempt fails, and no round is repeated."""
     federation = opened(small(**(GROUPED | {"scheme": scheme})))
@@ -224,23 +224,19 @@ def test_sums_over_the_same_uploads_are_opened_in_the_turns_of_two_groups(scheme
     assert not set(said) & set(opened(small(**GROUPED)).custody.broken_by), "masks belong to a group"
 
 
-def sent(aggregation: SecureAggregation, cohort: Cohort[Any], bank: str, values: Any) -> list[bytes]:
+def sent(aggregation: SecureAggregation, cohort: Cohort[Any], bank: str, values: Any) -> memoryview:
     """The ciphertexts of an upload."""
     answer = aggregation.client(cohort, bank, values).respond(seal(cohort, UPLOAD, AGGREGATOR, bank))
-    payload = open_message(cohort, answer, recipient=AGGREGATOR, sender=bank).payload
-    return split_ciphertexts(payload, cohort.plan.ciphertexts)
+    return open_message(cohort, answer, recipient=AGGREGATOR, sender=bank).payload
 
 
-def authority_opens(aggregation: SecureAggregation, cohort: Cohort[Any], uploads: list[list[bytes]]) -> Any:
+def authority_opens(aggregation: SecureAggregation, cohort: Cohort[Any], uploads: list[memoryview]) -> Any:
     """The sum of uploads, opened as that of the cohort's group."""
     deployed: Any = aggregation._deployed
-    totals = []
-    for ciphertexts in zip(*uploads, strict=True):
-        total, *others = (deployed._public.load_vector(ciphertext) for ciphertext in ciphertexts)
-        for other in others:
-            total.add(other)
-        totals.append(total.serialize())
-    payload = [len(uploads).to_bytes(4, "little"), *join_ciphertexts(totals)]
+    adder = Adder(cohort.plan)
+    for upload in uploads:
+        adder.add(upload)
+    payload = [len(uploads).to_bytes(4, "little"), *pack_sum(cohort.plan, adder.total())]
     asked = seal(cohort, DECRYPT, AGGREGATOR, KEY_AUTHORITY, payload)
     answer = deployed.trustees(cohort)[KEY_AUTHORITY].respond(asked)
     summed = open_message(cohort, answer, recipient=AGGREGATOR, sender=KEY_AUTHORITY).payload

@@ -22,6 +22,7 @@ from secure_fl.report import page as page_module
 from secure_fl.report.page import bank_results, bank_shares, flatten, settings_by_section
 from secure_fl.report.svg import page_style, to_svg
 from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Auditing, Robust, Summing
 from secure_fl.settings.catalogue import title
 from secure_fl.training import fraud_learner
@@ -174,6 +175,13 @@ def test_encrypted_run_does_not_claim_proof(make_result: MakeResult, words: Word
     assert "This run was not secret." not in page
     assert "not a proof of secrecy" in page
     assert "Only this sandbox, which plays every party" in page
+
+
+def test_an_experimental_scheme_is_called_so(make_result: MakeResult, words: Words) -> None:
+    page = words(replace(make_result(rounds=1), custody=SCHEMES["rlwe"].custody))
+    assert "rlwe is experimental: the arithmetic is our own, and nobody has audited it." in page
+    assert "Ring-LWE of our own (experimental), 8 bits" in page
+    assert "is experimental" not in words(make_result(rounds=1))
 
 
 def test_custody_without_entries_is_not_called_safe(make_result: MakeResult, words: Words) -> None:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from tenseal import sealapi
 
 from secure_fl.scoring import DataOwner, Linear, ModelOwner, PlannedModel, ScoringPlan, compile_model, plan_hidden
-from secure_fl.scoring.hazmat.objects import SealObject, chain_of, changed, context, loaded, saved
+from secure_fl.scoring.hazmat.objects import SealObject, chain_of, changed, context, loaded
 from secure_fl.scoring.messages import Kind, open_message
 from secure_fl.scoring.network import Matrix, SquareNetwork
 from secure_fl.secagg.hazmat.he_layout import uncompressed
+from secure_fl.secagg.hazmat.he_words import saved
 from tests.scoring.scene import CLIP, random_layers, random_rows
 
 Words = NDArray[np.uint64]

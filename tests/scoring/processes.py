@@ -25,8 +25,8 @@ def receive(stream: IO[bytes]) -> bytes:
 def data_owner() -> None:
     """Sends its keys, one request, and the secret key as SEAL writes it: compressed."""
     from secure_fl.scoring.data_owner import DataOwner
-    from secure_fl.scoring.hazmat.objects import saved
     from secure_fl.scoring.plans import ScoringPlan
+    from secure_fl.secagg.hazmat.he_words import saved
 
     owner = DataOwner(ScoringPlan.from_json(receive(sys.stdin.buffer)))
     send(sys.stdout.buffer, owner.keys())
@@ -48,7 +48,7 @@ def model_owner() -> None:
 
 def row_owner() -> None:
     """Sends its keys, its rows, one request, and the secret key as SEAL writes it: compressed."""
-    from secure_fl.scoring.hazmat.objects import saved
+    from secure_fl.secagg.hazmat.he_words import saved
     from tests.scoring.descent.scene import small_training
 
     owner = small_training().owner

@@ -16,8 +16,9 @@ from tenseal import sealapi
 
 from secure_fl.errors import DataError, MessageError, PlanError, SecretExposureError
 from secure_fl.scoring import DataOwner, ModelOwner, ScoringPlan
-from secure_fl.scoring.hazmat.objects import loaded, saved
+from secure_fl.scoring.hazmat.objects import loaded
 from secure_fl.scoring.messages import HEADER_BYTES, Kind, open_message, seal
+from secure_fl.secagg.hazmat.he_words import saved
 from tests.scoring.scene import CLIP, Session, session_of
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from secure_fl.errors import MessageError, PlanError, ScoringError, SecretExposureError
 from secure_fl.scoring import DataOwner, Linear, ModelOwner, ScoringPlan, compile_model, plan_batched, plan_hidden
-from secure_fl.scoring.hazmat.objects import saved
 from secure_fl.scoring.hazmat.secret import SecretKey
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.scoring.parameters import CkksParameters
+from secure_fl.secagg.hazmat.he_words import saved
 from tests.scoring.exact import hidden_linear, planned_hidden
 from tests.scoring.scene import CLIP, Session, open_session, random_layers, random_rows, session_of
 

@@ -7,11 +7,12 @@ import pytest
 
 from secure_fl.errors import PlanError
 from secure_fl.scoring.hazmat.hiding import Hiding
-from secure_fl.scoring.hazmat.objects import chain_of, saved
+from secure_fl.scoring.hazmat.objects import chain_of
 from secure_fl.scoring.hazmat.public import Encrypted, Evaluation, encoding_error
 from secure_fl.scoring.hazmat.secret import SecretKey
 from secure_fl.scoring.noise import Noise
 from secure_fl.scoring.parameters import MODULUS_BITS, SEAL_MODULUS_BITS, CkksParameters
+from secure_fl.secagg.hazmat.he_words import saved
 
 ONE_PRIME = CkksParameters(4096, (57,))
 SQUARING = CkksParameters(8192, (60, 57), 60)

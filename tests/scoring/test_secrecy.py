@@ -13,9 +13,10 @@ import pytest
 from tenseal import sealapi
 
 from secure_fl.scoring.custody import CUSTODY, DATA_OWNER, MODEL_OWNER
-from secure_fl.scoring.hazmat.objects import _secret_key_bytes, context, saved
+from secure_fl.scoring.hazmat.objects import _secret_key_bytes, context
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.secagg.hazmat.he_layout import uncompressed
+from secure_fl.secagg.hazmat.he_words import saved
 from tests.scoring.processes import SEED, WIDTHS, receive, send
 from tests.scoring.scene import planned, random_rows, session_of
 

@@ -14,12 +14,16 @@ import pytest
 import tenseal as ts
 
 from secure_fl.secagg import SCHEMES, Scheme, plan
-from secure_fl.secagg.budget import HeParameters
+from secure_fl.secagg.budget import HeParameters, RlweParameters
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.authority import HeDecryptor, KeyAuthority
 from secure_fl.secagg.he.deployment import HeDeployment
+from secure_fl.secagg.he.public_keys import SealPublicKey
+from secure_fl.secagg.he.secret_keys import SealSecretKey, SecretKey, new_secret_key
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import SecureSum, ServerHalf, Stage
+from secure_fl.secagg.rlwe.encryption import RlwePublicKey
+from secure_fl.secagg.rlwe.opening import RlweSecretKey
 from secure_fl.secagg.transcript import Transcript
 
 AUTHORITY = "key-authority"
@@ -69,7 +73,10 @@ def test_a_cohort_is_what_was_asked_for_with_the_trustees_of_its_scheme(scheme: 
     assert (bare.context, bare.session) == (b"", bytes(16))
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+every_he_scheme = pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
+
+
+@every_he_scheme
 def test_the_public_key_goes_from_the_authority_by_the_aggregator_to_every_bank(
     scheme: str, make_cohort: CohortFactory
 ) -> None:
@@ -113,26 +120,38 @@ def reachable(root: object) -> Walk:
     return list(seen.values())
 
 
-class Canary:
-    """Recognizes a secret key: as an object, or as bytes anywhere."""
-
-    def __init__(self, secret: SecretContext) -> None:
-        key = secret._context.serialize(
+def serialized(secret: object) -> bytes:
+    """A secret key in every form that it has; small numbers as bytes."""
+    if isinstance(secret, RlweSecretKey):
+        return secret._s.astype(np.int8).tobytes() + secret._spectra.tobytes()
+    context = secret.context if isinstance(secret, SealSecretKey) else secret
+    assert isinstance(context, SecretContext)
+    return bytes(
+        context._context.serialize(
             save_public_key=False, save_secret_key=True, save_galois_keys=False, save_relin_keys=False
         )
-        public = secret.public_key()
+    )
+
+
+class Canary:
+    """Recognizes a secret key: as an object, or as bytes or numbers anywhere."""
+
+    def __init__(self, secret: SecretContext | SecretKey) -> None:
+        key, public = serialized(secret), secret.public_key()
         # Every window of 64 bytes holds one of these whole.
         blocks = {key[i : i + 32] for i in range(0, len(key) - 31, 32)}
         self._blocks = {block for block in blocks if block not in public}
         self.key, self.count = key, len(self._blocks)
 
     def sings_at(self, thing: object) -> bool:
+        if isinstance(thing, np.ndarray):
+            thing = (thing.astype(np.int8) if thing.dtype.kind in "iu" else thing).tobytes()
         if isinstance(thing, (bytes, bytearray, memoryview)):
             data = bytes(thing)
             return any(data[i : i + 32] in self._blocks for i in range(len(data) - 31))
         if isinstance(thing, ts.Context):
             return bool(thing.has_secret_key())
-        return isinstance(thing, (SecretContext, KeyAuthority, HeDecryptor))
+        return isinstance(thing, (SecretContext, SealSecretKey, RlweSecretKey, KeyAuthority, HeDecryptor))
 
 
 @pytest.fixture
@@ -146,6 +165,16 @@ def test_the_canary_knows_a_key_when_it_sees_one(canary: Canary) -> None:
         assert canary.sings_at(b"header" + canary.key[2000 + cut : 2064 + cut] + b"trailer")
     assert not canary.sings_at(bytes(range(256)) * 10)
     assert not canary.sings_at(Canary(SecretContext(HeParameters("ckks", 49))).key[-5000:])
+
+
+def test_the_canary_knows_a_key_of_our_own_ring_too() -> None:
+    secret, other = (RlweSecretKey.generate(RlweParameters(2)) for _ in range(2))
+    canary = Canary(secret)
+    assert canary.count > 300
+    for form in (secret._s, secret._s[1, 100:200], secret._s.astype(np.int8), secret._spectra, secret, secret.keep()):
+        assert canary.sings_at(form)
+    for form in (other._s[0], other.keep(), secret.public_key(), np.zeros(10_000, dtype=np.int64)):
+        assert not canary.sings_at(form)
 
 
 @pytest.mark.parametrize("depth", range(6))
@@ -187,8 +216,9 @@ class Wires:
         return next(self._replies)
 
 
-def test_the_aggregator_never_holds_the_secret_key(make_cohort: CohortFactory, send: Send) -> None:
-    cohort = make_cohort("ckks", 5000)
+@every_he_scheme
+def test_the_aggregator_never_holds_the_secret_key(scheme: str, make_cohort: CohortFactory, send: Send) -> None:
+    cohort = make_cohort(scheme, 5000)
     deployed, transcript = HeDeployment(cohort.plan), Transcript()
     canary = Canary(deployed._authority._secret)
     deployed.setup(cohort, transcript)
@@ -213,12 +243,21 @@ def test_the_aggregator_never_holds_the_secret_key(make_cohort: CohortFactory, s
     assert not any(map(canary.sings_at, [*messages, *reachable((server, step))]))
 
 
-def test_a_bank_never_holds_the_secret_key(make_cohort: CohortFactory) -> None:
-    cohort = make_cohort("ckks")
+@every_he_scheme
+def test_the_aggregator_holds_no_public_key_either(scheme: str, make_cohort: CohortFactory) -> None:
+    """It adds words, and could not encrypt if it wanted to; keys only pass through its hands."""
+    server = HeDeployment(make_cohort(scheme).plan).server(make_cohort(scheme))
+    step = next(server)
+    assert not any(isinstance(thing, (ts.Context, SealPublicKey, RlwePublicKey)) for thing in reachable((server, step)))
+
+
+@every_he_scheme
+def test_a_bank_never_holds_the_secret_key(scheme: str, make_cohort: CohortFactory) -> None:
+    cohort = make_cohort(scheme)
     deployed = HeDeployment(cohort.plan)
     client = deployed.client(cohort, "bank-1", np.ones(10, dtype=np.int64))
     things = reachable(client)
-    assert any(isinstance(thing, ts.Context) for thing in things)
+    assert any(isinstance(thing, (ts.Context, RlwePublicKey)) for thing in things)
     assert not any(map(Canary(deployed._authority._secret).sings_at, things))
 
 
@@ -232,3 +271,6 @@ def test_the_public_key_holds_nothing_that_a_sum_does_not_need() -> None:
 
 def test_secrets_are_not_shown() -> None:
     assert repr(SecretContext(HeParameters("ckks", 49))) == "SecretContext(...)"
+    for parameters in (HeParameters("ckks", 49), RlweParameters(1)):
+        secret = new_secret_key(parameters)
+        assert repr(secret) == f"{type(secret).__name__}(...)"

@@ -20,7 +20,7 @@ from secure_fl.secagg.transcript import Transcript
 
 BANKS = ("bank-1", "bank-2", "bank-3", "bank-4")
 VALUES = np.random.default_rng(5).integers(0, 256, (4, 30))
-TRUSTEES_STAGE = {"additive": "sum_shares", "ckks": "decrypt", "bfv": "decrypt"}
+TRUSTEES_STAGE = {"additive": "sum_shares", "ckks": "decrypt", "bfv": "decrypt", "rlwe": "decrypt"}
 EVERY_STAGE = sorted({stage for scheme in SCHEMES.values() for stage in scheme.stages} | {*TRUSTEES_STAGE.values(), ""})
 
 Sealed = Iterator[tuple[str, bytes]]

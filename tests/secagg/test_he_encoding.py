@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from secure_fl.errors import MessageError, ProtocolError
+from secure_fl.errors import ProtocolError
 from secure_fl.secagg import plan
-from secure_fl.secagg.budget import HePlan
-from secure_fl.secagg.he.encoding import MAX_CIPHERTEXT_BYTES, decode_slots, encode_slots, split_ciphertexts
+from secure_fl.secagg.budget import HePlan, SealPlan
+from secure_fl.secagg.he.encoding import decode_slots, encode_slots
+from secure_fl.secagg.packing import pack_fields
 
 PARAMETERS, BITS = 9000, 8
-every_scheme = pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+every_scheme = pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
 
 
 def he_plan(scheme: str, banks: int = 3) -> HePlan:
+    """With three fields in a slot."""
     planned = plan(scheme, banks, PARAMETERS, BITS)
     assert isinstance(planned, HePlan)
-    return planned
+    return replace(planned, fields_per_slot=3)
 
 
 def slots_of(planned: HePlan, value: int, contributors: int) -> np.ndarray:
-    """What decrypts when each of the contributors put in the same value throughout."""
-    one = encode_slots(planned, np.full(PARAMETERS, value))
-    return contributors * one.reshape(-1).astype(np.float64)
+    """What decrypts when each of the contributors put in the same value throughout, and something behind it."""
+    one = pack_fields(np.full(PARAMETERS, value), 3, planned.field_base) - planned.centre
+    return contributors * np.append(one, np.zeros(100)).astype(np.float64)
 
 
 @every_scheme
@@ -57,9 +60,8 @@ def test_a_field_with_more_than_its_contributors_can_put_in_is_refused(
 ) -> None:
     """One more than the largest sum, which is far from filling the field."""
     planned = he_plan(scheme)
-    assert planned.fields_per_slot == 3
     slots = slots_of(planned, 2**BITS - 1, contributors)
-    slots[5] += 1 << (field * planned.field_bits)
+    slots[5] += planned.field_base**field
     with pytest.raises(ProtocolError, match="outside its range"):
         decode_slots(planned, slots, contributors)
 
@@ -68,7 +70,7 @@ def test_a_field_with_more_than_its_contributors_can_put_in_is_refused(
 def test_a_top_field_that_runs_over_is_refused(scheme: str) -> None:
     planned = he_plan(scheme, banks=4)
     slots = slots_of(planned, 0, 4)
-    slots[5] += 2.0 ** (planned.fields_per_slot * planned.field_bits)
+    slots[5] += float(planned.field_base**planned.fields_per_slot)
     with pytest.raises(ProtocolError, match="outside its range"):
         decode_slots(planned, slots, 4)
 
@@ -89,22 +91,24 @@ def test_what_fills_up_the_last_ciphertext_does_not_count(scheme: str) -> None:
     assert set(decode_slots(planned, slots, 3).tolist()) == {21}
 
 
-def test_unused_slots_are_zero_and_bfv_is_not_centred() -> None:
-    ckks, bfv = he_plan("ckks"), he_plan("bfv")
+def test_unused_slots_are_zero_and_only_ckks_is_centred() -> None:
+    ckks, bfv, rlwe = he_plan("ckks"), he_plan("bfv"), he_plan("rlwe")
     for planned in (ckks, bfv):
-        assert not encode_slots(planned, np.full(PARAMETERS, 255)).reshape(-1)[planned.slots :].any()
-    assert bfv.centre == 0
-    width = ckks.field_bits
-    assert ckks.centre == 128 + (128 << width) + (128 << 2 * width)
+        assert isinstance(planned, SealPlan)
+        slots = encode_slots(planned, np.full(PARAMETERS, 255))
+        assert slots.shape == (planned.ciphertexts, 2048 if planned is ckks else 4096)
+        assert (slots.reshape(-1)[: planned.slots] == slots_of(planned, 255, 1)[: planned.slots]).all()
+        assert not slots.reshape(-1)[planned.slots :].any()
+    assert bfv.centre == rlwe.centre == 0
+    base = ckks.field_base
+    assert base == 3 * 255 + 1 + 3
+    assert ckks.centre == 128 + 128 * base + 128 * base**2
 
 
-def test_the_longest_ciphertext_is_split_off_and_one_byte_more_is_not() -> None:
-    longest = bytes(MAX_CIPHERTEXT_BYTES)
-    for extra, fits in ((b"", True), (b"x", False)):
-        data = longest + extra
-        payload = memoryview(len(data).to_bytes(4, "little") + data)
-        if fits:
-            assert split_ciphertexts(payload, 1) == [data]
-        else:
-            with pytest.raises(MessageError, match="1 ciphertexts of the plan"):
-                split_ciphertexts(payload, 1)
+@every_scheme
+def test_random_slots_are_refused_almost_surely(scheme: str) -> None:
+    """As another key opens them: some field of 9,000 lies between the largest sum and the base."""
+    planned = he_plan(scheme)
+    noise = np.random.default_rng(0).integers(0, planned.field_base**3, planned.slots) - 3 * planned.centre
+    with pytest.raises(ProtocolError, match="outside its range"):
+        decode_slots(planned, noise.astype(np.float64), 3)

@@ -120,7 +120,7 @@ def test_an_altered_payload_is_named_as_such() -> None:
 
 
 def test_another_version_is_named_as_such() -> None:
-    with pytest.raises(MessageError, match="not a version 2 message"):
+    with pytest.raises(MessageError, match="not a version 3 message"):
         opened(SEALED[:4] + b"\1" + SEALED[5:])
 
 

@@ -173,6 +173,25 @@ def test_a_silent_key_authority_ends_the_round(make_cohort: CohortFactory) -> No
         run_protocol(cohort, server, parties, Transcript(), {"key-authority": "decrypt"})
 
 
+@pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_sum_that_banks_cannot_have_added_up_is_not_taken(
+    scheme: str, beyond: bool, make_cohort: CohortFactory, send: Send
+) -> None:
+    """Two of three banks are in it, so its range is theirs."""
+    cohort = make_cohort(scheme, 10)
+    server, parties = parties_of(scheme, cohort)
+    asked = next(server).requests
+    send(server, ((bank, parties[bank].respond(asked[bank])) for bank in cohort.banks[:2]))
+    opened = np.full(10, 2 * 255 + beyond)
+    answer = seal(cohort, "decrypt", "key-authority", AGGREGATOR, pack_bits(opened, cohort.plan.field_bits))
+    if beyond:
+        with pytest.raises(DropoutError, match="beyond what its banks can have added up"):
+            server.send(iter([("key-authority", answer)]))
+    else:
+        assert send(server, iter([("key-authority", answer)])).total.tolist() == opened.tolist()
+
+
 def test_neither_stages_nor_their_requests_are_shown(make_cohort: CohortFactory) -> None:
     assert "secret" not in repr(request(make_cohort("plaintext"), "upload", ("bank-1",), b"secret"))
 

@@ -19,8 +19,8 @@ from secure_fl.transport.flower.memory import NodeMemory
 from secure_fl.transport.flower.terms import Model, Terms
 from tests.transport.flower_grid import Arrays, MemoryGrid, record, simulated, toy_app
 
-SCHEMES = ("plaintext", "additive", "masked", "ckks", "bfv")
-HOLDERS = {"ckks": 1, "bfv": 1, "additive": 2}
+SCHEMES = ("plaintext", "additive", "masked", "ckks", "bfv", "rlwe")
+HOLDERS = {"ckks": 1, "bfv": 1, "rlwe": 1, "additive": 2}
 """Nodes beside the banks."""
 MOST = 512
 START: Arrays = {

@@ -1,6 +1,6 @@
 """`python -m secure_fl bank | key-authority`, by a party that writes its secrets beside its file for a test to search.
 
-What it writes: `NAME.secret`, 32 words of the homomorphic secret key; `NAME-ROUND.values`, a bank's quantized update.
+What it writes: `NAME.secret`, 32 words of the secret key of `ckks`; `NAME-ROUND.values`, a bank's quantized update.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from secure_fl.__main__ import main
 from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he import secret_keys
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, Values
-from secure_fl.transport import holder
 from secure_fl.transport.halves import BankHalves
 
 CONFIG = Path(sys.argv[-1])
@@ -45,6 +45,6 @@ def telling_client(self: BankHalves, cohort: Cohort[Any], values: Values) -> Par
 
 
 if __name__ == "__main__":
-    setattr(holder, "SecretContext", TellingContext)  # noqa: B010
+    setattr(secret_keys, "SecretContext", TellingContext)  # noqa: B010
     setattr(BankHalves, "client", telling_client)  # noqa: B010
     main()

@@ -13,12 +13,13 @@ import numpy as np
 
 from secure_fl.__main__ import main
 from secure_fl.scoring import data_owner
-from secure_fl.scoring.hazmat.objects import _secret_key_bytes, saved
+from secure_fl.scoring.hazmat.objects import _secret_key_bytes
 from secure_fl.scoring.hazmat.secret import SecretKey
 from secure_fl.scoring.network import Matrix, Vector
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.scoring.plans import ScoringPlan
 from secure_fl.secagg.hazmat.he_layout import uncompressed
+from secure_fl.secagg.hazmat.he_words import saved
 from secure_fl.transport.scores import customer
 
 KEPT: list[object] = []

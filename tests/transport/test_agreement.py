@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import KEYS_AND_SHARES, Agreement
 
 
-@pytest.mark.parametrize("scheme", ["plaintext", "additive", "masked", "ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ["plaintext", "additive", "masked", "ckks", "bfv", "rlwe"])
 @pytest.mark.parametrize(("banks", "parameters"), [(3, 20_000), (40, 300)])
 def test_no_honest_answer_is_larger_than_the_gateway_takes(scheme: str, banks: int, parameters: int) -> None:
     updates = np.random.default_rng(1).integers(0, 256, size=(banks, parameters))
@@ -22,3 +24,11 @@ def test_no_honest_answer_is_larger_than_the_gateway_takes(scheme: str, banks: i
     largest = max(delivery.nbytes for delivery in sent)
     assert largest <= agreed.largest_answer
     assert agreed.largest_answer <= 3 * largest + 8 * parameters + 2 * KEYS_AND_SHARES
+
+
+@pytest.mark.parametrize("scheme", ["masked", "rlwe"])
+def test_parties_are_warned_of_an_experimental_scheme_alone(scheme: str, caplog: pytest.LogCaptureFixture) -> None:
+    Agreement(Experiment(scheme=scheme)).warn(logging.getLogger("secure_fl.party"))
+    said = [(record.levelname, vars(record)["scheme"], vars(record)["warning"]) for record in caplog.records]
+    warning = "experimental: the arithmetic is our own, and nobody has audited it"
+    assert said == ([("WARNING", "rlwe", warning)] if scheme == "rlwe" else [])

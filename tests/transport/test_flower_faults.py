@@ -118,7 +118,7 @@ def test_a_node_that_was_killed_forgets_and_is_a_dropout(stage: str) -> None:
     assert second.contributors == ("bank-1", "bank-2", "bank-3"), "it is asked anew who it is, and has a new key"
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "additive"])
+@pytest.mark.parametrize("scheme", ["ckks", "rlwe", "additive"])
 @pytest.mark.parametrize("round_", [1, 2])
 def test_a_key_holder_that_is_started_anew_costs_an_attempt_or_a_round(scheme: str, round_: int) -> None:
     grid, times = grid_of(scheme), list[str]()
@@ -137,7 +137,7 @@ def test_a_key_holder_that_is_started_anew_costs_an_attempt_or_a_round(scheme: s
     assert times
     assert len(sums) >= 2
     assert done.strategy.rounds[-1].contributors == ("bank-1", "bank-2", "bank-3")
-    if scheme == "ckks":
+    if scheme != "additive":
         assert done.strategy.rounds[round_ - 1].attempts == 2
     assert np.isfinite(done.arrays["b"]).all()
 
@@ -208,7 +208,7 @@ def lying(node: int, lie: Any) -> Touch:
     return answered
 
 
-@pytest.mark.parametrize("scheme", ["masked", "ckks", "additive"])
+@pytest.mark.parametrize("scheme", ["masked", "ckks", "rlwe", "additive"])
 @pytest.mark.parametrize(
     "lie",
     [
@@ -330,7 +330,7 @@ def test_a_key_of_another_length_costs_its_node_its_place(length: int, said: Sai
     assert "node 4 does not take part: its public key has the wrong length" in said()
 
 
-@pytest.mark.parametrize(("scheme", "node"), [("ckks", 4), ("additive", 5)])
+@pytest.mark.parametrize(("scheme", "node"), [("ckks", 4), ("rlwe", 4), ("additive", 5)])
 def test_a_key_holder_s_node_never_evaluates(scheme: str, node: int) -> None:
     """Its state holds the key, and would be handed to the app's function: whoever asks."""
     grid = grid_of(scheme)

@@ -16,7 +16,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
-from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.secret_keys import new_secret_key
 from secure_fl.settings import Experiment
 from secure_fl.transport.certificates import make_certificates
 from secure_fl.transport.flower import SecureStrategy
@@ -29,7 +29,8 @@ from tests.transport.flower_grid import MemoryGrid, order_of
 from tests.transport.test_flower_replays import Repeating, refusal
 from tests.transport.test_flower_sums import same
 
-NAMES = {"masked": (), "ckks": ("key-authority",), "additive": ("share-holder-1", "share-holder-2")}
+ENCRYPTED = ("ckks", "rlwe")
+NAMES = {"masked": (), **dict.fromkeys(ENCRYPTED, ("key-authority",)), "additive": ("share-holder-1", "share-holder-2")}
 
 
 def made(folder: Path, scheme: str, **settings: Any) -> Path:
@@ -78,12 +79,12 @@ def swapping(scheme: str) -> Any:
 
     def asked(grid: MemoryGrid, node: int, message: Message) -> Message:
         found = order_in(message)
-        if found is None or found[0].kind not in (MODEL, ASK) or (scheme == "ckks" and not found[1]):
+        if found is None or found[0].kind not in (MODEL, ASK) or (scheme in ENCRYPTED and not found[1]):
             return message
         order = order_of(message)
-        if scheme == "ckks":
+        if scheme in ENCRYPTED:
             plan = Terms.of(order.facts).cohort_of(order.about).plan
-            keys = SecretContext(plan.parameters_of_context).public_key()
+            keys = new_secret_key(plan.parameters_of_context).public_key()
         else:
             names = NAMES[scheme] or ("bank-1", "bank-2", "bank-3")
             kind = SigningKey if scheme == "masked" else AgreementKey
@@ -112,19 +113,21 @@ def test_without_a_roster_swapped_keys_are_taken(scheme: str) -> None:
     assert federated(scheme, grid).strategy.rounds[0].contributors == ()
 
 
-def test_a_swapped_key_to_encrypt_with_is_refused_under_a_roster(folders: dict[str, Path]) -> None:
-    grid = grid_of("ckks", configs=configs(folders["ckks"], "ckks"))
-    grid.asked = swapping("ckks")
-    done = listed(folders, "ckks", grid)
+@pytest.mark.parametrize("scheme", ENCRYPTED)
+def test_a_swapped_key_to_encrypt_with_is_refused_under_a_roster(scheme: str, folders: dict[str, Path]) -> None:
+    grid = grid_of(scheme, configs=configs(folders[scheme], scheme))
+    grid.asked = swapping(scheme)
+    done = listed(folders, scheme, grid)
     assert "a signature of key-authority does not verify" in done.strategy.rounds[0].failure
     assert done.strategy.rounds[0].contributors == ()
 
 
-def test_without_a_roster_a_bank_encrypts_under_the_swapped_key(said: Said) -> None:
+@pytest.mark.parametrize("scheme", ENCRYPTED)
+def test_without_a_roster_a_bank_encrypts_under_the_swapped_key(scheme: str, said: Said) -> None:
     """That is what the custody statement says of it; and why nodes log what people can compare."""
-    grid = grid_of("ckks")
-    grid.asked = swapping("ckks")
-    done = federated("ckks", grid)
+    grid = grid_of(scheme)
+    grid.asked = swapping(scheme)
+    done = federated(scheme, grid)
     assert done.strategy.rounds[0].failure
     uploads = [d for d in done.strategy.transcript if d.stage == "upload" and d.recipient == "aggregator"]
     assert len(uploads) >= 3, "banks took it"

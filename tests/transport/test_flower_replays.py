@@ -84,7 +84,9 @@ def test_no_stage_of_masking_is_answered_twice(stage: str) -> None:
     assert "out of turn" in refusal(answer_in(done.grid.deliver(2, noted.last(2, ASK, stage))))
 
 
-@pytest.mark.parametrize(("scheme", "stage"), [("ckks", "decrypt"), ("bfv", "decrypt"), ("additive", "sum_shares")])
+@pytest.mark.parametrize(
+    ("scheme", "stage"), [("ckks", "decrypt"), ("bfv", "decrypt"), ("rlwe", "decrypt"), ("additive", "sum_shares")]
+)
 def test_a_key_holder_opens_a_sum_once(scheme: str, stage: str) -> None:
     done, noted = finished(scheme)
     assert "does not go back to" in refusal(answer_in(done.grid.deliver(4, noted.last(4, ASK, stage))))

@@ -108,6 +108,6 @@ def test_the_terms_of_a_sum_are_those_that_a_bank_trained_under(other: dict[str,
     if other.get("scheme") == "additive":
         keys = pack_directory({name: AgreementKey().public for name in ("share-holder-1", "share-holder-2")})
     cohort = Terms.of(facts).cohort_of(about)
-    body = next(server_half(cohort, None)).requests["bank-1"] if other.get("scheme") else order.body
+    body = next(server_half(cohort)).requests["bank-1"] if other.get("scheme") else order.body
     again = order_message(Order(99, ASK, about, facts, body), 1, "train", None, keys)
     assert "an update for a sum under other terms" in refusal(answer_in(done.grid.deliver(1, again)))

@@ -62,7 +62,7 @@ def test_the_sum_is_that_of_simulate_bit_for_bit(scheme: str) -> None:
             assert np.array_equal(done.arrays[name], np.rint(mean).astype(kind))
 
 
-@pytest.mark.parametrize("scheme", ["additive", "masked", "ckks", "bfv"])
+@pytest.mark.parametrize("scheme", ["additive", "masked", "ckks", "bfv", "rlwe"])
 def test_every_scheme_gives_the_same_model_round_by_round(scheme: str, plain: Federation) -> None:
     assert same(federated(scheme, rounds=2).arrays, plain.arrays)
 

@@ -10,7 +10,7 @@ import pytest
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, SigningKey
-from secure_fl.secagg.hazmat.he_secret import SecretContext
+from secure_fl.secagg.he.secret_keys import new_secret_key
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.turns import Turns
 from secure_fl.settings import Experiment
@@ -23,25 +23,24 @@ from secure_fl.transport.orders import ASK, PUBLIC_KEY, TAKE_KEY, About, Order
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.server_halves import key_of, key_statement, server_half
 
-SETTINGS = Experiment(scheme="ckks", hidden="none", dataset="simulated")
 
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
+@pytest.fixture(scope="module", params=["ckks", "bfv", "rlwe"])
+def authority(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Credentials:
     folder = tmp_path_factory.mktemp("halves") / "c"
-    make_certificates(folder, SETTINGS, ["localhost"])
+    settings = Experiment(scheme=request.param, hidden="none", dataset="simulated")
+    make_certificates(folder, settings, ["localhost"])
     return Credentials.read(folder / "key-authority", "holder")
 
 
 @pytest.fixture(scope="module")
 def signed(authority: Credentials) -> bytes:
     holder = HolderParty(authority.roster, "key-authority", authority.own_key(), Turns())
-    assert "SecretContext" not in repr(holder)
+    assert "Secret" not in repr(holder)
     return holder(Order(1, PUBLIC_KEY))
 
 
-def plan() -> HePlan:
-    agreed = Agreement(SETTINGS).plan
+def plan(authority: Credentials) -> HePlan:
+    agreed = Agreement(authority.roster.settings).plan
     assert isinstance(agreed, HePlan)
     return agreed
 
@@ -51,19 +50,19 @@ def halves(roster: Roster) -> BankHalves:
 
 
 def test_a_signed_key_is_taken_and_encrypts(authority: Credentials, signed: bytes) -> None:
-    bank, agreed = halves(authority.roster), Agreement(SETTINGS)
-    cohort = agreed.cohort(bytes(16), 1, plan().parameters, b"model")
-    values = [0] * plan().parameters
+    bank, agreed = halves(authority.roster), Agreement(authority.roster.settings)
+    cohort = agreed.cohort(bytes(16), 1, plan(authority).parameters, b"model")
+    values = [0] * plan(authority).parameters
     with pytest.raises(ProtocolError, match="bank-1 has no public key"):
         bank.client(cohort, np.array(values))
     assert bank.key == ""
-    bank.take_key(plan(), signed)
+    bank.take_key(plan(authority), signed)
     assert bank.key == key_of(signed)
     bank.client(cohort, np.array(values))
 
 
 def test_a_key_of_the_gateway_s_own_making_is_refused(authority: Credentials, signed: bytes) -> None:
-    other = SecretContext(plan().parameters_of_context).public_key()
+    other = new_secret_key(plan(authority).parameters_of_context).public_key()
     gateway = SigningKey()
     for lie in (
         signed[:SIGNATURE_BYTES] + other,
@@ -71,25 +70,25 @@ def test_a_key_of_the_gateway_s_own_making_is_refused(authority: Credentials, si
         bytes(SIGNATURE_BYTES) + other,
     ):
         with pytest.raises(MessageError, match="key-authority"):
-            halves(authority.roster).take_key(plan(), lie)
+            halves(authority.roster).take_key(plan(authority), lie)
 
 
 @pytest.mark.parametrize("cut", [0, 10, SIGNATURE_BYTES, SIGNATURE_BYTES + 5, -1])
 def test_a_key_that_is_cut_is_refused(authority: Credentials, signed: bytes, cut: int) -> None:
     with pytest.raises(MessageError):
-        halves(authority.roster).take_key(plan(), signed[:cut])
+        halves(authority.roster).take_key(plan(authority), signed[:cut])
 
 
 def test_a_key_that_was_signed_for_another_roster_is_refused(authority: Credentials, signed: bytes) -> None:
     other = dataclasses.replace(authority.roster, federation="another")
     with pytest.raises(MessageError):
-        halves(other).take_key(plan(), signed)
+        halves(other).take_key(plan(authority), signed)
 
 
 def test_a_roster_without_a_key_authority_accepts_no_key(authority: Credentials, signed: bytes) -> None:
     members = tuple(member for member in authority.roster.members if member.role != "holder")
     with pytest.raises(ConfigurationError, match="key-authority is not in the roster"):
-        halves(dataclasses.replace(authority.roster, members=members)).take_key(plan(), signed)
+        halves(dataclasses.replace(authority.roster, members=members)).take_key(plan(authority), signed)
 
 
 @pytest.mark.parametrize("order", [Order(1, TAKE_KEY), Order(1, "secret_key"), Order(1, ASK), Order(1, ASK, body=b"x")])
@@ -105,7 +104,7 @@ def test_a_key_authority_that_was_started_anew_opens_no_sum_under_the_key_before
         HolderParty(authority.roster, "key-authority", authority.own_key(), Turns()) for _ in ("before", "after")
     )
     key = key_of(before(Order(1, PUBLIC_KEY)))
-    cohort = Agreement(SETTINGS).cohort(bytes(16), 1, 10, b"model")
+    cohort = Agreement(authority.roster.settings).cohort(bytes(16), 1, 10, b"model")
     asked = Order(2, ASK, About.of(cohort), {"key": key}, b"")
     with pytest.raises(MessageError, match="truncated"):
         before(asked)
@@ -115,10 +114,10 @@ def test_a_key_authority_that_was_started_anew_opens_no_sum_under_the_key_before
 
 
 def test_a_scheme_that_is_not_known_is_not_taken_for_another(authority: Credentials) -> None:
-    agreed = Agreement(SETTINGS)
-    cohort = agreed.cohort(bytes(16), 1, plan().parameters, b"model")
+    agreed = Agreement(authority.roster.settings)
+    cohort = agreed.cohort(bytes(16), 1, plan(authority).parameters, b"model")
     strange = dataclasses.replace(cohort, plan=dataclasses.replace(cohort.plan, scheme="ckks2"))
     with pytest.raises(ConfigurationError, match="no halves of ckks2; use secure-fl run"):
-        halves(authority.roster).client(strange, np.zeros(plan().parameters))
+        halves(authority.roster).client(strange, np.zeros(plan(authority).parameters))
     with pytest.raises(ConfigurationError, match="no halves of ckks2"):
-        server_half(strange, None)
+        server_half(strange)

@@ -35,7 +35,7 @@ def weights(parties: Processes, bank: str) -> np.ndarray:
     return np.concatenate([tensors[name].reshape(-1) for name in module.state_dict()])
 
 
-@pytest.mark.parametrize("scheme", ["masked", "ckks", "additive", "plaintext"])
+@pytest.mark.parametrize("scheme", ["masked", "ckks", "rlwe", "additive", "plaintext"])
 def test_a_federation_on_a_network_is_the_one_in_memory(tmp_path: Path, scheme: str) -> None:
     with federation(tmp_path, scheme=scheme) as parties:
         parties.finish()

@@ -16,8 +16,8 @@ import pytest
 
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError, ScoringError
 from secure_fl.scoring import DataOwner, ModelOwner
-from secure_fl.scoring.hazmat.objects import saved
 from secure_fl.scoring.messages import Kind, open_message, seal
+from secure_fl.secagg.hazmat.he_words import saved
 from secure_fl.settings import Experiment
 from secure_fl.transport.certificates import AUTHORITY, CERTIFICATE, KEY, SCORER, make_certificates
 from secure_fl.transport.credentials import Credentials

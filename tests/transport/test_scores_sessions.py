@@ -11,7 +11,7 @@ import pytest
 from secure_fl.errors import DataError, MessageError, SecretExposureError, StorageError
 from secure_fl.files import sealed
 from secure_fl.scoring import DataOwner, PlannedModel
-from secure_fl.scoring.hazmat.objects import saved
+from secure_fl.secagg.hazmat.he_words import saved
 from secure_fl.transport.requests import RefusedError
 from secure_fl.transport.scores import allowance
 from secure_fl.transport.scores.allowance import ANSWERS, Allowance

@@ -16,6 +16,7 @@ from secure_fl.audit.dpia.risks import risks
 from secure_fl.audit.dpia.tree import Blank, Document, Section, Table, Text
 from secure_fl.report.promise import delta_text, epsilon_text
 from secure_fl.report.wording import count_text, out_of_text, plural, score_text, several_classes
+from secure_fl.secagg.schemes import called
 
 
 def card_of(facts: Facts) -> Document:
@@ -52,7 +53,8 @@ def _model(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "SHA-256 of the weights", str(last["model_sha256"])
     layers = "Hidden layers, activation, unless a model was handed over in Python"
     yield layers, f"{experiment.hidden}, {experiment.activation}"
-    yield "Trained by", f"{len(facts.banks)} banks in {plural(len(facts.rounds), 'round')}, sums under {facts.scheme}"
+    rounds = plural(len(facts.rounds), "round")
+    yield "Trained by", f"{len(facts.banks)} banks in {rounds}, sums under {called(facts.scheme)}"
     if facts.privacy is None:
         yield "Differential privacy", "none"
     else:

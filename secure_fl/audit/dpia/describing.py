@@ -10,6 +10,7 @@ from secure_fl.audit.dpia.flows import joint_flows
 from secure_fl.audit.dpia.law import law
 from secure_fl.audit.dpia.tree import Blank, Block, Part, Table, Text, shown
 from secure_fl.report.wording import count_text, names_text, plural, score_text
+from secure_fl.secagg.schemes import called
 
 ULB = (
     "The rows are the public ULB transactions: card payments of two days in September 2013 by European cardholders, "
@@ -148,7 +149,7 @@ def _scope(facts: Facts) -> Part:
         ("Banks", count_text(len(facts.banks))),
         ("Rounds", count_text(len(facts.rounds))),
         ("Weights of the model", count_text(parameters)),
-        ("Scheme of the sums", facts.scheme),
+        ("Scheme of the sums", called(facts.scheme)),
         ("Trained under differential privacy", "no" if facts.privacy is None else f"yes, {facts.privacy.mechanism}"),
     )
     return Part(

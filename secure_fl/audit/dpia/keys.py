@@ -78,6 +78,7 @@ _OF_SCHEME: Mapping[str, tuple[Key, ...]] = {
     ),
     "ckks": (_OF_AUTHORITY,),
     "bfv": (_OF_AUTHORITY,),
+    "rlwe": (_OF_AUTHORITY,),
     "ckks-krum": (_OF_AUTHORITY,),
 }
 

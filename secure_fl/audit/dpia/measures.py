@@ -11,7 +11,7 @@ from secure_fl.audit.dpia.tree import shown
 from secure_fl.report.promise import delta_text, epsilon_text, guesses_text
 from secure_fl.report.record import RECORD
 from secure_fl.report.wording import names_text, plural, score_text
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.schemes import SCHEMES
 
 NONE = "none"

@@ -79,6 +79,7 @@ HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     },
     "ckks": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "bfv": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
+    "rlwe": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "ckks-krum": {
         **_BROADCAST,
         **_KEYS,

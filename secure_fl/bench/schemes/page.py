@@ -30,6 +30,8 @@ class Bar:
     """ours, peer or plain: the colour."""
     percent: float
     value: str
+    floor: float | None = None
+    """Where on the same scale the floor lies."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def render(benchmark: Benchmark) -> str:
         "notes": _notes(benchmark.rows),
         "links": tuple(LINKS),
         "latency": f"{LATENCY * 1000:.0f} ms",
+        "floors": any(row.measured and row.floor_bytes for row in benchmark.rows),
     }
     contents = {
         "costs": "Seconds and bytes",
@@ -91,7 +94,13 @@ def _bars(rows: Sequence[Row], figure: str, title: str) -> Bars:
     longest = max(getattr(row, figure) for row in rows) or 1
     text = wording.seconds_text if figure.endswith("seconds") else wording.bytes_text
     bars = (
-        Bar(row.title, _kind(row), round(100 * getattr(row, figure) / longest, 2), text(getattr(row, figure)))
+        Bar(
+            row.title,
+            _kind(row),
+            round(100 * getattr(row, figure) / longest, 2),
+            text(getattr(row, figure)),
+            round(100 * row.floor_bytes / longest, 2) if figure == "upload_bytes" and row.floor_bytes else None,
+        )
         for row in rows
     )
     return Bars(title, tuple(bars))

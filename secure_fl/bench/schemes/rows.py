@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from secure_fl.bench.measured import Measured
 from secure_fl.bench.peers import PEERS
 from secure_fl.bench.schemes.cases import Case
 from secure_fl.bench.schemes.links import round_seconds_at
+from secure_fl.secagg.schemes import called
 
 Status = Literal["measured", "refused", "not installed", "failed"]
 
@@ -53,7 +55,8 @@ class Row:
         """The row's name for people: a peer's name, or the scheme with its bits."""
         if self.peer:
             return PEERS[self.scheme].title
-        return f"{self.scheme} {self.bits}-bit" if isinstance(self.bits, int) else f"{self.scheme} {self.bits}"
+        name = called(self.scheme)
+        return f"{name} {self.bits}-bit" if isinstance(self.bits, int) else f"{name} {self.bits}"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,6 +65,19 @@ class Row:
     @property
     def bytes_per_parameter(self) -> float:
         return (self.upload_bytes or 0) / self.parameters
+
+    @property
+    def floor_bytes(self) -> float | None:
+        """As many bits as the sum has: what hides a sum of any values sends no less. None where nothing is hidden."""
+        if self.scheme == "plaintext" or not isinstance(self.bits, int):
+            return None
+        largest = self.banks * ((1 << self.bits) - 1)
+        return self.parameters * math.log2(largest + 1) / 8
+
+    @property
+    def times_floor(self) -> float | None:
+        """Bits sent for each bit of the sum."""
+        return None if self.floor_bytes is None else (self.upload_bytes or 0) / self.floor_bytes
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"installed": self.status != "not installed"}

@@ -15,7 +15,7 @@ from secure_fl.bench.schemes.scaling import Fit
 from secure_fl.progress import plain_console
 from secure_fl.report.wording import bytes_text, count_text, plural, seconds_text, small_text
 
-WIDE = 110
+WIDE = 132
 SIZES_FOR_A_FIT = 3
 """An exponent from two sizes is in the files; the terminal shows those from three or more."""
 
@@ -47,7 +47,7 @@ def _size_table(rows: Sequence[Row], wide: bool) -> Table:
     table = Table(title=f"{plural(banks, 'bank')} x {plural(parameters, 'parameter')}", title_justify="left")
     table.add_column("scheme", overflow="fold")
     names = ["client", "server", "decode", "upload", "B/param", "round"]
-    for name in [*names, *(("download", "error", "peak memory") if wide else ())]:
+    for name in [*names, *(("x floor", "download", "error", "peak memory") if wide else ())]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         if row.measured:
@@ -62,6 +62,7 @@ def _cells(row: Row) -> list[str]:
         bytes_text(row.upload_bytes or 0),
         f"{row.bytes_per_parameter:.2f}",
         seconds_text((row.round_seconds_at or {}).get("100Mbps", 0)),
+        "-" if row.times_floor is None else f"{row.times_floor:.2f}",
         bytes_text(row.download_bytes or 0),
         small_text(row.max_abs_error or 0),
         bytes_text(row.peak_rss_bytes or 0),

@@ -18,6 +18,7 @@ _PLAYS: Mapping[str, Callable[[Request], Play]] = {
     "masked": masked.play,
     "ckks": homomorphic.play,
     "bfv": homomorphic.play,
+    "rlwe": homomorphic.play,
 }
 _PACKAGE = "secure_fl.report.explain"
 _SCRIPT = files(_PACKAGE).joinpath("script.js")

@@ -13,9 +13,10 @@ from __future__ import annotations
 from secure_fl.errors import MessageError
 from secure_fl.scoring.descent.circuit import EncryptedBatch, gradient
 from secure_fl.scoring.descent.plans import DescentPlan
-from secure_fl.scoring.hazmat.objects import refuse_secret_key, saved
+from secure_fl.scoring.hazmat.objects import refuse_secret_key
 from secure_fl.scoring.hazmat.products import Products
 from secure_fl.scoring.messages import Kind, open_message, seal
+from secure_fl.secagg.hazmat.he_words import saved
 
 
 class Trainer:

@@ -1,8 +1,8 @@
 """SEAL objects as bytes: contexts, saving, and the checks before bytes from elsewhere are loaded.
 
-SEAL saves to paths only, so objects pass through a file in memory. Its loader expands what is compressed before it
-looks inside, so here objects are expanded first, each to the one length that it must have, and all that lies inside
-them is checked to be uncompressed (`secagg.hazmat.he_layout` says why, and how SEAL writes objects).
+SEAL's loader expands what is compressed before it looks inside, so here objects are expanded first, each to the one
+length that it must have, and all that lies inside them is checked to be uncompressed (`secagg.hazmat.he_layout` says
+why, and how SEAL writes objects).
 
     ciphertext    members; the coefficients of c0 and c1
     new one       members; the coefficients of c0; the seed of c1
@@ -15,7 +15,6 @@ A secret key has another length than each of these, and is refused by name where
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -28,6 +27,7 @@ from tenseal import sealapi
 from secure_fl.errors import MessageError, PlanError, SecretExposureError
 from secure_fl.scoring.error_bound import Chain
 from secure_fl.scoring.parameters import CkksParameters
+from secure_fl.secagg.hazmat import he_words
 from secure_fl.secagg.hazmat.he_layout import (
     COUNT,
     HEADER,
@@ -79,16 +79,6 @@ def _primes(parameters: CkksParameters) -> list[SealObject]:
         ) from None
 
 
-def saved(thing: SealObject) -> bytes:
-    """What SEAL writes. Never called with a secret key."""
-    file = os.memfd_create("secure_fl")
-    try:
-        thing.save(f"/proc/self/fd/{file}")
-        return os.pread(file, os.fstat(file).st_size, 0)
-    finally:
-        os.close(file)
-
-
 def loaded(kind: Kind, parameters: CkksParameters, data: memoryview, keys: int = 0, primes: int = 0) -> SealObject:
     """The object in `data`. Raises `MessageError`, or `SecretExposureError` for a secret key.
 
@@ -121,7 +111,7 @@ def loaded(kind: Kind, parameters: CkksParameters, data: memoryview, keys: int =
 def changed(value: SealObject, parameters: CkksParameters, change: Callable[[NDArray[np.uint64]], None]) -> SealObject:
     """A ciphertext like this one with other numbers: `change` writes into them, uint64 [2, its primes, N]."""
     primes = value.coeff_modulus_size()
-    minor, body = uncompressed(memoryview(saved(value)), _ciphertext_bytes(parameters, primes, new=False))
+    minor, body = uncompressed(memoryview(he_words.saved(value)), _ciphertext_bytes(parameters, primes, new=False))
     copy = bytearray(body)
     words = np.frombuffer(copy, dtype="<u8", offset=len(copy) - WORD_BYTES * 2 * primes * parameters.degree)
     change(words.reshape(2, primes, parameters.degree))
@@ -167,15 +157,10 @@ def _is_context_with_secret_key(data: memoryview) -> bool:
 
 
 def _read(made: SealObject, parameters: CkksParameters, data: bytes) -> SealObject:
-    file = os.memfd_create("secure_fl")
     try:
-        os.pwrite(file, data, 0)
-        made.load(context(parameters), f"/proc/self/fd/{file}")
+        return he_words.loaded(made, context(parameters), data)
     except (ValueError, RuntimeError):
         raise unreadable() from None
-    finally:
-        os.close(file)
-    return made
 
 
 def _ciphertext_bytes(parameters: CkksParameters, primes: int, new: bool) -> int:

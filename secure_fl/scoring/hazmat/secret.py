@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from tenseal import sealapi
 
-from secure_fl.scoring.hazmat.objects import context, loaded, saved
+from secure_fl.scoring.hazmat.objects import context, loaded
 from secure_fl.scoring.hazmat.public import galois_elements
 from secure_fl.scoring.network import ComplexVector, Vector
 from secure_fl.scoring.parameters import CkksParameters
 from secure_fl.secagg.hazmat.he_layout import unreadable
+from secure_fl.secagg.hazmat.he_words import saved
 
 
 class SecretKey:

@@ -1,69 +1,72 @@
-"""Plans of the homomorphic schemes: how many values go into a slot, under which parameters.
+"""What the plans of all homomorphic schemes share: words on the wire, and how often a sum may fail.
 
-Both schemes run on TenSEAL and SEAL with polynomials of degree N = 4096, for which 106 modulus bits give 128-bit
-security with ternary secrets (Bossuat et al., "Security Guidelines for Implementing Homomorphic Encryption", 2024; the
-standard of 2018 allowed 109). One *data prime* q carries the message; the *special prime* gets what is left, at most 60
-bits. A slot carries `fields_per_slot` fields of `field_bits` each, together payload_bits.
+A ciphertext is two polynomials modulo q, and travels as their coefficients: packed words of a fixed width, those of
+the first polynomials and those of the second (`packing`). The aggregator adds them modulo q, and knows nothing else of
+ciphertexts. `ckks`, `bfv` and `rlwe` choose parameters and widths.
 
-Noise. SEAL encrypts under both primes and divides the special prime away. What is left is the rounding error
-tau_0 + tau_1 * s, with tau uniform in [-1/2, 1/2] and s ternary: per coefficient a standard deviation of
-COEFFICIENT_NOISE = sqrt((1 + 2N/3) / 12) = 15.1, and sqrt(K) times that in a sum over K banks. The noise under the
-special prime adds less than 1 %, at 46 bits and more. In a sum in which one ciphertext was added K times, which a bank
-or the aggregator could arrange, all terms are equal and the deviation is K times that of one: no sum of K has more.
-
-*CKKS* (Cheon, Kim, Kim, Song, ASIACRYPT 2017) has N/2 slots and multiplies them by 2**scale_bits. No coefficient of the
-encoded polynomial exceeds its largest slot, so payload_bits + scale_bits + 1 <= prime_bits keeps the sum inside the
-modulus. In a slot the noise has the standard deviation NOISE = COEFFICIENT_NOISE * sqrt(N/2) = 683; it is
-tau_1(z) s(z), where |s(z)|**2 is exponentially distributed over keys and slots: a Gaussian with exponentially
-distributed variance, which is a Laplace distribution. So with sigma = NOISE * sqrt(K) / 2**scale_bits
-
-    P(a slot rounds to a wrong integer) = exp(-sqrt(2) * (1/2) / sigma).
-
-*BFV* (Brakerski, CRYPTO 2012; Fan, Vercauteren, 2012) has N slots of integers modulo a prime t = 1 mod 2N above the
-largest packed sum. It decrypts exactly while every coefficient's noise stays below q / (2t); that noise is a sum of
-thousands of independent terms, so its tail is the normal distribution's.
-
-By the union bound over slots or coefficients the whole sum is exact but for a probability of 2**-failure_bits over keys
-and encryptions, and so are R sums of one key but for R times that. A failure is more than a wrong figure: it tells
-something of the key, for exact schemes too (Cheon, Choe, Passelegue, Stehle, Suvanto, "Attacks Against the IND-CPA-D
-Security of Exact FHE Schemes", CCS 2024; Checri, Sirdey, Boudguiga, Bultel, "On the Practical CPA-D Security of 'exact'
-and Threshold FHE Schemes and Libraries", CRYPTO 2024). So the planner finds the smallest upload among layouts that fail
-with at most 2**-LEAST_FAILURE_BITS, and of those that cost less than SAFETY_COST more it takes, in this order: one that
-reaches SAFE_FAILURE_BITS for repeated ciphertexts too; the safest for honest sums, up to SAFE_FAILURE_BITS; the
-smallest.
-`tests/secagg/test_budget.py` compares deviation and tail with measured ciphertexts.
+A sum is exact but for a probability of 2**-failure_bits over keys and encryptions, by the union bound over all slots or
+coefficients; R sums of one key but for R times that. A failure is more than a wrong figure: it tells something of the
+key, for exact schemes too (Cheon, Choe, Passelegue, Stehle, Suvanto, "Attacks Against the IND-CPA-D Security of Exact
+FHE Schemes", CCS 2024; Checri, Sirdey, Boudguiga, Bultel, "On the Practical CPA-D Security of 'exact' and Threshold FHE
+Schemes and Libraries", CRYPTO 2024). So the planners demand FAILURE_BITS. In a sum in which one ciphertext was added K
+times, which a bank or the aggregator could arrange, all terms of the noise are equal and its deviation is K times that
+of one, where it is sqrt(K) times that in an honest sum: no sum of K has more. A plan says how often such a sum fails.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from secure_fl.errors import PlanError
-from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan, sum_bits
-from secure_fl.secagg.packing import repeat_in_fields
-from secure_fl.secagg.primes import next_prime
+from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan
+from secure_fl.secagg.packing import packed_bytes
 
 POLY_MODULUS_DEGREE = 4096
 MODULUS_BITS = 106
+"""128-bit security with ternary secrets (Bossuat et al., "Security Guidelines for Implementing Homomorphic Encryption",
+2024; the standard of 2018 allowed 109)."""
 LARGEST_PRIME_BITS = 60
-COEFFICIENT_NOISE = math.sqrt((1 + 2 * POLY_MODULUS_DEGREE / 3) / 12)
-NOISE = COEFFICIENT_NOISE * math.sqrt(POLY_MODULUS_DEGREE / 2)
-SAFE_FAILURE_BITS, LEAST_FAILURE_BITS = 40, 25
-SAFETY_COST = 0.025
-"""Share of the upload that a safer plan may cost on top: 3 % as measured, whatever the estimate of sizes is off by."""
+PRIME_BITS = range(40, LARGEST_PRIME_BITS + 1)
+"""What is considered for a data prime; the special prime gets what is left of MODULUS_BITS, at most 60 bits."""
+FAILURE_BITS = 40
 LIFE_FAILURE_BITS = 20
 """`HePlan.sums_of_a_key` counts the sums of which none fails, but for 2**-20."""
-# Serialized size of a fresh ciphertext by the bits of its data prime, measured and rounded up: two polynomials of
-# 64-bit words under zstd, which gains little on random coefficients. Off by less than 2 %.
-CIPHERTEXT_BYTES = {
-    40: 49_400, 41: 51_200, 42: 52_600, 43: 53_800, 44: 54_700, 45: 55_300, 46: 55_700,
-    47: 55_900, 48: 56_300, 49: 57_900, 50: 59_000, 51: 60_100, 52: 60_900, 53: 61_400,
-    54: 61_800, 55: 61_900, 56: 62_000, 57: 63_000, 58: 63_800, 59: 64_500, 60: 65_700,
-}  # fmt: skip
+
+
+SPARE_DIGITS = 1 / 256
+"""Share of the values of a field that no sum can have, so that garbage is noticed: of n random fields, the largest sum
+is exceeded by none with a probability of less than exp(-n / 258)."""
+
+
+def field_base(banks: int, bits: int) -> int:
+    """What fields of such sums count to."""
+    largest = banks * ((1 << bits) - 1)
+    return largest + 1 + math.ceil(SPARE_DIGITS * largest)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Packed words that follow each other."""
+
+    count: int
+    bits: int
+
+    @property
+    def nbytes(self) -> int:
+        return packed_bytes(self.count, self.bits)
+
+
+class Dropped(NamedTuple):
+    """Low bits of each coefficient that are not sent, of first and of second polynomials."""
+
+    first: int
+    second: int
+
+
+NOTHING_DROPPED = Dropped(0, 0)
 
 
 @dataclass(frozen=True)
@@ -87,16 +90,27 @@ class HeParameters:
 
     @property
     def slots(self) -> int:
-        """Slots of one ciphertext."""
+        """Slots of one ciphertext: of BFV all coefficients, of CKKS half as many values at roots."""
         return POLY_MODULUS_DEGREE // 2 if self.scheme == "ckks" else POLY_MODULUS_DEGREE
+
+
+@dataclass(frozen=True)
+class RlweParameters:
+    """What keys of our own Ring-LWE sums are made from."""
+
+    keys: int
+    """Secret polynomials, and so messages under one u."""
+
+
+KeyParameters = HeParameters | RlweParameters
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HePlan(Plan, ABC):
-    """A plan with the packing and the parameters of a homomorphic scheme."""
+    """A plan with the packing of a homomorphic scheme."""
 
     fields_per_slot: int
-    prime_bits: int
+    dropped: Dropped = NOTHING_DROPPED
 
     @property
     def may_collude_curious(self) -> int | None:
@@ -104,13 +118,46 @@ class HePlan(Plan, ABC):
 
     @property
     @abstractmethod
-    def parameters_of_context(self) -> HeParameters:
+    def parameters_of_context(self) -> KeyParameters:
         """What the keys are made from."""
+
+    @property
+    @abstractmethod
+    def modulus_bits(self) -> int:
+        """Of q, or of each of the primes that make it up."""
+
+    @property
+    @abstractmethod
+    def coefficients(self) -> tuple[int, int]:
+        """How many of first and of second polynomials there are."""
 
     @property
     def centre(self) -> int:
         """What every bank subtracts from each of its slots, so that the sum is centred on zero."""
         return 0
+
+    @property
+    def words(self) -> tuple[Run, Run]:
+        """One bank's ciphertexts as they travel: first polynomials, second polynomials."""
+        first, second = self.coefficients
+        return Run(first, self.modulus_bits - self.dropped.first), Run(second, self.modulus_bits - self.dropped.second)
+
+    @property
+    def summed_words(self) -> tuple[Run, Run]:
+        """Their sum, as it travels to the key authority."""
+        first, second = self.coefficients
+        return Run(first, self.modulus_bits), Run(second, self.modulus_bits)
+
+    @property
+    def field_base(self) -> int:
+        """Above the sum of one parameter over all banks, by a share of SPARE_DIGITS."""
+        assert self.bits is not None
+        return field_base(self.banks, self.bits)
+
+    @property
+    def slots(self) -> int:
+        """Slots, or coefficients, in use."""
+        return math.ceil(self.parameters / self.fields_per_slot)
 
     @property
     def failure_bits(self) -> float:
@@ -125,171 +172,69 @@ class HePlan(Plan, ABC):
     @property
     def sums_of_a_key(self) -> int:
         """So many sums under one key, or more, fail with at most 2**-LIFE_FAILURE_BITS, all together."""
-        return int(2 ** min(self.failure_bits - LIFE_FAILURE_BITS, SAFE_FAILURE_BITS))
+        return int(2 ** min(self.failure_bits - LIFE_FAILURE_BITS, 2 * LIFE_FAILURE_BITS))
 
     @abstractmethod
     def _failure_bits(self, noise: float) -> float:
         """-log2 of the bound, where the noise is so many times that of one fresh ciphertext."""
 
     @property
-    def slots(self) -> int:
-        """Slots in use, before the last ciphertext is padded."""
-        return math.ceil(self.parameters / self.fields_per_slot)
-
-    @property
-    def ciphertexts(self) -> int:
-        return math.ceil(self.slots / self.parameters_of_context.slots)
-
-    @property
     def upload_bytes(self) -> int:
-        return ENVELOPE_BYTES + self.ciphertexts * CIPHERTEXT_BYTES[self.prime_bits]
+        return ENVELOPE_BYTES + sum(run.nbytes for run in self.words)
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {
             "poly_modulus_degree": POLY_MODULUS_DEGREE,
-            "coeff_mod_bit_sizes": list(self.parameters_of_context.coeff_mod_bit_sizes),
             "fields_per_slot": self.fields_per_slot,
-            "ciphertexts": self.ciphertexts,
-            "failure_probability": _probability(self.failure_bits),
-            "failure_probability_repeated": _probability(self.repeated_failure_bits),
+            "dropped_bits": list(self.dropped),
+            "word_bits": [run.bits for run in self.words],
+            "failure_probability": probability(self.failure_bits),
+            "failure_probability_repeated": probability(self.repeated_failure_bits),
             "sums_of_a_key": self.sums_of_a_key,
         }
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class CkksPlan(HePlan):
-    """N/2 slots of approximate numbers, rounded to the exact integers."""
+class SealPlan(HePlan, ABC):
+    """A plan with the parameters of one of SEAL's schemes."""
 
-    scale_bits: int
-
-    @property
-    def parameters_of_context(self) -> HeParameters:
-        return HeParameters("ckks", self.prime_bits, scale_bits=self.scale_bits)
+    prime_bits: int
 
     @property
-    def centre(self) -> int:
-        assert self.bits is not None
-        return repeat_in_fields(1 << (self.bits - 1), self.fields_per_slot, self.field_bits)
+    @abstractmethod
+    def parameters_of_context(self) -> HeParameters: ...
 
-    def _failure_bits(self, noise: float) -> float:
-        return _ckks_failure_bits(noise, self.slots, self.scale_bits)
+    @property
+    def modulus_bits(self) -> int:
+        return self.prime_bits
+
+    @property
+    def ciphertexts(self) -> int:
+        return math.ceil(self.slots / self.parameters_of_context.slots)
 
     def derived(self) -> dict[str, Any]:
-        return super().derived() | {"scale_bits": self.scale_bits}
+        return super().derived() | {
+            "coeff_mod_bit_sizes": list(self.parameters_of_context.coeff_mod_bit_sizes),
+            "ciphertexts": self.ciphertexts,
+        }
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class BfvPlan(HePlan):
-    """N slots of integers modulo a prime."""
-
-    plain_modulus: int
-
-    @property
-    def parameters_of_context(self) -> HeParameters:
-        return HeParameters("bfv", self.prime_bits, plain_modulus=self.plain_modulus)
-
-    def _failure_bits(self, noise: float) -> float:
-        coefficients = self.ciphertexts * POLY_MODULUS_DEGREE
-        return _bfv_failure_bits(noise, coefficients, self.prime_bits, self.plain_modulus)
-
-    def derived(self) -> dict[str, Any]:
-        return super().derived() | {"plain_modulus": self.plain_modulus}
+AnyHePlan = TypeVar("AnyHePlan", bound=HePlan)
 
 
-def plan_ckks(banks: int, parameters: int, bits: int | None, threshold: int) -> CkksPlan:
-    """An exact CKKS layout, small and safe. Raises `PlanError`."""
-    assert bits is not None  # float32 was refused before
-    best = _small_and_safe(
-        CkksPlan(
-            scheme="ckks",
-            banks=banks,
-            parameters=parameters,
-            bits=bits,
-            threshold=threshold,
-            fields_per_slot=fields,
-            scale_bits=prime_bits - 1 - payload_bits,
-            prime_bits=prime_bits,
-        )
-        for fields, payload_bits in _layouts(banks, bits)
-        for prime_bits in CIPHERTEXT_BYTES
-        if prime_bits - 1 > payload_bits
-    )
-    if best is None:
-        width, scale_bits = sum_bits(bits, banks), _smallest_scale(banks, parameters)
-        raise PlanError(
-            f"the sum of {banks} banks x {bits} bits needs {width} bits, plus {scale_bits} against the noise, and a "
-            f"CKKS slot holds {LARGEST_PRIME_BITS - 1}; use at most "
-            f"{bits - (width + scale_bits + 1 - LARGEST_PRIME_BITS)} bits or fewer banks"
-        )
-    return best
+def smallest_exact(layouts: Iterable[AnyHePlan]) -> AnyHePlan | None:
+    """The smallest upload, and the safest of that size; None where none is exact."""
+    exact = (layout for layout in layouts if layout.failure_bits >= FAILURE_BITS)
+    return min(exact, key=lambda layout: (layout.upload_bytes, -layout.failure_bits), default=None)
 
 
-def plan_bfv(banks: int, parameters: int, bits: int | None, threshold: int) -> BfvPlan:
-    """An exact BFV layout, small and safe; one field always fits, since a sum has at most 38 bits."""
-    assert bits is not None  # float32 was refused before
-    best = _small_and_safe(
-        BfvPlan(
-            scheme="bfv",
-            banks=banks,
-            parameters=parameters,
-            bits=bits,
-            threshold=threshold,
-            fields_per_slot=fields,
-            prime_bits=prime_bits,
-            plain_modulus=modulus,
-        )
-        for fields, payload_bits in _layouts(banks, bits)
-        for modulus in [next_prime(1 << payload_bits, residue=1, step=2 * POLY_MODULUS_DEGREE)]
-        for prime_bits in CIPHERTEXT_BYTES
-        if prime_bits > payload_bits
-    )
-    assert best is not None
-    return best
+def normal_tail_bits(bound: float, deviation: float, count: int) -> float:
+    """-log2 of the bound 2 count exp(-bound**2 / (2 deviation**2)); below 0: none."""
+    if bound <= 0:
+        return -math.inf
+    return bound**2 / (2 * deviation**2) / math.log(2) - 1 - math.log2(count)
 
 
-AnyHePlan = TypeVar("AnyHePlan", CkksPlan, BfvPlan)
-
-
-def _small_and_safe(layouts: Iterable[AnyHePlan]) -> AnyHePlan | None:
-    """The safest of the layouts that cost hardly more than the smallest; None where none is exact."""
-    exact = [layout for layout in layouts if layout.failure_bits >= LEAST_FAILURE_BITS]
-    limit = min((layout.upload_bytes for layout in exact), default=0) * (1 + SAFETY_COST)
-
-    def rank(layout: AnyHePlan) -> tuple[bool, float, int, float]:
-        return (
-            layout.repeated_failure_bits < SAFE_FAILURE_BITS,
-            -min(layout.failure_bits, SAFE_FAILURE_BITS),
-            layout.upload_bytes,
-            -layout.failure_bits,
-        )
-
-    return min((layout for layout in exact if layout.upload_bytes < limit), key=rank, default=None)
-
-
-def _layouts(banks: int, bits: int) -> Iterator[tuple[int, int]]:
-    """How many fields a slot might carry, and the bits that they take together."""
-    width = sum_bits(bits, banks)
-    for fields in range(1, LARGEST_PRIME_BITS // width + 1):
-        yield fields, fields * width
-
-
-def _ckks_failure_bits(noise: float, slots: int, scale_bits: int) -> float:
-    sigma: float = NOISE * noise / 2**scale_bits
-    return math.sqrt(2) * 0.5 / sigma / math.log(2) - math.log2(slots)
-
-
-def _smallest_scale(banks: int, slots: int) -> int:
-    noise = math.sqrt(banks)
-    return next(s for s in range(1, 64) if _ckks_failure_bits(noise, slots, s) >= LEAST_FAILURE_BITS)
-
-
-def _bfv_failure_bits(noise: float, coefficients: int, prime_bits: int, plain_modulus: int) -> float:
-    """From the bound P(|x| > B) <= 2 exp(-B**2 / (2 sigma**2)) for each coefficient."""
-    bound: float = 0.99 * 2**prime_bits / (2 * plain_modulus)  # SEAL's primes lie just below 2**prime_bits
-    sigma = COEFFICIENT_NOISE * noise
-    return bound**2 / (2 * sigma**2) / math.log(2) - 1 - math.log2(coefficients)
-
-
-def _probability(bits: float) -> str:
+def probability(bits: float) -> str:
     """2**-bits as a bound in words."""
     return f"2^-{math.floor(min(bits, 128))}" if bits >= 1 else "no bound"

@@ -1,7 +1,7 @@
 """The plan of Multi-Krum on ciphertexts: a CKKS sum whose ciphertexts can also be subtracted, squared and totalled.
 
-A slot carries one value v, centred, at the scale D = 2**scale_bits, with the noise e of `budget.he`. A distance is read
-off one coefficient (`hazmat.he_totals`): with S slots in use and N the degree,
+A slot carries one value v, centred, at the scale D = 2**scale_bits, with the noise e of `budget.ckks`. A distance is
+read off one coefficient (`hazmat.he_totals`): with S slots in use and N the degree,
 
     coefficient = (2/N) D**2 x squared distance + noise
 
@@ -13,7 +13,7 @@ possible. Where one data prime of at most 60 bits has no room, two of at most 43
 
     z**2 D**2 + 2 z D e + e**2.
 
-The real part of e has the deviation NOISE * sqrt(2), and Laplace's distribution over keys and slots (see `budget.he`).
+The real part of e has the deviation NOISE * sqrt(2), and Laplace's distribution over keys and slots (`budget.ckks`).
 For Laplace variables x_j of deviation 1, exp(t sum z_j x_j) has the mean prod 1 / (1 - t**2 z_j**2 / 2), which for a
 given sum of z_j**2 is largest where all lies in one slot; so by Chernoff's bound, for any u < 1,
 
@@ -39,14 +39,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import PlanError
+from secure_fl.secagg.budget.ckks import NOISE, CkksPlan
 from secure_fl.secagg.budget.he import (
-    CIPHERTEXT_BYTES,
-    LEAST_FAILURE_BITS,
+    FAILURE_BITS,
     MODULUS_BITS,
-    NOISE,
     POLY_MODULUS_DEGREE,
-    SAFE_FAILURE_BITS,
-    CkksPlan,
+    PRIME_BITS,
     HeParameters,
 )
 from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, MIN_BITS, sum_bits
@@ -56,6 +54,8 @@ MOST_BANKS = 100
 SPARE_BITS = 2
 SMALLEST_SPECIAL_PRIME_BITS = 20
 ERROR_FAILURE_BITS = 40
+REPEATED_FAILURE_BITS = 25
+"""Of a sum in which one ciphertext was added as often as there are banks."""
 SHARPNESS = 1e-3
 """Largest error of the squared distance of two updates that differ by one quantization step in each value, relative."""
 WEIGHTS_WIDTH = 256
@@ -76,10 +76,6 @@ class KrumPlan(CkksPlan):
     @property
     def parameters_of_context(self) -> HeParameters:
         return HeParameters("ckks", self.prime_bits, scale_bits=self.scale_bits, data_primes=self.data_primes)
-
-    @property
-    def upload_bytes(self) -> int:
-        return ENVELOPE_BYTES + self.ciphertexts * self.data_primes * CIPHERTEXT_BYTES[self.prime_bits]
 
     @property
     def totals(self) -> int:
@@ -173,8 +169,8 @@ class KrumPlan(CkksPlan):
         return (
             largest / self.unit * 2**SPARE_BITS < half * 2**bits
             and self.field_bits + self.scale_bits + 1 <= bits
-            and self.failure_bits >= SAFE_FAILURE_BITS
-            and self.repeated_failure_bits >= LEAST_FAILURE_BITS
+            and self.failure_bits >= FAILURE_BITS
+            and self.repeated_failure_bits >= REPEATED_FAILURE_BITS
             and self.sharpness <= SHARPNESS
         )
 
@@ -237,7 +233,7 @@ def _smallest(banks: int, parameters: int, bits: int, threshold: int, norm_bound
 def _moduli() -> Iterator[tuple[int, int]]:
     """Data primes and the bits of each, that leave room for a special prime."""
     for data_primes in (1, 2):
-        for prime_bits in CIPHERTEXT_BYTES:
+        for prime_bits in PRIME_BITS:
             if MODULUS_BITS - data_primes * prime_bits >= SMALLEST_SPECIAL_PRIME_BITS:
                 yield data_primes, prime_bits
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.notebooks import html_table
+from secure_fl.secagg.packing import packed_bytes
 
 FLOAT32 = "float32"
 MIN_BITS, MAX_BITS = 4, 24
@@ -61,7 +61,7 @@ class Plan:
     @property
     def upload_bytes(self) -> int:
         """Estimate of what one bank sends."""
-        return ENVELOPE_BYTES + math.ceil(self.parameters * (self.bits or 32) / 8)
+        return ENVELOPE_BYTES + packed_bytes(self.parameters, self.bits or 32)
 
     def derived(self) -> dict[str, Any]:
         """Every figure of the plan, for people and scripts."""
@@ -111,4 +111,4 @@ def _shown(value: object) -> str:
 
 def sum_bits(bits: int, banks: int) -> int:
     """Bits of the largest possible sum of `banks` values in [0, 2**bits)."""
-    return bits + (banks - 1).bit_length()
+    return (banks * ((1 << bits) - 1)).bit_length()

@@ -1,4 +1,4 @@
-"""Plans of the schemes that sum in a ring of integers modulo 2**16, 2**24 or 2**32."""
+"""Plans of the schemes that sum in a ring of integers modulo a power of two, up to 2**32."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan, sum_bits
 from secure_fl.secagg.graph import Rules, most_curious, most_liars, rules
+from secure_fl.secagg.packing import packed_bytes
 
-RINGS = (16, 24, 32)
+MOST_RING_BITS = 32
 SHARE_HOLDERS = 2
 SHARE_ROUTE_BYTES = 120
 """Per neighbour: encrypted shares, and one opened share at the end."""
@@ -20,7 +21,7 @@ class RingPlan(Plan):
     """A plan of a sum in a ring."""
 
     ring_bits: int
-    """Sums are computed modulo 2**ring_bits: 16, 24 or 32."""
+    """Sums are computed modulo 2**ring_bits."""
 
     @property
     def may_collude_curious(self) -> int | None:
@@ -28,7 +29,7 @@ class RingPlan(Plan):
 
     @property
     def upload_bytes(self) -> int:
-        return ENVELOPE_BYTES + self.parameters * self.ring_bits // 8
+        return ENVELOPE_BYTES + packed_bytes(self.parameters, self.ring_bits)
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {"ring_bits": self.ring_bits}
@@ -123,10 +124,9 @@ def plan_additive(banks: int, parameters: int, bits: int | None, threshold: int)
 def smallest_ring(banks: int, bits: int) -> int:
     """Bits of the smallest ring in which the sum cannot wrap around. Raises `PlanError`."""
     width = sum_bits(bits, banks)
-    for ring_bits in RINGS:
-        if width <= ring_bits:
-            return ring_bits
+    if width <= MOST_RING_BITS:
+        return width
     raise PlanError(
-        f"the sum of {banks} banks x {bits} bits needs {width} bits and the largest ring has {max(RINGS)}; use at "
-        f"most {bits - (width - max(RINGS))} bits or fewer banks"
+        f"the sum of {banks} banks x {bits} bits needs {width} bits and the largest ring has {MOST_RING_BITS}; use at "
+        f"most {bits - (width - MOST_RING_BITS)} bits or fewer banks"
     )

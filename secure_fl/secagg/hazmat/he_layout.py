@@ -1,4 +1,4 @@
-"""How TenSEAL and SEAL write one whole ciphertext, and the check that bytes from elsewhere are laid out like that.
+"""How TenSEAL and SEAL write one whole ciphertext, and the check that bytes are laid out like that.
 
     vector      list of sizes, [slots]; length; *object*; for CKKS the scale
     object      header of 16 bytes with SEAL's version, compression and length; body, compressed or not
@@ -35,14 +35,6 @@ WORD_BYTES = 8
 _CODEC = pyarrow.Codec("zstd")
 
 
-def expanded(parameters: HeParameters, data: bytes, power: int = 1) -> bytes:
-    """The serialized vector, or product of `power` of them, with its ciphertext uncompressed. Raises `MessageError`."""
-    sizes, scale = _around(parameters)
-    minor, body = _body(parameters, data, power)
-    header = header_of(minor, len(body))
-    return b"".join((sizes, _as_varint(HEADER.size + len(body)), header, body, scale))
-
-
 def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[np.uint64]:
     """The polynomials of a serialized vector, or product of `power` of them, uint64 [power + 1, data primes, N].
 
@@ -53,7 +45,7 @@ def residues(parameters: HeParameters, data: bytes, power: int = 1) -> NDArray[n
     return words.reshape(power + 1, parameters.data_primes, POLY_MODULUS_DEGREE)
 
 
-def _around(parameters: HeParameters) -> tuple[bytes, bytes]:
+def around(parameters: HeParameters) -> tuple[bytes, bytes]:
     """What stands before and behind the object; the scale is the one that a vector was made with, in its square too."""
     scale = _SCALE + struct.pack("<d", 2.0**parameters.scale_bits) if parameters.scheme == "ckks" else b""
     return _SIZES[parameters.scheme] + _OBJECT, scale
@@ -65,7 +57,7 @@ def _coefficients(parameters: HeParameters, power: int) -> int:
 
 def _body(parameters: HeParameters, data: bytes, power: int) -> tuple[int, memoryview]:
     """SEAL's minor version, and the uncompressed body of a product of so many ciphertexts. Raises `MessageError`."""
-    sizes, scale = _around(parameters)
+    sizes, scale = around(parameters)
     coefficients = _coefficients(parameters, power)
     body_bytes = MEMBERS_BYTES + HEADER.size + COUNT.size + WORD_BYTES * coefficients
     length, start = _varint(data, len(sizes))
@@ -81,7 +73,7 @@ def uncompressed(data: memoryview, body_bytes: int) -> tuple[int, memoryview]:
     """SEAL's minor version and the body of one whole object, which must have that length. Raises `MessageError`."""
     minor, compression = _check_header(bytes(data[: HEADER.size]), len(data))
     sent = data[HEADER.size :]
-    body = memoryview(_inflated(sent, body_bytes)) if compression == _ZSTD else sent
+    body = _inflated(sent, body_bytes) if compression == _ZSTD else sent
     if len(body) != body_bytes:
         raise unreadable()
     return minor, body
@@ -122,10 +114,10 @@ def check_uncompressed(header: bytes, length: int) -> None:
         raise unreadable()
 
 
-def _inflated(frame: memoryview, body_bytes: int) -> bytes:
+def _inflated(frame: memoryview, body_bytes: int) -> memoryview:
     """What a frame holds, in a buffer of the right length and no more."""
     try:
-        return bytes(_CODEC.decompress(frame, decompressed_size=body_bytes, asbytes=True))
+        return memoryview(_CODEC.decompress(frame, decompressed_size=body_bytes))
     except (OSError, ValueError):
         raise unreadable() from None
 
@@ -140,5 +132,5 @@ def _varint(data: bytes, offset: int) -> tuple[int, int]:
     raise unreadable()
 
 
-def _as_varint(value: int) -> bytes:
-    return bytes([value & 127 | 128]) + _as_varint(value >> 7) if value > 127 else bytes([value])
+def as_varint(value: int) -> bytes:
+    return bytes([value & 127 | 128]) + as_varint(value >> 7) if value > 127 else bytes([value])

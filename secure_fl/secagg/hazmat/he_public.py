@@ -19,8 +19,9 @@ from tenseal import sealapi
 from secure_fl.errors import MessageError, SecretExposureError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
-from secure_fl.secagg.hazmat.he_layout import expanded, unreadable
-from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.hazmat.he_layout import unreadable
+from secure_fl.secagg.hazmat.he_words import data_moduli, plaintext_of, vector_of, words_of
+from secure_fl.secagg.packing import IntVector, Words
 
 
 def fingerprint(public_key: bytes | memoryview) -> bytes:
@@ -28,16 +29,13 @@ def fingerprint(public_key: bytes | memoryview) -> bytes:
     return hashlib.sha256(public_key).digest()
 
 
-def read_vector(context: ts.Context, parameters: HeParameters, data: bytes) -> Any:
-    """The TenSEAL vector in `data`, checked to be one whole ciphertext under the parameters. Raises `MessageError`."""
+def vector_from(context: ts.Context, parameters: HeParameters, words: Words) -> Any:
+    """The TenSEAL vector with these coefficients. Raises `MessageError` where no vector has them."""
     load = ts.ckks_vector_from if parameters.scheme == "ckks" else ts.bfv_vector_from
     try:
-        vector = load(context, expanded(parameters, data))
+        return load(context, vector_of(parameters, context.seal_context().data, words))
     except (ValueError, RuntimeError):
         raise unreadable() from None
-    if not _is_whole(vector, parameters):
-        raise unreadable()
-    return vector
 
 
 @lru_cache
@@ -50,19 +48,6 @@ def parameters_digest(parameters: HeParameters) -> tuple[int, ...]:
     if parameters.scheme == "bfv":
         chosen.set_plain_modulus(sealapi.Modulus(parameters.plain_modulus))
     return tuple(sealapi.SEALContext(chosen, True, sealapi.SEC_LEVEL_TYPE.TC128).key_parms_id())
-
-
-def _is_whole(vector: Any, parameters: HeParameters) -> bool:
-    ciphertexts = vector.ciphertext()
-    return (
-        len(ciphertexts) == 1
-        and vector.size() == parameters.slots
-        and ciphertexts[0].size() == 2
-        and ciphertexts[0].poly_modulus_degree() == POLY_MODULUS_DEGREE
-        and ciphertexts[0].is_ntt_form() == (parameters.scheme == "ckks")
-        and ciphertexts[0].scale == (2.0**parameters.scale_bits if parameters.scheme == "ckks" else 1.0)
-        and not ciphertexts[0].is_transparent()
-    )
 
 
 class PublicContext:
@@ -79,6 +64,9 @@ class PublicContext:
             raise MessageError("a public key has other parameters than the plan; ask the key authority for the plan's")
         self._context = context
         self._parameters = parameters
+        self._within = context.seal_context().data
+        self._encryptor = sealapi.Encryptor(self._within, context.public_key().data)
+        self._encoder = sealapi.CKKSEncoder(self._within) if parameters.scheme == "ckks" else None
 
     @classmethod
     def load(cls, data: bytes, parameters: HeParameters) -> PublicContext:
@@ -89,21 +77,31 @@ class PublicContext:
             raise MessageError("a public context cannot be read; ask the key authority for it again") from None
         return cls(context, parameters)
 
-    def encrypt(self, slots: IntVector) -> bytes:
-        """One serialized ciphertext of exactly as many values as it has slots."""
-        if self._parameters.scheme == "bfv":
-            return bytes(ts.bfv_vector(self._context, slots.tolist()).serialize())
-        scale = 2.0**self._parameters.scale_bits
-        return bytes(ts.ckks_vector(self._context, slots.tolist(), scale=scale).serialize())
+    def encrypt(self, slots: IntVector) -> tuple[Words, Words]:
+        """Coefficients of first and second polynomials of one ciphertext for each row, [ciphertexts, slots of one]."""
+        ciphertext = sealapi.Ciphertext()
+        words = np.empty((2, len(slots), self._parameters.data_primes, POLY_MODULUS_DEGREE), dtype=np.uint64)
+        for place, row in enumerate(slots):
+            self._encryptor.encrypt(self._plaintext(row), ciphertext)
+            words[:, place] = words_of(ciphertext)
+        return words[0].reshape(-1), words[1].reshape(-1)
+
+    def _plaintext(self, slots: IntVector) -> Any:
+        if self._encoder is None:
+            return plaintext_of(self._within, slots)
+        plain = sealapi.Plaintext()
+        self._encoder.encode(slots.tolist(), 2.0**self._parameters.scale_bits, plain)
+        return plain
 
     def encrypt_zero_square(self) -> EncryptedVector:
         """A fresh encryption of zeros that squares can be added to (CKKS): it hides how a square came about."""
         zeros = [0.0] * self._parameters.slots
         return EncryptedVector(ts.ckks_vector(self._context, zeros, scale=2.0 ** (2 * self._parameters.scale_bits)))
 
-    def load_vector(self, data: bytes) -> EncryptedVector:
-        """The ciphertext in `data`, checked to be one that `encrypt` could have made. Raises `MessageError`."""
-        return EncryptedVector(read_vector(self._context, self._parameters, data))
+    def vector(self, words: Words) -> EncryptedVector:
+        """The ciphertext with these coefficients, [2, data primes, N], reduced. Raises `MessageError`."""
+        reduced = words % np.array(data_moduli(self._parameters), dtype=np.uint64)[:, None]
+        return EncryptedVector(vector_from(self._context, self._parameters, reduced))
 
 
 class EncryptedVector:

@@ -7,12 +7,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import tenseal as ts
 from numpy.typing import NDArray
+from tenseal import sealapi
 
-from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
-from secure_fl.secagg.hazmat.he_public import read_vector
-from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, data_moduli, from_residues
+from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, from_residues
+from secure_fl.secagg.hazmat.he_words import ciphertext_of, coefficients_of, data_moduli
+from secure_fl.secagg.packing import Words
 
 Limbs: TypeAlias = NDArray[np.float64]
 LIMB_BITS, LIMBS = 20, 3
@@ -59,15 +60,28 @@ class SecretContext:
             public.serialize(save_public_key=True, save_secret_key=False, save_galois_keys=False, save_relin_keys=False)
         )
 
-    def decrypt(self, data: bytes) -> NDArray[Any]:
-        """The values in the slots of one ciphertext: float64 with CKKS's small error, or int64. Or `MessageError`."""
-        vector = read_vector(self._context, self._parameters, data)
-        try:
-            if self._parameters.scheme == "ckks":
-                return np.array(vector.decrypt(), dtype=np.float64)
-            return np.array(vector.decrypt(), dtype=np.int64) % self._parameters.plain_modulus
-        except (ValueError, RuntimeError, MemoryError):
-            raise MessageError("a summed ciphertext cannot be read; make a new attempt") from None
+    def decrypt(self, first: Words, second: Words) -> NDArray[Any]:
+        """What the ciphertexts hold: CKKS's slots, float64 with a small error, or BFV's coefficients, int64.
+
+        `first`, `second`: coefficients of their polynomials, [ciphertexts * data primes * N]; they need not be reduced,
+        and at the end of the first ones some can be missing.
+        """
+        shape = (-1, self._parameters.data_primes, POLY_MODULUS_DEGREE)
+        filled = np.zeros_like(second)
+        filled[: len(first)] = first
+        moduli = np.array(data_moduli(self._parameters), dtype=np.uint64)[:, None]
+        words = np.stack([filled.reshape(shape), second.reshape(shape)], axis=1) % moduli
+        within, plain = self._context.seal_context().data, sealapi.Plaintext()
+        decryptor = sealapi.Decryptor(within, self._context.secret_key().data)
+        encoder = sealapi.CKKSEncoder(within) if self._parameters.scheme == "ckks" else None
+        opened = np.zeros((len(words), self._parameters.slots), np.float64 if encoder else np.int64)
+        for row, ciphertext in zip(opened, words, strict=True):
+            decryptor.decrypt(ciphertext_of(self._parameters, within, ciphertext), plain)
+            if encoder is not None:
+                row[:] = encoder.decode_double(plain)
+            else:
+                row[: plain.coeff_count()] = coefficients_of(plain)
+        return opened.reshape(-1)
 
     def open_total(self, total: Total, imaginary: bool = False) -> int:
         """One coefficient of c0 + c1 s + c2 s**2, exactly: that at X**0, or for imaginary parts that at X**(N/2)."""

@@ -31,13 +31,13 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
-from tenseal import sealapi
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.hazmat.he_layout import residues
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
+from secure_fl.secagg.hazmat.he_words import data_moduli
 
 _WORD = np.dtype("<u8")
 
@@ -117,14 +117,6 @@ def square_root_of_minus_one(modulus: int) -> int:
         power = power * step % modulus
         smallest = min(smallest, power)
     return pow(smallest, degree // 2, modulus)
-
-
-@lru_cache
-def data_moduli(parameters: HeParameters) -> tuple[int, ...]:
-    """The data primes themselves."""
-    sizes = list(parameters.coeff_mod_bit_sizes)
-    primes = sealapi.CoeffModulus.Create(POLY_MODULUS_DEGREE, sizes)
-    return tuple(int(prime.value()) for prime in primes[: parameters.data_primes])
 
 
 def from_residues(remainders: Sequence[int], moduli: tuple[int, ...]) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from secure_fl.errors import DropoutError
-from secure_fl.secagg.budget import HeParameters, HePlan
-from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, decode_slots, split_ciphertexts
+from secure_fl.secagg.budget import HePlan, KeyParameters
+from secure_fl.secagg.he.encoding import decode_slots
+from secure_fl.secagg.he.secret_keys import SecretKey, new_secret_key
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, unpack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
 from secure_fl.secagg.turns import OneAnswer
@@ -21,8 +20,8 @@ class KeyAuthority:
     not show it.
     """
 
-    def __init__(self, parameters: HeParameters) -> None:
-        self._secret = SecretContext(parameters)
+    def __init__(self, parameters: KeyParameters) -> None:
+        self._secret = new_secret_key(parameters)
         self._answers = OneAnswer()
 
     def public_key(self) -> bytes:
@@ -35,7 +34,7 @@ class KeyAuthority:
 class HeDecryptor:
     """The key authority's part in one attempt: ciphertexts of a sum in, exact integers out."""
 
-    def __init__(self, cohort: Cohort[HePlan], secret: SecretContext, answers: OneAnswer) -> None:
+    def __init__(self, cohort: Cohort[HePlan], secret: SecretKey, answers: OneAnswer) -> None:
         """`answers`: the authority's memory, which lasts as long as its key."""
         self._cohort, self._plan, self._secret, self._answers = cohort, cohort.plan, secret, answers
 
@@ -53,6 +52,5 @@ class HeDecryptor:
         return seal(self._cohort, DECRYPT, KEY_AUTHORITY, AGGREGATOR, total)
 
     def _open(self, summed: memoryview, contributors: int) -> bytes:
-        ciphertexts = split_ciphertexts(summed, self._plan.ciphertexts)
-        slots = np.concatenate([self._secret.decrypt(c) for c in ciphertexts])
-        return pack_bits(decode_slots(self._plan, slots, contributors), self._plan.field_bits)
+        found = self._secret.decrypt(self._plan, unpack_sum(self._plan, summed, contributors))
+        return pack_bits(decode_slots(self._plan, found, contributors), self._plan.field_bits)

@@ -15,7 +15,8 @@ from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, decode_slots, split_ciphertexts
+from secure_fl.secagg.he.encoding import decode_slots
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, unpack_sum
 from secure_fl.secagg.krum.distances import Distances, least_bad, refused
 from secure_fl.secagg.krum.selection import Select, Selection
 from secure_fl.secagg.krum.wire import SELECT, encode_choice, split_list, split_totals
@@ -140,8 +141,7 @@ class KrumDecryptor:
             raise ProtocolError(
                 "the key authority was asked to open another sum than that of the banks it chose; make a new attempt"
             )
-        ciphertexts = split_ciphertexts(rest, self._plan.ciphertexts)
-        slots = np.concatenate([self._secret.decrypt(c) for c in ciphertexts])
+        slots = self._secret.decrypt(*unpack_sum(self._plan, rest, len(numbers)))
         total = decode_slots(self._plan, slots, len(numbers))
         self._require_norm(total, np.rint(slots[self._plan.slots :]), made)
         return pack_bits(total, self._plan.field_bits)

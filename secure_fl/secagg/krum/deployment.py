@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from secure_fl.secagg.budget.krum import SCHEME_NAME, KrumPlan, plan_krum
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, Custody
-from secure_fl.secagg.he.deployment import CKKS_CUSTODY, PublicKeyDeployment
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.custody import CKKS_CUSTODY
+from secure_fl.secagg.he.deployment import PublicKeyDeployment
+from secure_fl.secagg.he.public_keys import SealPublicKey
+from secure_fl.secagg.he.words import KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.authority import KrumAuthority, KrumDecryptor
 from secure_fl.secagg.krum.selection import Select
 from secure_fl.secagg.krum.server import krum_server
@@ -101,7 +103,8 @@ class KrumDeployment(PublicKeyDeployment):
         return {KEY_AUTHORITY: self.authority(cohort)}
 
     def server(self, cohort: Cohort[KrumPlan]) -> ServerHalf:
-        return krum_server(cohort, self._public)
+        assert isinstance(self._public, SealPublicKey)
+        return krum_server(cohort, self._public.context)
 
 
 def krum_scheme(select: Select, norm_bound: float | None = None) -> Scheme:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,30 +13,29 @@ from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_totals import total_of_imaginary_parts, total_of_square
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, join_ciphertexts, split_ciphertexts
+from secure_fl.secagg.he.halves import Halves
+from secure_fl.secagg.he.public_keys import moduli_of
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, pack_sum, unpack_upload
 from secure_fl.secagg.krum.wire import SELECT, decode_choice, join_list, norms_and_pairs
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
-from secure_fl.secagg.packing import IntVector, unpack_bits
+from secure_fl.secagg.packing import IntVector, Words, unpack_bits
 from secure_fl.secagg.protocol import Attendance, Replies, SecureSum, ServerHalf, Stage, reason, request
 
-Uploads = Mapping[int, Sequence[bytes]]
-"""By the bank's number, in the order of arrival: its ciphertexts, serialized."""
+Uploads = Mapping[int, memoryview]
+"""By the bank's number, in the order of arrival: its ciphertexts, packed."""
 
 
 def krum_server(cohort: Cohort[KrumPlan], public: PublicContext) -> ServerHalf:
     """Collect ciphertexts, have banks chosen by their encrypted distances, and have the sum of the chosen opened."""
     attendance = Attendance(cohort)
 
-    def read_upload(_: str, payload: memoryview) -> list[bytes]:
-        ciphertexts = split_ciphertexts(payload, cohort.plan.ciphertexts)
-        for ciphertext in ciphertexts:
-            public.load_vector(ciphertext)
-        return ciphertexts
+    def read_upload(_: str, payload: memoryview) -> memoryview:
+        _require_random_halves(cohort.plan, unpack_upload(cohort.plan, payload))
+        return payload
 
     asked = request(cohort, UPLOAD, cohort.banks)
     uploads = {
-        cohort.banks.index(bank): ciphertexts
-        for bank, ciphertexts in attendance.answers(asked, (yield asked), read_upload)
+        cohort.banks.index(bank): payload for bank, payload in attendance.answers(asked, (yield asked), read_upload)
     }
     attendance.require_threshold(uploads)
 
@@ -44,12 +43,22 @@ def krum_server(cohort: Cohort[KrumPlan], public: PublicContext) -> ServerHalf:
     chosen, refused = _choice(cohort, attendance, asked, (yield asked), uploads)
     attendance.refused |= refused
 
-    summed = _summed(cohort, public, uploads, chosen)
-    asked = _to_authority(cohort, DECRYPT, join_list(chosen, join_ciphertexts(s.serialize() for s in summed)))
+    adder = Adder(cohort.plan)
+    for number in chosen:
+        adder.add(uploads[number])
+    asked = _to_authority(cohort, DECRYPT, join_list(chosen, pack_sum(cohort.plan, adder.total())))
     total = _opened(cohort, attendance, asked, (yield asked))
     names = frozenset(cohort.banks[number] for number in uploads)
     contributors = frozenset(cohort.banks[number] for number in chosen)
     return SecureSum(total, contributors, dict(attendance.refused), names - contributors - refused.keys())
+
+
+def _require_random_halves(plan: KrumPlan, halves: Halves) -> None:
+    """SEAL computes with no ciphertext whose second polynomial is nothing (transparent). Raises `MessageError`."""
+    moduli = np.array(moduli_of(plan.parameters_of_context), dtype=np.uint64)[:, None]
+    second = halves.second.reshape(plan.ciphertexts, plan.data_primes, -1) % moduli
+    if not second.any(axis=(1, 2)).all():
+        raise MessageError("a ciphertext hides nothing: its random half is zero; send it again")
 
 
 def _to_authority(cohort: Cohort[KrumPlan], stage: str, payload: Iterator[bytes]) -> Stage:
@@ -59,13 +68,15 @@ def _to_authority(cohort: Cohort[KrumPlan], stage: str, payload: Iterator[bytes]
 def _totals(cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads) -> Iterator[bytes]:
     """What `wire.split_totals` reads: of each bank the imaginary parts, weighed at random; norms; squared distances.
 
-    One ciphertext of each bank is in memory at a time, and one running total for each bank and pair.
+    All uploads are in memory twice, as they came and unpacked; SEAL has one ciphertext of each bank at a time, and one
+    running total for each bank and pair.
     """
     numbers, parameters = sorted(uploads), cohort.plan.parameters_of_context
+    unpacked = {number: unpack_upload(cohort.plan, uploads[number]) for number in numbers}
     parts: dict[tuple[int, ...], EncryptedVector] = {}
     squares: dict[tuple[int, ...], EncryptedVector] = {}
     for place in range(cohort.plan.ciphertexts):
-        loaded = {number: public.load_vector(uploads[number][place]) for number in numbers}
+        loaded = {number: public.vector(_ciphertext(cohort.plan, unpacked[number], place)) for number in numbers}
         weights = random_weights(parameters.slots)
         for number in numbers:
             _add(parts, (number,), loaded[number].weighed(weights))
@@ -76,6 +87,11 @@ def _totals(cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads) -
         yield total_of_imaginary_parts(parameters, weighed, public).serialize()
     for square in squares.values():
         yield total_of_square(parameters, square, public).serialize()
+
+
+def _ciphertext(plan: KrumPlan, halves: Halves, place: int) -> Words:
+    """[2, data primes, N]."""
+    return np.stack([half.reshape(plan.ciphertexts, plan.data_primes, -1)[place] for half in halves])
 
 
 def random_weights(count: int) -> NDArray[np.float64]:
@@ -120,19 +136,6 @@ def _choice(
         attendance.require_threshold(chosen)
         return chosen, {cohort.banks[number]: why for number, why in refused.items()}
     raise _silent(attendance)
-
-
-def _summed(
-    cohort: Cohort[KrumPlan], public: PublicContext, uploads: Uploads, chosen: Sequence[int]
-) -> Iterator[EncryptedVector]:
-    """The sum over the chosen banks, ciphertext by ciphertext, in the order in which they came."""
-    first, *others = sorted(chosen, key=list(uploads).index)
-    for place in range(cohort.plan.ciphertexts):
-        total = public.load_vector(uploads[first][place])
-        for number in others:
-            with _blaming(cohort, number):
-                total.add(public.load_vector(uploads[number][place]))
-        yield total
 
 
 def _opened(cohort: Cohort[KrumPlan], attendance: Attendance, asked: Stage, replies: Replies) -> IntVector:

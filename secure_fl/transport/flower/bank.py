@@ -26,7 +26,7 @@ from secure_fl.secagg.masked.keeping import KeptMaskedClient
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party
-from secure_fl.transport.flower.keys import directory, fingerprint, public_context
+from secure_fl.transport.flower.keys import directory, fingerprint, public_key
 from secure_fl.transport.flower.node import Node
 from secure_fl.transport.flower.records import numpy_arrays, told
 from secure_fl.transport.flower.terms import Arrays, Model, Terms
@@ -103,7 +103,7 @@ class FlowerBank:
                 return AdditiveClient(cohort, name, values, self._directory(keys))
             case _:
                 LOG.info("%s encrypts under the public key %s", name, fingerprint(roster, keys))
-                return HeClient(cohort, name, values, public_context(roster, cohort.plan, keys))
+                return HeClient(cohort, name, values, public_key(roster, cohort.plan, keys))
 
     def _directory(self, keys: bytes) -> dict[str, bytes]:
         return directory(self._node.roster, keys)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HePlan, Plan
 from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
-from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_public import fingerprint as fingerprint_of
+from secure_fl.secagg.he.public_keys import PublicKey, load_public_key
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.server_halves import accepted_key
 
@@ -31,13 +31,13 @@ def directory(roster: Roster | None, data: bytes) -> dict[str, bytes]:
     return keys
 
 
-def public_context(roster: Roster | None, plan: Plan, data: bytes) -> PublicContext:
+def public_key(roster: Roster | None, plan: Plan, data: bytes) -> PublicKey:
     """The key authority's key: signed under a roster, bare without one. Raises `MessageError`."""
     if not isinstance(plan, HePlan):
         raise MessageError("there is no public key in this scheme; look whether both have one version")
     if roster is not None:
         return accepted_key(roster, plan, data)
-    return PublicContext.load(data, plan.parameters_of_context)
+    return load_public_key(data, plan.parameters_of_context)
 
 
 def fingerprint(roster: Roster | None, data: bytes) -> str:

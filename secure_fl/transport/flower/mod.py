@@ -27,7 +27,7 @@ from secure_fl.transport.flower.trustee import FlowerTrustee, answer_of_hello
 from secure_fl.transport.orders import Order
 
 LOG = logging.getLogger("flwr.secure_fl")
-PROTECTED = ("additive", "masked", "ckks", "bfv")
+PROTECTED = ("additive", "masked", "ckks", "bfv", "rlwe")
 _APP_FAILED = 2
 """Flower's code for a ClientApp that raised."""
 

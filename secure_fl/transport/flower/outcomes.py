@@ -19,8 +19,8 @@ BY_ROSTER = (
 BY_SUPERLINK = (
     "Public keys came through the SuperLink, which is believed. One that lies, or a ServerApp that does, puts its own "
     "keys in the place of the key authority's, the share-holders' or the banks', and reads every update. Give nodes a "
-    "signed roster (secure-fl certificates); or, under ckks and bfv, let them take part in that scheme alone, and "
-    "compare the fingerprints that they log by another way."
+    "signed roster (secure-fl certificates); or, under ckks, bfv and rlwe, let them take part in that scheme alone, "
+    "and compare the fingerprints that they log by another way."
 )
 FLOWER = (
     "Nodes run the ClientApp that the SuperLink hands out. Whoever can change it there reads updates before they are "

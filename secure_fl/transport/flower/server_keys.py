@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from secure_fl.errors import DropoutError
-from secure_fl.secagg.budget import HeParameters, HePlan
-from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.budget import HePlan, KeyParameters
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.transport.flower.grid import Nodes
-from secure_fl.transport.flower.keys import fingerprint, pack_directory, public_context
+from secure_fl.transport.flower.keys import fingerprint, pack_directory, public_key
 from secure_fl.transport.orders import PUBLIC_KEY, About
 from secure_fl.transport.roster import Roster
 
@@ -25,10 +24,8 @@ class ServerKeys:
 
     def __init__(self, roster: Roster | None, transcript: Transcript) -> None:
         self._roster, self._transcript = roster, transcript
-        self._parameters: HeParameters | None = None
+        self._parameters: KeyParameters | None = None
         self._key = b""
-        self.context: PublicContext | None = None
-        """What ciphertexts are added with."""
 
     @property
     def fingerprint(self) -> str:
@@ -37,7 +34,7 @@ class ServerKeys:
 
     def forget(self) -> None:
         """A sum failed: maybe the key authority was started anew, and has another key."""
-        self._parameters, self._key, self.context = None, b"", None
+        self._parameters, self._key = None, b""
 
     def with_orders(
         self,
@@ -72,6 +69,6 @@ class ServerKeys:
         if not isinstance(answer, bytes):
             raise answer or DropoutError(f"{KEY_AUTHORITY} does not give its public key; wait for it")
         self._transcript.record(cohort, "public_key", KEY_AUTHORITY, AGGREGATOR, answer)
-        self.context = public_context(self._roster, cohort.plan, answer)
+        public_key(self._roster, cohort.plan, answer)  # refused here, and not at each bank
         self._parameters, self._key = parameters, answer
         LOG.info("public key of %s: sha256 %s", KEY_AUTHORITY, self.fingerprint)

@@ -148,7 +148,7 @@ class SecureStrategy(Strategy):
             self._fail(now, error, {})
             return []
         self._now = now
-        first = next(server_half(now.cohort, self._keys.context)).requests
+        first = next(server_half(now.cohort)).requests
         now.sent = [
             order_message(
                 nodes.order(MODEL, About.of(now.cohort), now.facts, first[name_of[_to(message)]]),
@@ -274,7 +274,7 @@ class SecureStrategy(Strategy):
             first = attempt == now.cohort
             keys, facts = (now.keys, now.facts) if first else self._with_orders(now, attempt, without)
             carrier = FlowerCarrier(self._nodes_now, now.places, attempt, facts, keys, now.ahead if first else None)
-            half = server_half(attempt, self._keys.context)
+            half = server_half(attempt)
             try:
                 return run_carried(attempt, half, carrier, self._transcript, None, without)
             except ProtocolError:

@@ -11,11 +11,11 @@ from typing import Any
 
 from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
-from secure_fl.secagg.budget import HeParameters, HePlan
+from secure_fl.secagg.budget import HePlan, KeyParameters
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
-from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.secret_keys import SecretKey, new_secret_key, secret_key_again
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer
@@ -63,15 +63,15 @@ class FlowerTrustee:
             raise ProtocolError(f"{self._node.name} was started anew, and has another key; make a new attempt")
         return HeDecryptor(cohort, secret, answers)
 
-    def _secret(self, parameters: HeParameters) -> SecretContext:
+    def _secret(self, parameters: KeyParameters) -> SecretKey:
         memory, name = self._node.memory, _SECRET + hashlib.sha256(repr(parameters).encode()).hexdigest()
         if memory[name]:
-            return SecretContext.again(parameters, memory[name])
-        secret = SecretContext(parameters)
+            return secret_key_again(parameters, memory[name])
+        secret = new_secret_key(parameters)
         memory[name] = secret.keep()
         return secret
 
-    def _signed(self, secret: SecretContext) -> bytes:
+    def _signed(self, secret: SecretKey) -> bytes:
         key, roster = secret.public_key(), self._node.roster
         return key if roster is None else SigningKey(self._node.own_key).sign(key_statement(roster, key)) + key
 

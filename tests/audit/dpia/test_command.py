@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from secure_fl import Result
 from secure_fl.audit.dpia import draft_of, read_facts, to_markdown
+from secure_fl.audit.dpia.card import card_of
 from secure_fl.audit.dpia.command import CARD, FIGURES, FOLDER, MARKDOWN, PAGE
 from secure_fl.audit.dpia.law import statements
 from secure_fl.audit.dpia.layouts import LAYOUTS, ORDERS
@@ -179,6 +180,7 @@ def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
     [
         {"scheme": "additive"},
         {"scheme": "bfv"},
+        {"scheme": "rlwe"},
         {"scheme": "additive", "proofs": True, "hidden": "none", "bits": 8},
         {"scheme": "ckks", "robust": "multi-krum", "byzantine": 1, "banks": 5, "hidden": "none"},
         {"scheme": "plaintext", "robust": "fltrust", "byzantine": 1, "banks": 4, "attack": "sign-flip"},
@@ -206,8 +208,12 @@ def test_every_way_of_summing_is_described(
         "plaintext": "clean training rows",
         "masked": "masks are added",
         "bfv": "encrypted under the key authority's public key",
+        "rlwe": "Experimental: the arithmetic is our own, and nobody has audited it.",
     }
     assert told[facts.scheme] in document
+    card = to_markdown(card_of(facts))
+    assert (facts.scheme == "rlwe") == ("| Scheme of the sums | rlwe (experimental) |" in document)
+    assert (facts.scheme == "rlwe") == ("sums under rlwe (experimental) |" in card)
     if "drop" in settings:
         assert "In round 1 the sum was over 3 banks only, so 2 of them have the last one's update from it." in document
         assert "What bank-2 had to add is missing in 1 upload" in document
@@ -218,7 +224,7 @@ def test_every_way_of_summing_is_described(
         assert "report.html draws" not in document
     if settings.get("group_size"):
         assert "A sum is opened over at least" not in document
-    assert ("the key authority opened only sums" in document) == (facts.scheme in ("bfv", "ckks"))
+    assert ("the key authority opened only sums" in document) == (facts.scheme in ("bfv", "ckks", "rlwe"))
     assert ("opened their lengths, the distances between them, and sums" in document) == (facts.scheme == "ckks-krum")
 
 
@@ -272,7 +278,7 @@ def test_the_docs_count_blanks_and_files_as_the_code_does(copy: Path) -> None:
 
 
 def test_stages_are_described_for_each_scheme_with_protection() -> None:
-    assert set(HELD) == {"plaintext", "additive", "additive-proofs", "masked", "ckks", "bfv", "ckks-krum"}
+    assert set(HELD) == {"plaintext", "additive", "additive-proofs", "masked", "ckks", "bfv", "rlwe", "ckks-krum"}
     assert all(holds and protection for ways in HELD.values() for holds, protection in ways.values())
 
 

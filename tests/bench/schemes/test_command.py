@@ -140,6 +140,7 @@ def test_every_figure_stands_under_its_name(make_row: Callable[..., Row], capsys
         "upload": "44.0 kB",
         "B/param": "44.00",
         "round": "770 ms",
+        "x floor": "36.74",
         "download": "55.0 kB",
         "error": "6.6 × 10⁻⁶",
         "peak memory": "50.0 MB",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,6 +95,7 @@ def test_every_figure_stands_under_its_name(make_row: Callable[..., Row]) -> Non
         "Decode": "33 ms",
         "Upload": "44.0 kB",
         "Bytes a parameter": "44.00",
+        "Times the floor": "36.74",
         "Download": "55.0 kB",
         "Round at 10Mbps": "9 s",
         "Round at 100Mbps": "770 ms",
@@ -103,3 +105,20 @@ def test_every_figure_stands_under_its_name(make_row: Callable[..., Row]) -> Non
     }
     bars = {chart.title.partition(":")[0]: chart.bars[0].value for chart in list_sizes((row,))[0].charts}
     assert bars == {"Client": "11 ms", "Server": "22 ms", "Decode": "33 ms", "Upload of one bank": "44.0 kB"}
+
+
+def test_the_floor_is_as_many_bits_as_the_sum_has(make_row: Callable[..., Row]) -> None:
+    """3 banks of 8 bits: 766 sums, 9.58 bits. Values that travel in the clear are narrower than their sum."""
+    masked, clear = make_row(upload_bytes=1250), make_row("plaintext", upload_bytes=1000)
+    assert masked.floor_bytes == pytest.approx(1000 * math.log2(766) / 8)
+    assert masked.times_floor == pytest.approx(10 / math.log2(766))
+    assert clear.floor_bytes is clear.times_floor is replace(masked, bits="float32").floor_bytes is None
+    *_, upload = list_sizes((masked, clear))[0].charts
+    assert [bar.floor for bar in upload.bars] == [pytest.approx(95.81, abs=0.01), None]
+    assert {bar.floor for chart in list_sizes((masked,))[0].charts[:-1] for bar in chart.bars} == {None}
+
+
+def test_the_floor_is_drawn_and_explained_where_there_is_one(make_row: Callable[..., Row]) -> None:
+    pages = [render(Benchmark((row,), (), "", {"processor": "a"})) for row in (make_row(), make_row("plaintext"))]
+    for text in ('<span class="floor" style="left:', "<dt>Floor</dt>", "floor of an upload"):
+        assert [text in page for page in pages] == [True, False], text

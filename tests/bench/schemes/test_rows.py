@@ -52,6 +52,12 @@ def test_every_scheme_gives_the_row_of_the_surface(scheme: str) -> None:
     assert row["upload_bytes"] >= 200
 
 
+def test_an_experimental_scheme_is_called_so() -> None:
+    titles = {scheme: Row.of(_case(scheme), "refused").title for scheme in SCHEMES}
+    assert titles["rlwe"] == "rlwe (experimental) 8-bit"
+    assert [scheme for scheme, title in titles.items() if "experimental" in title] == ["rlwe"]
+
+
 def test_all_schemes_get_the_same_updates_and_the_same_error() -> None:
     errors = {scheme: measure_here(_case(scheme)).max_abs_error for scheme in SCHEMES}
     assert len(set(errors.values())) == 1, errors

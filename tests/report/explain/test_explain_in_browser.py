@@ -23,6 +23,7 @@ REQUESTS = {
     "ckks": Request("ckks"),
     "multi-krum": Request("ckks", robust="multi-krum"),
     "bfv": Request("bfv"),
+    "rlwe": Request("rlwe"),
     "plaintext": Request("plaintext"),
     "score": Request("ckks", score=True),
 }

@@ -17,13 +17,12 @@ from secure_fl.report.explain import Request, explain
 from secure_fl.report.explain.scene import BITS, MODEL
 from secure_fl.report.explain.story import EAVESDROPPER, Line, Message, Play, Step, Story, Work
 from secure_fl.scoring.custody import DATA_OWNER, MODEL_OWNER
-from secure_fl.secagg.hazmat.he_totals import data_moduli
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY
+from secure_fl.secagg.he.public_keys import moduli_of
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.schemes import SCHEMES
 
-MODULUS = 1 << 16
 REQUESTS = {
     "plaintext": Request("plaintext"),
     "additive": Request("additive"),
@@ -35,9 +34,12 @@ REQUESTS = {
     "ckks": Request("ckks"),
     "ckks, one silent": Request("ckks", drop={"bank-1": "upload"}),
     "bfv": Request("bfv", banks=5),
+    "rlwe": Request("rlwe"),
+    "rlwe, one silent": Request("rlwe", banks=4, drop={"bank-3": "upload"}),
     "multi-krum": Request("ckks", robust="multi-krum"),
     "score": Request("ckks", score=True),
 }
+HALVES = {"ckks": ("c0", "c1"), "bfv": ("c0", "c1"), "rlwe": ("d", "c")}
 every_request = pytest.mark.parametrize("name", REQUESTS)
 
 
@@ -58,6 +60,12 @@ def messages_of(story: Story) -> Iterator[Message]:
     return (message for step in story.steps for message in step.messages)
 
 
+def modulus_of(name: str) -> int:
+    """That of the ring."""
+    request = REQUESTS[name]
+    return 1 << plan(request.scheme, request.count, MODEL, BITS).field_bits
+
+
 def vector(line: Line) -> np.ndarray:
     """The numbers that are shown."""
     return np.array([int(number) for number in line.numbers if number != "…"])
@@ -75,12 +83,15 @@ def test_arithmetic_on_the_page_adds_up(name: str, honest: bool) -> None:
     stories = play(name).stories
     for work in (work for story in (stories[:1] if honest else stories[1:]) for work in work_of(story.steps)):
         *parts, result = work.lines
-        if result.sign != "=" or not all(line.sign in "+−" for line in parts[1:]) or "coefficients" in result.label:
+        if result.sign != "=" or not all(line.sign in "+−" for line in parts[1:]) or "modulo q" in result.label:
             continue
         if "decrypt" in work.title or work.title.startswith("reads") or "…" in result.numbers:
             continue
         off = sum(map(signed, parts)) - vector(result)
-        assert (off % MODULUS == 0).all() if scheme in ("masked", "additive") else (off == 0).all(), (name, work)
+        assert (off % modulus_of(name) == 0).all() if scheme in ("masked", "additive") else (off == 0).all(), (
+            name,
+            work,
+        )
 
 
 @every_request
@@ -130,10 +141,12 @@ def test_nobody_else_reads_a_letter_or_an_upload() -> None:
         assert field.readers is not None
         assert AGGREGATOR not in field.readers
         assert {message.sender, message.recipient} & {*field.readers}
-    for scheme in ("ckks", "bfv"):
-        uploads = [f for m in messages_of(play(scheme).stories[0]) for f in m.fields if f.name == "ciphertext 1"]
+    for scheme in ("ckks", "bfv", "rlwe"):
+        uploads = [m.fields for m in messages_of(play(scheme).stories[0]) if m.sender.startswith("bank-")]
         assert len(uploads) == REQUESTS[scheme].count
-        assert all(field.readers == (f"bank-{n}", KEY_AUTHORITY) for n, field in enumerate(uploads, 1))
+        for number, (_, *halves) in enumerate(uploads, 1):
+            assert [half.name.rpartition(": ")[2] for half in halves] == list(HALVES[scheme])
+            assert all(half.readers == (f"bank-{number}", KEY_AUTHORITY) for half in halves)
 
 
 def story(name: str, title: str) -> Story:
@@ -181,7 +194,7 @@ def test_what_a_bank_puts_on_top_spoils_the_sum_unseen() -> None:
         for line in work.lines
         if "on top" in line.label
     ]
-    assert lies[0].numbers == ("5000", "0", "0", "0")
+    assert lies[0].numbers == ("500", "0", "0", "0")
 
 
 def test_made_up_banks_leave_one_bank_bare() -> None:
@@ -196,7 +209,7 @@ def test_share_holders_can_spoil_or_stop_a_sum() -> None:
     assert ending("additive", "silent").title == "There is no sum"
 
 
-@pytest.mark.parametrize("name", ["ckks", "bfv"])
+@pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe"])
 def test_one_upload_is_opened_only_if_it_is_called_a_sum(name: str) -> None:
     assert refusals(name, "asks for one").keys() == {KEY_AUTHORITY}
     assert ending(name, "asks for one").title == "There is no sum"
@@ -204,7 +217,7 @@ def test_one_upload_is_opened_only_if_it_is_called_a_sum(name: str) -> None:
     assert vector(read).tolist() == REQUESTS[name].updates["bank-2"].tolist()
 
 
-@pytest.mark.parametrize("name", ["ckks", "bfv"])
+@pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe"])
 def test_an_altered_message_costs_its_sender_its_place(name: str) -> None:
     last = ending(name, "altered")
     assert "bank-2: a message from bank-2 to aggregator was altered" in last.text
@@ -213,11 +226,11 @@ def test_an_altered_message_costs_its_sender_its_place(name: str) -> None:
     assert altered.sender == "bank-2"
 
 
-@pytest.mark.parametrize("name", ["ckks", "bfv"])
+@pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe"])
 def test_coefficients_of_the_sum_are_sums_modulo_q(name: str) -> None:
     request = REQUESTS[name]
     planned: Any = plan(request.scheme, request.count, MODEL, BITS)
-    (q, *_) = data_moduli(planned.parameters_of_context)
+    (q, *_) = moduli_of(planned.parameters_of_context)
     added = [work for work in work_of(play(name).stories[0].steps) if work.title == "adds ciphertexts"]
     assert len(added) == 1
     *parts, total = added[0].lines
@@ -225,7 +238,7 @@ def test_coefficients_of_the_sum_are_sums_modulo_q(name: str) -> None:
     assert ((sum(vector(line).astype(object) for line in parts) - vector(total).astype(object)) % q == 0).all()
 
 
-@pytest.mark.parametrize("name", ["ckks", "bfv", "multi-krum"])
+@pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe", "multi-krum"])
 def test_a_lying_aggregator_is_not_shown_adding(name: str) -> None:
     for story in play(name).stories[1:]:
         if story.liar == AGGREGATOR:
@@ -308,30 +321,39 @@ def test_keys_that_were_swapped_are_said_to_be_others() -> None:
     assert others == {("bank-2", "keys of bank-1")}
 
 
-def test_an_upload_is_shown_as_the_key_opens_it() -> None:
+@pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe"])
+def test_an_upload_is_shown_as_the_key_opens_it(name: str) -> None:
     """Not as the bank's input: of the altered message nothing is shown."""
-    for message in messages_of(play("ckks").stories[0]):
+    seen = []
+    for message in messages_of(play(name).stories[0]):
         for field in message.fields:
-            if field.name == "ciphertext 1":
-                numbers = " ".join(map(str, REQUESTS["ckks"].updates[message.sender]))
+            if field.name.endswith(f": {HALVES[name][0]}"):
+                numbers = " ".join(map(str, REQUESTS[name].updates[message.sender]))
                 assert field.meaning.startswith(f"{numbers}, if the key authority")
+                seen.append(message.sender)
+    assert seen == list(REQUESTS[name].names)
 
 
-def test_two_uploads_of_a_kind_look_different() -> None:
-    first, second = explain(Request("ckks"))[0], play("ckks")
-    texts = [
-        {f.raw for m in messages_of(each.stories[0]) for f in m.fields if f.name.startswith("ciphertext")}
-        | {
-            line.numbers
-            for work in work_of(each.stories[0].steps)
-            for line in work.lines
-            if "coefficients" in line.label
-        }
-        for each in (first, second)
-    ]
-    coefficients = [{text for text in each if isinstance(text, tuple)} for each in texts]
-    assert coefficients[0]
-    assert not coefficients[0] & coefficients[1]
+@pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe"])
+def test_two_uploads_of_a_kind_look_different(name: str) -> None:
+    words, halves = (
+        [
+            {shown for step in found.stories[0].steps for shown in of(step)}
+            for found in (explain(REQUESTS[name])[0], play(name))
+        ]
+        for of in (_ciphertext_lines, _halves)
+    )
+    for first, second in (words, halves):
+        assert len(first) >= REQUESTS[name].count
+        assert not first & second
+
+
+def _ciphertext_lines(step: Step) -> Iterator[tuple[str, ...]]:
+    return (line.numbers for work in step.work for line in work.lines if "of the ciphertext" in line.label)
+
+
+def _halves(step: Step) -> Iterator[str]:
+    return (field.raw for message in step.messages for field in message.fields if "bits: " in field.name)
 
 
 def test_a_key_authority_of_multi_krum_knows_distances_and_lengths() -> None:
@@ -420,7 +442,7 @@ def test_who_pools_what_reads_whom() -> None:
     assert broken("masked, one vanishes", AGGREGATOR) == frozenset()
 
 
-@pytest.mark.parametrize("name", ["plaintext", "additive", "masked", "ckks"])
+@pytest.mark.parametrize("name", ["plaintext", "additive", "masked", "ckks", "rlwe"])
 def test_all_banks_but_one_read_the_last_under_every_scheme(name: str) -> None:
     assert broken(name, "bank-1", "bank-3") == {"bank-2"}
 
@@ -458,6 +480,36 @@ def test_pools_are_all_sets_of_parties() -> None:
 def test_what_a_page_cannot_show_is_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         Request(**{"scheme": "masked", **wrong})  # type: ignore[arg-type]
+
+
+def test_an_experimental_scheme_is_called_so() -> None:
+    found = play("rlwe")
+    assert found.name == "rlwe (experimental)"
+    assert "experimental: the arithmetic is our own, and nobody has audited it" in found.text
+    assert not any("xperimental" in play(name).text + play(name).name for name in ("ckks", "bfv", "masked"))
+
+
+@pytest.mark.parametrize("name", ["bfv", "rlwe"])
+def test_bits_that_are_left_out_are_those_of_the_plan(name: str) -> None:
+    """What the text says of them, how wide words are then, and how wide those of the sum."""
+    planned: Any = plan(REQUESTS[name].scheme, REQUESTS[name].count, MODEL, BITS)
+    first, second = planned.dropped
+    assert first > 0
+    c0, c1 = HALVES[name]
+    steps = play(name).stories[0].steps
+    asked = [step for step in steps if step.title.endswith("encrypts its numbers")]
+    said = f"The lowest {first} bits of each word of {c0}" + (f" and {second} bits of each word of {c1}" * (second > 0))
+    assert all(f"{said} are not sent" in step.text for step in asked)
+    widths = {
+        message.sender: [int(width) for field in message.fields for width in re.findall(r"of (\d+) bits", field.name)]
+        for step in steps
+        for message in step.messages
+        if message.recipient != AGGREGATOR or message.sender.startswith("bank-")
+    }
+    q = planned.modulus_bits
+    assert widths["bank-1"] == [q - first, q - second]
+    assert widths[AGGREGATOR] == [q, q]
+    assert "are not sent" not in " ".join(step.text for step in play("ckks").stories[0].steps)
 
 
 def test_every_scheme_can_be_explained() -> None:

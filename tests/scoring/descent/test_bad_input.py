@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from secure_fl.errors import DataError, MessageError, PlanError, SecretExposureError, TrainingError
 from secure_fl.scoring.descent import RowOwner, Trainer, descend, plan_descent, read_plan
-from secure_fl.scoring.hazmat.objects import saved
 from secure_fl.scoring.messages import Kind, open_message, seal
+from secure_fl.secagg.hazmat.he_words import saved
 from tests.scoring.descent.scene import CLIP, Training, small_plan, small_training, training_of
 
 SESSION = slice(38, 54)

@@ -10,9 +10,10 @@ import pytest
 from secure_fl.errors import MessageError
 from secure_fl.scoring.descent import descend
 from secure_fl.scoring.descent.custody import CUSTODY, ROW_OWNER, TRAINER
-from secure_fl.scoring.hazmat.objects import _secret_key_bytes, loaded, saved
+from secure_fl.scoring.hazmat.objects import _secret_key_bytes, loaded
 from secure_fl.scoring.messages import Kind, open_message, seal
 from secure_fl.secagg.hazmat.he_layout import uncompressed
+from secure_fl.secagg.hazmat.he_words import saved
 from tests.scoring.descent.scene import Training, small_plan, small_training
 from tests.scoring.processes import receive, send
 from tests.scoring.test_secrecy import _holds, _party, _windows

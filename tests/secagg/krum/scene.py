@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 
 from secure_fl.errors import ConfigurationError
+from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.hazmat.he_public import PublicContext
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD, encode_slots, join_ciphertexts, split_ciphertexts
+from secure_fl.secagg.hazmat.he_words import data_moduli
+from secure_fl.secagg.he.encoding import encode_slots
+from secure_fl.secagg.he.halves import Halves
+from secure_fl.secagg.he.public_keys import SealPublicKey
+from secure_fl.secagg.he.words import KEY_AUTHORITY, UPLOAD, pack_sum, pack_upload, unpack_upload
 from secure_fl.secagg.krum.deployment import KrumDeployment, krum_scheme
 from secure_fl.secagg.krum.selection import FloatMatrix, Selection
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
-from secure_fl.secagg.packing import IntVector
+from secure_fl.secagg.packing import IntVector, Words
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Outcome, Party, run_protocol
 from secure_fl.secagg.transcript import Transcript
@@ -89,22 +94,52 @@ class Scene:
 
     @property
     def public(self) -> PublicContext:
-        return self.deployment._public
+        assert isinstance(self.deployment._public, SealPublicKey)
+        return self.deployment._public.context
+
+    @property
+    def moduli(self) -> Words:
+        """[data primes, 1]."""
+        return np.array(data_moduli(self.plan.parameters_of_context), dtype=np.uint64)[:, None]
 
     def cohort(self, round_: int = 1, attempt: int = 1) -> Cohort[Any]:
         whole = self.scheme.cohort(self.plan, round_, self.banks, b"model")
         return Cohort(whole.plan, whole.round, whole.banks, whole.trustees, whole.context, whole.session, attempt)
 
-    def ciphertexts(self, values: IntVector, cohort: Cohort[Any] | None = None) -> list[bytes]:
-        """Those of an honest upload."""
+    def ciphertexts(self, values: IntVector, cohort: Cohort[Any] | None = None) -> Words:
+        """Those of an honest upload, [ciphertexts, 2, data primes, N]."""
         cohort = cohort or self.cohort()
         answer = self.deployment.client(cohort, "bank-1", values).respond(seal(cohort, UPLOAD, AGGREGATOR, "bank-1"))
         payload = open_message(cohort, answer, recipient=AGGREGATOR, sender="bank-1").payload
-        return split_ciphertexts(payload, self.plan.ciphertexts)
+        return self.stacked(unpack_upload(self.plan, payload))
 
-    def encrypted_slots(self, slots: Any, public: PublicContext | None = None) -> list[bytes]:
+    def encrypted_slots(self, slots: Any) -> Words:
         """Ciphertexts of any numbers, [ciphertexts, slots of one]."""
-        return [(public or self.public).encrypt(np.asarray(row)) for row in slots]
+        return self.stacked(Halves(*self.public.encrypt(np.asarray(slots))))
+
+    def stacked(self, halves: Halves) -> Words:
+        shape = (-1, self.plan.data_primes, POLY_MODULUS_DEGREE)
+        return np.stack([half.reshape(shape) for half in halves], axis=1)
+
+    def halves(self, ciphertexts: Words) -> Halves:
+        first, second = np.swapaxes(ciphertexts % self.moduli, 0, 1)
+        return Halves(first.reshape(-1), second.reshape(-1))
+
+    def added(self, *ciphertexts: Words) -> Words:
+        """Modulo q."""
+        total: Words = np.sum([one % self.moduli for one in ciphertexts], axis=0) % self.moduli
+        return total
+
+    def negated(self, ciphertexts: Words) -> Words:
+        return (self.moduli - ciphertexts % self.moduli) % self.moduli
+
+    def upload(self, ciphertexts: Words) -> bytes:
+        """As they travel from a bank."""
+        return b"".join(pack_upload(self.plan, self.halves(ciphertexts)))
+
+    def summed(self, ciphertexts: Words) -> bytes:
+        """As they travel to the key authority."""
+        return b"".join(pack_sum(self.plan, self.halves(ciphertexts)))
 
     def slots(self, row: int) -> IntVector:
         return encode_slots(self.plan, self.updates[row])
@@ -137,15 +172,16 @@ class Scene:
 
 @dataclass
 class Sends:
-    """A bank that sends these ciphertexts, or bytes, whatever it is asked."""
+    """A bank that sends these ciphertexts, or this payload, whatever it is asked."""
 
     scene: Scene
     cohort: Cohort[Any]
     bank: str
-    ciphertexts: Sequence[bytes]
+    sent: Words | bytes
 
     def respond(self, request: bytes) -> bytes:
-        return seal(self.cohort, UPLOAD, self.bank, AGGREGATOR, list(join_ciphertexts(self.ciphertexts)))
+        payload = self.sent if isinstance(self.sent, bytes) else self.scene.upload(self.sent)
+        return seal(self.cohort, UPLOAD, self.bank, AGGREGATOR, payload)
 
 
 class Ear:

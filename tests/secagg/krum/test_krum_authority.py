@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
-from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, data_moduli, total_bytes
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, join_ciphertexts
+from secure_fl.secagg.hazmat.he_totals import Total, coefficient_of, total_bytes
+from secure_fl.secagg.hazmat.he_words import data_moduli
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.krum.deployment import KrumDeployment
 from secure_fl.secagg.krum.distances import REASONS
 from secure_fl.secagg.krum.selection import Selection
 from secure_fl.secagg.krum.server import _totals
 from secure_fl.secagg.krum.wire import SELECT, decode_choice, encode_choice, join_list, split_list, split_totals
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
-from secure_fl.secagg.packing import IntVector, unpack_bits
+from secure_fl.secagg.packing import IntVector, Words, unpack_bits
 from secure_fl.secagg.protocol import run_protocol
 from secure_fl.secagg.transcript import Transcript
 from tests.secagg.krum.scene import Scene, poisoned
@@ -42,26 +43,20 @@ class Aggregator:
         ).payload
 
     def select_request(self, rows: Sequence[int] | None = None) -> list[bytes]:
-        uploads = {row: self.uploads[row] for row in (self.uploads if rows is None else rows)}
+        named = self.uploads if rows is None else rows
+        uploads = {row: memoryview(self.scene.upload(self.uploads[row])) for row in named}
         return list(join_list(uploads, _totals(self.cohort, self.scene.public, uploads)))
 
     def select(self, rows: Sequence[int] | None = None) -> tuple[int, ...]:
         chosen, _ = decode_choice(self.ask(SELECT, self.select_request(rows)), len(self.scene.banks))
         return chosen
 
-    def added(self, uploads: Sequence[Sequence[bytes]]) -> list[bytes]:
-        total, *others = ([self.scene.public.load_vector(c) for c in upload] for upload in uploads)
-        for other in others:
-            for one, more in zip(total, other, strict=True):
-                one.add(more)
-        return [one.serialize() for one in total]
-
-    def open(self, named: Sequence[int], ciphertexts: Sequence[bytes]) -> IntVector:
-        payload = self.ask(DECRYPT, join_list(named, join_ciphertexts(ciphertexts)))
+    def open(self, named: Sequence[int], ciphertexts: Words) -> IntVector:
+        payload = self.ask(DECRYPT, join_list(named, [self.scene.summed(ciphertexts)]))
         return unpack_bits(payload, self.scene.plan.field_bits, self.scene.plan.parameters)
 
     def open_rows(self, rows: Sequence[int], named: Sequence[int] | None = None) -> IntVector:
-        return self.open(rows if named is None else named, self.added([self.uploads[row] for row in rows]))
+        return self.open(rows if named is None else named, self.scene.added(*(self.uploads[row] for row in rows)))
 
 
 @pytest.fixture
@@ -74,7 +69,7 @@ def test_the_sum_of_the_chosen_is_opened_and_the_same_request_again_gets_the_sam
     request = aggregator.select_request()
     chosen, _ = decode_choice(aggregator.ask(SELECT, request), 6)
     assert decode_choice(aggregator.ask(SELECT, request), 6) == (chosen, {})
-    summed = aggregator.added([aggregator.uploads[row] for row in chosen])
+    summed = scene.added(*(aggregator.uploads[row] for row in chosen))
     for _ in range(2):
         assert (aggregator.open(chosen, summed) == scene.updates[list(chosen)].sum(axis=0)).all()
 
@@ -123,7 +118,7 @@ def test_there_is_one_opening_in_an_attempt_and_rounds_do_not_go_back(scene: Sce
     chosen = aggregator.select()
     aggregator.open_rows(chosen)
     nothing = scene.encrypted_slots(np.zeros_like(scene.slots(0)))
-    otherwise_encrypted = aggregator.added([nothing, *(aggregator.uploads[row] for row in chosen)])
+    otherwise_encrypted = scene.added(nothing, *(aggregator.uploads[row] for row in chosen))
     with pytest.raises(ProtocolError, match="already took part"):
         aggregator.open(chosen, otherwise_encrypted)
     for round_, attempt in ((2, 9), (3, 1)):
@@ -176,7 +171,7 @@ def test_whom_the_authority_refuses_tells_an_aggregator_that_makes_up_totals_the
     parameters = scene.plan.parameters_of_context
     half = POLY_MODULUS_DEGREE // 2
     told: dict[int, bool] = {}
-    for attempt in range(1, 7):
+    for attempt in range(1, 40):
         aggregator = Aggregator(scene, attempt=attempt)
         head, numbers, *totals = aggregator.select_request()
         for bank in (0, 1):
@@ -185,6 +180,8 @@ def test_whom_the_authority_refuses_tells_an_aggregator_that_makes_up_totals_the
             totals[bank] = Total(minus_one, monomial(parameters, half - place)).serialize()
         _, out = decode_choice(aggregator.ask(SELECT, [head, numbers, *totals]), 6)
         told |= {2 * attempt + bank: bank not in out for bank in (0, 1)}
+        if attempt > 5 and len(set(told.values())) == 2:
+            break
     words = scene.deployment._authority._secret._context.secret_key().data.data()
     modulus = data_moduli(parameters)[0]
     key = np.array([words[root] for root in range(POLY_MODULUS_DEGREE)], dtype=object)
@@ -235,7 +232,7 @@ def test_updates_derived_from_one_upload_are_chosen_with_it() -> None:
     small = np.random.default_rng(0).integers(0, 2, (6, *scene.slots(0).shape))
     small.reshape(6, -1)[:, 3000:] = 0
     for row in range(6):
-        aggregator.uploads[row] = aggregator.added([victim, scene.encrypted_slots(small[row])])
+        aggregator.uploads[row] = scene.added(victim, scene.encrypted_slots(small[row]))
     chosen = aggregator.select()
     opened = aggregator.open_rows(chosen)
     made_up = small[list(chosen)].reshape(len(chosen), -1)[:, :3000].sum(axis=0)
@@ -265,10 +262,6 @@ def test_where_all_are_chosen_a_bank_that_sees_uploads_takes_them_out_of_the_sum
     broken_by(scene, "the bank uploads minus")
     aggregator = Aggregator(scene)
     zero = scene.ciphertexts(np.full(300, 128), aggregator.cohort)
-    cancelling = [scene.public.load_vector(c) for c in zero]
-    for row in (1, 2):
-        for one, seen in zip(cancelling, aggregator.uploads[row], strict=True):
-            one._vector -= scene.public.load_vector(seen)._vector
-    aggregator.uploads[3] = [one.serialize() for one in cancelling]
+    aggregator.uploads[3] = scene.added(zero, *(scene.negated(aggregator.uploads[row]) for row in (1, 2)))
     opened = aggregator.open_rows(aggregator.select())
     assert (opened - 3 * 128 == scene.updates[0]).all()

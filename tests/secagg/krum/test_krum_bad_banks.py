@@ -14,15 +14,16 @@ import tenseal as ts
 from secure_fl.errors import ConfigurationError, DropoutError, PlanError, ProtocolError
 from secure_fl.secagg.attempts import attempt_sum
 from secure_fl.secagg.budget.krum import WEIGHTS_WIDTH, KrumPlan, plan_krum
-from secure_fl.secagg.hazmat.he_layout import expanded
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.hazmat.he_totals import data_moduli
-from secure_fl.secagg.he.client import HeClient, accept_public_key
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.hazmat.he_words import data_moduli
+from secure_fl.secagg.he.client import HeClient
+from secure_fl.secagg.he.public_keys import accept_public_key
+from secure_fl.secagg.he.words import KEY_AUTHORITY, UPLOAD, pack_upload
 from secure_fl.secagg.krum.distances import IMPOSSIBLE, TOO_LONG, Distances, least_bad, proven_bad, refused
 from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR, seal
+from secure_fl.secagg.packing import Words
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Outcome
 from tests.secagg.krum.scene import Scene, Sends, poisoned, squared_distances
@@ -80,7 +81,7 @@ def test_values_beyond_the_range_are_refused_or_not_chosen(scene: Scene, where: 
 
 
 def test_no_ciphertext_of_what_is_no_number_can_be_made(scene: Scene) -> None:
-    """A residue is always a number: what decrypts to none does not exist, and TenSEAL encodes none either."""
+    """A residue is always a number: what decrypts to none does not exist, and SEAL encodes none either."""
     slots = scene.slots(4).astype(np.float64)
     slots[0, 5] = np.nan
     cohort = scene.cohort()
@@ -92,35 +93,72 @@ def test_no_ciphertext_of_what_is_no_number_can_be_made(scene: Scene) -> None:
     assert 4 not in scene.chosen(outcome)
 
 
-FORMS = {
-    "one too few": lambda whole: whole[:-1],
-    "one too many": lambda whole: [*whole, whole[0]],
-    "none": lambda whole: [],
-    "one is cut": lambda whole: [whole[0][:-40], *whole[1:]],
-    "one is empty": lambda whole: [b"", *whole[1:]],
-    "noise": lambda whole: [np.random.default_rng(0).bytes(len(c)) for c in whole],
+TENSEAL: Any = ts.context(ts.SCHEME_TYPE.CKKS, 4096, -1, [60, 46], n_threads=1)
+FORMS: dict[str, Any] = {
+    "one ciphertext too few": lambda whole: whole[: len(whole) // 2],
+    "one ciphertext too many": lambda whole: whole + whole[: len(whole) // 2],
+    "none": lambda whole: b"",
+    "a word less": lambda whole: whole[:-8],
+    "a byte more": lambda whole: whole + b"\0",
+    "tenseal's": lambda whole: ts.ckks_vector(TENSEAL, [1.0] * SLOTS, scale=2.0**19).serialize(),
 }
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_an_upload_of_another_form_is_its_banks_dropout(scene: Scene, form: Any) -> None:
     cohort = scene.cohort()
-    liar = Sends(scene, cohort, "bank-2", form(scene.ciphertexts(scene.updates[1], cohort)))
+    liar = Sends(scene, cohort, "bank-2", form(scene.upload(scene.ciphertexts(scene.updates[1], cohort))))
     outcome = scene.run({1: liar}, cohort=cohort)
     assert set(outcome.refused) == {"bank-2"}
     assert 1 not in scene.chosen(outcome)
     assert "bank-2" not in outcome.sum.passed_over
 
 
-def test_a_ciphertext_of_another_scale_or_of_a_square_is_its_banks_dropout(scene: Scene) -> None:
-    cohort, honest = scene.cohort(), scene.ciphertexts(scene.updates[1])
-    context = scene.public._context
-    other = ts.ckks_vector(context, [1.0] * SLOTS, scale=2.0 ** (scene.plan.scale_bits + 1)).serialize()
-    square = scene.public.load_vector(honest[0]).squared().serialize()
-    for bad in (other, square):
-        outcome = scene.run({1: Sends(scene, cohort, "bank-2", [bad, *honest[1:]])}, cohort=scene.cohort())
-        assert set(outcome.refused) == {"bank-2"}
-        scene = Scene(scene.updates, scene.byzantine)
+def no_random_half(ciphertexts: Words, scene: Scene) -> bytes:
+    """Words of q count as none."""
+    changed = ciphertexts.copy()
+    changed[1, 1] = 0
+    parts = scene.halves(changed)
+    parts.second[parts.second == 0] = scene.moduli[0, 0]
+    return b"".join(pack_upload(scene.plan, parts))
+
+
+NOTHING: dict[str, Any] = {
+    "zeros": lambda ciphertexts, scene: bytes(len(scene.upload(ciphertexts))),
+    "one without a random half": no_random_half,
+}
+
+
+@pytest.mark.parametrize("what", NOTHING.values(), ids=NOTHING)
+def test_ciphertexts_that_hide_nothing_are_their_banks_dropout(scene: Scene, what: Any) -> None:
+    """SEAL would stop at the square of one."""
+    cohort = scene.cohort()
+    liar = Sends(scene, cohort, "bank-2", what(scene.ciphertexts(scene.updates[1], cohort), scene))
+    outcome = scene.run({1: liar}, cohort=cohort)
+    assert "random half is zero" in outcome.refused["bank-2"]
+    assert set(outcome.refused) == {"bank-2"}
+    assert 1 not in scene.chosen(outcome)
+
+
+@pytest.mark.parametrize("fill", ["noise", "ones"])
+def test_any_words_of_the_right_length_are_refused_or_not_chosen(scene: Scene, fill: str) -> None:
+    length = len(scene.upload(scene.ciphertexts(scene.updates[1])))
+    cohort = scene.cohort()
+    words = np.random.default_rng(0).bytes(length) if fill == "noise" else b"\xff" * length
+    outcome = scene.run({1: Sends(scene, cohort, "bank-2", words)}, cohort=cohort)
+    assert set(outcome.refused) <= {"bank-2"}
+    assert 1 not in scene.chosen(outcome)
+
+
+@pytest.mark.parametrize("times", [2, 1 << 19])
+def test_a_ciphertext_of_another_scale_is_a_multiple_and_is_not_chosen(scene: Scene, times: int) -> None:
+    """Words say nothing of a scale: at twice the scale a value is twice as large."""
+    cohort = scene.cohort()
+    honest = scene.ciphertexts(scene.updates[1], cohort).astype(object)
+    scaled = (times * honest % scene.moduli.astype(object)).astype(np.uint64)
+    outcome = scene.run({1: Sends(scene, cohort, "bank-2", scaled)}, cohort=cohort)
+    assert set(outcome.refused) <= {"bank-2"}
+    assert 1 not in scene.chosen(outcome)
 
 
 def attempted(scene: Scene, liars: dict[int, Any]) -> tuple[Outcome, int, dict[str, str]]:
@@ -136,7 +174,7 @@ def attempted(scene: Scene, liars: dict[int, Any]) -> tuple[Outcome, int, dict[s
 
 def test_a_copied_ciphertext_costs_the_copier_its_place(scene: Scene) -> None:
     """The one that came later: nobody can copy what is not there yet."""
-    kept: dict[int, list[bytes]] = {}
+    kept: dict[int, Words] = {}
 
     def first(cohort: Any) -> Sends:
         kept[cohort.attempt] = scene.ciphertexts(scene.updates[1], cohort)
@@ -152,22 +190,19 @@ def test_a_copied_ciphertext_costs_the_copier_its_place(scene: Scene) -> None:
     assert 4 not in scene.chosen(outcome)
 
 
-def test_a_bank_that_cancels_another_ones_ciphertext_is_named_and_not_the_other() -> None:
-    """bank-1 heard bank-2 before it spoke, whatever their numbers are."""
+def test_minus_another_ones_ciphertext_is_summed_as_what_it_is() -> None:
+    """The mirror image of that bank's update: where all are chosen, it takes that one out of the sum."""
     scene = Scene(poisoned(3, 300, 0, seed=3), byzantine=0)
+    assert [line for line in scene.scheme.custody.broken_by if "where the rule takes all banks" in line]
     cohort = scene.cohort()
-    server, parties = scene.deployment.server(cohort), scene.parties(cohort)
-    uploads = {row: scene.ciphertexts(scene.updates[row], cohort) for row in (1, 2)}
-    negative = [scene.public.load_vector(ciphertext)._vector.neg().serialize() for ciphertext in uploads[1]]
-    sent = [(1, uploads[1]), (0, negative), (2, uploads[2])]
-    next(server)
-    asked = server.send(
-        iter([(scene.banks[row], Sends(scene, cohort, scene.banks[row], what).respond(b"")) for row, what in sent])
-    )
-    chosen = parties[KEY_AUTHORITY].respond(asked.requests[KEY_AUTHORITY])
-    with pytest.raises(ProtocolError, match="bank-1: its ciphertext is made to cancel") as caught:
-        server.send(iter([(KEY_AUTHORITY, chosen)]))
-    assert set(caught.value.refused) == {"bank-1"}
+    seen = scene.ciphertexts(scene.updates[1], cohort)
+    liars: dict[int, Any] = {
+        0: Sends(scene, cohort, "bank-1", scene.negated(seen)),
+        1: Sends(scene, cohort, "bank-2", seen),
+    }
+    outcome = scene.run(liars, cohort=cohort)
+    assert len(outcome.sum.contributors) == 3
+    assert (outcome.sum.total == scene.updates[2] + 2 * 128).all()
 
 
 def test_a_bank_whose_squares_cancel_is_named() -> None:
@@ -176,26 +211,21 @@ def test_a_bank_whose_squares_cancel_is_named() -> None:
 
     def liar(cohort: Any) -> Sends:
         one = scene.ciphertexts(scene.updates[2], cohort)[0]
-        return Sends(scene, cohort, "bank-3", [one, turned(scene, one)])
+        return Sends(scene, cohort, "bank-3", np.stack([one, turned(scene, one)]))
 
     outcome, _, out = attempted(scene, {2: liar})
     assert set(out) == {"bank-3"}
     assert 2 not in scene.chosen(outcome)
 
 
-def turned(scene: Scene, ciphertext: bytes) -> bytes:
-    """Times X**(N/2), which is i in all slots or -i in all."""
-    parameters = scene.plan.parameters_of_context
-    whole = expanded(parameters, ciphertext)
-    moduli, degree = data_moduli(parameters), 2 * SLOTS
-    words = np.frombuffer(whole[len(whole) - 9 - 16 * degree * len(moduli) : -9], dtype="<u8").astype(object)
-    words = words.reshape(2, len(moduli), degree)
-    for place, prime in enumerate(moduli):
-        root = root_of_minus_one(prime, degree)
-        words[:, place, :SLOTS] = words[:, place, :SLOTS] * root % prime
-        words[:, place, SLOTS:] = words[:, place, SLOTS:] * (prime - root) % prime
-    raw = words.astype("<u8").tobytes()
-    return whole[: len(whole) - 9 - len(raw)] + raw + whole[-9:]
+def turned(scene: Scene, ciphertexts: Words) -> Words:
+    """Times X**(N/2), which is i in all slots or -i in all: [..., 2, data primes, N]."""
+    words = ciphertexts.astype(object)
+    for place, (prime,) in enumerate(scene.moduli.tolist()):
+        root = root_of_minus_one(prime, 2 * SLOTS)
+        words[..., place, :SLOTS] = words[..., place, :SLOTS] * root % prime
+        words[..., place, SLOTS:] = words[..., place, SLOTS:] * (prime - root) % prime
+    return words.astype(np.uint64)
 
 
 def root_of_minus_one(prime: int, degree: int) -> int:
@@ -208,12 +238,8 @@ def root_of_minus_one(prime: int, degree: int) -> int:
 
 def complex_upload(scene: Scene, cohort: Any, bank: str, real: Any, imaginary: Any) -> Sends:
     """Ciphertexts with an imaginary part in each slot, which an honest encoder never makes."""
-    parts = []
-    for re, im in zip(scene.encrypted_slots(real), scene.encrypted_slots(imaginary), strict=True):
-        one = scene.public.load_vector(re)
-        one.add(scene.public.load_vector(turned(scene, im)))
-        parts.append(one.serialize())
-    return Sends(scene, cohort, bank, parts)
+    whole = scene.added(scene.encrypted_slots(real), turned(scene, scene.encrypted_slots(imaginary)))
+    return Sends(scene, cohort, bank, whole)
 
 
 def poisoned_far_away(banks: int, byzantine: int) -> Scene:
@@ -267,19 +293,13 @@ def test_banks_that_get_an_honest_one_refused_do_not_count_it_among_the_byzantin
     liars: dict[int, Any] = {0: Sends(scene, cohort, "bank-1", target)}
     for row, real in ((7, nothing), (8, shift)):
         derived = complex_upload(scene, cohort, scene.banks[row], real, imaginary)
-        derived.ciphertexts = [added(scene, one, more) for one, more in zip(target, derived.ciphertexts, strict=True)]
+        assert not isinstance(derived.sent, bytes)
+        derived.sent = scene.added(target, derived.sent)
         liars[row] = derived
     outcome = scene.run(liars, cohort=cohort)
     assert outcome.refused == {"bank-1": IMPOSSIBLE}
     assert len(outcome.sum.contributors) == 8 - 2
     assert [line for line in scene.scheme.custody.assumptions if "cost that one its place" in line]
-
-
-def added(scene: Scene, one: bytes, more: bytes) -> bytes:
-    """The sum of two ciphertexts."""
-    total = scene.public.load_vector(one)
-    total.add(scene.public.load_vector(more))
-    return total.serialize()
 
 
 @pytest.mark.parametrize("banks", [1, 2])

@@ -10,7 +10,8 @@ import pytest
 from secure_fl.secagg.budget.krum import KrumPlan
 from secure_fl.secagg.hazmat.he_public import EncryptedVector
 from secure_fl.secagg.hazmat.he_totals import Total, total_of_square
-from secure_fl.secagg.he.encoding import KEY_AUTHORITY, encode_slots
+from secure_fl.secagg.he.encoding import encode_slots
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.krum.distances import Distances
 from secure_fl.secagg.packing import IntVector
 from tests.secagg.krum.scene import MultiKrum, Scene, poisoned, squared_distances
@@ -48,7 +49,7 @@ def test_the_extremes_of_the_range_are_summed_and_told_apart() -> None:
 def totals_on_ciphertexts(scene: Scene, updates: IntVector) -> tuple[list[float], list[float]]:
     """Norms and distances that the key authority opens, by the steps of the protocol but without its messages."""
     plan, secret = scene.plan, scene.deployment._authority._secret
-    loaded = [scene.public.load_vector(scene.public.encrypt(encode_slots(plan, update)[0])) for update in updates]
+    loaded = [scene.public.vector(scene.encrypted_slots(encode_slots(plan, update))[0]) for update in updates]
 
     def opened(square: EncryptedVector) -> float:
         total = total_of_square(plan.parameters_of_context, square, scene.public)

@@ -13,21 +13,22 @@ from tenseal import sealapi
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget import HeParameters
-from secure_fl.secagg.budget.he import MODULUS_BITS, POLY_MODULUS_DEGREE, SAFE_FAILURE_BITS
+from secure_fl.secagg.budget.he import FAILURE_BITS, MODULUS_BITS, POLY_MODULUS_DEGREE
 from secure_fl.secagg.budget.krum import ERROR_FAILURE_BITS, SHARPNESS, SPARE_BITS, plan_krum
-from secure_fl.secagg.hazmat.he_public import PublicContext
+from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.hazmat.he_totals import (
     Total,
-    data_moduli,
     from_residues,
     square_root_of_minus_one,
     total_of_imaginary_parts,
     total_of_square,
 )
+from secure_fl.secagg.hazmat.he_words import data_moduli
 from secure_fl.secagg.krum.deployment import krum_scheme
 from secure_fl.secagg.krum.server import random_weights
 from secure_fl.secagg.messages import AGGREGATOR
+from secure_fl.secagg.packing import IntVector
 from tests.secagg.krum.scene import MultiKrum
 
 SLOTS = POLY_MODULUS_DEGREE // 2
@@ -50,7 +51,7 @@ def test_totals_and_sums_stay_inside_the_modulus(banks: int, parameters: int, bi
     coefficient = farthest * 4**plan.scale_bits * 2 / POLY_MODULUS_DEGREE
     assert coefficient * 2**SPARE_BITS < modulus / 2
     assert banks * 2**bits * 2**plan.scale_bits < modulus / 2
-    assert plan.failure_bits >= SAFE_FAILURE_BITS
+    assert plan.failure_bits >= FAILURE_BITS
 
 
 @pytest.mark.parametrize(("banks", "parameters", "bits"), SIZES)
@@ -134,12 +135,17 @@ def keys(request: pytest.FixtureRequest) -> tuple[HeParameters, SecretContext, P
     return parameters, secret, PublicContext.load(secret.public_key(), parameters)
 
 
+def encrypted(parameters: HeParameters, public: PublicContext, slots: IntVector) -> EncryptedVector:
+    words = np.stack(public.encrypt(slots[None]))
+    return public.vector(words.reshape(2, parameters.data_primes, POLY_MODULUS_DEGREE))
+
+
 def test_totals_of_squares_are_those_of_the_slots(keys: tuple[HeParameters, SecretContext, PublicContext]) -> None:
     parameters, secret, public = keys
     rng = np.random.default_rng(0)
     for spread in (1, 30, 120):
         a, b = rng.integers(-spread, spread, (2, SLOTS))
-        square = public.load_vector(public.encrypt(a)).squared_difference(public.load_vector(public.encrypt(b)))
+        square = encrypted(parameters, public, a).squared_difference(encrypted(parameters, public, b))
         sent = total_of_square(parameters, square, public).serialize()
         opened = secret.open_total(Total.load(parameters, sent, power=2)) * SLOTS / 4**parameters.scale_bits
         exact = float(((a - b) ** 2).sum())
@@ -149,7 +155,7 @@ def test_totals_of_squares_are_those_of_the_slots(keys: tuple[HeParameters, Secr
 def test_real_slots_have_no_imaginary_total(keys: tuple[HeParameters, SecretContext, PublicContext]) -> None:
     parameters, secret, public = keys
     a = np.random.default_rng(0).integers(-120, 120, SLOTS)
-    weighed = public.load_vector(public.encrypt(a)).weighed(random_weights(SLOTS))
+    weighed = encrypted(parameters, public, a).weighed(random_weights(SLOTS))
     sent = total_of_imaginary_parts(parameters, weighed, public).serialize()
     opened = secret.open_total(Total.load(parameters, sent, power=1), imaginary=True) * SLOTS / 4**parameters.scale_bits
     assert 0 < abs(opened) < 10 * 683 * 256 * math.sqrt(SLOTS / 12) / 2**parameters.scale_bits

@@ -14,11 +14,13 @@ from scipy.stats import ks_2samp, kstest
 
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
-from secure_fl.secagg.hazmat.he_layout import expanded, residues
+from secure_fl.secagg.hazmat.he_layout import residues
 from secure_fl.secagg.hazmat.he_public import EncryptedVector, PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.hazmat.he_totals import Total, data_moduli, from_residues, total_bytes, total_of_square
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD, encode_slots
+from secure_fl.secagg.hazmat.he_totals import Total, from_residues, total_bytes, total_of_square
+from secure_fl.secagg.hazmat.he_words import data_moduli
+from secure_fl.secagg.he.encoding import encode_slots
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.authority import KrumAuthority, KrumDecryptor
 from secure_fl.secagg.krum.wire import SELECT, split_list, split_totals
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
@@ -40,7 +42,8 @@ class Keys:
         self.public = PublicContext.load(self.secret.public_key(), parameters)
 
     def loaded(self, slots: Any) -> EncryptedVector:
-        return self.public.load_vector(self.public.encrypt(np.asarray(slots)))
+        words = np.stack(self.public.encrypt(np.asarray(slots)[None]))
+        return self.public.vector(words.reshape(2, self.parameters.data_primes, POLY_MODULUS_DEGREE))
 
 
 @pytest.fixture(scope="module", params=[ONE, TWO], ids=["one prime", "two primes"])
@@ -283,9 +286,7 @@ def test_uploads_of_other_updates_look_alike() -> None:
     q = data_moduli(scene.plan.parameters_of_context)[0]
     samples = []
     for values in (np.zeros(SLOTS, dtype=np.int64), np.full(SLOTS, 255), scene.updates[0]):
-        whole = expanded(scene.plan.parameters_of_context, scene.ciphertexts(values)[0])
-        words = np.frombuffer(whole[:-9], dtype="<u8", offset=(len(whole) - 9) % 8)
-        samples.append(as_unit(words[-2 * POLY_MODULUS_DEGREE * scene.plan.data_primes :][:POLY_MODULUS_DEGREE], q))
+        samples.append(as_unit(scene.ciphertexts(values)[0, 0, 0], q))
     for sample in samples:
         assert kstest(sample, "uniform").pvalue > 1e-6
 
@@ -360,7 +361,7 @@ def test_a_key_authority_without_known_updates_has_fewer_equations_than_values()
 def test_whoever_has_the_key_and_an_upload_reads_it() -> None:
     scene = Scene(poisoned(4, 300, 0, seed=3), byzantine=0)
     broken_by(scene, "aggregator and key authority together")
-    slots = scene.deployment._authority._secret.decrypt(scene.ciphertexts(scene.updates[0])[0])
+    slots = scene.deployment._authority._secret.decrypt(*scene.halves(scene.ciphertexts(scene.updates[0])))
     assert (np.rint(slots) == encode_slots(scene.plan, scene.updates[0])[0]).all()
 
 

@@ -179,7 +179,7 @@ def replayed(start: Start) -> tuple[list[int], list[int]]:
                 theirs, wire.mask_purpose(final.cohort, bank, other)
             )
             subtract_mask(total, mask)
-    return total.tolist(), values_of(final, 0b11)
+    return ring.to_integers(plan, total).tolist(), values_of(final, 0b11)
 
 
 def test_signatures_do_not_replay_between_attempts(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_numbers, encode_table
+from secure_fl.secagg.packing import packed_bytes
 
 Start = Callable[..., Any]
 tables = st.integers(1, 40).flatmap(
@@ -74,13 +75,15 @@ def test_ten_thousand_banks_have_numbers() -> None:
     assert decode_numbers(encode_numbers(numbers), 10_000) == tuple(numbers)
 
 
-@given(st.sampled_from([(3, 8), (3, 20), (3, 24)]), st.lists(st.integers(0, 2**26 - 1), min_size=1, max_size=30))
+@given(
+    st.sampled_from([(3, 8), (10, 8), (3, 14), (3, 20), (3, 24)]),
+    st.lists(st.integers(0, 2**26 - 1), min_size=1, max_size=30),
+)
 def test_ring_elements_come_back(size: tuple[int, int], words: list[int]) -> None:
     chosen = planned(size[0], len(words), size[1])
     values = np.array([word % (1 << chosen.ring_bits) for word in words], dtype=np.int64)
     data = ring.to_bytes(chosen, ring.to_ring(chosen, values))
-    assert len(data) == len(words) * chosen.ring_bits // 8
-    assert data == b"".join(int(value).to_bytes(chosen.ring_bits // 8, "little") for value in values)
+    assert len(data) == packed_bytes(len(words), chosen.ring_bits)
     assert (ring.to_integers(chosen, ring.from_bytes(chosen, memoryview(data))) == values).all()
 
 
@@ -89,7 +92,7 @@ def test_ring_elements_come_back(size: tuple[int, int], words: list[int]) -> Non
 def test_a_masked_input_of_another_length_is_refused(bits: int, change: int) -> None:
     chosen = planned(3, 5, bits)
     with pytest.raises(MessageError, match="wrong length"):
-        ring.from_bytes(chosen, memoryview(bytes(5 * chosen.ring_bits // 8 + change)))
+        ring.from_bytes(chosen, memoryview(bytes(packed_bytes(5, chosen.ring_bits) + change)))
 
 
 @pytest.mark.parametrize("length", [0, 64, 95, 97])
@@ -233,7 +236,8 @@ def test_sums_beyond_32_bits_are_refused_and_the_advice_works(banks: int, bits: 
 
 
 @pytest.mark.parametrize(
-    ("banks", "bits", "ring_bits"), [(3, 14, 16), (3, 15, 24), (3, 22, 24), (3, 23, 32), (256, 24, 32)]
+    ("banks", "bits", "ring_bits"),
+    [(3, 8, 10), (10, 8, 12), (3, 14, 16), (3, 15, 17), (3, 22, 24), (256, 24, 32), (17, 4, 8), (18, 4, 9)],
 )
 def test_the_planner_takes_the_smallest_ring(banks: int, bits: int, ring_bits: int) -> None:
     assert planned(banks, 10, bits).ring_bits == ring_bits

@@ -50,7 +50,7 @@ def play(request: Request) -> Play:
         Story(
             "a share-holder lies",
             f"{HOLDERS[0]} adds {TOO_MUCH:,} to one number of its answer. Nobody can tell, and the sum is wrong.",
-            tuple(_run(request, lies={HOLDERS[0]: adds_too_much(SUM_SHARES)}).steps()),
+            tuple(_run(request, lies={HOLDERS[0]: adds_too_much(request, SUM_SHARES)}).steps()),
             HOLDERS[0],
         ),
         Story(

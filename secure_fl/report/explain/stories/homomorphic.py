@@ -17,13 +17,13 @@ from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.report.wording import plural
 from secure_fl.secagg.he.authority import HeDecryptor
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.he.server import he_server
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.packing import unpack_fields
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import Party, SecureSum
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.schemes import SCHEMES, called
 from secure_fl.secagg.turns import OneAnswer
 
 
@@ -59,11 +59,12 @@ def play(request: Request) -> Play:
     )
     parties = request.columns((KEY_AUTHORITY,))
     scheme = SCHEMES[request.scheme]
+    untried = f" It is {scheme.experimental}." if scheme.experimental else ""
     return Play(
-        name=request.scheme,
+        name=called(request.scheme),
         title=f"A sum under {request.scheme.upper()}",
         text="Banks encrypt under one public key, the aggregator adds what it cannot read, and the key authority, "
-        "which could read it, gets the sum alone.",
+        f"which could read it, gets the sum alone.{untried}",
         parties=parties,
         stories=stories,
         pools=pools(honest.recording, request.updates, parties, honest),
@@ -92,7 +93,7 @@ def _run(
     banks = there.banks | ({damaged: Damaged(there.banks[damaged])} if damaged else {})
     parties = banks | {KEY_AUTHORITY: HeDecryptor(there.cohort, there.secret, OneAnswer())}
     asks = None if said is None else _says(there.cohort, request.names[1], said)
-    server = he_server(there.cohort, there.public)
+    server = he_server(there.cohort)
     recording = record(there.cohort, server, parties, drop, asks=asks, setup=there.setup)
     teller = HomomorphicTeller(recording, request.updates, there.secret)
     if said is not None:
@@ -108,7 +109,7 @@ def _says(cohort: Cohort[Any], victim: str, said: int) -> Ask:
 def _read(teller: HomomorphicTeller, total: SecureSum, victim: str) -> Told:
     """What was opened, less the middle of the range as often as there were too few banks."""
     plan = teller.cohort.plan
-    middle = unpack_fields(np.full(plan.slots, plan.centre), plan.fields_per_slot, plan.field_bits, plan.parameters)
+    middle = unpack_fields(np.full(plan.slots, plan.centre), plan.fields_per_slot, plan.field_base, plan.parameters)
     too_often = (teller.contributors - 1) * middle
     lines = (
         Line("", "what was opened", shown(total.total)),

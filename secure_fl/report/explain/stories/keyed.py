@@ -12,7 +12,9 @@ from secure_fl.secagg.hazmat.he_public import PublicContext
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.he.deployment import PublicKeyDeployment
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.public_keys import PublicKey, SealPublicKey, load_public_key
+from secure_fl.secagg.he.secret_keys import SealSecretKey, SecretKey, new_secret_key
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD, Adder, pack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message, open_message
 from secure_fl.secagg.protocol import Party, Stage
 from secure_fl.secagg.scheme import Scheme
@@ -25,8 +27,8 @@ class Keyed:
     """The parties of one sum."""
 
     cohort: Cohort[Any]
-    secret: SecretContext
-    public: PublicContext
+    secret: SecretKey
+    public: PublicKey
     banks: dict[str, Party]
     setup: Callable[[Cohort[Any], Transcript], None]
 
@@ -34,20 +36,33 @@ class Keyed:
 def keyed(request: Request, scheme: Scheme, planned: Any) -> Keyed:
     """With a new key."""
     cohort: Cohort[Any] = scheme.cohort(planned, 1, request.names, session=new_session())
-    secret = SecretContext(planned.parameters_of_context)
+    secret = new_secret_key(planned.parameters_of_context)
     key = secret.public_key()
-    public = PublicContext.load(key, planned.parameters_of_context)
+    public = load_public_key(key, planned.parameters_of_context)
     banks: dict[str, Party] = {name: HeClient(cohort, name, values, public) for name, values in request.updates.items()}
     return Keyed(cohort, secret, public, banks, PublicKeyDeployment(key, planned).setup)
 
 
+def seal_keys(there: Keyed) -> tuple[SecretContext, PublicContext]:
+    """SEAL's own, of a scheme that computes with more than sums."""
+    assert isinstance(there.secret, SealSecretKey)
+    assert isinstance(there.public, SealPublicKey)
+    return there.secret.context, there.public.context
+
+
 def sends_upload_of(cohort: Cohort[Any], victim: str, with_head: Callable[[Message, bytes], bytes]) -> Ask:
-    """An aggregator that has one bank's upload opened in the place of the sum; `with_head`: what it says of it."""
+    """An aggregator that has one bank's upload opened in the place of the sum; `with_head`: what it says of it.
+
+    It adds nothing else to it, which gives its words the width of a sum's.
+    """
 
     def asks(stage: Stage, heard: Heard) -> Stage:
         if stage.name != DECRYPT:
             return stage
         upload = open_message(cohort, heard[UPLOAD, victim], recipient=AGGREGATOR, sender=victim).payload
-        return changed(cohort, stage, KEY_AUTHORITY, lambda asked: with_head(asked, bytes(upload)))
+        alone = Adder(cohort.plan)
+        alone.add(upload)
+        passed_off = b"".join(pack_sum(cohort.plan, alone.total()))
+        return changed(cohort, stage, KEY_AUTHORITY, lambda asked: with_head(asked, passed_off))
 
     return asks

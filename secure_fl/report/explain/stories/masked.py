@@ -95,7 +95,7 @@ def _lying_banks(request: Request) -> tuple[Story, ...]:
             "a bank adds what it likes",
             f"{last} adds {TOO_MUCH:,} to its first number under the mask. Nobody can tell: banks are believed, and a "
             "secure sum hides a lie as well as a number. Proofs of range (run --scheme additive --proofs) stop it.",
-            tuple(_run(request, lies={last: adds_too_much(wire.MASKED_INPUT)}).steps()),
+            tuple(_run(request, lies={last: adds_too_much(request, wire.MASKED_INPUT)}).steps()),
             last,
         ),
     )

@@ -9,11 +9,11 @@ from secure_fl.federation.checked_sums import choose
 from secure_fl.report.explain.pools import pools
 from secure_fl.report.explain.recording import record
 from secure_fl.report.explain.scene import BITS, BYZANTINE, KRUM_NUMBERS, MODEL, MOST, Request
-from secure_fl.report.explain.stories.keyed import keyed, sends_upload_of
+from secure_fl.report.explain.stories.keyed import keyed, seal_keys, sends_upload_of
 from secure_fl.report.explain.story import Play, Story
 from secure_fl.report.explain.tellers.multi_krum import KrumTeller
 from secure_fl.report.explain.tellers.teller import Told
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY
 from secure_fl.secagg.krum.authority import Choices, KrumDecryptor
 from secure_fl.secagg.krum.deployment import CUSTODY, krum_scheme
 from secure_fl.secagg.krum.server import krum_server
@@ -61,11 +61,12 @@ def _run(request: Request, other_sum: bool = False) -> KrumTeller:
     scheme = krum_scheme(select)
     planned: Any = plan_for(scheme, request.count, MODEL, BITS).resized(KRUM_NUMBERS)
     there = keyed(request, scheme, planned)
-    parties = there.banks | {KEY_AUTHORITY: KrumDecryptor(there.cohort, there.secret, select, Choices())}
+    secret, public = seal_keys(there)
+    parties = there.banks | {KEY_AUTHORITY: KrumDecryptor(there.cohort, secret, select, Choices())}
     asks = sends_upload_of(there.cohort, request.names[0], _in_place_of) if other_sum else None
-    server = krum_server(there.cohort, there.public)
+    server = krum_server(there.cohort, public)
     recording = record(there.cohort, server, parties, asks=asks, setup=there.setup)
-    looking = KrumDecryptor(there.cohort, there.secret, select, Choices())
+    looking = KrumDecryptor(there.cohort, secret, select, Choices())
     teller = KrumTeller(recording, request.updates, there.secret, looking, BYZANTINE)
     if other_sum:
         text = f"It names the chosen banks, and sends the upload of {request.names[0]} alone."

@@ -74,6 +74,7 @@ class AdditiveTeller(Teller):
         total = self._rest(bank)
         for holder in self.holders.keys() & members:
             add_mask(total, self._seed(bank, holder))
+        ring.to_integers(self.cohort.plan, total)
         missing = [holder for holder in self.holders if holder not in members]
         if missing:
             return total, f"What they hold of its shares; that of {listed(missing)} is missing, so it is random."
@@ -102,6 +103,7 @@ class AdditiveTeller(Teller):
         shares = [Line("+", f"share of {bank}", shown(self._share(bank, holder))) for bank in banks]
         answered = self._answered(holder)
         more = answered - sum((self._share(bank, holder) for bank in banks), ring.zeros(self.cohort.plan))
+        ring.to_integers(self.cohort.plan, more)
         lie = (Line("+", "what it puts on top", shown(more)),) if more.any() else ()
         return self._work(holder, "adds", (*shares, *lie, Line("=", "what it answers", shown(answered))))
 
@@ -123,7 +125,7 @@ class AdditiveTeller(Teller):
     def _share(self, bank: str, holder: str) -> RingVector:
         share = ring.zeros(self.cohort.plan)
         add_mask(share, self._seed(bank, holder))
-        return share
+        return ring.to_integers(self.cohort.plan, share)
 
     def _rest(self, bank: str) -> RingVector:
         payload = self.recording.answer(UPLOAD, bank)

@@ -209,7 +209,7 @@ class MaskedTeller(Teller):
         for other in partners:
             agreed = self.held.agreed(self.held.drawn[bank].mask.secret(), bank, other)
             (subtract_mask if self.held.place(bank) < self.held.place(other) else add_mask)(more, agreed)
-        if more.any():
+        if ring.to_integers(self.cohort.plan, more).any():
             yield Line("+", "what it puts on top", shown(more))
 
     def _letter(self, sender: str, recipient: str, sealed: bytes, name: str) -> Field:

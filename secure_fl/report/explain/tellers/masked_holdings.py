@@ -44,6 +44,7 @@ class MaskedHoldings:
                 continue
             agreed = self.agreed(own, bank, other) if own is not None else self.agreed(theirs, other, bank)
             (subtract_mask if self.place(bank) < self.place(other) else add_mask)(left, agreed)
+        ring.to_integers(self.cohort.plan, left)
         if unknown:
             return left, f"Its masked input, with {listed(unknown)} still on it."
         return left, "Its masked input, less all of its masks: they hold shares enough, or the other ends."
@@ -79,7 +80,7 @@ class MaskedHoldings:
         """The numbers of a mask."""
         drawn = ring.zeros(self.cohort.plan)
         add_mask(drawn, seed)
-        return drawn
+        return ring.to_integers(self.cohort.plan, drawn)
 
     def pair(self, one: str, other: str) -> RingVector:
         """The mask that two banks agree on."""

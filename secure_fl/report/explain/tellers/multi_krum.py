@@ -13,8 +13,8 @@ from secure_fl.report.explain.story import Field, Line, Work, shown
 from secure_fl.report.explain.tellers.homomorphic import HomomorphicTeller
 from secure_fl.report.explain.tellers.teller import Told, listed
 from secure_fl.robust.krum import krum_scores
-from secure_fl.secagg.hazmat.he_secret import SecretContext
-from secure_fl.secagg.he.encoding import DECRYPT, KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.secret_keys import SecretKey
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.krum.authority import KrumDecryptor
 from secure_fl.secagg.krum.distances import Distances
 from secure_fl.secagg.krum.wire import SELECT, decode_choice, split_list
@@ -29,7 +29,7 @@ class KrumTeller(HomomorphicTeller):
     )
 
     def __init__(
-        self, recording: Recording, updates: Updates, secret: SecretContext, authority: KrumDecryptor, byzantine: int
+        self, recording: Recording, updates: Updates, secret: SecretKey, authority: KrumDecryptor, byzantine: int
     ) -> None:
         """`authority`: asked for nothing but what it opens of the totals."""
         super().__init__(recording, updates, secret)
