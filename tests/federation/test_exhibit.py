@@ -53,7 +53,7 @@ def test_a_bank_that_sent_nothing_shows_nothing(scheme: str) -> None:
 
 def test_of_a_masked_sum_the_masked_input_is_shown(run_small: Run) -> None:
     exhibit = run_small(scheme="masked").exhibit
-    assert exhibit.message_bytes > 3 * 10_369, "a ring of 24 bits"
+    assert exhibit.message_bytes > 18 / 8 * 10_369, "a ring of 18 bits"
     assert len(set(exhibit.message)) == 256, "bytes of a mask"
 
 

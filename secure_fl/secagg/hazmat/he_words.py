@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tenseal import sealapi
 
+from secure_fl.errors import StorageError
 from secure_fl.secagg.budget import HeParameters
 from secure_fl.secagg.budget.he import POLY_MODULUS_DEGREE
 from secure_fl.secagg.hazmat.he_layout import (
@@ -38,35 +39,53 @@ _MEMBERS = struct.Struct("<4QBQQQdQ")
 _PLAIN_MEMBERS = struct.Struct("<4QQd")
 """Digest, which is zero for BFV, number of coefficients, scale."""
 _HALVES = 2
+_MORE_THAN_SEAL_WRITES = 1 << 20
 
 
 def saved(thing: Any) -> bytes:
-    """What SEAL writes. Never called with a secret key."""
-    with _file() as path:
-        thing.save(path)
-        return Path(path).read_bytes()
+    """What SEAL writes. Never called with a secret key. Raises `StorageError` where there is no room for it."""
+    with _file() as (file, path):
+        try:
+            thing.save(path)
+        except RuntimeError:
+            _require_room(file)
+            raise
+        return os.pread(file, os.fstat(file).st_size, 0)
 
 
 def loaded(made: Any, context: Any, data: bytes) -> Any:
     """The object that SEAL reads. Raises `ValueError` or `RuntimeError`."""
-    with _file() as path:
-        Path(path).write_bytes(data)
+    with _file() as (file, path):
+        os.pwrite(file, data, 0)
         made.load(context, path)
     return made
 
 
-@contextmanager
-def _file() -> Iterator[str]:
-    """A file in memory; where the system has none, one that nobody else can read, and that is deleted at once."""
-    if not hasattr(os, "memfd_create"):
-        with TemporaryDirectory() as folder:
-            yield str(Path(folder) / "seal")
-        return
-    file = os.memfd_create("secure_fl")
+def _require_room(file: int) -> None:
+    """SEAL does not say what the system said: find it out again. Raises `StorageError`."""
     try:
-        yield f"/proc/self/fd/{file}"
-    finally:
-        os.close(file)
+        os.pwrite(file, bytes(_MORE_THAN_SEAL_WRITES), 0)
+    except OSError as error:
+        raise StorageError(f"a ciphertext could not be written down ({error.strerror}); make room") from None
+
+
+@contextmanager
+def _file() -> Iterator[tuple[int, str]]:
+    """A file in memory, and its path; where the system has none, one that nobody else can read, deleted at once."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("secure_fl")
+        try:
+            yield file, f"/proc/self/fd/{file}"
+        finally:
+            os.close(file)
+        return
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / "seal")
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            yield file, path
+        finally:
+            os.close(file)
 
 
 @lru_cache
