@@ -273,7 +273,7 @@ def retrained(experiment: Mapping[str, Any]) -> str | None:
 
 
 def troubles(result: Result) -> list[str]:
-    """A line for each round that banks were missing from or spoiled, or that was attempted more than once.
+    """A line for each round that banks or holders were missing from or spoiled, or that took more than one attempt.
 
     And one for each model beside the federated one whose training diverged.
     """
@@ -284,6 +284,8 @@ def troubles(result: Result) -> list[str]:
             f"{bank} is in the sum, but {why}" for bank, why in record.refused.items() if bank in record.contributors
         ]
         banks += [f"{bank} dropped out" for bank in record.dropped if bank not in record.refused]
+        known = {*record.dropped, *record.contributors}
+        banks += [f"opened without {holder}: {why}" for holder, why in record.refused.items() if holder not in known]
         what = banks[:_NAMED] + ([f"{len(banks) - _NAMED} more banks"] if len(banks) > _NAMED else [])
         what += [f"attempted {record.attempts} times"] if record.attempts > 1 else []
         if what:

@@ -40,9 +40,14 @@ class Summing(Banks):
     """Of later rounds: how much larger than the largest value of the last mean; doubled instead where banks clipped."""
 
     @property
+    def committee(self) -> Committee | None:
+        """Who holds what opens a sum, where that was asked for. Raises `PlanError`."""
+        return Committee.asked(self.holders, self.quorum)
+
+    @property
     def kind(self) -> Scheme:
         """The scheme, with its committee where there is one. Raises `PlanError`."""
-        return scheme_of(self.scheme, Committee.asked(self.holders, self.quorum))
+        return scheme_of(self.scheme, self.committee)
 
     def check_sums(self, rounds: int) -> None:
         """Raises `ConfigurationError` where no sum could be made."""
