@@ -105,7 +105,19 @@ def test_every_setting_is_tried() -> None:
 @pytest.mark.parametrize(
     "settings",
     FULL,
-    ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven", "audited", "shared", "left"],
+    ids=[
+        "all",
+        "dp-sgd",
+        "distributed",
+        "formatted",
+        "named",
+        "poisoned",
+        "grouped",
+        "proven",
+        "audited",
+        "shared",
+        "left",
+    ],
 )
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)

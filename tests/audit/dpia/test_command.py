@@ -212,7 +212,9 @@ def test_every_way_of_summing_is_described(
     }
     assert told[facts.scheme] in document
     if "holders" in settings:
-        assert "The aggregator opens a sum with any 2 of 3 holders, and nothing with fewer; 1 may be silent." in document
+        assert (
+            "The aggregator opens a sum with any 2 of 3 holders, and nothing with fewer; 1 may be silent." in document
+        )
         assert "Any two quorums have at least 1 holder in common" in document
         assert "those of any 2 of 3, with the aggregator, open every upload" in document
         assert "Without an answer of 2 of 3 holders no sum is opened" in document
