@@ -284,9 +284,9 @@ def troubles(result: Result) -> list[str]:
             f"{bank} is in the sum, but {why}" for bank, why in record.refused.items() if bank in record.contributors
         ]
         banks += [f"{bank} dropped out" for bank in record.dropped if bank not in record.refused]
-        known = {*record.dropped, *record.contributors}
-        banks += [f"opened without {holder}: {why}" for holder, why in record.refused.items() if holder not in known]
         what = banks[:_NAMED] + ([f"{len(banks) - _NAMED} more banks"] if len(banks) > _NAMED else [])
+        banks_of_it = {*record.dropped, *record.contributors}
+        what += [f"opened without {name}: {why}" for name, why in record.refused.items() if name not in banks_of_it]
         what += [f"attempted {record.attempts} times"] if record.attempts > 1 else []
         if what:
             lines.append(f"round {record.round}: {'; '.join(what)}")

@@ -26,7 +26,8 @@ class Completed:
     outcome: Outcome
     attempts: int
     refused: Mapping[str, str]
-    """Banks and trustees that sent something wrong or did not answer in any attempt, each with the last reason."""
+    """Banks that sent something wrong or refused to answer in any attempt, each with the last reason; and trustees that
+    the sum was opened without."""
 
 
 def attempt_sum(
@@ -55,8 +56,7 @@ def attempt_sum(
             else:
                 tried, untried = ({}, {}) if enough else _sides(error.quarrels)
                 out |= {} if tried else blamed
-            trustees = {name: why for name, why in error.refused.items() if name in cohort.trustees}
-            refused |= error.absent | trustees | (tried or blamed)
+            refused |= error.absent | (tried or blamed)
             if tries == attempts:
                 error.refused = refused | error.refused
                 raise
