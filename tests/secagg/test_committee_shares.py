@@ -297,7 +297,7 @@ class Forgetful:
 
     def respond(self, request: bytes) -> bytes:
         held = self._scene.there._holders
-        answer = self._scene.there.trustees(self._cohort)[self._name].respond(request)
+        answer: bytes = self._scene.there.trustees(self._cohort)[self._name].respond(request)
         held[self._name] = ShareHolderKey(self._name, held[self._name].key, OneAnswer(held[self._name].answers._turns))
         return answer
 

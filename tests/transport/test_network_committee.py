@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.transport.test_network_run import in_memory, weights
 
 pytestmark = pytest.mark.slow
 
-TWO_OF_THREE = {"scheme": "additive", "holders": 3, "quorum": 2, "rounds": 6}
+TWO_OF_THREE: dict[str, Any] = {"scheme": "additive", "holders": 3, "quorum": 2, "rounds": 6}
 
 
 def assert_the_model_of_the_run_in_memory(parties: Processes) -> None:
