@@ -400,6 +400,23 @@ def test_a_bank_that_gives_holders_different_seeds_does_not_frame_them() -> None
     assert "cannot open the seeds of bank-2" in outcome.refused[scene.holders[0]]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_holder_compares_each_of_its_seeds(place: int) -> None:
+    scene = Scene(3, 2)
+    name = scene.holders[0]
+    part = parts_of(scene.cohort, name)[place]
+
+    def change(payload: bytes) -> bytes:
+        upload = split_upload(scene.cohort, memoryview(payload))
+        hashes = list(upload.commitments)
+        hashes[part] = commitment(scene.cohort, "bank-2", part, bytes(SEED_BYTES))
+        return b"".join([*hashes, *upload.sealed, bytes(upload.share)])
+
+    with pytest.raises(ProtocolError, match="cannot open the seeds of bank-2") as refused:
+        scene.run(changes={("bank-2", UPLOAD): change})
+    assert set(refused.value.refused) == {"bank-2"}
+
+
 def test_a_bank_whose_seeds_no_quorum_opens_goes_in_the_next_attempt() -> None:
     scene = Scene(3, 2)
 
