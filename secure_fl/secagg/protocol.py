@@ -50,7 +50,7 @@ class SecureSum:
     contributors: frozenset[str]
     refused: Mapping[str, str] = field(default_factory=dict)
     """Banks that sent something wrong, and what; those whose values had arrived before are contributors all the
-    same."""
+    same. And trustees that could be done without."""
     passed_over: frozenset[str] = frozenset()
     """Banks that sent what they should, and that a rule did not choose."""
 
@@ -75,7 +75,8 @@ class Outcome:
     party_seconds: Mapping[str, float]
     server_seconds: float
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Banks that sent something wrong, or refused to answer, each with the reason."""
+    """Banks that sent something wrong, or refused to answer, each with the reason; and trustees that could be done
+    without, silent ones too."""
 
 
 def request(cohort: Cohort[Plan], stage: str, recipients: tuple[str, ...], payload: bytes = b"") -> Stage:
@@ -237,8 +238,8 @@ def run_carried(
         spent = dict(carrier.seconds)
         elapsed = clock() - started - sum(spent.values()) - room.bookkeeping
         total: SecureSum = finished.value
-        unwilling = {name: reason(error) for name, error in room.unwilling.items()}
-        return Outcome(total, spent, elapsed, room.absent | unwilling | dict(total.refused))
+        unwilling = {name: reason(error).replace(f"{name} ", "it ", 1) for name, error in room.unwilling.items()}
+        return Outcome(total, spent, elapsed, room.absent | dict(total.refused) | unwilling)
     except ProtocolError as error:
         error.refused |= to_blame(room.blames)
         for refusal in room.unwilling.values():
@@ -293,11 +294,19 @@ class _Room:
             self.unwilling[name] = error if isinstance(error, ProtocolError) else _cut_off(name)
             needed = len(stage.requests) if stage.enough is None else stage.enough
             if len(stage.requests) - len(self.unwilling.keys() & stage.requests.keys()) < needed:
-                raise max(self.unwilling.values(), key=lambda each: bool(each.refused)) from None
+                raise self._too_few() from None
             return
         self.absent[name] = reason(error) or "it could not be reached"
         if isinstance(error, ProtocolError) and error.refused:
             self.blames[name] = error.refused
+
+    def _too_few(self) -> ProtocolError:
+        """One trustee's own error where it is alone or says whom to blame; else what all of them say."""
+        first = max(self.unwilling.values(), key=lambda each: bool(each.refused))
+        if first.refused or len(self.unwilling) == 1:
+            return first
+        said = ", ".join(reason(error) for error in self.unwilling.values())
+        return DropoutError(f"{said}, so that too few answer; see to it that more do, and make a new attempt")
 
     def _record(self, stage: str, sender: str, recipient: str, data: bytes) -> None:
         started = self.clock()

@@ -15,7 +15,18 @@ from secure_fl.errors import ConfigurationError, DropoutError, MessageError, Pro
 from secure_fl.secagg import SCHEMES, plan, ring, simulate
 from secure_fl.secagg.additive.deployment import HOLDERS, AdditiveDeployment
 from secure_fl.secagg.additive.holder import ShareHolderKey
-from secure_fl.secagg.additive.wire import HASH_BYTES, SUM_SHARES, UPLOAD, Upload, parts_of, requested, split_upload
+from secure_fl.secagg.additive.wire import (
+    HASH_BYTES,
+    SUM_SHARES,
+    UPLOAD,
+    Upload,
+    parts_of,
+    purpose,
+    requested,
+    split_upload,
+)
+from secure_fl.secagg.hazmat.agreement import AgreementKey, seal_to, unseal
+from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_table
 from secure_fl.secagg.packing import IntVector
@@ -230,3 +241,11 @@ def test_seeds_are_drawn_at_full_length_and_anew_for_every_holder(
 def test_share_holders_are_two_and_numbered_from_one(make_cohort: CohortFactory) -> None:
     assert HOLDERS == SCHEMES["additive"].trustees == ("share-holder-1", "share-holder-2")
     assert set(AdditiveDeployment(make_cohort("additive").plan).trustees(make_cohort("additive"))) == set(HOLDERS)
+
+
+def test_what_is_sealed_for_one_holder_opens_as_no_other_even_under_one_key(make_cohort: CohortFactory) -> None:
+    cohort, key = make_cohort("additive"), AgreementKey()
+    sealed = seal_to(key.public, bytes(SEED_BYTES), purpose(cohort, "bank-1", HOLDERS[0]))
+    assert unseal(key, sealed, purpose(cohort, "bank-1", HOLDERS[0])) == bytes(SEED_BYTES)
+    with pytest.raises(MessageError):
+        unseal(key, sealed, purpose(cohort, "bank-1", HOLDERS[1]))

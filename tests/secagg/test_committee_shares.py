@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from secure_fl.errors import DropoutError, MessageError, PlanError, ProtocolError
 from secure_fl.secagg import plan, ring, simulate
 from secure_fl.secagg.additive.deployment import AdditiveDeployment
+from secure_fl.secagg.additive.holder import ShareHolderKey
 from secure_fl.secagg.additive.wire import (
     HASH_BYTES,
     SUM_SHARES,
@@ -35,7 +36,7 @@ from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_mes
 from secure_fl.secagg.protocol import Outcome, Party, run_protocol
 from secure_fl.secagg.schemes import scheme_of
 from secure_fl.secagg.transcript import Transcript
-from secure_fl.secagg.turns import new_session
+from secure_fl.secagg.turns import OneAnswer, new_session
 from tests.secagg.altered import Altered
 
 Change = Callable[[bytes], bytes]
@@ -120,10 +121,11 @@ class Scene:
 def test_every_quorum_opens_the_same_exact_sum(n: int, t: int) -> None:
     for silent in itertools.chain.from_iterable(itertools.combinations(range(n), k) for k in range(n - t + 1)):
         scene = Scene(n, t)
-        outcome = scene.run([scene.holders[member] for member in silent])
+        names = [scene.holders[member] for member in silent]
+        outcome = scene.run(names)
         assert outcome.sum.total.tolist() == scene.updates.sum(axis=0).tolist()
         assert outcome.sum.contributors == set(scene.cohort.banks)
-        assert outcome.refused == {}
+        assert outcome.refused == dict.fromkeys(names, "it did not answer")
 
 
 @every_committee
@@ -269,6 +271,98 @@ def test_two_liars_of_three_that_agree_outvote_the_third() -> None:
     assert outcome.sum.total.tolist() != scene.updates.sum(axis=0).tolist()
 
 
+def test_one_that_was_started_anew_does_not_go_back_and_the_next_attempt_opens_with_it() -> None:
+    """Asked again in the place of a silent one, it has forgotten its sums, but not that it gave some."""
+    scene = Scene(3, 2)
+    last = scene.holders[2]
+
+    def once(cohort: Cohort[Any], left_out: Mapping[str, str]) -> Outcome:
+        silent = [scene.holders[1]] if cohort.attempt == 1 else []
+        parties = scene.parties(cohort, {})
+        parties[last] = Forgetful(scene, cohort, last)
+        dropped = dict.fromkeys(silent, SUM_SHARES)
+        return run_protocol(cohort, scene.there.server(cohort), parties, Transcript(), dropped, left_out)
+
+    done = attempt_sum(scene.cohort, once)
+    assert done.attempts == 2
+    assert done.outcome.sum.total.tolist() == scene.updates.sum(axis=0).tolist()
+    assert done.refused == {}, "the sum that was opened is without nobody"
+
+
+class Forgetful:
+    """A share-holder that is started anew after each answer, and keeps its key and its last turn."""
+
+    def __init__(self, scene: Scene, cohort: Cohort[Any], name: str) -> None:
+        self._scene, self._cohort, self._name = scene, cohort, name
+
+    def respond(self, request: bytes) -> bytes:
+        held = self._scene.there._holders
+        answer: bytes = self._scene.there.trustees(self._cohort)[self._name].respond(request)
+        held[self._name] = ShareHolderKey(self._name, held[self._name].key, OneAnswer(held[self._name].answers._turns))
+        return answer
+
+
+class CutOff:
+    """It cannot be reached."""
+
+    def respond(self, request: bytes) -> bytes:
+        raise TimeoutError
+
+
+def without(scene: Scene, names: Collection[str], silent: Collection[str] = ()) -> Outcome:
+    parties = scene.parties(scene.cohort, {}) | {name: CutOff() for name in names}
+    dropped = dict.fromkeys(silent, SUM_SHARES)
+    return run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), dropped)
+
+
+@every_committee
+def test_one_that_is_cut_off_is_done_without_and_named(n: int, t: int) -> None:
+    if n == t:
+        return
+    scene = Scene(n, t)
+    for name in scene.holders:
+        again = Scene(n, t)
+        outcome = without(again, [name])
+        assert outcome.sum.total.tolist() == again.updates.sum(axis=0).tolist()
+        assert outcome.refused == {name: "it cannot be reached"}
+
+
+def test_one_that_is_cut_off_when_it_is_asked_again_is_replaced_by_another() -> None:
+    """Of 3 of 5, one is silent and one gives one answer and no other."""
+    for once in range(5):
+        scene = Scene(5, 3)
+        last = scene.holders[once]
+        silent = scene.holders[(once + 1) % 5]
+        parties = scene.parties(scene.cohort, {})
+        parties[last] = Once(parties[last])
+        dropped = {silent: SUM_SHARES}
+        outcome = run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), dropped)
+        assert outcome.sum.total.tolist() == scene.updates.sum(axis=0).tolist()
+        assert silent in outcome.refused
+        assert set(outcome.refused) <= {silent, last}
+
+
+class Once:
+    """It answers once, and then cannot be reached."""
+
+    def __init__(self, party: Party) -> None:
+        self._parties = [party]
+
+    def respond(self, request: bytes) -> bytes:
+        if not self._parties:
+            raise TimeoutError
+        return self._parties.pop().respond(request)
+
+
+def test_those_who_are_cut_off_are_all_named_where_they_are_too_many() -> None:
+    scene = Scene(3, 2)
+    with pytest.raises(
+        DropoutError,
+        match=r"^share-holder-1 cannot be reached, share-holder-3 cannot be reached, so that too few answer; see to it",
+    ):
+        without(scene, [scene.holders[0], scene.holders[2]])
+
+
 def test_a_silent_and_a_lying_one_leave_no_quorum_of_two_of_three() -> None:
     scene = Scene(3, 2)
     liar = scene.holders[0]
@@ -306,6 +400,23 @@ def test_a_bank_that_gives_holders_different_seeds_does_not_frame_them() -> None
     assert "cannot open the seeds of bank-2" in outcome.refused[scene.holders[0]]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_holder_compares_each_of_its_seeds(place: int) -> None:
+    scene = Scene(3, 2)
+    name = scene.holders[0]
+    part = parts_of(scene.cohort, name)[place]
+
+    def change(payload: bytes) -> bytes:
+        upload = split_upload(scene.cohort, memoryview(payload))
+        hashes = list(upload.commitments)
+        hashes[part] = commitment(scene.cohort, "bank-2", part, bytes(SEED_BYTES))
+        return b"".join([*hashes, *upload.sealed, bytes(upload.share)])
+
+    with pytest.raises(ProtocolError, match="cannot open the seeds of bank-2") as refused:
+        scene.run(changes={("bank-2", UPLOAD): change})
+    assert set(refused.value.refused) == {"bank-2"}
+
+
 def test_a_bank_whose_seeds_no_quorum_opens_goes_in_the_next_attempt() -> None:
     scene = Scene(3, 2)
 
@@ -317,6 +428,18 @@ def test_a_bank_whose_seeds_no_quorum_opens_goes_in_the_next_attempt() -> None:
     assert done.attempts == 2
     assert done.outcome.sum.total.tolist() == scene.updates[[0, 2, 3]].sum(axis=0).tolist()
     assert set(done.refused) == {"bank-2"}
+
+
+def test_a_commitment_is_to_one_seed_of_one_part_of_one_bank_in_one_attempt() -> None:
+    scene, other = Scene(3, 2), Scene(3, 2)
+    own = commitment(scene.cohort, "bank-1", 0, bytes(SEED_BYTES))
+    assert own == commitment(scene.cohort, "bank-1", 0, bytes(SEED_BYTES))
+    assert own not in {
+        commitment(scene.cohort, "bank-1", 0, b"x" * SEED_BYTES),
+        commitment(scene.cohort, "bank-1", 1, bytes(SEED_BYTES)),
+        commitment(scene.cohort, "bank-2", 0, bytes(SEED_BYTES)),
+        commitment(other.cohort, "bank-1", 0, bytes(SEED_BYTES)),
+    }
 
 
 # An aggregator that lies

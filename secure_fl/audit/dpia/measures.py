@@ -22,6 +22,7 @@ def measures(facts: Facts) -> tuple[Measure, ...]:
         _principles,
         _rows,
         _sums,
+        _shared,
         _privacy,
         _pseudonyms,
         _minimised,
@@ -112,6 +113,20 @@ def _sums(facts: Facts) -> Iterator[Measure]:
         f"A sum is opened over at least {least} of {len(facts.banks)} banks.{word}",
         "experiment.toml: threshold" if facts.experiment.threshold else "experiment.toml: banks, the default threshold",
     )
+
+
+def _shared(facts: Facts) -> Iterator[Measure]:
+    committee = facts.experiment.committee
+    if committee is None:
+        return
+    common = plural(2 * committee.quorum - committee.members, "holder")
+    says = (
+        f"The aggregator opens a sum with any {committee.quorum} of {committee.members} holders, and nothing with "
+        f"fewer; {committee.may_be_silent} may be silent. Any two quorums have at least {common} in common: as many "
+        "must lie with the aggregator before it has two sums of an attempt opened, whose difference could be one "
+        "bank's update."
+    )
+    yield Measure("design", "What opens a sum is shared", "in effect", says, "experiment.toml: holders, quorum")
 
 
 def _privacy(facts: Facts) -> Iterator[Measure]:

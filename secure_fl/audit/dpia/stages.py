@@ -31,11 +31,22 @@ _BROADCAST: Mapping[tuple[str, Way], Held] = {
 _ADDITIVE: Mapping[tuple[str, Way], Held] = {
     ("upload", "down"): _NOTHING,
     ("upload", "up"): (
-        f"{_STATISTICS}, in random shares: one for the aggregator, a sealed seed of one for each share-holder",
+        f"{_STATISTICS}, in random shares: one for the aggregator, of the others sealed seeds for share-holders",
         "any shares but all together are random; seeds are sealed to their share-holder's key (X25519, AES-256)",
     ),
     ("sum_shares", "ask"): ("the seeds that banks sealed to this share-holder", "sealed to the share-holder's key"),
     ("sum_shares", "answer"): ("the sum of the share-holder's shares", "random without the other shares of the sum"),
+}
+_HASHED: Mapping[tuple[str, Way], Held] = {
+    ("upload", "up"): (f"{_ADDITIVE['upload', 'up'][0]}, and hashes of the seeds", _ADDITIVE["upload", "up"][1]),
+    ("sum_shares", "ask"): (
+        "the seeds that banks sealed to this share-holder, and their hashes",
+        _ADDITIVE["sum_shares", "ask"][1],
+    ),
+    ("sum_shares", "answer"): (
+        "hashes of the sums of the share-holder's shares, and those sums that no other one was asked for",
+        _ADDITIVE["sum_shares", "answer"][1],
+    ),
 }
 _HOMOMORPHIC: Mapping[tuple[str, Way], Held] = {
     ("upload", "down"): _NOTHING,
@@ -50,7 +61,7 @@ HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
         ("upload", "down"): _NOTHING,
         ("upload", "up"): (_STATISTICS, "none: the aggregator reads it"),
     },
-    "additive": {**_BROADCAST, **_ADDITIVE},
+    "additive": {**_BROADCAST, **_ADDITIVE, **_HASHED},
     "additive-proofs": {
         **_BROADCAST,
         **_ADDITIVE,

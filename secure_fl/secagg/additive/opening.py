@@ -64,7 +64,10 @@ def _answers(
     def read(holder: str, payload: memoryview) -> PartSums:
         return unpack_sums(cohort, holder, payload, wanted[holder])
 
-    return dict(attendance.answers(asked, replies, read))
+    answers = dict(attendance.answers(asked, replies, read))
+    for holder in asked.requests.keys() - answers.keys():
+        attendance.refused.setdefault(holder, "it did not answer")
+    return answers
 
 
 def _share_out(

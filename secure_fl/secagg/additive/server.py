@@ -19,7 +19,7 @@ def additive_server(cohort: Cohort[AdditivePlan]) -> ServerHalf:
 
     def read_upload(_: str, payload: memoryview) -> tuple[Upload, RingVector]:
         upload = split_upload(cohort, payload)
-        return upload, ring.from_bytes(cohort.plan, upload.share)
+        return upload.without_share(), ring.from_bytes(cohort.plan, upload.share)
 
     asked = request(cohort, UPLOAD, cohort.banks)
     for bank, (upload, share) in attendance.answers(asked, (yield asked), read_upload):

@@ -63,6 +63,10 @@ class Upload:
         """What goes on to a share-holder."""
         return b"".join(self.commitments[part] for part in parts) + self.sealed[holder]
 
+    def without_share(self) -> Upload:
+        """What goes on to share-holders, without the vector, which is most of it."""
+        return Upload(self.commitments, self.sealed, memoryview(b""))
+
 
 def split_upload(cohort: Cohort[AdditivePlan], payload: memoryview) -> Upload:
     """Raises `MessageError`."""

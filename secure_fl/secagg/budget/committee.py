@@ -45,7 +45,7 @@ class Committee:
     def asked(cls, holders: int | None, quorum: int | None) -> Committee | None:
         """None where nobody asked for one. Raises `PlanError`."""
         if holders is None and quorum is not None:
-            raise PlanError(f"a quorum of {quorum} of how many? give holders too, or leave out quorum")
+            raise PlanError(f"a quorum of {quorum} says nothing alone; give holders too, or leave out quorum")
         return None if holders is None else cls.of(holders, quorum)
 
     @cached_property

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from secure_fl.report.explain.pools import Updates, listen
-from secure_fl.report.explain.recording import Recording, Sent
-from secure_fl.report.explain.story import Field, Line, Work, shortened, shown
+from secure_fl.report.explain.recording import Recording, Round, Sent
+from secure_fl.report.explain.story import Field, Line, Step, Work, shortened, shown
 from secure_fl.report.explain.tellers.teller import Teller, Told, listed, sum_line
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.holder import ShareHolderKey
@@ -35,22 +35,43 @@ class AdditiveTeller(Teller):
     def __init__(self, recording: Recording, updates: Updates, holders: Mapping[str, ShareHolderKey]) -> None:
         super().__init__(recording)
         self.updates, self.holders = updates, holders
+        self._sums = [each for each in recording.rounds if each.stage == SUM_SHARES]
+        self._told: Round | None = None
+
+    def _round(self, round_: Round) -> Iterator[Step]:
+        self._told = round_
+        yield from super()._round(round_)
 
     def ask(self, stage: str, recipients: tuple[str, ...]) -> Told:
         if stage == UPLOAD:
             return Told("The aggregator asks for shares", "Nothing is in these messages but the envelope.")
+        if self._told is not self._sums[0]:
+            text = "Whoever has the same shares can give their sum in the place of one that is silent."
+            return Told(f"The aggregator asks {listed(recipients)} for the sum that is missing", text)
         text = "It passes on the seeds that the banks sealed for each holder, and can open none of them."
         return Told("The aggregator asks each share-holder for the sum of its shares", text)
 
     def answer(self, stage: str, sender: str) -> Told:
         if stage == UPLOAD:
-            text = (
+            return Told(f"{sender} splits its numbers", self._drawing, (self._splitting(sender),))
+        text = "It answers one request in an attempt: the difference of two sums could be one bank's share."
+        if self._told is not self._sums[0]:
+            text = "It is the sum of the same banks' shares as before, so it tells nothing that the two do not tell."
+        return Told(f"{sender} adds its shares", text, self._adding(sender))
+
+    @property
+    def _drawing(self) -> str:
+        committee = self.cohort.plan.committee
+        if not committee.may_be_silent:
+            return (
                 "For each share-holder it draws a seed, which stands for a random vector; what is left of its numbers "
                 "goes to the aggregator. Any two of the three are random; all three add up to the numbers."
             )
-            return Told(f"{sender} splits its numbers", text, (self._splitting(sender),))
-        text = "It answers one request in an attempt: the difference of two sums could be one bank's share."
-        return Told(f"{sender} adds its shares", text, self._adding(sender))
+        return (
+            f"For each {len(committee.subsets[0])} of the {committee.members} share-holders it draws a seed, which "
+            "these get and which stands for a random vector; what is left of its numbers goes to the aggregator. Any "
+            f"{committee.quorum} share-holders have all seeds together, and fewer have not."
+        )
 
     def fields(self, sent: Sent) -> Iterator[Field]:
         payload = self.recording.payload(sent)
@@ -70,7 +91,7 @@ class AdditiveTeller(Teller):
                 yield Field(f"hash of {bank}'s seed", b"".join(hashes.values()), "which the seed has to have")
                 yield self._sealed(bank, sent.recipient, sealed, f"seed of {bank}")
         elif sent.stage == SUM_SHARES:
-            answer = self._answer(sent.sender)
+            answer = self._answer(self._round_of(sent), sent.sender)
             yield Field("hash of its sum", b"".join(answer.digests.values()), "for others who have the same shares")
             for part, total in answer.sums.items():
                 packed = ring.to_bytes(self.cohort.plan, total)
@@ -82,8 +103,9 @@ class AdditiveTeller(Teller):
         own = [Line("+", f"own share of {bank}", shown(self._rest(bank))) for bank in sorted(total.contributors)]
         theirs = [
             Line("+", f"sum of {self._part(part)}", shown(vector))
-            for holder in self.holders
-            for part, vector in self._answer(holder).sums.items()
+            for each in self._sums
+            for holder in each.answers
+            for part, vector in self._answer(each, holder).sums.items()
         ]
         lines = (*own, *theirs, sum_line(total, self.updates))
         text = "Each line is random by itself. Only all of them together are the sum."
@@ -125,7 +147,8 @@ class AdditiveTeller(Teller):
     def _adding(self, holder: str) -> tuple[Work, ...]:
         banks = [bank for bank in self.banks if self.recording.answer(UPLOAD, bank) is not None]
         works = []
-        for part, answered in self._answer(holder).sums.items():
+        assert self._told is not None
+        for part, answered in self._answer(self._told, holder).sums.items():
             shares = [Line("+", f"share of {bank}", shown(self._share(bank, part))) for bank in banks]
             more = answered - sum((self._share(bank, part) for bank in banks), ring.zeros(self.cohort.plan))
             ring.to_integers(self.cohort.plan, more)
@@ -172,8 +195,10 @@ class AdditiveTeller(Teller):
     def _rest(self, bank: str) -> RingVector:
         return ring.from_bytes(self.cohort.plan, self._upload(bank).share).copy()
 
-    def _answer(self, holder: str) -> PartSums:
-        answer, asked = self.recording.answer(SUM_SHARES, holder), self.recording.request(SUM_SHARES, holder)
-        assert answer is not None
-        assert asked is not None
-        return unpack_sums(self.cohort, holder, answer, read_request(self.cohort, holder, asked).wanted)
+    def _round_of(self, answer: Sent) -> Round:
+        return next(each for each in self._sums if each.answers.get(answer.sender) is answer)
+
+    def _answer(self, round_: Round, holder: str) -> PartSums:
+        asked = next(sent for sent in round_.requests if sent.recipient == holder)
+        wanted = read_request(self.cohort, holder, self.recording.payload(asked)).wanted
+        return unpack_sums(self.cohort, holder, self.recording.payload(round_.answers[holder]), wanted)
