@@ -380,6 +380,15 @@ def test_what_no_sum_is_opens_to_nothing(what: str) -> None:
         decode(p, found, 10)
 
 
+def test_a_sum_beyond_what_its_banks_can_have_added_up_is_not_released() -> None:
+    """It fits into its field, as the spare digits do."""
+    p = planned(10, 1000)
+    total = encode(p, np.full(1000, 255)) * np.uint64(9) % data_moduli().reshape(-1)
+    assert decode(p, total, 9).tolist() == [9 * 255] * 1000
+    with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
+        decode(p, total, 8)
+
+
 # Lies
 
 
@@ -411,6 +420,36 @@ def test_a_bank_whose_upload_cannot_be_read_is_left_out(length: int) -> None:
     outcome = scene.run(changes={("bank-2", UPLOAD): other})
     assert outcome.sum.total.tolist() == scene.updates[[0, 2, 3]].sum(axis=0).tolist()
     assert set(outcome.refused) == {"bank-2"}
+
+
+# What custody admits
+
+
+def test_a_single_upload_that_is_passed_off_as_a_sum_is_opened() -> None:
+    scene = Scene(3, 2)
+    first, second = scene.upload(scene.updates[0])
+    summed = pack_words(scene.plan.second, second)
+    opened = first.copy()
+    for part, member in enumerate((0, 0, 1)):
+        answer = scene.ask(scene.members[member], Asked((part,), 3, summed))
+        opened += unpack_words(scene.plan.first, memoryview(answer))
+    found = decode(scene.plan, opened % data_moduli().reshape(-1), 3)
+    assert found.tolist() == scene.updates[0].tolist()
+    assert "passes a single upload" in " ".join(scene.scheme.custody.broken_by)
+
+
+def test_a_crafted_ciphertext_opens_a_part_of_the_key() -> None:
+    """Second polynomial 2**150, the rest zeros: the part stands far above the noise."""
+    scene = Scene(3, 2, parameters=20_000)
+    crafted = np.zeros((DEGREE, len(PRIME_BITS)), dtype=np.uint64)
+    crafted[0] = residues([1 << 150])[0]
+    member = scene.members[0]
+    part = parts_of(scene.cohort, member)[0]
+    answer = scene.ask(member, Asked((part,), 3, pack_words(scene.plan.second, crafted)))
+    found = integers(unpack_words(scene.plan.first, memoryview(answer)))
+    ternary = [round(number / 2**150) for number in found]
+    assert ternary == scene.there._members[member].parts[part]._ternary[: len(ternary)].tolist()
+    assert "crafted one opens the key" in " ".join(scene.scheme.custody.broken_by)
 
 
 # What fewer than a quorum make out

@@ -41,6 +41,14 @@ _OF_HOLDERS = Key(
     _MEMORY,
     _GONE,
 )
+_PARTS = Key(
+    "Parts of the homomorphic key (Ring-LWE)",
+    "of each part those key holders of whom every quorum has one; banks and aggregator have the joint public key, and "
+    "nobody has the whole key",
+    "when the run starts; one for all rounds; a quorum's parts open every upload and every sum of the run",
+    _MEMORY,
+    _GONE,
+)
 _SEEDS = Key(
     "Seeds of shares (AES-256)",
     "the bank that draws them, and the share-holders that each is sealed to",
@@ -80,6 +88,7 @@ _OF_SCHEME: Mapping[str, tuple[Key, ...]] = {
     "bfv": (_OF_AUTHORITY,),
     "rlwe": (_OF_AUTHORITY,),
     "ckks-krum": (_OF_AUTHORITY,),
+    "bfv-committee": (_PARTS,),
 }
 
 

@@ -106,6 +106,8 @@ def _sums(facts: Facts) -> Iterator[Measure]:
     least, word = threshold(facts), ""
     if KEY_AUTHORITY in facts.trustees:
         word = " The key authority takes the aggregator's word for how many a sum is of."
+    elif facts.scheme == "bfv-committee":
+        word = " Key holders take the aggregator's word for how many a sum is of."
     yield Measure(
         "design",
         "Few banks: no sum of too few is opened",

@@ -55,6 +55,24 @@ _HOMOMORPHIC: Mapping[tuple[str, Way], Held] = {
     ("decrypt", "answer"): (_SUM, CLEAR),
 }
 
+_COMMITTEE: Mapping[tuple[str, Way], Held] = {
+    ("key_commitments", "answer"): ("hashes of public halves of parts of a key", "needs none: they are public"),
+    ("key_commitments", "ask"): ("those of all parts", "needs none: they are public"),
+    ("key_parts", "answer"): (
+        "public halves of parts of a key, and the parts for others of the committee",
+        "each part is sealed to its key holder (X25519, AES-256)",
+    ),
+    ("key_parts", "ask"): ("those of all parts", "each part is sealed to its key holder (X25519, AES-256)"),
+    ("joint_key", "down"): ("the public halves of all parts", "banks compare their fingerprint by another way"),
+    ("upload", "down"): _NOTHING,
+    ("upload", "up"): (_STATISTICS, "encrypted under a key that nobody has, and a quorum of key holders opens"),
+    ("open", "ask"): (
+        f"that half of the ciphertext of {_SUM} which the key is applied to, and how many these are",
+        "it tells nothing without the other half and the key",
+    ),
+    ("open", "answer"): ("that, times parts of the key, and noise", "random without all other parts"),
+}
+
 HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     "plaintext": {
         **_BROADCAST,
@@ -90,6 +108,7 @@ HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     },
     "ckks": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "bfv": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
+    "bfv-committee": {**_BROADCAST, **_COMMITTEE},
     "rlwe": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "ckks-krum": {
         **_BROADCAST,

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Generator, Mapping
+from functools import partial
 
 from secure_fl.errors import ProtocolError
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import ALL_SHARES, SUM_SHARES, PartSums, Upload, parts_of, requested, unpack_sums
+from secure_fl.secagg.additive.wire import ALL_SHARES, SUM_SHARES, PartSums, Upload, requested, unpack_sums
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.prg import RingVector
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Attendance, Replies, Stage
+from secure_fl.secagg.quorums import answers_of, share_out
 
 
 def sum_parts(
@@ -29,7 +31,7 @@ def sum_parts(
     there, said = list(cohort.trustees), dict[str, Mapping[int, bytes]]()
     found: dict[int, RingVector] = {}
     while missing := set(range(len(cohort.plan.committee.subsets))) - found.keys():
-        wanted = _share_out(cohort, missing, there)
+        wanted = share_out(cohort.plan.committee, cohort.trustees, missing, there)
         if said:
             wanted = {holder: parts for holder, parts in wanted.items() if parts}
         requests = {holder: requested(cohort, holder, uploads, parts) for holder, parts in wanted.items()}
@@ -38,7 +40,7 @@ def sum_parts(
             {holder: seal(cohort, SUM_SHARES, AGGREGATOR, holder, data) for holder, data in requests.items()},
             enough=cohort.plan.quorum - (len(there) - len(wanted)),
         )
-        answers = _answers(cohort, asked, (yield asked), attendance, wanted)
+        answers = answers_of(asked, (yield asked), attendance, partial(_read, cohort, wanted))
         said |= {holder: answer.digests for holder, answer in answers.items()}
         there = [holder for holder in there if holder in answers or holder not in wanted]
         _require_quorum(cohort, there, attendance)
@@ -54,31 +56,10 @@ def sum_parts(
     return total
 
 
-def _answers(
-    cohort: Cohort[AdditivePlan],
-    asked: Stage,
-    replies: Replies,
-    attendance: Attendance,
-    wanted: Mapping[str, tuple[int, ...]],
-) -> dict[str, PartSums]:
-    def read(holder: str, payload: memoryview) -> PartSums:
-        return unpack_sums(cohort, holder, payload, wanted[holder])
-
-    answers = dict(attendance.answers(asked, replies, read))
-    for holder in asked.requests.keys() - answers.keys():
-        attendance.refused.setdefault(holder, "it did not answer")
-    return answers
-
-
-def _share_out(
-    cohort: Cohort[AdditivePlan], parts: Collection[int], holders: Collection[str]
-) -> dict[str, tuple[int, ...]]:
-    """Who is asked for which sums: each part of one that has it, of all about as many."""
-    wanted: dict[str, list[int]] = {holder: [] for holder in holders}
-    for part in sorted(parts):
-        have = [holder for holder in wanted if part in parts_of(cohort, holder)]
-        wanted[min(have, key=lambda holder: len(wanted[holder]))].append(part)
-    return {holder: tuple(some) for holder, some in wanted.items()}
+def _read(
+    cohort: Cohort[AdditivePlan], wanted: Mapping[str, tuple[int, ...]], holder: str, payload: memoryview
+) -> PartSums:
+    return unpack_sums(cohort, holder, payload, wanted[holder])
 
 
 def _require_quorum(cohort: Cohort[AdditivePlan], there: Collection[str], attendance: Attendance) -> None:

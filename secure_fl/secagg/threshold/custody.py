@@ -7,6 +7,9 @@ from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.secagg.threshold.wire import member_name
 
+SCHEME_NAME = "bfv-committee"
+"""What reports call it: a committee in the place of the key authority."""
+
 
 def members_of(committee: Committee) -> tuple[str, ...]:
     return tuple(member_name(number) for number in range(1, committee.members + 1))
@@ -17,7 +20,7 @@ def custody_of(committee: Committee) -> Custody:
     names = members_of(committee)
     corrupt = committee.may_collude_lying + 1
     return Custody(
-        scheme="bfv",
+        scheme=SCHEME_NAME,
         summary=f"Banks encrypt their updates under a key that nobody has; any {t} of {n} key holders open a sum.",
         can_decrypt={
             "banks": ("their own update", "the sum of all updates"),

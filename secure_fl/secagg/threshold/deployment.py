@@ -21,7 +21,7 @@ from secure_fl.secagg.threshold.server import threshold_server
 from secure_fl.secagg.threshold.wire import OPEN, UPLOAD
 from secure_fl.secagg.transcript import Transcript
 
-COMMITMENTS, PARTS, PUBLIC_KEY = "key_commitments", "key_parts", "public_key"
+COMMITMENTS, PARTS, JOINT_KEY = "key_commitments", "key_parts", "joint_key"
 
 
 class ThresholdDeployment:
@@ -45,8 +45,8 @@ class ThresholdDeployment:
         accepted = {name: member.accept(published) for name, member in making.items()}
         self._members = {name: key for name, (key, _) in accepted.items()}
         for bank in cohort.banks:
-            message = seal(cohort, PUBLIC_KEY, AGGREGATOR, bank, list(published.values()))
-            transcript.record(cohort, PUBLIC_KEY, AGGREGATOR, bank, message)
+            message = seal(cohort, JOINT_KEY, AGGREGATOR, bank, list(published.values()))
+            transcript.record(cohort, JOINT_KEY, AGGREGATOR, bank, message)
         fingerprints = {name: fingerprint for name, (_, fingerprint) in accepted.items()}
         self._joint = accept_joint_key(setting, published, fingerprints)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from secure_fl.secagg.hazmat.collective import data_moduli
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.packing import Words
 from secure_fl.secagg.protocol import Attendance, Replies, ServerHalf, Stage, request
+from secure_fl.secagg.quorums import answers_of, share_out
 from secure_fl.secagg.threshold.encoding import decode
-from secure_fl.secagg.threshold.wire import OPEN, UPLOAD, Adder, Asked, pack_words, parts_of, unpack_answer
+from secure_fl.secagg.threshold.wire import OPEN, UPLOAD, Adder, Asked, pack_words, unpack_answer
 
 ALL_PARTS = "without all parts of the key there is no sum, so make a new attempt"
 
@@ -47,13 +49,14 @@ def _sum_of_parts(
     plan, there = cohort.plan, list(cohort.trustees)
     found: dict[int, Words] = {}
     while missing := set(range(len(plan.committee.subsets))) - found.keys():
-        wanted = _share_out(cohort, missing, there)
+        shared = share_out(plan.committee, cohort.trustees, missing, there)
+        wanted = {member: parts for member, parts in shared.items() if parts}
         requests = {
             member: seal(cohort, OPEN, AGGREGATOR, member, Asked(parts, contributors, summed).to_parts())
             for member, parts in wanted.items()
         }
         asked = Stage(OPEN, requests, enough=plan.quorum - (len(there) - len(wanted)))
-        answers = _answers(plan, asked, (yield asked), attendance, wanted)
+        answers = answers_of(asked, (yield asked), attendance, partial(_read, plan, wanted))
         there = [member for member in there if member in answers or member not in wanted]
         if len(there) < plan.quorum:
             out = ", ".join(member for member in cohort.trustees if member not in there)
@@ -64,25 +67,7 @@ def _sum_of_parts(
     return total
 
 
-def _answers(
-    plan: ThresholdPlan,
-    asked: Stage,
-    replies: Replies,
-    attendance: Attendance,
-    wanted: Mapping[str, tuple[int, ...]],
-) -> dict[str, Mapping[int, Words]]:
-    def read(member: str, payload: memoryview) -> Mapping[int, Words]:
-        return unpack_answer(plan, payload, wanted[member])
-
-    return dict(attendance.answers(asked, replies, read))
-
-
-def _share_out(
-    cohort: Cohort[ThresholdPlan], parts: Collection[int], members: Collection[str]
-) -> dict[str, tuple[int, ...]]:
-    """Who is asked for which parts: each of one that has it, of all about as many."""
-    wanted: dict[str, list[int]] = {member: [] for member in members}
-    for part in sorted(parts):
-        have = [member for member in wanted if part in parts_of(cohort, member)]
-        wanted[min(have, key=lambda member: len(wanted[member]))].append(part)
-    return {member: tuple(some) for member, some in wanted.items() if some}
+def _read(
+    plan: ThresholdPlan, wanted: Mapping[str, tuple[int, ...]], member: str, payload: memoryview
+) -> Mapping[int, Words]:
+    return unpack_answer(plan, payload, wanted[member])

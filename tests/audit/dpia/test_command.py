@@ -180,6 +180,7 @@ def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
     [
         {"scheme": "additive"},
         {"scheme": "additive", "holders": 3, "quorum": 2, "drop": ("share-holder-2@1:sum_shares",)},
+        {"scheme": "bfv", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
         {"scheme": "bfv"},
         {"scheme": "rlwe"},
         {"scheme": "additive", "proofs": True, "hidden": "none", "bits": 8},
@@ -209,6 +210,7 @@ def test_every_way_of_summing_is_described(
         "plaintext": "clean training rows",
         "masked": "masks are added",
         "bfv": "encrypted under the key authority's public key",
+        "bfv-committee": "encrypted under a key that nobody has",
         "rlwe": "Experimental: the arithmetic is our own, and nobody has audited it.",
     }
     assert told[facts.scheme] in document
@@ -220,9 +222,12 @@ def test_every_way_of_summing_is_described(
             "The aggregator opens a sum with any 2 of 3 holders, and nothing with fewer; 1 may be silent." in document
         )
         assert "Any two quorums have at least 1 holder in common" in document
-        assert "those of any 2 of 3, with the aggregator, open every upload" in document
+        assert {
+            "additive": "those of any 2 of 3, with the aggregator, open every upload",
+            "bfv-committee": "a quorum's parts open every upload",
+        }[facts.scheme] in document
         assert "Without an answer of 2 of 3 holders no sum is opened" in document
-        assert "1 time a sum was opened without a holder that was silent or lied: share-holder-2." in document
+        assert f"1 time a sum was opened without a holder that was silent or lied: {facts.trustees[1]}." in document
     else:
         assert "quorum" not in document
     if "drop" in settings and "holders" not in settings:
