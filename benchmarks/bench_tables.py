@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.written_blocks import write_block
 from secure_fl.bench.peers import PEERS
 from secure_fl.bench.schemes.rows import Row
+from secure_fl.secagg.schemes import called
 
 ROOT = Path(__file__).parents[1]
 README, SCALE = ROOT / "README.md", ROOT / "docs" / "scale.md"
@@ -80,7 +81,8 @@ def _name(row: Row, document: Document) -> str:
     if row.peer:
         library = PEERS[row.scheme].library
         return f"*{row.title}* ({library} {document['machine'][library]})"
-    return f"{row.scheme}, {row.bits} bits" if isinstance(row.bits, int) else f"{row.scheme}, {row.bits}"
+    name = called(row.scheme)
+    return f"{name}, {row.bits} bits" if isinstance(row.bits, int) else f"{name}, {row.bits}"
 
 
 def _milliseconds(seconds: float | None) -> str:

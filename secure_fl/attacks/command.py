@@ -192,7 +192,7 @@ def _report(
         settings=_plain(asdict(settings) | {"bits": experiment.bits}),
         results=results,
         source=source,
-        custody=SCHEMES[experiment.scheme].custody.broken_by,
+        custody=experiment.kind.custody.broken_by,
         shown=tuple(shown),
     )
 

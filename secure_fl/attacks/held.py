@@ -19,12 +19,14 @@ from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
+from secure_fl.secagg.budget.threshold import WORD_BITS, ThresholdPlan
 from secure_fl.secagg.he.words import unpack_upload
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.threshold.wire import unpack_words
 
 
 def read_upload(
@@ -54,10 +56,15 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
     """
     plan = cohort.plan
     if isinstance(plan, AdditivePlan):
-        _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
+        payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload).share
     if isinstance(plan, RingPlan):
         words = ring.from_bytes(plan, payload).astype(np.int64)
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
+    if isinstance(plan, ThresholdPlan):
+        first = unpack_words(plan.first, payload[: plan.first.nbytes])
+        second = unpack_words(plan.second, payload[plan.first.nbytes :])
+        pieces = np.concatenate([first, second]).reshape(-1)
+        return Uploaded(pieces, 2.0**WORD_BITS, _low_bytes(pieces, WORD_BITS))
     if isinstance(plan, HePlan):
         try:
             halves = unpack_upload(plan, payload)
@@ -96,7 +103,7 @@ def _values(scheme: Scheme, cohort: Cohort[Plan], payload: memoryview) -> Values
         return scheme.read_upload(plan, payload)
     assert plan.bits is not None, "only plaintext sends floats"
     if isinstance(plan, AdditivePlan):
-        _, payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload)
+        payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload).share
     if isinstance(plan, RingPlan):
         words: Values = ring.from_bytes(plan, payload).astype(np.int64) % (1 << plan.bits)
         return words

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from secure_fl.averaging import secure_sum
 from secure_fl.codec.digits import IntegerCodec
 from secure_fl.errors import AuditError, DataError
-from secure_fl.secagg import SCHEMES
+from secure_fl.secagg.budget import Committee
 from secure_fl.secagg.custody import Custody
+from secure_fl.secagg.schemes import scheme_of
 from secure_fl.settings import Experiment
 
 FRACTION_BITS = 20
@@ -62,17 +63,19 @@ class SecureSums:
     scheme: str
     threshold: int | None = None
     """The fewest banks whose sum may be opened; None: the scheme's own."""
+    committee: Committee | None = None
+    """Who holds what opens a sum, where that was asked for."""
     made: list[MadeSum] = field(default_factory=list)
 
     @classmethod
     def of(cls, experiment: Experiment) -> SecureSums:
         """As the run summed its updates."""
-        return cls(experiment.scheme, experiment.threshold)
+        return cls(experiment.scheme, experiment.threshold, experiment.committee)
 
     @property
     def custody(self) -> Custody:
         """Who can read what of the sums."""
-        return SCHEMES[self.scheme].custody
+        return scheme_of(self.scheme, self.committee).custody
 
     def add(self, what: str, vectors: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """The exact sum over banks of one vector of integers a bank, all of one shape, each within +-2**39."""
@@ -81,7 +84,8 @@ class SecureSums:
         shape, count = vectors[0].shape, vectors[0].size
         codec = IntegerCodec(count, DIGIT_BITS)
         digits = [codec.encode(vector.ravel()) for vector in vectors]
-        summed = secure_sum(digits, self.scheme, DIGIT_BITS, self.threshold)
+        holders, quorum = (self.committee.members, self.committee.quorum) if self.committee else (None, None)
+        summed = secure_sum(digits, self.scheme, DIGIT_BITS, self.threshold, holders=holders, quorum=quorum)
         total = codec.decode(summed.total, len(summed.contributors)).reshape(shape)
         plain = np.sum(vectors, axis=0)
         if not np.array_equal(total, plain):

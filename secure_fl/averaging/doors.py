@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -19,6 +20,30 @@ from secure_fl.secagg import Simulation, plan, simulate
 from secure_fl.secagg.budget import MAX_BITS
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Which sum."""
+
+    scheme: str
+    bits: int
+    threshold: int | None
+    holders: int | None
+    quorum: int | None
+
+    def require_plan(self, banks: int, parameters: int) -> None:
+        """Raises `PlanError` or `ConfigurationError` for a sum that cannot be."""
+        planned = plan(
+            self.scheme, banks, parameters, self.bits, self.threshold, holders=self.holders, quorum=self.quorum
+        )
+        if planned.bits is None:
+            raise ConfigurationError(
+                "nothing but whole numbers is summed here; give bits as a whole number, not float32"
+            )
+
+    def simulate(self, encoded: NDArray[Any], bits: int, drop: Mapping[int, str] | None) -> Simulation:
+        return simulate(self.scheme, encoded, bits, self.threshold, drop, holders=self.holders, quorum=self.quorum)
+
+
 def secure_mean(
     updates: Iterable[Any],
     weights: Sequence[float] | NDArray[Any] | None = None,
@@ -28,6 +53,9 @@ def secure_mean(
     threshold: int | None = None,
     drop: Mapping[int, str] | None = None,
     seed: int | None = None,
+    *,
+    holders: int | None = None,
+    quorum: int | None = None,
 ) -> SecureMean:
     """The mean of what several banks hold, summed under a scheme: `custody` says who then can read what.
 
@@ -40,6 +68,7 @@ def secure_mean(
     each bank multiplies by its own; all parties see their total over the contributors. `bits`: of a quantized number.
     `threshold`: the fewest banks whose sum may be opened. `drop`: for a row number, the first stage that this bank no
     longer answers. `seed`: repeats the draws of stochastic rounding, which are no secret; keys are never seeded.
+    `holders`, `quorum`: how many share what opens the sum (additive), and how many of them open it.
 
     *Integers and booleans* (batch norm counts batches in one) get their exact mean over the contributors, weighted as
     all else, rounded to the nearest integer, halves to the even one: a counter that is the same everywhere stays, and a
@@ -59,29 +88,28 @@ def secure_mean(
     `DropoutError` where fewer banks than the threshold are left, or only some without weight.
     """
     rng = np.random.default_rng(seed)
-    return _mean(_rows(updates, "updates"), weights, scheme, bits, clip, threshold, drop, rng)
+    asked = _Asked(scheme, bits, threshold, holders, quorum)
+    return _mean(_rows(updates, "updates"), weights, asked, clip, drop, rng)
 
 
 def _mean(
     rows: list[Any],
     weights: Sequence[float] | NDArray[Any] | None,
-    scheme: str,
-    bits: int,
+    asked: _Asked,
     clip: float | None,
-    threshold: int | None,
     drop: Mapping[int, str] | None,
     rng: np.random.Generator,
 ) -> SecureMean:
     """As `secure_mean`, of one entry for each bank."""
-    _require_plan(scheme, len(rows), 1, bits, threshold)
+    asked.require_plan(len(rows), 1)
     checked = Updates(rows)
-    _require_plan(scheme, len(rows), checked.size, bits, threshold)
+    asked.require_plan(len(rows), checked.size)
     shares = None if weights is None else _weights(weights, len(rows))
-    codec = checked.codec(int(bits), None if clip is None else _clip(clip), shares)
-    _require_plan(scheme, len(rows), codec.length, bits, threshold)
+    codec = checked.codec(int(asked.bits), None if clip is None else _clip(clip), shares)
+    asked.require_plan(len(rows), codec.length)
 
     encoded = _encoded(checked, codec, shares, rng)
-    simulation = simulate(scheme, encoded, codec.bits, threshold, drop)
+    simulation = asked.simulate(encoded, codec.bits, drop)
     mean = codec.decode(simulation.total, len(simulation.contributors))
 
     value, error_bounds, error_bound = checked.rebuilt(mean)
@@ -99,17 +127,21 @@ def secure_sum(
     bits: int = 8,
     threshold: int | None = None,
     drop: Mapping[int, str] | None = None,
+    *,
+    holders: int | None = None,
+    quorum: int | None = None,
 ) -> SecureTotal:
     """The exact sum over banks of integers in [0, 2**bits), under any scheme.
 
     `integers`: [banks, ...], an array, a list with one array (or nested lists of numbers) for each bank, all of one
-    shape. `total` is int64 of shape [...]. `threshold` and `drop` are those of `secure_mean`.
+    shape. `total` is int64 of shape [...]. `threshold`, `drop`, `holders` and `quorum` are those of `secure_mean`.
 
     Raises `ConfigurationError` or `PlanError` for what cannot be added, and `DropoutError` where fewer banks than the
     threshold are left.
     """
     rows = _rows(integers, "integers")
-    _require_plan(scheme, len(rows), 1, bits, threshold)
+    asked = _Asked(scheme, bits, threshold, holders, quorum)
+    asked.require_plan(len(rows), 1)
     arrays = [_integers(row, number, int(bits)) for number, row in enumerate(rows)]
     shapes = [array.shape for array in arrays]
     for number, shape in enumerate(shapes):
@@ -119,7 +151,7 @@ def secure_sum(
             )
     if arrays[0].size == 0:
         raise ConfigurationError("the arrays of integers are empty; give some that hold numbers")
-    simulation = simulate(scheme, np.stack([array.ravel() for array in arrays]), int(bits), threshold, drop)
+    simulation = asked.simulate(np.stack([array.ravel() for array in arrays]), int(bits), drop)
     return SecureTotal(
         simulation.total.reshape(shapes[0]), simulation=simulation, notes=tuple(_two_banks(simulation, None))
     )
@@ -135,12 +167,6 @@ def _rows(banks: Iterable[Any], name: str) -> list[Any]:
         raise ConfigurationError(
             f"{name} is of type {type(banks).__name__}; give a list with one entry for each bank"
         ) from None
-
-
-def _require_plan(scheme: str, banks: int, parameters: int, bits: int, threshold: int | None) -> None:
-    """Raises `PlanError` or `ConfigurationError` for a sum that cannot be."""
-    if plan(scheme, banks, parameters, bits, threshold).bits is None:
-        raise ConfigurationError("nothing but whole numbers is summed here; give bits as a whole number, not float32")
 
 
 def _encoded(

@@ -21,6 +21,8 @@ def plan(
     parameters: Annotated[int, typer.Option(help="Length of the vectors to be summed.")] = 10_369,
     bits: Annotated[str, typer.Option(help="4 to 24, or float32.")] = "8",
     threshold: Annotated[int | None, typer.Option(help="Fewest banks whose sum is opened.")] = None,
+    holders: Annotated[int | None, typer.Option(help="How many hold what opens a sum; of additive or bfv.")] = None,
+    quorum: Annotated[int | None, typer.Option(help="How many holders open a sum; by default a majority.")] = None,
     robust: Annotated[str, typer.Option(help="A rule that bears byzantine banks, as in run.")] = "none",
     byzantine: Annotated[int | None, typer.Option(help="How many banks may send anything; with --robust.")] = None,
     proofs: Annotated[bool, typer.Option("--proofs", help="Of range, by each bank; with --scheme additive.")] = False,
@@ -46,9 +48,9 @@ def plan(
     if score is not None:
         figures = _of_scores(score, training, single, hide_model)
     elif set(checks.values()) == {"none", None, False}:
-        figures = plan_sum(scheme, banks, parameters, number(bits), threshold).derived()
+        figures = plan_sum(scheme, banks, parameters, number(bits), threshold, holders=holders, quorum=quorum).derived()
     else:
-        checks["threshold"] = threshold
+        checks |= {"threshold": threshold, "holders": holders, "quorum": quorum}
         figures = _checked(parameters, scheme=scheme, banks=banks, bits=number(bits), **checks)
     if as_json:
         typer.echo(json.dumps(figures))

@@ -12,7 +12,6 @@ from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.planning import plan_for, plan_with_noise
 from secure_fl.secagg.protocol import Outcome, Party, ServerHalf, Values, run_protocol
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 from secure_fl.settings import Summing
@@ -38,7 +37,7 @@ class SecureAggregation:
         Raises `PlanError` where that cannot work.
         """
         self.settings = settings
-        self.scheme = scheme or SCHEMES[settings.scheme]
+        self.scheme = scheme or settings.kind
         self.noise: NoisePlan | None = None
         banks, bits, threshold = settings.banks, settings.bits, settings.threshold
         if noise_multiplier is None:
@@ -112,5 +111,5 @@ class SecureAggregation:
         return run_protocol(cohort, half, parties, self.transcript, dropping, left_out, clock=clock)
 
     def dropping(self, round_: int) -> dict[str, str]:
-        """The banks that vanish in a round, and from which stage on."""
-        return {drop.bank: drop.stage for drop in self.settings.drops if drop.round == round_}
+        """Who vanishes in a round, and from which stage on."""
+        return {drop.party: drop.stage for drop in self.settings.drops if drop.round == round_}

@@ -21,7 +21,6 @@ from secure_fl.secagg.krum.selection import Selection
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.proofs.deployment import proven_scheme
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
 from secure_fl.settings.robust import Way
 
@@ -76,7 +75,7 @@ def plan_checked(experiment: Experiment, parameters: int) -> tuple[Plan, dict[st
 
     Raises `PlanError`, or `ConfigurationError` where things do not go together.
     """
-    scheme = checked_scheme(experiment) or SCHEMES[experiment.scheme]
+    scheme = checked_scheme(experiment) or experiment.kind
     planned = plan_for(scheme, experiment.banks, parameters, experiment.bits, experiment.threshold)
     if experiment.robust == "none":
         return planned, {}

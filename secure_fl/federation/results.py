@@ -83,7 +83,8 @@ class RoundRecord:
     attempts: int
     """How often the sum was attempted."""
     refused: Mapping[str, str]
-    """Banks that sent something wrong or refused to go on, each with the reason; in the sum where it came too late."""
+    """Banks that sent something wrong or refused to go on, each with the reason; in the sum where it came too late.
+    And holders that were silent or lied."""
     auprc: float
     roc_auc: float
     upload_bytes: Mapping[str, int]

@@ -50,7 +50,7 @@ def retraining(run: Path, leaving: Sequence[str], key: str | None = None) -> Ret
     changes: dict[str, Any] = {
         "banks": earlier.banks - len(leaving),
         "names": tuple(name for name in earlier.names if name not in leaving),
-        "drop": tuple(text for text in earlier.drop if Drop.parse(text).bank not in leaving),
+        "drop": tuple(text for text in earlier.drop if Drop.parse(text).party not in leaving),
         "without": left,
         "retrained_from": verified.head,
     }

@@ -273,7 +273,7 @@ def retrained(experiment: Mapping[str, Any]) -> str | None:
 
 
 def troubles(result: Result) -> list[str]:
-    """A line for each round that banks were missing from or spoiled, or that was attempted more than once.
+    """A line for each round that banks or holders were missing from or spoiled, or that took more than one attempt.
 
     And one for each model beside the federated one whose training diverged.
     """
@@ -285,6 +285,8 @@ def troubles(result: Result) -> list[str]:
         ]
         banks += [f"{bank} dropped out" for bank in record.dropped if bank not in record.refused]
         what = banks[:_NAMED] + ([f"{len(banks) - _NAMED} more banks"] if len(banks) > _NAMED else [])
+        banks_of_it = {*record.dropped, *record.contributors}
+        what += [f"opened without {name}: {why}" for name, why in record.refused.items() if name not in banks_of_it]
         what += [f"attempted {record.attempts} times"] if record.attempts > 1 else []
         if what:
             lines.append(f"round {record.round}: {'; '.join(what)}")

@@ -26,7 +26,8 @@ class Completed:
     outcome: Outcome
     attempts: int
     refused: Mapping[str, str]
-    """Banks that sent something wrong or refused to answer in any attempt, each with the last reason."""
+    """Banks that sent something wrong or refused to answer in any attempt, each with the last reason; and trustees that
+    the sum was opened without."""
 
 
 def attempt_sum(

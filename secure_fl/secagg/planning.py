@@ -15,24 +15,35 @@ from secure_fl.secagg.budget import (
     MAX_PARAMETERS,
     MIN_BANKS,
     MIN_BITS,
+    Committee,
     NoisePlan,
     Plan,
 )
 from secure_fl.secagg.budget.noise import MIN_DEVIATION
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.schemes import SCHEMES, scheme_of
 
 
-def plan(scheme: str, banks: int, parameters: int, bits: float | str = 8, threshold: int | None = None) -> Plan:
+def plan(
+    scheme: str,
+    banks: int,
+    parameters: int,
+    bits: float | str = 8,
+    threshold: int | None = None,
+    *,
+    holders: int | None = None,
+    quorum: int | None = None,
+) -> Plan:
     """The plan for a secure sum, or `PlanError` with what to change.
 
     `bits` is 4..24 or "float32" (plaintext only). `threshold`: the fewest banks whose sum may be opened, so that
     `banks` - `threshold` may vanish; by default a majority, and for masked sums over more than 129 banks the least that
-    128 neighbours of each bank bear.
+    128 neighbours of each bank bear. `holders`, `quorum`: how many share what opens a sum, and how many of them open
+    it; by default a majority of `holders`.
     """
     if scheme not in SCHEMES:
         raise PlanError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
-    return plan_for(SCHEMES[scheme], banks, parameters, bits, threshold)
+    return plan_for(scheme_of(scheme, Committee.asked(holders, quorum)), banks, parameters, bits, threshold)
 
 
 def plan_for(scheme: Scheme, banks: int, parameters: int, bits: float | str = 8, threshold: int | None = None) -> Plan:

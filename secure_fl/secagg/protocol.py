@@ -37,6 +37,8 @@ class Stage:
 
     name: str
     requests: Mapping[str, bytes] = field(repr=False)
+    enough: int | None = None
+    """How many trustees must answer, where others can be done without. None: all of them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class SecureSum:
     contributors: frozenset[str]
     refused: Mapping[str, str] = field(default_factory=dict)
     """Banks that sent something wrong, and what; those whose values had arrived before are contributors all the
-    same."""
+    same. And trustees that could be done without."""
     passed_over: frozenset[str] = frozenset()
     """Banks that sent what they should, and that a rule did not choose."""
 
@@ -73,7 +75,8 @@ class Outcome:
     party_seconds: Mapping[str, float]
     server_seconds: float
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Banks that sent something wrong, or refused to answer, each with the reason."""
+    """Banks that sent something wrong, or refused to answer, each with the reason; and trustees that could be done
+    without, silent ones too."""
 
 
 def request(cohort: Cohort[Plan], stage: str, recipients: tuple[str, ...], payload: bytes = b"") -> Stage:
@@ -235,9 +238,12 @@ def run_carried(
         spent = dict(carrier.seconds)
         elapsed = clock() - started - sum(spent.values()) - room.bookkeeping
         total: SecureSum = finished.value
-        return Outcome(total, spent, elapsed, room.absent | dict(total.refused))
+        unwilling = {name: reason(error).replace(f"{name} ", "it ", 1) for name, error in room.unwilling.items()}
+        return Outcome(total, spent, elapsed, room.absent | dict(total.refused) | unwilling)
     except ProtocolError as error:
         error.refused |= to_blame(room.blames)
+        for refusal in room.unwilling.values():
+            error.refused |= refusal.refused
         error.absent |= {name: why for name, why in room.absent.items() if name not in room.blames}
         error.quarrels |= room.blames
         raise
@@ -255,6 +261,8 @@ class _Room:
     gone: set[str] = field(init=False)
     absent: dict[str, str] = field(default_factory=dict)
     blames: dict[str, dict[str, str]] = field(default_factory=dict)
+    unwilling: dict[str, ProtocolError] = field(default_factory=dict)
+    """Trustees that refused or were cut off."""
     bookkeeping: float = 0.0
     """Seconds spent on the transcript."""
 
@@ -268,7 +276,7 @@ class _Room:
                 self._record(stage.name, name, AGGREGATOR, answer)
                 yield name, answer
             else:
-                self._absent(name, answer)
+                self._absent(stage, name, answer)
 
     def _requests(self, stage: Stage) -> Iterator[tuple[str, bytes]]:
         """Whom to ask, and what; who is gone is told and not heard."""
@@ -279,14 +287,26 @@ class _Room:
             if name not in self.gone:
                 yield name, data
 
-    def _absent(self, name: str, error: ProtocolError | OSError) -> None:
-        """A bank refuses or is cut off. Raises where it is a trustee, without whom there is no sum."""
-        if name not in self.cohort.banks:
-            raise error if isinstance(error, ProtocolError) else _cut_off(name) from None
+    def _absent(self, stage: Stage, name: str, error: ProtocolError | OSError) -> None:
+        """Somebody refuses or is cut off. Raises where it is a trustee without whom there is no sum."""
         self.gone.add(name)
+        if name not in self.cohort.banks:
+            self.unwilling[name] = error if isinstance(error, ProtocolError) else _cut_off(name)
+            needed = len(stage.requests) if stage.enough is None else stage.enough
+            if len(stage.requests) - len(self.unwilling.keys() & stage.requests.keys()) < needed:
+                raise self._too_few() from None
+            return
         self.absent[name] = reason(error) or "it could not be reached"
         if isinstance(error, ProtocolError) and error.refused:
             self.blames[name] = error.refused
+
+    def _too_few(self) -> ProtocolError:
+        """One trustee's own error where it is alone or says whom to blame; else what all of them say."""
+        first = max(self.unwilling.values(), key=lambda each: bool(each.refused))
+        if first.refused or len(self.unwilling) == 1:
+            return first
+        said = ", ".join(reason(error) for error in self.unwilling.values())
+        return DropoutError(f"{said}, so that too few answer; see to it that more do, and make a new attempt")
 
     def _record(self, stage: str, sender: str, recipient: str, data: bytes) -> None:
         started = self.clock()

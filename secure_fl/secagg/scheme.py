@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.budget import Committee, Plan
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.messages import SESSION_BYTES, Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
@@ -46,6 +46,7 @@ class Scheme:
     input_stage: str
     """The stage in which a bank's values travel: a bank that misses it is not in the sum."""
     trustees: tuple[str, ...]
+    """Key holders: key authority, share-holders."""
     custody: Custody
     plan: Callable[[int, int, int | None, int], Plan]
     """From banks, parameters, bits and threshold to a plan. Raises `PlanError`."""
@@ -56,6 +57,10 @@ class Scheme:
     """The fewest of so many banks whose sum is opened, where nobody says otherwise."""
     takes_float32: bool = False
     """Whether it also adds float32 values, which are not quantized."""
+    holder_stage: str = ""
+    """The stage that asks something of them."""
+    with_committee: Callable[[Committee], Scheme] | None = None
+    """The same scheme where a quorum of so many holders opens sums; None where it has no such."""
     experimental: str = ""
     """What is said of it wherever it is chosen or shown, where nobody should rely on it yet."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from secure_fl.errors import PlanError
 from secure_fl.secagg import plaintext
 from secure_fl.secagg.additive import deployment as additive
+from secure_fl.secagg.budget import Committee
 from secure_fl.secagg.he import deployment as he
 from secure_fl.secagg.masked import deployment as masked
 from secure_fl.secagg.scheme import Scheme
@@ -14,6 +16,17 @@ SCHEMES: Mapping[str, Scheme] = {
     scheme.name: scheme for scheme in (plaintext.SCHEME, additive.SCHEME, masked.SCHEME, he.CKKS, he.BFV, he.RLWE)
 }
 """Every scheme by its name."""
+
+
+def scheme_of(name: str, committee: Committee | None = None) -> Scheme:
+    """The scheme, with a committee where one is given. Raises `PlanError` where it has none."""
+    scheme = SCHEMES[name]
+    if committee is None:
+        return scheme
+    if scheme.with_committee is None:
+        able = ", ".join(each.name for each in SCHEMES.values() if each.with_committee is not None)
+        raise PlanError(f"{name} has no committee of holders; leave out holders and quorum, or use {able}")
+    return scheme.with_committee(committee)
 
 
 def called(name: str) -> str:

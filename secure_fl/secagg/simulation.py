@@ -15,7 +15,7 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import Outcome, run_protocol
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.schemes import SCHEMES, scheme_of
 from secure_fl.secagg.transcript import Deliveries, Transcript
 from secure_fl.secagg.turns import new_session
 
@@ -49,23 +49,26 @@ def simulate(
     bits: int = 8,
     threshold: int | None = None,
     drop: Mapping[int, str] | None = None,
+    *,
+    holders: int | None = None,
+    quorum: int | None = None,
 ) -> Simulation:
     """Sum `updates` with a scheme.
 
     `updates` are integers of shape [banks, parameters], each in [0, 2**bits). `drop` names, for a row, the first
-    stage that this bank no longer answers. Nothing here can be seeded: all that a scheme draws is key material, which
-    comes from the operating system; the sum does not depend on it.
+    stage that this bank no longer answers; `holders` and `quorum` are as for `plan`. Nothing here can be seeded: all
+    that a scheme draws is key material, which comes from the operating system; the sum does not depend on it.
     Raises `PlanError`, `ConfigurationError`, or `DropoutError` below the threshold.
     """
     updates = np.asarray(updates)
     if updates.ndim != 2 or not np.issubdtype(updates.dtype, np.integer):
         raise ConfigurationError("updates are not integers of shape [banks, parameters]; quantize them first")
-    planned = plan(scheme, len(updates), updates.shape[1], bits, threshold)
+    planned = plan(scheme, len(updates), updates.shape[1], bits, threshold, holders=holders, quorum=quorum)
     if planned.bits is None:
         raise ConfigurationError("simulate sums integers; give bits as a whole number")
     if updates.min() < 0 or updates.max() >= 1 << bits:
         raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
-    chosen = SCHEMES[scheme]
+    chosen = scheme_of(scheme, planned.committee)
     banks = tuple(map(_name, range(len(updates))))
     cohort = chosen.cohort(planned, _ROUND, banks, session=new_session())
     if not set(drop or {}) <= set(range(len(banks))):

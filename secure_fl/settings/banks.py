@@ -10,27 +10,28 @@ from pydantic import Field
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.budget import MAX_BANKS, MIN_BANKS
+from secure_fl.secagg.scheme import Scheme
 from secure_fl.settings.section import FilledIn, Repeatable
 
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")
-_DROP = re.compile(r"(?P<bank>[^@]+)@(?P<round>[0-9]{1,9}):(?P<stage>[a-z_]+)")
+_DROP = re.compile(r"(?P<party>[^@]+)@(?P<round>[0-9]{1,9}):(?P<stage>[a-z_]+)")
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A bank that stops answering in one round, from one stage on."""
+    """A bank, or a holder, that stops answering in one round, from one stage on."""
 
-    bank: str
+    party: str
     round: int
     stage: str
 
     @classmethod
     def parse(cls, text: str) -> Drop:
-        """BANK@ROUND:STAGE."""
+        """PARTY@ROUND:STAGE."""
         match = _DROP.fullmatch(text)
         if match is None:
-            raise ConfigurationError(f"{text!r} does not say who drops out; write BANK@ROUND:STAGE")
-        return cls(match["bank"], int(match["round"]), match["stage"])
+            raise ConfigurationError(f"{text!r} does not say who drops out; write PARTY@ROUND:STAGE")
+        return cls(match["party"], int(match["round"]), match["stage"])
 
 
 class Banks(Repeatable):
@@ -45,7 +46,7 @@ class Banks(Repeatable):
     names: Annotated[tuple[str, ...], FilledIn()] = ()
     """What they are called, where Python hands over their rows; otherwise bank-1, bank-2 ..."""
     drop: tuple[str, ...] = ()
-    """A bank that vanishes: BANK@ROUND:STAGE."""
+    """A bank or holder that vanishes: PARTY@ROUND:STAGE."""
     without: Annotated[tuple[str, ...], FilledIn()] = ()
     """Those that have left: rows of a pooled table are dealt to them too, and nothing is computed from these."""
     retrained_from: Annotated[str | None, FilledIn(), Field(pattern=r"^[0-9a-f]{64}$")] = None
@@ -96,13 +97,19 @@ class Banks(Repeatable):
         if back:
             raise ConfigurationError(f"{back[0]} has left, and is among the banks; leave out its name and its rows")
 
-    def check_drops(self, rounds: int, scheme: str, stages: tuple[str, ...]) -> None:
-        """Raises `ConfigurationError` where a bank cannot drop out as it should."""
-        if len({(drop.bank, drop.round) for drop in self.drops}) < len(self.drops):
-            raise ConfigurationError(f"a bank drops out twice in one round: {', '.join(self.drop)}; say it once")
+    def check_drops(self, rounds: int, scheme: Scheme) -> None:
+        """Raises `ConfigurationError` where somebody cannot drop out as it should."""
+        if len({(drop.party, drop.round) for drop in self.drops}) < len(self.drops):
+            raise ConfigurationError(f"a party drops out twice in one round: {', '.join(self.drop)}; say it once")
+        of_holders = (scheme.holder_stage,) if scheme.holder_stage else ()
         for drop in self.drops:
-            if drop.bank not in self.bank_names or not 1 <= drop.round <= rounds or drop.stage not in stages:
+            is_bank = drop.party in self.bank_names
+            stages = scheme.stages if is_bank else of_holders
+            known = is_bank or drop.party in scheme.trustees
+            if not known or not 1 <= drop.round <= rounds or drop.stage not in stages:
+                holders = f", of {', '.join(scheme.trustees)} {scheme.holder_stage}" if of_holders else ""
                 raise ConfigurationError(
-                    f"nobody can drop out as {drop.bank}@{drop.round}:{drop.stage}; banks are {self.bank_names[0]} to "
-                    f"{self.bank_names[-1]}, rounds 1 to {rounds}, stages of {scheme}: {', '.join(stages)}"
+                    f"nobody can drop out as {drop.party}@{drop.round}:{drop.stage}; banks are {self.bank_names[0]} to "
+                    f"{self.bank_names[-1]}, rounds 1 to {rounds}, stages of {scheme.name}: "
+                    f"{', '.join(scheme.stages)}{holders}"
                 )

@@ -86,6 +86,10 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
             self._check_synthetic()
 
     def _check_proofs(self) -> None:
+        if self.holders is not None:
+            raise ConfigurationError(
+                "proofs are checked by two share-holders, who both answer; leave out --proofs, or holders and quorum"
+            )
         if self.private_sums:
             raise ConfigurationError(
                 "shares of noise take an update out of the range that is proved; leave out --proofs, or use "

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from secure_fl.codec.quantization import CLIP_RANGE, RANGE_MARGIN
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, PlanError
 from secure_fl.secagg.attempts import ATTEMPTS
-from secure_fl.secagg.budget import FLOAT32, MAX_BITS, MIN_BITS
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.budget import FLOAT32, MAX_BITS, MIN_BITS, Committee
+from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.schemes import SCHEMES, scheme_of
 from secure_fl.settings.banks import Banks
 
 
@@ -23,6 +24,10 @@ class Summing(Banks):
     """Of a weight in an update: 4 to 24, or float32 (plaintext only)."""
     threshold: int | None = None
     """The fewest banks whose sum is opened; a majority where nothing is said."""
+    holders: int | None = None
+    """How many hold what opens a sum (additive, bfv): 2 to 7. Where nothing is said 2, or for bfv the key authority."""
+    quorum: int | None = None
+    """How many of the holders open a sum, so that others can be silent; a majority of them where nothing is said."""
     attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
     """How often the sum of a round is attempted; each time with fresh keys, without banks that were to blame."""
     error_feedback: bool = False
@@ -34,11 +39,25 @@ class Summing(Banks):
     clip_margin: Annotated[float, Field(ge=1, le=1e6)] = RANGE_MARGIN
     """Of later rounds: how much larger than the largest value of the last mean; doubled instead where banks clipped."""
 
+    @property
+    def committee(self) -> Committee | None:
+        """Who holds what opens a sum, where that was asked for. Raises `PlanError`."""
+        return Committee.asked(self.holders, self.quorum)
+
+    @property
+    def kind(self) -> Scheme:
+        """The scheme, with its committee where there is one. Raises `PlanError`."""
+        return scheme_of(self.scheme, self.committee)
+
     def check_sums(self, rounds: int) -> None:
         """Raises `ConfigurationError` where no sum could be made."""
         if self.scheme not in SCHEMES:
             raise ConfigurationError(f"there is no scheme {self.scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
-        if self.bits == FLOAT32 and not SCHEMES[self.scheme].takes_float32:
+        try:
+            kind = self.kind
+        except PlanError as error:
+            raise ConfigurationError(str(error)) from None
+        if self.bits == FLOAT32 and not kind.takes_float32:
             raise ConfigurationError(f"{self.scheme} sums integers; use {MIN_BITS} to {MAX_BITS} bits, not float32")
         if self.bits == FLOAT32 and (self.error_feedback or self.downlink == "sum"):
             raise ConfigurationError(
@@ -50,7 +69,7 @@ class Summing(Banks):
                 f"a threshold of {self.threshold} is refused; use {self.banks // 2 + 1} to {self.banks} for "
                 f"{self.banks} banks"
             )
-        self.check_drops(rounds, self.scheme, SCHEMES[self.scheme].stages)
+        self.check_drops(rounds, kind)
 
     def check_noise(self) -> None:
         """Raises `ConfigurationError` where banks could not add shares of noise to what is summed."""

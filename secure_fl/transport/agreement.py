@@ -17,7 +17,6 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
 from secure_fl.training import Learner, usual_learner
 from secure_fl.transport.orders import About, cohort_of
@@ -50,6 +49,7 @@ class Agreement:
                     experiment.private_rows and experiment.epsilon is None,
                 ),
                 ("drops", bool(experiment.drops)),
+                ("a committee that holds a key", experiment.committee is not None and experiment.scheme != "additive"),
                 ("downlink = sum", experiment.downlink == "sum"),
             )
             if asked
@@ -59,7 +59,7 @@ class Agreement:
                 f"banks on a network do not do {', '.join(missing)} yet; leave that out, or use secure-fl run"
             )
         self.experiment = experiment
-        self.scheme: Scheme = SCHEMES[experiment.scheme]
+        self.scheme: Scheme = experiment.kind
         self.banks = experiment.bank_names
 
     def warn(self, log: logging.Logger) -> None:

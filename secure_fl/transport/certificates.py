@@ -30,7 +30,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.files import create_secret, make_folder, read_secret, unwritten, write_durably
-from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.settings import Experiment
 from secure_fl.transport.roster import Member, Role, Roster, read_roster
 
@@ -81,14 +80,12 @@ def make_certificates(
         raise ConfigurationError(f"a passphrase has 1 to {LONGEST_PASSPHRASE} bytes; choose another")
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigurationError(f"{folder} is not empty; name another folder for the certificates")
-    _require_names(customers, (GATEWAY, SCORER, *experiment.bank_names, *SCHEMES[experiment.scheme].trustees))
+    _require_names(customers, (GATEWAY, SCORER, *experiment.bank_names, *experiment.kind.trustees))
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("secure_fl sandbox authority", authority_key, None, authority_key, days, ())
     issued = [_issue(GATEWAY, "gateway", authority, authority_key, days, hosts)]
     issued += [_issue(name, "bank", authority, authority_key, days, ()) for name in experiment.bank_names]
-    issued += [
-        _issue(name, "holder", authority, authority_key, days, ()) for name in SCHEMES[experiment.scheme].trustees
-    ]
+    issued += [_issue(name, "holder", authority, authority_key, days, ()) for name in experiment.kind.trustees]
     issued += [_issue(SCORER, "scorer", authority, authority_key, days, hosts)] if customers else []
     issued += [_issue(name, "customer", authority, authority_key, days, ()) for name in customers]
     settings = json.dumps(experiment.model_dump(mode="json", exclude_none=True), sort_keys=True)

@@ -160,6 +160,8 @@ class Coordinator:
         done = attempt_sum(cohort, once, self._agreed.experiment.attempts, absent)
         seconds = round(time.monotonic() - started, 3)
         LOG.info("sum opened", extra={"round": cohort.round, "attempts": done.attempts, "seconds": seconds})
+        for party, why in done.refused.items():
+            LOG.warning("done without", extra={"round": cohort.round, "party": party, "reason": why})
         self._chronicle.refused(cohort.round, done.refused)
         return done
 

@@ -16,7 +16,12 @@ from benchmarks.written_blocks import read_blocks
 
 COVERED = {
     "masked": ["secagg/masked/client.py", "secagg/masked/server.py", "secagg/masked/unmasking.py"],
-    "additive": ["secagg/additive/client.py", "secagg/additive/server.py", "secagg/additive/holder.py"],
+    "additive": [
+        "secagg/additive/client.py",
+        "secagg/additive/server.py",
+        "secagg/additive/holder.py",
+        "secagg/additive/opening.py",
+    ],
     "homomorphic": [
         "secagg/he/client.py",
         "secagg/he/server.py",

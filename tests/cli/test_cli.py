@@ -146,7 +146,7 @@ def test_a_dropped_bank_is_listed(finished: Path, command: Command) -> None:
         (("run", "--rounds", "x"), "--rounds"),
         (("run", "--threshold", "1"), "threshold of 1"),
         (("run", "--positive-weight", "nan"), "positive_weight"),
-        (("run", "--drop", "bank-2"), "BANK@ROUND:STAGE"),
+        (("run", "--drop", "bank-2"), "PARTY@ROUND:STAGE"),
         (("run", "--drop", "bank-9@1:upload"), "bank-9"),
         (("run", "--drop", "bank-1@1:unmask"), "unmask"),
         (("run", "--dataset", "rows.csv"), "--label"),
@@ -246,7 +246,7 @@ def test_a_plan_of_an_experimental_scheme_says_so(command: Command) -> None:
 
 
 def test_a_defect_shows_its_kind_and_no_text(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **named: object) -> None:
         raise ZeroDivisionError("card 4929-1234")
 
     monkeypatch.setattr("secure_fl.secagg.planning.plan", broken)
@@ -658,8 +658,11 @@ def test_every_option_of_attack_arrives(recorded: Any) -> None:
 
 def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
     given = {"scheme": "masked", "banks": 9, "parameters": 99, "bits": 7, "threshold": 5}
-    assert recorded("secure_fl.secagg.planning.plan", "plan", *options(given)) == (tuple(given.values()), {})
-    assert recorded("secure_fl.secagg.planning.plan", "plan") == (("ckks", 3, 10_369, 8, None), {})
+    committee: dict[str, Any] = {"holders": 5, "quorum": 4}
+    both = recorded("secure_fl.secagg.planning.plan", "plan", *options(given), *options(committee))
+    assert both == (tuple(given.values()), committee)
+    none = {"holders": None, "quorum": None}
+    assert recorded("secure_fl.secagg.planning.plan", "plan") == (("ckks", 3, 10_369, 8, None), none)
     simulation: dict[str, Any] = {"transactions": 5_000, "fraud_share": 0.02, "days": 20, "seed": 4}
     simulate = ["data", "simulate", "--out", "rows.csv"]
     assert recorded("secure_fl.data.simulate", *simulate, *options(simulation)) == ((Simulation(**simulation),), {})
@@ -733,6 +736,8 @@ RUN: dict[str, Any] = {
     "scheme": "masked",
     "bits": 9,
     "threshold": 3,
+    "holders": 5,
+    "quorum": 4,
     "attempts": 2,
     "error_feedback": True,
     "downlink": "sum",
@@ -793,7 +798,7 @@ def test_the_status_says_whose_fault_it_was(command: Command, monkeypatch: pytes
         (ValueError("secret"), 1),
     ):
 
-        def fails(*_: Any, error: BaseException = error) -> None:
+        def fails(*_: Any, error: BaseException = error, **named: Any) -> None:
             raise error
 
         monkeypatch.setattr("secure_fl.secagg.planning.plan", fails)

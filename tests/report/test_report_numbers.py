@@ -229,13 +229,17 @@ def test_missing_and_refused_banks_are_listed_with_their_reasons(result: Result,
         rounds[0], contributors=("bank-1", "bank-3"), dropped=("bank-2",), refused={"bank-2": "a bad word"}, attempts=2
     )
     rounds[1] = replace(
-        rounds[1], contributors=("bank-1", "bank-2"), dropped=("bank-3",), refused={"bank-1": "it lied"}
+        rounds[1],
+        contributors=("bank-1", "bank-2"),
+        dropped=("bank-3",),
+        refused={"bank-1": "it lied", "share-holder-2": "it did not answer"},
     )
     troubled = replace(result, rounds=tuple(rounds))
     lines = wording.troubles(troubled)
     assert lines == [
         "round 1: bank-2 was refused: a bad word; attempted 2 times",
-        "round 2: bank-1 is in the sum, but it lied; bank-3 dropped out",
+        "round 2: bank-1 is in the sum, but it lied; bank-3 dropped out; opened without share-holder-2: it did not "
+        "answer",
     ]
     text = text_of(words(troubled))
     assert "Who was missing, and why" in text

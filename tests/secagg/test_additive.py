@@ -15,27 +15,26 @@ from secure_fl.errors import ConfigurationError, DropoutError, MessageError, Pro
 from secure_fl.secagg import SCHEMES, plan, ring, simulate
 from secure_fl.secagg.additive.deployment import HOLDERS, AdditiveDeployment
 from secure_fl.secagg.additive.holder import ShareHolderKey
-from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, UPLOAD, split_upload
+from secure_fl.secagg.additive.wire import (
+    HASH_BYTES,
+    SUM_SHARES,
+    UPLOAD,
+    Upload,
+    parts_of,
+    purpose,
+    requested,
+    split_upload,
+)
+from secure_fl.secagg.hazmat.agreement import AgreementKey, seal_to, unseal
+from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_table
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.protocol import Party, run_protocol
 from secure_fl.secagg.transcript import Transcript
+from tests.secagg.altered import Altered
 
 CohortFactory = Callable[..., Cohort[Any]]
-
-
-class Altered:
-    """A party whose answer's payload passes through a function, sealed anew."""
-
-    def __init__(
-        self, party: Party, cohort: Cohort[Any], name: str, stage: str, change: Callable[[bytes], bytes]
-    ) -> None:
-        self._party, self._cohort, self._name, self._stage, self._change = party, cohort, name, stage, change
-
-    def respond(self, request: bytes) -> bytes:
-        answer = open_message(self._cohort, self._party.respond(request), recipient=AGGREGATOR, sender=self._name)
-        return seal(self._cohort, self._stage, self._name, AGGREGATOR, self._change(bytes(answer.payload)))
 
 
 @pytest.mark.parametrize("bits", [4, 8, 14, 16, 22, 24])
@@ -50,8 +49,8 @@ def test_the_aggregators_share_looks_like_noise(make_cohort: CohortFactory) -> N
     upload = deployed.client(cohort, "bank-1", np.zeros(50_000, dtype=np.int64)).respond(
         seal(cohort, UPLOAD, AGGREGATOR, "bank-1")
     )
-    _, share = split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="bank-1").payload)
-    counts = np.bincount(np.frombuffer(share, dtype=np.uint8), minlength=256)
+    sent = split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="bank-1").payload)
+    counts = np.bincount(np.frombuffer(sent.share, dtype=np.uint8), minlength=256)
     chi_square = float(((counts - counts.mean()) ** 2 / counts.mean()).sum())
     assert chi_square < 255 + 6 * np.sqrt(2 * 255)
 
@@ -73,17 +72,12 @@ def test_without_a_share_holder_there_is_no_sum(make_cohort: CohortFactory, hold
 def test_a_share_holder_gives_one_sum_of_enough_banks(make_cohort: CohortFactory) -> None:
     cohort = make_cohort("additive", 10)
     deployed = AdditiveDeployment(cohort.plan)
-    sealed = {}
-    for number, bank in enumerate(cohort.banks):
-        upload = deployed.client(cohort, bank, np.ones(10, dtype=np.int64)).respond(
-            seal(cohort, UPLOAD, AGGREGATOR, bank)
-        )
-        seeds, _ = split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender=bank).payload)
-        sealed[number] = seeds[0]
+    holder = HOLDERS[0]
+    uploads = {number: upload_of(cohort, deployed, bank) for number, bank in enumerate(cohort.banks)}
 
     def ask(*banks: int) -> bytes:
-        table = encode_table({number: sealed[number] for number in banks})
-        return deployed.trustees(cohort)[HOLDERS[0]].respond(seal(cohort, SUM_SHARES, AGGREGATOR, HOLDERS[0], table))
+        asked = requested(cohort, holder, {number: uploads[number] for number in banks}, (0,))
+        return deployed.trustees(cohort)[holder].respond(seal(cohort, SUM_SHARES, AGGREGATOR, holder, asked))
 
     with pytest.raises(DropoutError, match="threshold"):
         ask(0)
@@ -99,7 +93,8 @@ def test_nobody_answers_what_belongs_to_another_stage(make_cohort: CohortFactory
     client, holder = deployed.client(cohort, "bank-1", np.ones(10, dtype=np.int64)), deployed.trustees(cohort)
     with pytest.raises(MessageError, match="belongs to stage 'sum_shares' instead of 'upload'"):
         client.respond(seal(cohort, SUM_SHARES, AGGREGATOR, "bank-1"))
-    table = encode_table({n: sealed_seeds(cohort, deployed, bank)[0] for n, bank in enumerate(cohort.banks)})
+    uploads = {number: upload_of(cohort, deployed, bank) for number, bank in enumerate(cohort.banks)}
+    table = requested(cohort, HOLDERS[0], uploads, (0,))
     with pytest.raises(MessageError, match="belongs to stage 'upload' instead of 'sum_shares'"):
         holder[HOLDERS[0]].respond(seal(cohort, UPLOAD, AGGREGATOR, HOLDERS[0], table))
 
@@ -111,11 +106,17 @@ def test_values_that_the_plan_is_not_for_are_not_shared(make_cohort: CohortFacto
         AdditiveDeployment(cohort.plan).client(cohort, "bank-1", np.array(values))
 
 
-def sealed_seeds(cohort: Cohort[Any], deployed: AdditiveDeployment, bank: str) -> list[bytes]:
-    """What a bank sends to the share-holders in a cohort."""
+def upload_of(cohort: Cohort[Any], deployed: AdditiveDeployment, bank: str) -> Upload:
+    """What a bank sends in a cohort."""
     client = deployed.client(cohort, bank, np.ones(cohort.plan.parameters, dtype=np.int64))
     upload = client.respond(seal(cohort, UPLOAD, AGGREGATOR, bank))
-    return split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender=bank).payload)[0]
+    return split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender=bank).payload)
+
+
+def ask(cohort: Cohort[Any], deployed: AdditiveDeployment, holder: str, uploads: dict[int, Upload]) -> bytes:
+    """A share-holder's answer when it is asked for all its sums."""
+    asked = requested(cohort, holder, uploads, parts_of(cohort, holder))
+    return deployed.trustees(cohort)[holder].respond(seal(cohort, SUM_SHARES, AGGREGATOR, holder, asked))
 
 
 OTHER_COHORTS: dict[str, dict[str, Any]] = {
@@ -134,31 +135,28 @@ def test_a_seed_opens_only_for_its_bank_attempt_model_and_holder(
     """One bank's seed is replaced by another one that is sealed just as well, but for something else."""
     cohort = make_cohort("additive", 10)
     deployed = AdditiveDeployment(cohort.plan)
-    table = {number: sealed_seeds(cohort, deployed, bank)[holder] for number, bank in enumerate(cohort.banks)}
+    uploads = {number: upload_of(cohort, deployed, bank) for number, bank in enumerate(cohort.banks)}
     if what == "bank":
-        table[0] = sealed_seeds(cohort, deployed, "bank-2")[holder]
+        uploads[0] = upload_of(cohort, deployed, "bank-2")
     elif what == "holder":
-        table[0] = sealed_seeds(cohort, deployed, "bank-1")[1 - holder]
+        uploads[0] = replace(uploads[0], sealed=uploads[0].sealed[::-1])
     elif what in OTHER_COHORTS:
-        table[0] = sealed_seeds(replace(cohort, **OTHER_COHORTS[what]), deployed, "bank-1")[holder]
-    asked = seal(cohort, SUM_SHARES, AGGREGATOR, HOLDERS[holder], encode_table(table))
+        uploads[0] = upload_of(replace(cohort, **OTHER_COHORTS[what]), deployed, "bank-1")
     if what == "nothing":
-        deployed.trustees(cohort)[HOLDERS[holder]].respond(asked)
+        ask(cohort, deployed, HOLDERS[holder], uploads)
         return
-    with pytest.raises(ProtocolError, match="cannot open the seed of bank-1") as caught:
-        deployed.trustees(cohort)[HOLDERS[holder]].respond(asked)
+    with pytest.raises(ProtocolError, match="cannot open the seeds of bank-1") as caught:
+        ask(cohort, deployed, HOLDERS[holder], uploads)
     assert set(caught.value.refused) == {"bank-1"}
 
 
 def test_every_bank_whose_seed_does_not_open_is_named(make_cohort: CohortFactory) -> None:
     cohort = make_cohort("additive", 10)
     deployed = AdditiveDeployment(cohort.plan)
-    table = {number: sealed_seeds(cohort, deployed, bank)[0] for number, bank in enumerate(cohort.banks)}
-    table |= {0: bytes(SEALED_SEED_BYTES), 2: table[1]}
+    uploads = {number: upload_of(cohort, deployed, bank) for number, bank in enumerate(cohort.banks)}
+    nothing = replace(uploads[0], sealed=(bytes(cohort.plan.sealed_bytes),) * len(HOLDERS))
     with pytest.raises(ProtocolError, match="bank-1, bank-3") as caught:
-        deployed.trustees(cohort)[HOLDERS[0]].respond(
-            seal(cohort, SUM_SHARES, AGGREGATOR, HOLDERS[0], encode_table(table))
-        )
+        ask(cohort, deployed, HOLDERS[0], uploads | {0: nothing, 2: uploads[1]})
     assert set(caught.value.refused) == {"bank-1", "bank-3"}
 
 
@@ -168,7 +166,7 @@ def test_an_altered_seed_or_upload_is_found_out_and_its_bank_named(data: st.Data
     cohort: Cohort[Any] = Cohort(plan("additive", 3, 5, 8), 1, ("bank-1", "bank-2", "bank-3"), HOLDERS)
     deployed = AdditiveDeployment(cohort.plan)
     everyone = parties(cohort, deployed, np.ones((3, 5), dtype=np.int64))
-    position = data.draw(st.integers(0, 2 * SEALED_SEED_BYTES - 1))
+    position = data.draw(st.integers(0, 2 * (HASH_BYTES + cohort.plan.sealed_bytes) - 1))
     cut = data.draw(st.sampled_from([None, position]))
 
     def change(payload: bytes) -> bytes:
@@ -208,19 +206,18 @@ def test_a_seed_that_does_not_open_is_told_with_the_holder_that_cannot_open_it(
 ) -> None:
     cohort, holder = make_cohort("additive", 10), HOLDERS[number]
     deployed = AdditiveDeployment(cohort.plan)
-    table = {place: sealed_seeds(cohort, deployed, bank)[number] for place, bank in enumerate(cohort.banks)}
-    table[1] = table[0]
-    with pytest.raises(ProtocolError, match=f"{holder} cannot open the seed of bank-2; make") as caught:
-        deployed.trustees(cohort)[holder].respond(seal(cohort, SUM_SHARES, AGGREGATOR, holder, encode_table(table)))
+    uploads = {place: upload_of(cohort, deployed, bank) for place, bank in enumerate(cohort.banks)}
+    with pytest.raises(ProtocolError, match=f"{holder} cannot open the seeds of bank-2; make") as caught:
+        ask(cohort, deployed, holder, uploads | {1: uploads[0]})
     told = caught.value.refused["bank-2"]
-    assert told == f"{holder} cannot open its seed: an encrypted message between banks was altered"
+    assert told == f"{holder} cannot open its seeds: an encrypted message between banks was altered"
 
 
 def test_all_share_holders_that_are_silent_are_named(make_cohort: CohortFactory) -> None:
     cohort = make_cohort("additive", 10)
     deployed = AdditiveDeployment(cohort.plan)
     everyone = parties(cohort, deployed, np.ones((3, 10), dtype=np.int64))
-    with pytest.raises(DropoutError, match=rf"^{', '.join(HOLDERS)} did not answer"):
+    with pytest.raises(DropoutError, match=rf"^{', '.join(HOLDERS)} gave no sum"):
         run_protocol(cohort, deployed.server(cohort), everyone, Transcript(), dict.fromkeys(HOLDERS, SUM_SHARES))
 
 
@@ -235,7 +232,7 @@ def test_seeds_are_drawn_at_full_length_and_anew_for_every_holder(
 
     monkeypatch.setattr("secure_fl.secagg.additive.client.subtract_mask", watched)
     for bank in cohort.banks:
-        sealed_seeds(cohort, deployed, bank)
+        upload_of(cohort, deployed, bank)
     halves = {half for seed in used for half in (seed[:16], seed[16:])}
     assert {len(seed) for seed in used} == {32}
     assert len(halves) == 2 * 3 * len(HOLDERS), "no half repeats"
@@ -244,3 +241,11 @@ def test_seeds_are_drawn_at_full_length_and_anew_for_every_holder(
 def test_share_holders_are_two_and_numbered_from_one(make_cohort: CohortFactory) -> None:
     assert HOLDERS == SCHEMES["additive"].trustees == ("share-holder-1", "share-holder-2")
     assert set(AdditiveDeployment(make_cohort("additive").plan).trustees(make_cohort("additive"))) == set(HOLDERS)
+
+
+def test_what_is_sealed_for_one_holder_opens_as_no_other_even_under_one_key(make_cohort: CohortFactory) -> None:
+    cohort, key = make_cohort("additive"), AgreementKey()
+    sealed = seal_to(key.public, bytes(SEED_BYTES), purpose(cohort, "bank-1", HOLDERS[0]))
+    assert unseal(key, sealed, purpose(cohort, "bank-1", HOLDERS[0])) == bytes(SEED_BYTES)
+    with pytest.raises(MessageError):
+        unseal(key, sealed, purpose(cohort, "bank-1", HOLDERS[1]))

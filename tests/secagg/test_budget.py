@@ -415,10 +415,15 @@ WHOLE: dict[str, dict[str, Any]] = {
     "additive": {
         "may_collude_curious": 5,
         "may_collude_lying": None,
-        "upload_bytes": 256 + 2000,
-        "bytes_per_parameter": 2.256,
+        "upload_bytes": 256 + 2000 + 2 * 32 + 2 * (48 + 32),
+        "bytes_per_parameter": 2.48,
         "ring_bits": 16,
         "share_holders": 2,
+        "quorum": 2,
+        "parts": 2,
+        "holders_may_be_silent": 0,
+        "holders_may_collude": 1,
+        "holders_may_collude_lying": 1,
     },
     "masked": {
         "may_collude_curious": 5,

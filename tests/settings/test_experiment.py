@@ -80,8 +80,9 @@ POISONED: dict[str, Any] = {
 GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "group_size": 4}
 PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
 AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2, "keep_models": False}
+SHARED: dict[str, Any] = {"scheme": "additive", "holders": 5, "quorum": 4}
 LEFT: dict[str, Any] = {"without": ("bank-2", "bank-5"), "retrained_from": "0123456789abcdef" * 4}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, LEFT]
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, SHARED, LEFT]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -104,7 +105,19 @@ def test_every_setting_is_tried() -> None:
 @pytest.mark.parametrize(
     "settings",
     FULL,
-    ids=["all", "dp-sgd", "distributed", "formatted", "named", "poisoned", "grouped", "proven", "audited", "left"],
+    ids=[
+        "all",
+        "dp-sgd",
+        "distributed",
+        "formatted",
+        "named",
+        "poisoned",
+        "grouped",
+        "proven",
+        "audited",
+        "shared",
+        "left",
+    ],
 )
 def test_every_setting_survives_toml(file: Path, settings: dict[str, Any]) -> None:
     experiment = Experiment(**settings)
@@ -218,9 +231,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scheme": "ckks", "bits": "float32"}, "float32"),
     ({"drop": "bank-1@1:upload"}, "drop"),
     ({"drop": (1,)}, "drop"),
-    ({"drop": ("bank-1",)}, "BANK@ROUND:STAGE"),
-    ({"drop": ("bank-1@one:upload",)}, "BANK@ROUND:STAGE"),
-    ({"drop": ("bank-1@1:upload ",)}, "BANK@ROUND:STAGE"),
+    ({"drop": ("bank-1",)}, "PARTY@ROUND:STAGE"),
+    ({"drop": ("bank-1@one:upload",)}, "PARTY@ROUND:STAGE"),
+    ({"drop": ("bank-1@1:upload ",)}, "PARTY@ROUND:STAGE"),
     ({"drop": ("bank-4@1:upload",)}, "bank-4@1:upload"),
     ({"drop": ("bank-1@0:upload",)}, "bank-1@0:upload"),
     ({"drop": ("bank-1@11:upload",)}, "bank-1@11:upload"),
@@ -241,6 +254,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"threshold": 1}, "threshold"),
     ({"threshold": 4}, "threshold"),
     ({"drop": ("bank-1@1:upload", "bank-1@1:upload")}, "bank-1"),
+    ({"drop": ("share-holder-1@1:sum_shares",)}, "share-holder-1@1:sum_shares"),
+    ({"drop": ("key-authority@1:upload",)}, "of key-authority decrypt"),
+    ({**SHARED, "drop": ("share-holder-6@1:sum_shares",)}, "share-holder-5 sum_shares"),
+    ({**SHARED, "drop": ("share-holder-1@1:upload",)}, "share-holder-1@1:upload"),
+    ({"scheme": "additive", "quorum": 2}, "give holders too"),
+    ({"scheme": "additive", "holders": 4, "quorum": 2}, "use 3 to 4"),
+    ({"scheme": "masked", "holders": 3}, "masked has no committee of holders"),
+    ({**SHARED, "proofs": True}, "leave out --proofs"),
     ({"drop": ("bank-1@" + "9" * 5_000 + ":upload",)}, "drop"),
     ({"key_check": "0123456789abcdef"}, "key_check"),
     ({"without": ("bank-2", "bank-2")}, "leaves twice"),
@@ -374,6 +395,8 @@ DEFAULTS: dict[str, Any] = {
     "scheme": "ckks",
     "bits": 16,
     "threshold": None,
+    "holders": None,
+    "quorum": None,
     "attempts": 3,
     "error_feedback": False,
     "downlink": "weights",
@@ -418,6 +441,8 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "max_update_norm": (1e-30, 1e30),
     "bits": (4, 24),
     "threshold": (2, 3),
+    "holders": (2, 7),
+    "quorum": (2, 3),
     "attempts": (1, 100),
     "initial_clip": (1e-30, 1e30),
     "clip_margin": (1.0, 1e6),
@@ -440,6 +465,8 @@ def _with(name: str, value: Any) -> dict[str, Any]:
         "byzantine": {"scheme": "plaintext", "robust": "median"},
         "group_size": {"scheme": "plaintext", "robust": "median"},
         "norm_bound": {"scheme": "additive", "proofs": True},
+        "holders": {"scheme": "additive"},
+        "quorum": {"scheme": "additive", "holders": 3},
         "attack_strength": {"attack": "sign-flip", "byzantine": 1},
     }
     return {**needs.get(name, {}), name: value}
@@ -483,6 +510,7 @@ def _allowed(**settings: Any) -> bool:
 def test_a_bank_may_drop_out_in_several_rounds_and_several_banks_in_one() -> None:
     assert len(Experiment(drop=("bank-1@1:upload", "bank-1@2:upload", "bank-2@1:upload")).drops) == 3
     assert Experiment(rounds=2, drop=("bank-3@2:upload",)).drops == (Drop("bank-3", 2, "upload"),)
+    assert Experiment(**SHARED, drop=("share-holder-2@3:sum_shares",)).drops[0].party == "share-holder-2"
     with pytest.raises(ConfigurationError, match="twice in one round"):
         Experiment(scheme="masked", drop=("bank-1@1:share_keys", "bank-1@1:masked_input"))
 

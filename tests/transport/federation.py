@@ -89,10 +89,11 @@ class Processes:
         """After a pause."""
         self.running[name].send_signal(signal.SIGCONT)
 
-    def finish(self, seconds: float = 180) -> None:
-        """Until all have ended, and well."""
+    def finish(self, seconds: float = 180, names: Sequence[str] | None = None) -> None:
+        """Until all have ended, and well; or some: a gateway lingers for parties that never come back."""
         deadline = time.monotonic() + seconds
-        for name, process in self.running.items():
+        for name in self.running if names is None else names:
+            process = self.running[name]
             left = max(0.1, deadline - time.monotonic())
             try:
                 assert process.wait(left) == 0, f"{name}: {self.log(name)[-2000:]}"

@@ -14,7 +14,7 @@ pytest.importorskip("flwr", reason="needs the extra flower")
 from flwr.app import Message, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
 from secure_fl.secagg.he.secret_keys import new_secret_key
 from secure_fl.settings import Experiment
@@ -159,10 +159,22 @@ def test_a_server_cannot_say_what_the_roster_does_not(
         federated("masked", grid, **settings)
 
 
-def test_a_roster_that_asks_for_more_is_refused(tmp_path: Path) -> None:
-    folder = made(tmp_path, "masked", epsilon=3.0, delta=1e-5)
-    with pytest.raises(ConfigurationError, match="the roster asks for what Flower apps do not do here"):
-        federated("masked", roster=folder / "gateway")
+@pytest.mark.parametrize(
+    ("scheme", "asked", "what"),
+    [("masked", {"epsilon": 3.0, "delta": 1e-5}, "privacy"), ("additive", {"holders": 3, "quorum": 2}, "holders")],
+)
+def test_a_roster_that_asks_for_more_is_refused(scheme: str, asked: dict[str, Any], what: str, tmp_path: Path) -> None:
+    folder = made(tmp_path, scheme, **asked)
+    with pytest.raises(ConfigurationError, match=f"the roster asks for what Flower apps do not do here .{what}.; make"):
+        federated(scheme, roster=folder / "gateway")
+
+
+def test_holders_are_refused_in_terms() -> None:
+    facts = Terms("additive", 8, None, ("a", "b", "c"), 1.0, None, "n").facts
+    assert Terms.of(facts).facts == facts
+    for more in ({"holders": 3}, {"quorum": 2}):
+        with pytest.raises(MessageError, match="an order has no terms that can be; look whether both have one version"):
+            Terms.of({"terms": facts["terms"] | more})
 
 
 def test_a_state_that_came_back_begins_no_attempt_again(folders: dict[str, Path]) -> None:

@@ -160,6 +160,8 @@ def _in_use(facts: Facts) -> tuple[Block, ...]:
         "masked": "Updates stayed masked while the aggregator added them; masks are no encryption under a kept key.",
         "additive": "Updates were random shares while they were added; no party had one in the clear.",
         "additive-proofs": "Updates were random shares while they were added; no party had one in the clear.",
+        "bfv-committee": "Updates stayed encrypted while the aggregator added them; key holders applied parts of the "
+        "key to sums only.",
         "ckks-krum": "Updates stayed encrypted while the aggregator added them; the key authority opened their "
         "lengths, the distances between them, and sums.",
     }.get(facts.scheme, "Updates stayed encrypted while the aggregator added them; the key authority opened only sums.")

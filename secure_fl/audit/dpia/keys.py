@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secure_fl.audit.dpia.facts import Facts
 
@@ -41,9 +41,17 @@ _OF_HOLDERS = Key(
     _MEMORY,
     _GONE,
 )
+_PARTS = Key(
+    "Parts of the homomorphic key (Ring-LWE)",
+    "of each part those key holders of whom every quorum has one; banks and aggregator have the joint public key, and "
+    "nobody has the whole key",
+    "when the run starts; one for all rounds; a quorum's parts open every upload and every sum of the run",
+    _MEMORY,
+    _GONE,
+)
 _SEEDS = Key(
     "Seeds of shares (AES-256)",
-    "the bank that draws them, and the share-holder that each is sealed to",
+    "the bank that draws them, and the share-holders that each is sealed to",
     "for every upload anew",
     _MEMORY,
     _GONE,
@@ -80,12 +88,23 @@ _OF_SCHEME: Mapping[str, tuple[Key, ...]] = {
     "bfv": (_OF_AUTHORITY,),
     "rlwe": (_OF_AUTHORITY,),
     "ckks-krum": (_OF_AUTHORITY,),
+    "bfv-committee": (_PARTS,),
 }
 
 
 def keys(facts: Facts) -> tuple[Key, ...]:
     """Those of the scheme first."""
-    return (*_OF_SCHEME[facts.scheme], *_of_noise(facts), *_of_pseudonyms(facts), _OF_RECORD)
+    return (*_of_scheme(facts), *_of_noise(facts), *_of_pseudonyms(facts), _OF_RECORD)
+
+
+def _of_scheme(facts: Facts) -> Iterator[Key]:
+    committee = facts.experiment.committee
+    for key in _OF_SCHEME[facts.scheme]:
+        if key is _OF_HOLDERS and committee is not None:
+            opens = f"those of any {committee.quorum} of {committee.members}, with the aggregator, open every upload"
+            yield replace(key, holder=f"{key.holder}; {opens}")
+        else:
+            yield key
 
 
 def _of_noise(facts: Facts) -> Iterator[Key]:

@@ -12,7 +12,6 @@ from secure_fl.report.promise import delta_text, epsilon_text, guesses_text
 from secure_fl.report.record import RECORD
 from secure_fl.report.wording import names_text, plural, score_text
 from secure_fl.secagg.he.words import KEY_AUTHORITY
-from secure_fl.secagg.schemes import SCHEMES
 
 NONE = "none"
 
@@ -23,6 +22,7 @@ def measures(facts: Facts) -> tuple[Measure, ...]:
         _principles,
         _rows,
         _sums,
+        _shared,
         _privacy,
         _pseudonyms,
         _minimised,
@@ -36,7 +36,7 @@ def measures(facts: Facts) -> tuple[Measure, ...]:
 def threshold(facts: Facts) -> int:
     """The fewest banks whose sum is opened, where sums are not of groups."""
     experiment = facts.experiment
-    return experiment.threshold or SCHEMES[experiment.scheme].default_threshold(len(facts.banks))
+    return experiment.threshold or experiment.kind.default_threshold(len(facts.banks))
 
 
 def _principles(facts: Facts) -> Iterator[Measure]:
@@ -106,6 +106,8 @@ def _sums(facts: Facts) -> Iterator[Measure]:
     least, word = threshold(facts), ""
     if KEY_AUTHORITY in facts.trustees:
         word = " The key authority takes the aggregator's word for how many a sum is of."
+    elif facts.scheme == "bfv-committee":
+        word = " Key holders take the aggregator's word for how many a sum is of."
     yield Measure(
         "design",
         "Few banks: no sum of too few is opened",
@@ -113,6 +115,20 @@ def _sums(facts: Facts) -> Iterator[Measure]:
         f"A sum is opened over at least {least} of {len(facts.banks)} banks.{word}",
         "experiment.toml: threshold" if facts.experiment.threshold else "experiment.toml: banks, the default threshold",
     )
+
+
+def _shared(facts: Facts) -> Iterator[Measure]:
+    committee = facts.experiment.committee
+    if committee is None:
+        return
+    common = plural(2 * committee.quorum - committee.members, "holder")
+    says = (
+        f"The aggregator opens a sum with any {committee.quorum} of {committee.members} holders, and nothing with "
+        f"fewer; {committee.may_be_silent} may be silent. Any two quorums have at least {common} in common: as many "
+        "must lie with the aggregator before it has two sums of an attempt opened, whose difference could be one "
+        "bank's update."
+    )
+    yield Measure("design", "What opens a sum is shared", "in effect", says, "experiment.toml: holders, quorum")
 
 
 def _privacy(facts: Facts) -> Iterator[Measure]:

@@ -186,10 +186,16 @@ def _steered(facts: Facts) -> Iterator[Risk]:
     if bound:
         says = "The aggregator applies another mean than the sum gives: banks that train on weights do not check it."
     yield Risk("modification", says, "an aggregator that lies", f"{METRICS}: custody.assumptions")
-    refused = sum(len(record["refused"]) for record in facts.rounds)
+    all_refused = [name for record in facts.rounds for name in record["refused"]]
+    refused = [name for name in all_refused if name in facts.banks]
     if refused:
-        says = f"{plural(refused, 'time')} a bank was refused for what it sent or did not send."
+        says = f"{plural(len(refused), 'time')} a bank was refused for what it sent or did not send."
         yield Risk("modification", says, "messages that cannot be used", f"{METRICS}: rounds.refused")
+    holders = [name for name in all_refused if name not in facts.banks]
+    if holders:
+        who = names_text(list(dict.fromkeys(holders)))
+        says = f"{plural(len(holders), 'time')} a sum was opened without a holder that was silent or lied: {who}."
+        yield Risk("modification", says, "holders that fail", f"{METRICS}: rounds.refused")
 
 
 def _lost(facts: Facts) -> Iterator[Risk]:
@@ -200,7 +206,9 @@ def _lost(facts: Facts) -> Iterator[Risk]:
         says = f"What {who} had to add is missing in {missed}: the model learned less from these rows."
         yield Risk("disappearance", says, "banks that dropped out", f"{METRICS}: rounds.dropped")
     if facts.trustees:
-        says = f"Without an answer of {names_text(facts.trustees)} no sum is opened, and training stops."
+        committee = facts.experiment.committee
+        who = names_text(facts.trustees) if committee is None else f"{committee.quorum} of {committee.members} holders"
+        says = f"Without an answer of {who} no sum is opened, and training stops."
         yield Risk("disappearance", says, "a party without which there is no sum", f"{TRANSCRIPT}: recipient")
     if facts.privacy is not None:
         says = "A bank's ledger is lost: what was spent is not known then, and further private runs are refused."

@@ -31,11 +31,22 @@ _BROADCAST: Mapping[tuple[str, Way], Held] = {
 _ADDITIVE: Mapping[tuple[str, Way], Held] = {
     ("upload", "down"): _NOTHING,
     ("upload", "up"): (
-        f"{_STATISTICS}, in random shares: one for the aggregator, a sealed seed of one for each share-holder",
+        f"{_STATISTICS}, in random shares: one for the aggregator, of the others sealed seeds for share-holders",
         "any shares but all together are random; seeds are sealed to their share-holder's key (X25519, AES-256)",
     ),
     ("sum_shares", "ask"): ("the seeds that banks sealed to this share-holder", "sealed to the share-holder's key"),
     ("sum_shares", "answer"): ("the sum of the share-holder's shares", "random without the other shares of the sum"),
+}
+_HASHED: Mapping[tuple[str, Way], Held] = {
+    ("upload", "up"): (f"{_ADDITIVE['upload', 'up'][0]}, and hashes of the seeds", _ADDITIVE["upload", "up"][1]),
+    ("sum_shares", "ask"): (
+        "the seeds that banks sealed to this share-holder, and their hashes",
+        _ADDITIVE["sum_shares", "ask"][1],
+    ),
+    ("sum_shares", "answer"): (
+        "hashes of the sums of the share-holder's shares, and those sums that no other one was asked for",
+        _ADDITIVE["sum_shares", "answer"][1],
+    ),
 }
 _HOMOMORPHIC: Mapping[tuple[str, Way], Held] = {
     ("upload", "down"): _NOTHING,
@@ -44,13 +55,31 @@ _HOMOMORPHIC: Mapping[tuple[str, Way], Held] = {
     ("decrypt", "answer"): (_SUM, CLEAR),
 }
 
+_COMMITTEE: Mapping[tuple[str, Way], Held] = {
+    ("key_commitments", "answer"): ("hashes of public halves of parts of a key", "needs none: they are public"),
+    ("key_commitments", "ask"): ("those of all parts", "needs none: they are public"),
+    ("key_parts", "answer"): (
+        "public halves of parts of a key, and the parts for others of the committee",
+        "each part is sealed to its key holder (X25519, AES-256)",
+    ),
+    ("key_parts", "ask"): ("those of all parts", "each part is sealed to its key holder (X25519, AES-256)"),
+    ("joint_key", "down"): ("the public halves of all parts", "banks compare their fingerprint by another way"),
+    ("upload", "down"): _NOTHING,
+    ("upload", "up"): (_STATISTICS, "encrypted under a key that nobody has, and a quorum of key holders opens"),
+    ("open", "ask"): (
+        f"that half of the ciphertext of {_SUM} which the key is applied to, and how many these are",
+        "it tells nothing without the other half and the key",
+    ),
+    ("open", "answer"): ("that, times parts of the key, and noise", "random without all other parts"),
+}
+
 HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     "plaintext": {
         **_BROADCAST,
         ("upload", "down"): _NOTHING,
         ("upload", "up"): (_STATISTICS, "none: the aggregator reads it"),
     },
-    "additive": {**_BROADCAST, **_ADDITIVE},
+    "additive": {**_BROADCAST, **_ADDITIVE, **_HASHED},
     "additive-proofs": {
         **_BROADCAST,
         **_ADDITIVE,
@@ -79,6 +108,7 @@ HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     },
     "ckks": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "bfv": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
+    "bfv-committee": {**_BROADCAST, **_COMMITTEE},
     "rlwe": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "ckks-krum": {
         **_BROADCAST,

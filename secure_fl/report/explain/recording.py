@@ -48,7 +48,7 @@ class Tape(Transcript):
 
 @dataclass(frozen=True)
 class Round:
-    """One stage: what the aggregator asked, and what came of it."""
+    """One stage, or one time that it was asked: what the aggregator asked, and what came of it."""
 
     stage: str
     requests: tuple[Sent, ...]
@@ -73,7 +73,7 @@ class Recording:
         return self.outcome.sum if self.outcome else None
 
     def round(self, stage: str) -> Round | None:
-        """The stage, if it was reached."""
+        """The stage, if it was reached; as it was asked first."""
         return next((each for each in self.rounds if each.stage == stage), None)
 
     def payload(self, sent: Sent) -> memoryview:
@@ -179,9 +179,15 @@ def _noted(replies: Replies, stage: str, heard: dict[tuple[str, str], bytes]) ->
 
 
 def _rounds(sent: list[Sent], refusals: Mapping[str, str]) -> Iterator[Round]:
-    """Messages by stage."""
-    for stage, group in groupby(sent, key=lambda each: each.stage):
-        messages = tuple(group)
+    """Messages by stage, and by time where somebody was asked twice in one."""
+    asked, times = set[tuple[str, str]](), list[int]()
+    for each in sent:
+        again = (each.stage, each.recipient) in asked and each.sender == AGGREGATOR
+        asked = set() if again else asked
+        asked |= {(each.stage, each.recipient)} if each.sender == AGGREGATOR else set()
+        times.append((times[-1] if times else 0) + again)
+    for (stage, _), group in groupby(zip(sent, times, strict=True), key=lambda pair: (pair[0].stage, pair[1])):
+        messages = tuple(each for each, _ in group)
         requests = tuple(each for each in messages if each.sender == AGGREGATOR)
         answers = {each.sender: each for each in messages if each.sender != AGGREGATOR}
         silent = [each.recipient for each in requests if each.recipient not in answers]

@@ -93,6 +93,8 @@ class Story:
     text: str
     steps: tuple[Step, ...]
     liar: str = ""
+    parties: tuple[str, ...] = ()
+    """In the order of their columns; empty: those of the play."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class Play:
     @property
     def viewers(self) -> tuple[str, ...]:
         """With whose eyes one can look."""
-        return (*self.parties, EAVESDROPPER)
+        more = (party for story in self.stories for party in story.parties)
+        return (*dict.fromkeys((*self.parties, *more)), EAVESDROPPER)
 
 
 def shown(numbers: Iterable[object], most: int = SHOWN_NUMBERS) -> tuple[str, ...]:

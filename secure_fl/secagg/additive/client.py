@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import UPLOAD, purpose
+from secure_fl.secagg.additive.wire import UPLOAD, commitment, parts_of, purpose
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.agreement import seal_to
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, subtract_mask
@@ -26,12 +26,19 @@ class AdditiveClient:
         self._cohort, self._bank, self._values, self._holders = cohort, bank, values, holders
 
     def respond(self, request: bytes) -> bytes:
-        open_message(self._cohort, request, recipient=self._bank, sender=AGGREGATOR, stage=UPLOAD)
-        share = ring.to_ring(self._cohort.plan, self._values)
-        parts = []
-        for holder in self._cohort.trustees:
-            seed = secrets.token_bytes(SEED_BYTES)
+        cohort = self._cohort
+        open_message(cohort, request, recipient=self._bank, sender=AGGREGATOR, stage=UPLOAD)
+        share = ring.to_ring(cohort.plan, self._values)
+        seeds = [secrets.token_bytes(SEED_BYTES) for _ in cohort.plan.committee.subsets]
+        for seed in seeds:
             subtract_mask(share, seed)
-            parts.append(seal_to(self._holders[holder], seed, purpose(self._cohort, self._bank, holder)))
-        parts.append(ring.to_bytes(self._cohort.plan, share))
-        return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, parts)
+        commitments = [commitment(cohort, self._bank, part, seed) for part, seed in enumerate(seeds)]
+        sealed = [
+            seal_to(
+                self._holders[holder],
+                b"".join(seeds[part] for part in parts_of(cohort, holder)),
+                purpose(cohort, self._bank, holder),
+            )
+            for holder in cohort.trustees
+        ]
+        return seal(cohort, UPLOAD, self._bank, AGGREGATOR, [*commitments, *sealed, ring.to_bytes(cohort.plan, share)])

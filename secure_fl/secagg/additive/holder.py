@@ -1,4 +1,4 @@
-"""A share-holder: it adds the banks' shares that it got, and gives out nothing but their sum."""
+"""A share-holder: it adds up the banks' parts that it has, and gives out nothing but their sums."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import SEALED_SEED_BYTES, SUM_SHARES, purpose
+from secure_fl.secagg.additive.wire import SUM_SHARES, commitment, pack_sums, parts_of, purpose, read_request, rows_of
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, unseal
-from secure_fl.secagg.hazmat.prg import add_mask
+from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
-from secure_fl.secagg.numbering import decode_table
+from secure_fl.secagg.packing import packed_bytes
 from secure_fl.secagg.protocol import reason
 from secure_fl.secagg.turns import OneAnswer
 
@@ -30,37 +30,54 @@ class ShareHolderKey:
 
 
 class ShareHolder:
-    """One share-holder in one attempt. It answers one request: the difference of two sums could be one bank's share."""
+    """One share-holder in one attempt. It adds up for one set of banks: the difference of two sums could be one bank's
+    share. Which of the sums it sends whole can be asked again.
+    """
 
     def __init__(self, cohort: Cohort[AdditivePlan], holder: ShareHolderKey) -> None:
         self._cohort, self._holder = cohort, holder
+        self._parts = parts_of(cohort, holder.name)
 
     def respond(self, request: bytes) -> bytes:
         cohort, name = self._cohort, self._holder.name
-        asked = open_message(cohort, request, recipient=name, sender=AGGREGATOR, stage=SUM_SHARES)
-        sealed = decode_table(asked.payload, SEALED_SEED_BYTES, len(cohort.banks))
-        if len(sealed) < cohort.plan.threshold:
+        message = open_message(cohort, request, recipient=name, sender=AGGREGATOR, stage=SUM_SHARES)
+        asked = read_request(cohort, name, message.payload)
+        rows = rows_of(cohort, name, asked.table)
+        if len(rows) < cohort.plan.threshold:
             raise DropoutError(
-                f"{name} was asked for a sum over {len(sealed)} banks and the threshold is {cohort.plan.threshold}; "
+                f"{name} was asked for a sum over {len(rows)} banks and the threshold is {cohort.plan.threshold}; "
                 "wait for more banks"
             )
-        total = self._holder.answers.answer(cohort, name, asked.payload, lambda: self._sum(sealed))
-        return seal(cohort, SUM_SHARES, name, AGGREGATOR, total)
+        sums = self._holder.answers.answer(cohort, name, asked.table, lambda: self._sums(rows))
+        width = packed_bytes(cohort.plan.parameters, cohort.plan.ring_bits)
+        packed = {part: sums[place * width :][:width] for place, part in enumerate(self._parts)}
+        return seal(cohort, SUM_SHARES, name, AGGREGATOR, pack_sums(packed, asked.wanted))
 
-    def _sum(self, sealed: Mapping[int, bytes]) -> bytes:
-        """Raises `ProtocolError`, which names them, where banks sealed no seed that it can open."""
-        cohort, total = self._cohort, ring.zeros(self._cohort.plan)
+    def _sums(self, rows: Mapping[int, tuple[Mapping[int, bytes], bytes]]) -> bytes:
+        """Of each own part, in order. Raises `ProtocolError`, which names them, where banks gave no such seeds."""
+        cohort, name = self._cohort, self._holder.name
+        totals = [ring.zeros(cohort.plan) for _ in self._parts]
         refused: dict[str, str] = {}
-        for number, row in sealed.items():
+        for number, (commitments, sealed) in rows.items():
+            bank = cohort.banks[number]
             try:
-                add_mask(total, self._open(cohort.banks[number], row))
+                seeds = self._open(bank, commitments, sealed)
             except MessageError as error:
-                refused[cohort.banks[number]] = f"{self._holder.name} cannot open its seed: {reason(error)}"
+                refused[bank] = f"{name} cannot open its seeds: {reason(error)}"
+            else:
+                for total, seed in zip(totals, seeds, strict=True):
+                    add_mask(total, seed)
         if refused:
             raise ProtocolError(
-                f"{self._holder.name} cannot open the seed of {', '.join(refused)}; make a new attempt without", refused
+                f"{name} cannot open the seeds of {', '.join(refused)}; make a new attempt without", refused
             )
-        return ring.to_bytes(cohort.plan, total)
+        return b"".join(ring.to_bytes(cohort.plan, total) for total in totals)
 
-    def _open(self, bank: str, row: bytes) -> bytes:
-        return unseal(self._holder.key, row, purpose(self._cohort, bank, self._holder.name))
+    def _open(self, bank: str, commitments: Mapping[int, bytes], sealed: bytes) -> list[bytes]:
+        """A bank's seeds of all own parts, which are those that it committed to. Raises `MessageError`."""
+        opened = unseal(self._holder.key, sealed, purpose(self._cohort, bank, self._holder.name))
+        seeds = [opened[start : start + SEED_BYTES] for start in range(0, len(opened), SEED_BYTES)]
+        for part, seed in zip(self._parts, seeds, strict=True):
+            if commitment(self._cohort, bank, part, seed) != commitments[part]:
+                raise MessageError("a seed is not the one that it committed to; it must give all holders the same")
+        return seeds

@@ -1,39 +1,32 @@
-"""The aggregator's half of an additive sum: it adds its own shares and asks for the sums of the others."""
+"""The aggregator's half of an additive sum: it adds its own shares, and asks for the sums of the others' parts."""
 
 from __future__ import annotations
 
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import ALL_SHARES, SUM_SHARES, UPLOAD, split_upload
+from secure_fl.secagg.additive.opening import sum_parts
+from secure_fl.secagg.additive.wire import UPLOAD, Upload, split_upload
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.prg import RingVector
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
-from secure_fl.secagg.numbering import encode_table
-from secure_fl.secagg.protocol import Attendance, ServerHalf, Stage, request
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Attendance, ServerHalf, request
 
 
 def additive_server(cohort: Cohort[AdditivePlan]) -> ServerHalf:
-    """Two stages: shares from the banks, then one summed share from each share-holder, without whom there is no sum."""
+    """Shares from the banks, then the sum of each part from a quorum of share-holders."""
     total = ring.zeros(cohort.plan)
-    mail: dict[str, dict[int, bytes]] = {holder: {} for holder in cohort.trustees}
-    contributors: set[str] = set()
+    uploads: dict[int, Upload] = {}
     attendance = Attendance(cohort)
 
-    def read_upload(_: str, payload: memoryview) -> tuple[list[bytes], RingVector]:
-        seeds, share = split_upload(cohort, payload)
-        return seeds, ring.from_bytes(cohort.plan, share)
+    def read_upload(_: str, payload: memoryview) -> tuple[Upload, RingVector]:
+        upload = split_upload(cohort, payload)
+        return upload.without_share(), ring.from_bytes(cohort.plan, upload.share)
 
     asked = request(cohort, UPLOAD, cohort.banks)
-    for bank, (seeds, share) in attendance.answers(asked, (yield asked), read_upload):
+    for bank, (upload, share) in attendance.answers(asked, (yield asked), read_upload):
         total += share
-        for holder, sealed in zip(cohort.trustees, seeds, strict=True):
-            mail[holder][cohort.banks.index(bank)] = sealed
-        contributors.add(bank)
+        uploads[cohort.banks.index(bank)] = upload
+    contributors = {cohort.banks[number] for number in uploads}
     attendance.require_threshold(contributors)
 
-    asked = Stage(
-        SUM_SHARES, {h: seal(cohort, SUM_SHARES, AGGREGATOR, h, encode_table(mail[h])) for h in cohort.trustees}
-    )
-    shares = attendance.from_all(asked, (yield asked), lambda _, p: ring.from_bytes(cohort.plan, p), ALL_SHARES)
-    for share in shares.values():
-        total += share
+    total += yield from sum_parts(cohort, uploads, attendance)
     return attendance.finish(ring.to_integers(cohort.plan, total), contributors)

@@ -11,6 +11,7 @@ own; `noise` the width that values need when every bank adds its share of a nois
 
 from secure_fl.secagg.budget.bfv import BfvPlan
 from secure_fl.secagg.budget.ckks import CkksPlan
+from secure_fl.secagg.budget.committee import Committee
 from secure_fl.secagg.budget.he import HeParameters, HePlan, KeyParameters, RlweParameters, SealPlan
 from secure_fl.secagg.budget.noise import NoisePlan
 from secure_fl.secagg.budget.plans import FLOAT32, MAX_BITS, MIN_BITS, Plan
@@ -31,6 +32,7 @@ __all__ = [
     "AdditivePlan",
     "BfvPlan",
     "CkksPlan",
+    "Committee",
     "HeParameters",
     "HePlan",
     "KeyParameters",

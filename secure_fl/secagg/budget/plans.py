@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from secure_fl.errors import PlanError
+from secure_fl.secagg.budget.committee import Committee
 from secure_fl.secagg.notebooks import html_table
 from secure_fl.secagg.packing import packed_bytes
 
@@ -44,6 +45,11 @@ class Plan:
     @property
     def may_collude_lying(self) -> int | None:
         """The same for an aggregator and banks that send what they like."""
+        return None
+
+    @property
+    def committee(self) -> Committee | None:
+        """Who holds what opens the sum, where that is shared among several."""
         return None
 
     @property

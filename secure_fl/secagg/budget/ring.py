@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from secure_fl.errors import PlanError
+from secure_fl.secagg.budget.committee import Committee
 from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan, sum_bits
 from secure_fl.secagg.graph import Rules, most_curious, most_liars, rules
 from secure_fl.secagg.packing import packed_bytes
 
 MOST_RING_BITS = 32
 SHARE_HOLDERS = 2
+ALL_OF_TWO = Committee(SHARE_HOLDERS, SHARE_HOLDERS)
+SEED_BYTES = 32
+"""Of a part's seed, and of the commitment to it."""
+SEAL_BYTES = 48
+"""What sealing adds: an X25519 key, and a tag."""
 SHARE_ROUTE_BYTES = 120
 """Per neighbour: encrypted shares, and one opened share at the end."""
 
@@ -37,12 +43,34 @@ class RingPlan(Plan):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AdditivePlan(RingPlan):
-    """A plan with the number of share-holders beside the aggregator."""
+    """A plan with the share-holders beside the aggregator, and how many of them open a sum."""
 
     share_holders: int
+    quorum: int
+
+    @property
+    def committee(self) -> Committee:
+        return Committee(self.share_holders, self.quorum)
+
+    @property
+    def sealed_bytes(self) -> int:
+        """Of what a bank seals to one share-holder: a seed for each of its parts."""
+        return SEAL_BYTES + SEED_BYTES * len(self.committee.parts_of(0))
+
+    @property
+    def upload_bytes(self) -> int:
+        commitments = SEED_BYTES * len(self.committee.subsets)
+        return super().upload_bytes + commitments + self.share_holders * self.sealed_bytes
 
     def derived(self) -> dict[str, Any]:
-        return super().derived() | {"share_holders": self.share_holders}
+        return super().derived() | {
+            "share_holders": self.share_holders,
+            "quorum": self.quorum,
+            "parts": len(self.committee.subsets),
+            "holders_may_be_silent": self.committee.may_be_silent,
+            "holders_may_collude": self.committee.may_collude,
+            "holders_may_collude_lying": self.committee.may_collude_lying,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -107,7 +135,13 @@ def plan_masked(banks: int, parameters: int, bits: int | None, threshold: int) -
     )
 
 
-def plan_additive(banks: int, parameters: int, bits: int | None, threshold: int) -> AdditivePlan:
+def plan_additive(
+    banks: int,
+    parameters: int,
+    bits: int | None,
+    threshold: int,
+    committee: Committee = ALL_OF_TWO,
+) -> AdditivePlan:
     """The smallest ring. Raises `PlanError`."""
     assert bits is not None  # float32 was refused before
     return AdditivePlan(
@@ -117,7 +151,8 @@ def plan_additive(banks: int, parameters: int, bits: int | None, threshold: int)
         bits=bits,
         threshold=threshold,
         ring_bits=smallest_ring(banks, bits),
-        share_holders=SHARE_HOLDERS,
+        share_holders=committee.members,
+        quorum=committee.quorum,
     )
 
 

@@ -134,10 +134,17 @@ def vector_of(parameters: HeParameters, context: Any, words: NDArray[np.uint64])
 
 def _object(parameters: HeParameters, context: Any, words: NDArray[np.uint64]) -> bytes:
     """`context`: SEAL's own."""
-    polynomials, primes, degree = words.shape
     by_values, scale = parameters.scheme == "ckks", 2.0**parameters.scale_bits
-    members = _MEMBERS.pack(*context.first_parms_id(), by_values, polynomials, degree, primes, scale, 1)
-    return _written(members, words)
+    return object_of(context.first_parms_id(), words, by_values=by_values, scale=scale)
+
+
+def object_of(digest: Any, words: NDArray[np.uint64], *, by_values: bool, scale: float = 1.0) -> bytes:
+    """A ciphertext or public key with these words, [polynomials, primes, N], as SEAL reads it.
+
+    `digest`: of the parameters, as a context has it; `by_values`: at the roots.
+    """
+    polynomials, primes, degree = words.shape
+    return _written(_MEMBERS.pack(*digest, by_values, polynomials, degree, primes, scale, 1), words)
 
 
 def _written(members: bytes, coefficients: NDArray[Any]) -> bytes:

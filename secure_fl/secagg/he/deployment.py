@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from secure_fl.secagg.budget import HePlan, Plan
+from secure_fl.secagg.budget import Committee, HePlan, Plan
 from secure_fl.secagg.budget.bfv import plan_bfv
 from secure_fl.secagg.budget.ckks import plan_ckks
 from secure_fl.secagg.budget.rlwe import EXPERIMENTAL, plan_rlwe
@@ -16,10 +16,11 @@ from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.he.custody import BFV_CUSTODY, CKKS_CUSTODY, RLWE_CUSTODY
 from secure_fl.secagg.he.public_keys import accept_public_key
 from secure_fl.secagg.he.server import he_server
-from secure_fl.secagg.he.words import KEY_AUTHORITY, UPLOAD
+from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, UPLOAD
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.threshold import deployment as threshold
 from secure_fl.secagg.transcript import Transcript
 
 
@@ -59,7 +60,11 @@ class HeDeployment(PublicKeyDeployment):
 
 
 def _homomorphic(
-    custody: Custody, title: str, plan: Callable[[int, int, int | None, int], Plan], experimental: str = ""
+    custody: Custody,
+    title: str,
+    plan: Callable[[int, int, int | None, int], Plan],
+    experimental: str = "",
+    with_committee: Callable[[Committee], Scheme] | None = None,
 ) -> Scheme:
     return Scheme(
         name=custody.scheme,
@@ -70,10 +75,12 @@ def _homomorphic(
         custody=custody,
         plan=plan,
         deploy=HeDeployment,
+        holder_stage=DECRYPT,
+        with_committee=with_committee,
         experimental=experimental,
     )
 
 
 CKKS = _homomorphic(CKKS_CUSTODY, "CKKS encryption", plan_ckks)
-BFV = _homomorphic(BFV_CUSTODY, "BFV encryption", plan_bfv)
+BFV = _homomorphic(BFV_CUSTODY, "BFV encryption", plan_bfv, with_committee=threshold.scheme_of)
 RLWE = _homomorphic(RLWE_CUSTODY, "Ring-LWE of our own (experimental)", plan_rlwe, EXPERIMENTAL)

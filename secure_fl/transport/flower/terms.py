@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Terms:
         """Those in an order. Raises `MessageError`."""
         try:
             said = dict(facts["terms"])
+            if said.keys() != {each.name for each in fields(cls)}:
+                raise KeyError
             most, threshold = said["most_examples"], said["threshold"]
             return cls(
                 scheme=str(said["scheme"]),
@@ -82,8 +84,18 @@ class Terms:
 
     def require_those_of(self, settings: Experiment) -> None:
         """Raises `ConfigurationError` unless they are what a signed roster says."""
-        if settings.private or settings.proofs or settings.robust != "none":
-            raise ConfigurationError("the roster asks for what Flower apps do not do here; make another one")
+        asked = {
+            "privacy": settings.private,
+            "proofs": settings.proofs,
+            "a robust rule": settings.robust != "none",
+            "holders": settings.holders is not None,
+        }
+        if any(asked.values()):
+            what = ", ".join(name for name, is_asked in asked.items() if is_asked)
+            raise ConfigurationError(
+                f"the roster asks for what Flower apps do not do here ({what}); make another one, or use parties of "
+                "secure-fl"
+            )
         signed = (settings.scheme, settings.bits, settings.threshold, settings.bank_names)
         for what, said, agreed in zip(
             ("scheme", "bits", "threshold", "banks"),

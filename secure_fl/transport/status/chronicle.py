@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from secure_fl.secagg.messages import AGGREGATOR
-from secure_fl.secagg.schemes import SCHEMES
 from secure_fl.transport.orders import FINISHED, MODEL
 from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import SILENT_SECONDS, Post, Standing
@@ -131,7 +130,7 @@ class Chronicle:
 
     def status(self) -> Status:
         standings = self._post.standings()
-        scheme = SCHEMES[self._settings.scheme]
+        scheme = self._settings.kind
         with self._lock:
             return Status(
                 federation=self._roster.federation,

@@ -179,6 +179,8 @@ def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
     "settings",
     [
         {"scheme": "additive"},
+        {"scheme": "additive", "holders": 3, "quorum": 2, "drop": ("share-holder-2@1:sum_shares",)},
+        {"scheme": "bfv", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
         {"scheme": "bfv"},
         {"scheme": "rlwe"},
         {"scheme": "additive", "proofs": True, "hidden": "none", "bits": 8},
@@ -202,19 +204,33 @@ def test_every_way_of_summing_is_described(
     facts = read_facts(run_small(rounds=1, **settings).save(tmp_path / "run"))
     document = to_markdown(draft_of(facts).document)
     told = {
-        "additive": "a sealed seed of one for each share-holder",
+        "additive": "of the others sealed seeds for share-holders, and hashes of the seeds",
         "additive-proofs": "whether a proof holds",
         "ckks-krum": "which banks the rule chose",
         "plaintext": "clean training rows",
         "masked": "masks are added",
         "bfv": "encrypted under the key authority's public key",
+        "bfv-committee": "encrypted under a key that nobody has",
         "rlwe": "Experimental: the arithmetic is our own, and nobody has audited it.",
     }
     assert told[facts.scheme] in document
     card = to_markdown(card_of(facts))
     assert (facts.scheme == "rlwe") == ("| Scheme of the sums | rlwe (experimental) |" in document)
     assert (facts.scheme == "rlwe") == ("sums under rlwe (experimental) |" in card)
-    if "drop" in settings:
+    if "holders" in settings:
+        assert (
+            "The aggregator opens a sum with any 2 of 3 holders, and nothing with fewer; 1 may be silent." in document
+        )
+        assert "Any two quorums have at least 1 holder in common" in document
+        assert {
+            "additive": "those of any 2 of 3, with the aggregator, open every upload",
+            "bfv-committee": "a quorum's parts open every upload",
+        }[facts.scheme] in document
+        assert "Without an answer of 2 of 3 holders no sum is opened" in document
+        assert f"1 time a sum was opened without a holder that was silent or lied: {facts.trustees[1]}." in document
+    else:
+        assert "quorum" not in document
+    if "drop" in settings and "holders" not in settings:
         assert "In round 1 the sum was over 3 banks only, so 2 of them have the last one's update from it." in document
         assert "What bank-2 had to add is missing in 1 upload" in document
     if settings.get("attack"):

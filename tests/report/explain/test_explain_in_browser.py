@@ -199,6 +199,20 @@ def test_curious_parties_pool_what_they_saw(opened: Open) -> None:
     expect(page.find(".nobody")).to_be_visible()
 
 
+def test_a_story_has_columns_of_its_own_parties(opened: Open) -> None:
+    page = opened("additive")
+    eyes, heads = page.find(".eyes"), page.find(".story.current .heads span")
+    assert heads.all_inner_texts()[-2:] == ["share-holder-1", "share-holder-2"]
+    page.find(".play .stories input").nth(4).check()
+    assert heads.all_inner_texts()[-3:] == ["share-holder-1", "share-holder-2", "share-holder-3"]
+    page.find('[data-go="last"]').click()
+    page.find('[data-go="back"]').click()
+    assert page.find(".story.current .step.current h3").inner_text().endswith("share-holder-3 adds its shares")
+    for viewer, hidden in (("share-holder-3", False), ("share-holder-1", True)):
+        eyes.select_option(viewer)
+        expect(page.find(".story.current .step.current .sums")).to_be_visible(visible=not hidden)
+
+
 def test_with_two_plays_each_has_its_own_steps(opened: Open) -> None:
     page = opened("score")
     second = page.find(".play").nth(1)

@@ -98,17 +98,19 @@ def test_arithmetic_on_the_page_adds_up(name: str, honest: bool) -> None:
 def test_every_step_and_message_is_somebodys(name: str) -> None:
     for each in plays(name):
         for story in each.stories:
-            assert story.liar in ("", *each.parties)
+            parties = story.parties or each.parties
+            assert story.liar in ("", *parties)
+            assert {*parties} <= {*each.viewers}
             for step in story.steps:
                 assert step.title
                 assert step.text.endswith(".")
                 assert bool(step.messages) != bool(step.at)
-                assert {work.party for work in step.work} <= {"", *each.parties}
+                assert {work.party for work in step.work} <= {"", *parties}
             for message in messages_of(story):
-                assert {message.sender, message.recipient} <= {*each.parties}
+                assert {message.sender, message.recipient} <= {*parties}
                 assert sum(len(field.data) for field in message.fields) <= message.size
                 for field in message.fields:
-                    assert field.readers is None or set(field.readers) <= {*each.parties}
+                    assert field.readers is None or set(field.readers) <= {*parties}
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if "too few" not in name])
@@ -150,7 +152,8 @@ def test_nobody_else_reads_a_letter_or_an_upload() -> None:
 
 
 def story(name: str, title: str) -> Story:
-    (found,) = (each for each in play(name).stories if title in each.title)
+    stories = play(name).stories
+    (found,) = [each for each in stories if title == each.title] or [each for each in stories if title in each.title]
     return found
 
 
@@ -206,7 +209,28 @@ def test_made_up_banks_leave_one_bank_bare() -> None:
 
 def test_share_holders_can_spoil_or_stop_a_sum() -> None:
     assert ending("additive", "share-holder lies").work[0].lines[-1].label == "no sum of their numbers"
-    assert ending("additive", "silent").title == "There is no sum"
+    assert ending("additive", "a share-holder is silent").title == "There is no sum"
+
+
+def test_two_of_three_share_holders_open_the_sum_without_the_third() -> None:
+    told = story("additive", "two of three open the sum")
+    last = told.steps[-1]
+    assert last.work[0].lines[-1].label == "the sum of bank-1, bank-2 and bank-3, exactly"
+    assert "share-holder-2: it did not answer" in last.text
+    missing = next(step for step in told.steps if step.title.endswith("for the sum that is missing"))
+    assert [message.recipient for message in missing.messages] == ["share-holder-3"]
+    answers = [message for message in messages_of(told) if message.sender == "share-holder-3"]
+    sums = [[field.name for field in message.fields if field.name.startswith("sum of")] for message in answers]
+    assert sums == [["sum of share-holder-1 and share-holder-3"], ["sum of share-holder-2 and share-holder-3"]]
+    assert "share-holder-3" not in play("additive").parties
+
+
+def test_a_lie_of_one_of_three_share_holders_is_found_out() -> None:
+    told = story("additive", "is found out")
+    assert told.steps[-1].title == "There is no sum"
+    assert "share-holder-1 and share-holder-2 give different sums" in told.steps[-1].text
+    lies = [line for work in work_of(told.steps) for line in work.lines if "on top" in line.label]
+    assert [line.numbers for line in lies] == [("500", "0", "0", "0")]
 
 
 @pytest.mark.parametrize("name", ["ckks", "bfv", "rlwe"])
@@ -458,7 +482,7 @@ def test_masks_of_five_banks_hold_against_two_and_fall_to_three() -> None:
 def test_pools_are_all_sets_of_parties() -> None:
     for name in REQUESTS:
         for found in plays(name):
-            assert len(found.pools) == 2 ** len(found.viewers) - 1
+            assert len(found.pools) == 2 ** (len(found.parties) + 1) - 1
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,19 @@ from secure_fl.report.explain.story import Line, Play, Story, Work, shown
 from secure_fl.report.explain.tellers.additive import AdditiveTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.secagg.additive.client import AdditiveClient
-from secure_fl.secagg.additive.deployment import CUSTODY, HOLDERS, SCHEME
+from secure_fl.secagg.additive.custody import holders_of
+from secure_fl.secagg.additive.deployment import HOLDERS, SCHEME, scheme_of
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.additive.server import additive_server
-from secure_fl.secagg.additive.wire import SUM_SHARES
+from secure_fl.secagg.additive.wire import SUM_SHARES, digest_of
+from secure_fl.secagg.budget import Committee
+from secure_fl.secagg.budget.ring import ALL_OF_TWO
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import SecureSum
 from secure_fl.secagg.turns import new_session
+
+TWO_OF_THREE = Committee(3, 2)
 
 
 def play(request: Request) -> Play:
@@ -50,7 +55,7 @@ def play(request: Request) -> Play:
         Story(
             "a share-holder lies",
             f"{HOLDERS[0]} adds {TOO_MUCH:,} to one number of its answer. Nobody can tell, and the sum is wrong.",
-            tuple(_run(request, lies={HOLDERS[0]: adds_too_much(request, SUM_SHARES)}).steps()),
+            tuple(_run(request, lies={HOLDERS[0]: _lie(request)}).steps()),
             HOLDERS[0],
         ),
         Story(
@@ -59,6 +64,7 @@ def play(request: Request) -> Play:
             tuple(_run(request, drop={HOLDERS[1]: SUM_SHARES}).steps()),
             HOLDERS[1],
         ),
+        *_of_two_of_three(request),
     )
     parties = request.columns(HOLDERS)
     return Play(
@@ -68,8 +74,40 @@ def play(request: Request) -> Play:
         parties=parties,
         stories=stories,
         pools=pools(honest.recording, request.updates, parties, honest),
-        custody=CUSTODY,
+        custody=SCHEME.custody,
     )
+
+
+def _of_two_of_three(request: Request) -> tuple[Story, ...]:
+    """What becomes of silence and of the same lie where others have the same shares."""
+    names = holders_of(TWO_OF_THREE)
+    parties = request.columns(names)
+    silent = _run(request, drop={names[1]: SUM_SHARES}, committee=TWO_OF_THREE)
+    lying = _run(request, lies={names[0]: _lie(request)}, committee=TWO_OF_THREE)
+    return (
+        Story(
+            "a share-holder is silent, and two of three open the sum",
+            "Each share is with two of three share-holders. Where one is silent, the other one that has its shares "
+            "gives their sum, which is exact all the same.",
+            tuple(silent.steps()),
+            names[1],
+            parties,
+        ),
+        Story(
+            "one of three share-holders lies, and is found out",
+            f"{names[0]} adds {TOO_MUCH:,} to one number of its answer, and gives the hash of that. {names[1]} has the "
+            "same shares and gives another hash. So no wrong sum comes of it; which of the two lies, nobody can tell "
+            "here. Where three have the same shares, as of five of whom three open a sum, the liar is named.",
+            tuple(lying.steps()),
+            names[0],
+            parties,
+        ),
+    )
+
+
+def _lie(request: Request) -> Change:
+    """A sum of shares that is too large, and its hash in the place of the true one's."""
+    return adds_too_much(request, SUM_SHARES, lambda hashes, old, new: hashes.replace(digest_of(old), digest_of(new)))
 
 
 def _run(
@@ -77,10 +115,12 @@ def _run(
     drop: Mapping[str, str] | None = None,
     lies: Mapping[str, Change] | None = None,
     made_up: frozenset[str] = frozenset(),
+    committee: Committee = ALL_OF_TWO,
 ) -> AdditiveTeller:
     names = request.names
-    cohort: Cohort[Any] = SCHEME.cohort(plan("additive", len(names), 4, BITS), 1, names, session=new_session())
-    holders = {name: ShareHolderKey(name) for name in HOLDERS}
+    planned = plan("additive", len(names), 4, BITS, holders=committee.members, quorum=committee.quorum)
+    cohort: Cohort[Any] = scheme_of(committee).cohort(planned, 1, names, session=new_session())
+    holders = {name: ShareHolderKey(name) for name in cohort.trustees}
     public = {name: holder.key.public for name, holder in holders.items()}
     zeros = np.zeros(4, dtype=np.int64)
     updates = {name: zeros if name in made_up else values for name, values in request.updates.items()}

@@ -1,0 +1,146 @@
+"""Plans of sums under a key that nobody has: a committee opens them, in parts that are drowned in noise.
+
+Encryption is SEAL's of zero under the joint key of the committee's parts (Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux,
+"Multiparty Homomorphic Encryption from Ring-Learning-with-Errors", PoPETs 2021), N = 8192 and q of five data primes;
+with the special prime 214 bits, within the guidelines of 2024 for ternary secrets. Values are digits of an integer m
+below base**fields in each coefficient, and 2**shift m is added to c0.
+
+*Smudging.* Of part s_i a member gives h = s_i c1 + w with w uniform on [-2**k, 2**k). Whoever knows the sum and all
+other parts can work out h but for e + w, where e is the noise of the summed ciphertext. The statistical distance
+between e + w and w is at most |e| / 2**(k+1) in a coefficient, which is what an opening can tell of the key. Of a fresh
+ciphertext e is the rounding error of the special prime, deviation sqrt((1 + |s|**2) / 12), where |s|**2 of the joint
+key of P ternary parts is about 2N P / 3. Over n coefficients, K banks, and as many answers as a part has members
+
+    distance <= r n 0.8 sigma sqrt(K) / 2**(k+1) <= 2**-SMUDGING_BITS.
+
+*Exactness.* The sum rounds to the right integer while e and the P smudging noises stay below 2**(shift - 1), and
+P 2**k + e does by choice of the shift, e being below 2**k but for less than 2**-100. No sum fails.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from secure_fl.errors import PlanError
+from secure_fl.secagg.budget.committee import Committee
+from secure_fl.secagg.budget.he import Run, field_base
+from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan
+
+DEGREE = 8192
+PRIME_BITS = (40, 40, 40, 40, 36)
+SPECIAL_BITS = 18
+WORD_BITS = 40
+SMUDGING_BITS = 40
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ThresholdPlan(Plan):
+    """A plan with the layout of a coefficient, and the committee."""
+
+    members: int
+    quorum: int
+    fields: int
+    """Values in a coefficient."""
+    smudging: int
+    """k: noises are uniform on [-2**k, 2**k)."""
+    shift: int
+    """Messages are multiplied by 2**shift."""
+
+    @property
+    def committee(self) -> Committee:
+        return Committee(self.members, self.quorum)
+
+    @property
+    def may_collude_curious(self) -> int | None:
+        return self.most_in_a_sum
+
+    @property
+    def field_base(self) -> int:
+        """Above the sum of one parameter over all banks."""
+        assert self.bits is not None
+        return field_base(self.banks, self.bits)
+
+    @property
+    def coefficients(self) -> int:
+        """In use, of first polynomials."""
+        return math.ceil(self.parameters / self.fields)
+
+    @property
+    def ciphertexts(self) -> int:
+        return math.ceil(self.coefficients / DEGREE)
+
+    @property
+    def first(self) -> Run:
+        """First polynomials, as far as they are in use: a word for each prime, coefficient by coefficient."""
+        return Run(self.coefficients * len(PRIME_BITS), WORD_BITS)
+
+    @property
+    def second(self) -> Run:
+        """Second polynomials, whole."""
+        return Run(self.ciphertexts * DEGREE * len(PRIME_BITS), WORD_BITS)
+
+    @property
+    def upload_bytes(self) -> int:
+        return ENVELOPE_BYTES + self.first.nbytes + self.second.nbytes
+
+    @property
+    def distance_bits(self) -> float:
+        """-log2 of the statistical distance that all answers of a sum have from answers that tell nothing."""
+        return _distance_bits(self.committee, self.banks, self.coefficients, self.smudging)
+
+    def derived(self) -> dict[str, Any]:
+        return super().derived() | {
+            "poly_modulus_degree": DEGREE,
+            "coeff_mod_bit_sizes": [*PRIME_BITS, SPECIAL_BITS],
+            "members": self.members,
+            "quorum": self.quorum,
+            "parts": len(self.committee.subsets),
+            "members_may_be_silent": self.committee.may_be_silent,
+            "members_may_collude": self.committee.may_collude,
+            "members_may_collude_lying": self.committee.may_collude_lying,
+            "fields_per_coefficient": self.fields,
+            "ciphertexts": self.ciphertexts,
+            "smudging_bits": self.smudging,
+            "statistical_distance": f"2^-{math.floor(self.distance_bits)}",
+            "answer_bytes": ENVELOPE_BYTES + self.first.nbytes,
+        }
+
+
+def plan_threshold(
+    scheme: str, banks: int, parameters: int, bits: int | None, threshold: int, committee: Committee
+) -> ThresholdPlan:
+    """As many values in a coefficient as the noises leave room for. Raises `PlanError`."""
+    assert bits is not None  # float32 was refused before
+    base, parts = field_base(banks, bits), len(committee.subsets)
+    for fields in range(math.floor(sum(PRIME_BITS) / math.log2(base)), 0, -1):
+        coefficients = math.ceil(parameters / fields)
+        least = SMUDGING_BITS + _distance_bits(committee, banks, coefficients, 0) * -1
+        room = sum(PRIME_BITS) - 2 - math.ceil(fields * math.log2(base))
+        smudging = room - 1 - math.ceil(math.log2(parts + 1))
+        if smudging >= least:
+            return ThresholdPlan(
+                scheme=scheme,
+                banks=banks,
+                parameters=parameters,
+                bits=bits,
+                threshold=threshold,
+                members=committee.members,
+                quorum=committee.quorum,
+                fields=fields,
+                smudging=smudging,
+                shift=room,
+            )
+    raise PlanError(f"sums of {banks} banks x {bits} bits leave no room for smudging; use fewer bits")
+
+
+def deviation(committee: Committee, banks: int) -> float:
+    """Of the noise of a sum of honest ciphertexts, before anybody answers."""
+    key = 2 / 3 * DEGREE * len(committee.subsets)
+    return math.sqrt(banks * (1 + key) / 12)
+
+
+def _distance_bits(committee: Committee, banks: int, coefficients: int, smudging: int) -> float:
+    answers = committee.members - committee.quorum + 1
+    return smudging + 1 - math.log2(0.8 * answers * coefficients * deviation(committee, banks))

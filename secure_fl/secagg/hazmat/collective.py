@@ -1,0 +1,121 @@
+"""SEAL under a joint key: what everybody may have. The parts of the key are in `collective_secret`.
+
+Words lie as SEAL has them, [.., primes, N]: key-level polynomials over data primes and special prime by their values
+at the roots, ciphertexts over data primes by their coefficients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tenseal import sealapi
+
+from secure_fl.errors import MessageError
+from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, SPECIAL_BITS
+from secure_fl.secagg.hazmat.he_layout import COUNT, HEADER, MEMBERS_BYTES, WORD_BYTES, uncompressed
+from secure_fl.secagg.hazmat.he_words import loaded, object_of, saved
+from secure_fl.secagg.packing import Words
+
+_HALF_BITS = 20
+_HALF = np.uint64((1 << _HALF_BITS) - 1)
+_CANDIDATES = 4
+"""Candidates for each uniform word, of which hardly half are taken."""
+
+
+@lru_cache
+def context() -> Any:
+    """SEAL's context. The plain modulus is 2 and nothing is ever encoded: only zeros are encrypted."""
+    chosen = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.BFV)
+    chosen.set_poly_modulus_degree(DEGREE)
+    chosen.set_coeff_modulus(sealapi.CoeffModulus.Create(DEGREE, [*PRIME_BITS, SPECIAL_BITS]))
+    chosen.set_plain_modulus(sealapi.Modulus(2))
+    made = sealapi.SEALContext(chosen, True, sealapi.SEC_LEVEL_TYPE.TC128)
+    assert made.parameters_set(), made.parameters_error_message()
+    return made
+
+
+@lru_cache
+def key_moduli() -> Words:
+    """Data primes and special prime, uint64 [primes, 1]."""
+    primes = sealapi.CoeffModulus.Create(DEGREE, [*PRIME_BITS, SPECIAL_BITS])
+    return np.array([[prime.value()] for prime in primes], dtype=np.uint64)
+
+
+def data_moduli() -> Words:
+    return key_moduli()[:-1]
+
+
+def product(x: Words, y: Words, moduli: Words) -> Words:
+    """Word by word modulo primes of at most 42 bits; no intermediate reaches 2**63."""
+    high: Words = x * (y >> np.uint64(_HALF_BITS)) % moduli << np.uint64(_HALF_BITS)
+    return (high + x * (y & _HALF)) % moduli
+
+
+@lru_cache(maxsize=2)
+def common_polynomial(seed: bytes) -> Words:
+    """The a of all parts, [key primes, N], by rejection from SHAKE-256: nobody chooses it."""
+    rows = []
+    for place, (prime,) in enumerate(key_moduli()):
+        stream = hashlib.shake_256(b"secure_fl common a" + bytes([place]) + seed).digest(8 * _CANDIDATES * DEGREE)
+        candidates = np.frombuffer(stream, dtype="<u8") & np.uint64((1 << int(prime).bit_length()) - 1)
+        rows.append(candidates[candidates < prime][:DEGREE])
+    return np.stack(rows)
+
+
+class JointKey:
+    """The sum of all parts' public keys: it encrypts zeros."""
+
+    def __init__(self, seed: bytes, parts: NDArray[np.uint64]) -> None:
+        """`parts`: each part's b, [parts, key primes, N]. Raises `MessageError` where words are no polynomials."""
+        if not (parts < key_moduli()).all():
+            raise MessageError("a part of the joint key has words beyond its primes; make new keys")
+        joint = np.stack([parts.sum(axis=0) % key_moduli(), common_polynomial(seed)])
+        data = object_of(context().key_parms_id(), joint, by_values=True)
+        try:
+            public = loaded(sealapi.PublicKey(), context(), data)
+        except (ValueError, RuntimeError):
+            raise MessageError("the joint key cannot be used; make new keys") from None
+        self._encryptor = sealapi.Encryptor(context(), public)
+
+    def encrypt_zero(self) -> Words:
+        """A fresh ciphertext, [2, data primes, N]."""
+        ciphertext = sealapi.Ciphertext()
+        self._encryptor.encrypt_zero(ciphertext)
+        return words_in(ciphertext, 2, len(PRIME_BITS))
+
+
+def words_in(thing: Any, polynomials: int, primes: int, members: int = MEMBERS_BYTES) -> Words:
+    """The words of a ciphertext or public key, [polynomials, primes, N]."""
+    count = polynomials * primes * DEGREE
+    length = members + HEADER.size + COUNT.size + WORD_BYTES * count
+    _, body = uncompressed(memoryview(saved(thing)), length)
+    words = np.frombuffer(body, dtype="<u8", offset=length - WORD_BYTES * count)
+    return words.reshape(polynomials, primes, DEGREE)
+
+
+class Transform:
+    """SEAL's number-theoretic transform, of several polynomials at once, [polynomials, data primes, N]."""
+
+    @cached_property
+    def evaluator(self) -> Any:
+        return sealapi.Evaluator(context())
+
+    def to_values(self, words: Words) -> Words:
+        made = self.ciphertext(words)
+        self.evaluator.transform_to_ntt_inplace(made)
+        return words_in(made, *words.shape[:2])
+
+    def to_coefficients(self, values: Words) -> Words:
+        made = self.ciphertext(values, by_values=True)
+        self.evaluator.transform_from_ntt_inplace(made)
+        return words_in(made, *values.shape[:2])
+
+    @staticmethod
+    def ciphertext(words: Words, by_values: bool = False) -> Any:
+        return loaded(
+            sealapi.Ciphertext(), context(), object_of(context().first_parms_id(), words, by_values=by_values)
+        )

@@ -1,0 +1,57 @@
+"""Who can read what where a committee holds the key, for any committee."""
+
+from __future__ import annotations
+
+from secure_fl.secagg.budget import Committee
+from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
+from secure_fl.secagg.messages import AGGREGATOR
+from secure_fl.secagg.threshold.wire import member_name
+
+SCHEME_NAME = "bfv-committee"
+"""What reports call it: a committee in the place of the key authority."""
+
+
+def members_of(committee: Committee) -> tuple[str, ...]:
+    return tuple(member_name(number) for number in range(1, committee.members + 1))
+
+
+def custody_of(committee: Committee) -> Custody:
+    n, t = committee.members, committee.quorum
+    names = members_of(committee)
+    corrupt = committee.may_collude_lying + 1
+    return Custody(
+        scheme=SCHEME_NAME,
+        summary=f"Banks encrypt their updates under a key that nobody has; any {t} of {n} key holders open a sum.",
+        can_decrypt={
+            "banks": ("their own update", "the sum of all updates"),
+            AGGREGATOR: (f"the sum of all updates, once {t} of {n} key holders have answered",),
+            **dict.fromkeys(names, ()),
+            "observer": (SUM_ON_THE_WIRE,),
+        },
+        broken_by=(
+            f"any {t} of the {n} key holders together with whoever has the ciphertexts",
+            "an aggregator that passes a single upload, or what it made up, off as a sum: a ciphertext does not show "
+            "what it sums, and a crafted one opens the key",
+            f"an aggregator that lies and {corrupt} key holder{'s' if corrupt > 1 else ''}: it has two sums opened in "
+            "one attempt",
+            REPEATED,
+            ALL_BUT_ONE,
+        ),
+        assumptions=(
+            f"At most {t - 1} key holder{'s' if t > 2 else ''} collude with the aggregator, which follows the "
+            "protocol.",
+            f"At least {t} of {n} key holders answer. One that lies spoils a sum; what is out of range is not "
+            "released.",
+            "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
+            "control.",
+            "Ciphertexts are those of honest banks: of crafted ones an answer can tell the key, whatever its noise.",
+            STEERING,
+            UNPROTECTED_SUM,
+        ),
+        papers=(
+            "Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux, Multiparty Homomorphic Encryption from "
+            "Ring-Learning-with-Errors, PoPETs 2021",
+            "Ito, Saito, Nishizeki, Secret Sharing Scheme Realizing General Access Structure, GLOBECOM 1987",
+            "Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption, 2024",
+        ),
+    )

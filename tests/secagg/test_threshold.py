@@ -1,0 +1,508 @@
+"""Sums under a key that nobody has: quorums, keys that somebody lies about, noise, and what fewer members make out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from secure_fl.errors import DropoutError, MessageError, PlanError, ProtocolError
+from secure_fl.secagg import plan, simulate
+from secure_fl.secagg.budget import Committee
+from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, ThresholdPlan, deviation, plan_threshold
+from secure_fl.secagg.hazmat.agreement import AgreementKey
+from secure_fl.secagg.hazmat.collective import JointKey, common_polynomial, data_moduli, key_moduli
+from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
+from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
+from secure_fl.secagg.packing import Words
+from secure_fl.secagg.protocol import Outcome, Party, run_protocol
+from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.threshold.encoding import decode, encode
+from secure_fl.secagg.threshold.keys import KeyMaking, Setting, accept_joint_key
+from secure_fl.secagg.threshold.wire import OPEN, UPLOAD, Asked, in_use, pack_words, parts_of, unpack_words
+from secure_fl.secagg.transcript import Transcript
+from secure_fl.secagg.turns import new_session
+from tests.secagg.altered import Altered
+
+COMMITTEES = [(2, 2), (3, 2), (3, 3), (4, 3), (5, 3)]
+MODULI = tuple(map(int, data_moduli().reshape(-1)))
+Q = math.prod(MODULI)
+
+
+def planned(banks: int, parameters: int, bits: int = 8, committee: tuple[int, int] = (3, 2)) -> ThresholdPlan:
+    return plan_threshold("bfv", banks, parameters, bits, banks // 2 + 1, Committee(*committee))
+
+
+def integers(residues: Words) -> list[int]:
+    """In (-q/2, q/2], by Python's integers; residues of shape [numbers, primes]."""
+    found = []
+    for row in residues.tolist():
+        number = sum(r * (Q // m) * pow(Q // m, -1, m) for r, m in zip(row, MODULI, strict=True)) % Q
+        found.append(number - Q if number > Q // 2 else number)
+    return found
+
+
+def residues(numbers: Collection[int]) -> Words:
+    return np.array([[number % modulus for modulus in MODULI] for number in numbers], dtype=np.uint64)
+
+
+class Scene:
+    """Four banks with their numbers, and a committee with its key."""
+
+    def __init__(self, n: int, t: int, parameters: int = 40) -> None:
+        self.scheme = scheme_of("bfv", Committee.of(n, t))
+        self.plan: Any = plan("bfv", 4, parameters, 8, holders=n, quorum=t)
+        self.updates = np.random.default_rng(n).integers(0, 256, (4, parameters))
+        self.there: Any = self.scheme.deploy(self.plan)
+        self.again()
+        self.there.setup(self.cohort, Transcript())
+        self.members = self.cohort.trustees
+
+    def again(self) -> None:
+        """A later session, under the same key."""
+        banks = tuple(f"bank-{k}" for k in range(1, 5))
+        self.cohort: Cohort[Any] = self.scheme.cohort(self.plan, 1, banks, session=new_session())
+
+    def run(
+        self, silent: Collection[str] = (), changes: Mapping[tuple[str, str], Callable[[bytes], bytes]] | None = None
+    ) -> Outcome:
+        self.again()
+        parties: dict[str, Party] = {
+            bank: self.there.client(self.cohort, bank, row)
+            for bank, row in zip(self.cohort.banks, self.updates, strict=True)
+        }
+        parties |= self.there.trustees(self.cohort)
+        for (name, stage), change in (changes or {}).items():
+            parties[name] = Altered(parties[name], self.cohort, name, stage, change)
+        dropped = dict.fromkeys(silent, OPEN)
+        return run_protocol(self.cohort, self.there.server(self.cohort), parties, Transcript(), dropped)
+
+    def ask(self, member: str, asked: Asked) -> bytes:
+        request = seal(self.cohort, OPEN, AGGREGATOR, member, asked.to_parts())
+        answer = self.there.trustees(self.cohort)[member].respond(request)
+        return bytes(open_message(self.cohort, answer, recipient=AGGREGATOR, sender=member).payload)
+
+    def upload(self, values: Any) -> tuple[Words, Words]:
+        sent = self.there.client(self.cohort, "bank-1", values).respond(seal(self.cohort, UPLOAD, AGGREGATOR, "bank-1"))
+        payload = open_message(self.cohort, sent, recipient=AGGREGATOR, sender="bank-1").payload
+        border = self.plan.first.nbytes
+        first, second = (
+            unpack_words(self.plan.first, payload[:border]),
+            unpack_words(self.plan.second, payload[border:]),
+        )
+        return first, second
+
+
+# Quorums
+
+
+@pytest.mark.parametrize(("n", "t"), COMMITTEES)
+def test_every_quorum_opens_the_same_exact_sum(n: int, t: int) -> None:
+    scene = Scene(n, t)
+    for silent in itertools.chain.from_iterable(itertools.combinations(scene.members, k) for k in range(n - t + 1)):
+        assert scene.run(silent).sum.total.tolist() == scene.updates.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize(("n", "t"), COMMITTEES)
+def test_fewer_open_nothing(n: int, t: int) -> None:
+    scene = Scene(n, t)
+    for silent in itertools.combinations(scene.members, n - t + 1):
+        with pytest.raises(DropoutError, match=f"{', '.join(silent)} did not answer, and {t} key holders must"):
+            scene.run(silent)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.sampled_from(COMMITTEES), st.integers(3, 5), st.sampled_from([4, 8, 16, 24]), st.integers(1, 20_000), st.data()
+)
+def test_sums_are_exact_whatever_the_committee(
+    committee: tuple[int, int], banks: int, bits: int, parameters: int, data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    updates = rng.integers(0, 2**bits, (banks, parameters))
+    updates[:, :: data.draw(st.integers(1, 9))] = 2**bits - 1
+    found = simulate("bfv", updates, bits, holders=committee[0], quorum=committee[1])
+    assert (found.total == updates.sum(axis=0)).all()
+    assert isinstance(found.plan, ThresholdPlan)
+    assert found.upload_bytes[0] - HEADER_BYTES == found.plan.first.nbytes + found.plan.second.nbytes
+
+
+# The key
+
+
+def key_making(n: int, t: int) -> tuple[Setting, dict[str, KeyMaking]]:
+    own = {f"key-holder-{number}": AgreementKey() for number in range(1, n + 1)}
+    directory = {name: key.public for name, key in own.items()}
+    setting = Setting(Committee.of(n, t), tuple(own), b"a seed", directory)
+    return setting, {name: KeyMaking(setting, name, key) for name, key in own.items()}
+
+
+def made(members: Mapping[str, KeyMaking]) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """What all committed to, and what all published."""
+    commitments = {part: each for member in members.values() for part, each in member.commit().items()}
+    published = {part: each for member in members.values() for part, each in member.publish(commitments).items()}
+    return commitments, published
+
+
+def test_a_key_is_made_and_all_say_the_same_of_it() -> None:
+    setting, members = key_making(3, 2)
+    _, published = made(members)
+    accepted = {name: member.accept(published) for name, member in members.items()}
+    fingerprints = {name: fingerprint for name, (_, fingerprint) in accepted.items()}
+    assert len(set(fingerprints.values())) == 1
+    assert isinstance(accept_joint_key(setting, published, fingerprints), JointKey)
+    for number, (key, _) in enumerate(accepted.values()):
+        assert tuple(sorted(key.parts)) == setting.committee.parts_of(number)
+    for name, other in itertools.permutations(fingerprints, 2):
+        with pytest.raises(MessageError, match=f"not that of {name}"):
+            accept_joint_key(setting, published, fingerprints | {name: b"another"} | {other: fingerprints[other]})
+
+
+def test_nothing_is_published_before_all_have_committed_and_only_once() -> None:
+    _, members = key_making(3, 2)
+    commitments = {part: each for member in members.values() for part, each in member.commit().items()}
+    first = next(iter(members.values()))
+    some = dict(list(commitments.items())[:-1])
+    with pytest.raises(MessageError, match="publishes nothing before all"):
+        first.publish(some)
+    first.publish(commitments)
+    with pytest.raises(MessageError, match="has published for other commitments"):
+        first.publish(commitments | {2: b"another"})
+
+
+def test_a_rogue_key_is_one_that_was_not_committed_to() -> None:
+    """b_3 = b - b_1 - b_2: whoever published it would have a joint key that it knows."""
+    setting, members = key_making(3, 3)
+    commitments = {part: each for member in members.values() for part, each in member.commit().items()}
+    published = {part: each for member in members.values() for part, each in member.publish(commitments).items()}
+    _, rogue = made(key_making(3, 3)[1])
+    with pytest.raises(MessageError, match="key-holder-3 published what it had not committed to"):
+        members["key-holder-1"].accept(published | {2: rogue[2]})
+    assert setting.drawer(2) == "key-holder-3"
+
+
+def test_a_drawer_that_publishes_another_half_than_that_of_its_part_is_named() -> None:
+    """It committed to it in time; but somebody else has the part, and sees that the two do not go together."""
+    setting, members = key_making(3, 2)
+    other_setting, others = key_making(3, 2)
+    liar, part = "key-holder-1", 0
+    commitments = {p: each for member in members.values() for p, each in member.commit().items()}
+    theirs = {p: each for member in others.values() for p, each in member.commit().items()}
+    foreign = others[liar].publish(theirs)[part]
+    own = members[liar]._published[part]
+    lie = type(own).read(setting, part, foreign)
+    lie = type(own)(lie.coin, lie.public, own.sealed)
+    commitments[part] = lie.commitment
+    members[liar]._published[part] = lie
+    published = {p: each for member in members.values() for p, each in member.publish(commitments).items()}
+    with pytest.raises(MessageError, match=f"{liar} lied: what was published of a part is not its public half"):
+        members["key-holder-2"].accept(published)
+    assert other_setting.committee == setting.committee
+
+
+def test_a_part_that_cannot_be_opened_names_its_drawer() -> None:
+    _, members = key_making(3, 2)
+    _, published = made(members)
+    broken = bytearray(published[0])
+    broken[-1] ^= 1
+    with pytest.raises(MessageError, match="key-holder-1 sealed no part that key-holder-2 can open"):
+        members["key-holder-2"].accept(published | {0: bytes(broken)})
+    with pytest.raises(MessageError, match="has the wrong length"):
+        members["key-holder-2"].accept(published | {0: published[0][:-1]})
+    with pytest.raises(MessageError, match="was not published"):
+        members["key-holder-2"].accept({part: published[part] for part in (0, 1)})
+
+
+def test_parts_are_ternary_and_survive_bytes() -> None:
+    part, public = KeyPart.generate(b"seed")
+    kept = part.keep()
+    again = KeyPart.again(kept)
+    assert again.keep() == kept
+    again.require_public(b"seed", public)
+    with pytest.raises(MessageError, match="not its public half"):
+        again.require_public(b"other seed", public)
+    counts = np.bincount(again._ternary + 1, minlength=3)
+    assert abs(counts - DEGREE / 3).max() < 5 * math.sqrt(DEGREE * 2 / 9)
+    for bad in (b"", kept[:-1], kept + b"\0", b"\xff" * len(kept)):
+        with pytest.raises(MessageError, match="part of a key"):
+            KeyPart.again(bad)
+    assert repr(part) == "KeyPart(...)"
+
+
+def test_the_common_polynomial_is_uniform_below_each_prime_and_another_for_another_seed() -> None:
+    a = common_polynomial(b"seed")
+    assert a.shape == (len(PRIME_BITS) + 1, DEGREE)
+    assert (a < key_moduli()).all()
+    shares = a / key_moduli()
+    assert np.abs(shares.mean(axis=1) - 0.5).max() < 5 / math.sqrt(12 * DEGREE)
+    assert (a != common_polynomial(b"other")).any()
+    assert (a == common_polynomial(b"seed")).all()
+
+
+def test_words_beyond_their_primes_are_no_joint_key() -> None:
+    _, public = KeyPart.generate(b"seed")
+    with pytest.raises(MessageError, match="beyond its primes"):
+        JointKey(b"seed", np.stack([public, np.full_like(public, 1 << 41)]))
+
+
+# Noise
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_noise_of_a_fresh_ciphertext_is_what_the_plan_says(parts: int) -> None:
+    drawn = [KeyPart.generate(b"seed") for _ in range(parts)]
+    joint = JointKey(b"seed", np.stack([public for _, public in drawn]))
+    first, second = joint.encrypt_zero()
+    opened = (first + sum(part.times(second[None])[0] for part, _ in drawn)) % data_moduli()
+    noise = np.array(integers(opened.T[:2000]), dtype=np.float64)
+    expected = math.sqrt((1 + 2 / 3 * DEGREE * parts) / 12)
+    assert abs(noise.std() / expected - 1) < 0.1
+    assert deviation(Committee(2, 2), 1) == pytest.approx(math.sqrt((1 + 2 / 3 * DEGREE * 2) / 12))
+
+
+@pytest.mark.parametrize("bits", [5, 19, 39, 59, 66, 79])
+def test_smudging_is_uniform_in_its_range(bits: int) -> None:
+    drawn = np.array([number / 2.0**bits for number in integers(smudging(b"\1" * 32, bits, 20_000))])
+    assert -1 <= drawn.min() < -0.99
+    assert 0.9 < drawn.max() < 1
+    assert abs(drawn.mean()) < 5 / math.sqrt(3 * 20_000)
+    assert abs(drawn.var() * 3 - 1) < 0.05
+    low = np.array([number & 1 for number in integers(smudging(b"\2" * 32, bits, 20_000))])
+    assert abs(low.mean() - 0.5) < 5 * 0.5 / math.sqrt(20_000)
+
+
+def test_an_answer_is_a_part_times_the_sum_and_noise_of_the_plans_width() -> None:
+    scene = Scene(3, 2, parameters=30_000)
+    _, second = scene.upload(np.zeros(30_000, dtype=np.int64))
+    member, part = scene.members[0], parts_of(scene.cohort, scene.members[0])[0]
+    answer = unpack_words(
+        scene.plan.first, memoryview(scene.ask(member, Asked((part,), 3, pack_words(scene.plan.second, second))))
+    )
+    exact = (
+        scene.there._members[member]
+        .parts[part]
+        .times(np.ascontiguousarray(second.reshape(-1, DEGREE, len(PRIME_BITS)).transpose(0, 2, 1)))
+    )
+    noise = (answer + data_moduli().reshape(-1) - in_use(scene.plan, exact)) % data_moduli().reshape(-1)
+    share = np.array([number / 2.0**scene.plan.smudging for number in integers(noise)])
+    assert -1 <= share.min() < -0.95
+    assert 0.95 < share.max() < 1
+
+
+def test_asking_again_gives_the_same_noise_and_another_part_another() -> None:
+    """Else answers could be averaged until the noise is gone."""
+    scene = Scene(3, 2)
+    _, second = scene.upload(scene.updates[0])
+    member, summed = scene.members[0], pack_words(scene.plan.second, second)
+    one, two = parts_of(scene.cohort, member)
+    assert scene.ask(member, Asked((one,), 3, summed)) == scene.ask(member, Asked((one,), 3, summed))
+    both = scene.ask(member, Asked((one, two), 3, summed))
+    assert both[: len(both) // 2] == scene.ask(member, Asked((one,), 3, summed))
+    assert both[: len(both) // 2] != both[len(both) // 2 :]
+
+
+def test_a_member_opens_one_sum_in_an_attempt_of_enough_banks() -> None:
+    scene = Scene(3, 2)
+    _, second = scene.upload(scene.updates[0])
+    member, summed = scene.members[0], pack_words(scene.plan.second, second)
+    part = parts_of(scene.cohort, member)[:1]
+    for contributors in (0, 2, 5):
+        with pytest.raises(DropoutError, match=f"sum of {contributors} banks and opens sums of 3 to 4"):
+            scene.ask(member, Asked(part, contributors, summed))
+    scene.ask(member, Asked(part, 3, summed))
+    with pytest.raises(ProtocolError, match="does not go back"):
+        scene.ask(member, Asked(part, 4, summed))
+    with pytest.raises(ProtocolError, match="does not go back"):
+        scene.ask(member, Asked(part, 3, pack_words(scene.plan.second, second ^ np.uint64(1))))
+    with pytest.raises(MessageError, match="a part of the key that it does not have"):
+        scene.ask(member, Asked((2,), 3, summed))
+    with pytest.raises(MessageError, match="another length"):
+        scene.ask(member, Asked(part, 3, summed[:-8]))
+
+
+# Numbers
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(3, 10_000), st.integers(1, 300), st.integers(4, 24), st.sampled_from(COMMITTEES), st.data())
+def test_numbers_come_back_under_any_noise_that_the_plan_allows(
+    banks: int, parameters: int, bits: int, committee: tuple[int, int], data: st.DataObject
+) -> None:
+    try:
+        p = planned(banks, parameters, bits, committee)
+    except PlanError:
+        assume(False)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    total = rng.integers(0, banks * (2**bits - 1), parameters, endpoint=True)
+    total[: data.draw(st.integers(0, parameters))] = data.draw(st.sampled_from([0, banks * (2**bits - 1)]))
+    largest = (1 << (p.shift - 1)) - 1
+    noise = [int(sign) * largest for sign in rng.choice([-1, 1], p.coefficients)]
+    digits = np.zeros(p.fields * p.coefficients, dtype=object)
+    digits[:parameters] = total
+    rows = digits.reshape(p.fields, p.coefficients)
+    numbers = sum(row * p.field_base**place for place, row in enumerate(rows)) * 2**p.shift + np.array(
+        noise, dtype=object
+    )
+    assert decode(p, residues(list(numbers)), banks).tolist() == total.tolist()
+
+
+def test_encoding_is_that_of_pythons_integers() -> None:
+    p = planned(10, 1000)
+    values = np.random.default_rng(1).integers(0, 256, 1000)
+    digits = np.zeros(p.fields * p.coefficients, dtype=object)
+    digits[:1000] = values
+    rows = digits.reshape(p.fields, p.coefficients)
+    numbers = sum(row * p.field_base**place for place, row in enumerate(rows)) * 2**p.shift
+    assert (encode(p, values) == residues(list(numbers))).all()
+
+
+@pytest.mark.parametrize("what", ["noise", "value", "garbage", "negative"])
+def test_what_no_sum_is_opens_to_nothing(what: str) -> None:
+    p = planned(10, 1000)
+    total = encode(p, np.full(1000, 255))
+    if what == "value":
+        found = total * np.uint64(11) % data_moduli().reshape(-1)
+    elif what == "garbage":
+        found = np.stack(
+            [np.random.default_rng(2).integers(0, m, p.coefficients, dtype=np.uint64) for m in MODULI], axis=1
+        )
+    else:
+        moved = -(1 << (p.shift + 3)) if what == "noise" else -(1 << (p.shift - 1)) - 1
+        zero = np.zeros_like(total) if what == "negative" else total * np.uint64(0)
+        found = (zero + residues([moved])) % data_moduli().reshape(-1)
+    with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
+        decode(p, found, 10)
+
+
+def test_a_sum_beyond_what_its_banks_can_have_added_up_is_not_released() -> None:
+    """It fits into its field, as the spare digits do."""
+    p = planned(10, 1000)
+    total = encode(p, np.full(1000, 255)) * np.uint64(9) % data_moduli().reshape(-1)
+    assert decode(p, total, 9).tolist() == [9 * 255] * 1000
+    with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
+        decode(p, total, 8)
+
+
+# Lies
+
+
+def test_a_member_that_gives_noise_spoils_the_sum_and_it_is_not_released() -> None:
+    scene = Scene(3, 2)
+
+    def noise(payload: bytes) -> bytes:
+        return bytes(np.random.default_rng(3).integers(0, 256, len(payload), dtype=np.uint8))
+
+    with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
+        scene.run(changes={(scene.members[0], OPEN): noise})
+
+
+@pytest.mark.parametrize("change", [lambda payload: payload[:-1], lambda payload: b""])
+def test_a_member_whose_answer_cannot_be_read_is_replaced(change: Callable[[bytes], bytes]) -> None:
+    scene = Scene(3, 2)
+    outcome = scene.run(changes={(scene.members[1], OPEN): change})
+    assert outcome.sum.total.tolist() == scene.updates.sum(axis=0).tolist()
+    assert set(outcome.refused) == {scene.members[1]}
+
+
+@pytest.mark.parametrize("length", [0, 1, -1])
+def test_a_bank_whose_upload_cannot_be_read_is_left_out(length: int) -> None:
+    scene = Scene(3, 2)
+
+    def other(payload: bytes) -> bytes:
+        return payload[:length] if length <= 0 else payload + b"\0"
+
+    outcome = scene.run(changes={("bank-2", UPLOAD): other})
+    assert outcome.sum.total.tolist() == scene.updates[[0, 2, 3]].sum(axis=0).tolist()
+    assert set(outcome.refused) == {"bank-2"}
+
+
+# What custody admits
+
+
+def test_a_single_upload_that_is_passed_off_as_a_sum_is_opened() -> None:
+    scene = Scene(3, 2)
+    first, second = scene.upload(scene.updates[0])
+    summed = pack_words(scene.plan.second, second)
+    opened = first.copy()
+    for part, member in enumerate((0, 0, 1)):
+        answer = scene.ask(scene.members[member], Asked((part,), 3, summed))
+        opened += unpack_words(scene.plan.first, memoryview(answer))
+    found = decode(scene.plan, opened % data_moduli().reshape(-1), 3)
+    assert found.tolist() == scene.updates[0].tolist()
+    assert "passes a single upload" in " ".join(scene.scheme.custody.broken_by)
+
+
+def test_a_crafted_ciphertext_opens_a_part_of_the_key() -> None:
+    """Second polynomial 2**150, the rest zeros: the part stands far above the noise."""
+    scene = Scene(3, 2, parameters=20_000)
+    crafted = np.zeros((DEGREE, len(PRIME_BITS)), dtype=np.uint64)
+    crafted[0] = residues([1 << 150])[0]
+    member = scene.members[0]
+    part = parts_of(scene.cohort, member)[0]
+    answer = scene.ask(member, Asked((part,), 3, pack_words(scene.plan.second, crafted)))
+    found = integers(unpack_words(scene.plan.first, memoryview(answer)))
+    ternary = [round(number / 2**150) for number in found]
+    assert ternary == scene.there._members[member].parts[part]._ternary[: len(ternary)].tolist()
+    assert "crafted one opens the key" in " ".join(scene.scheme.custody.broken_by)
+
+
+# What fewer than a quorum make out
+
+
+@pytest.mark.slow
+def test_one_less_than_a_quorum_guesses_an_update_as_if_blind() -> None:
+    """All parts but one are known: what is left of a ciphertext looks the same for zeros and for the largest values."""
+    scene = Scene(3, 2, parameters=1)
+    known = scene.there._members[scene.members[0]].parts
+    rng, right, runs = np.random.default_rng(), 0, 10_000
+    joint = scene.there._joint
+    zero, one = (encode(scene.plan, np.array([value])) for value in (0, 255))
+    ciphertexts = [joint.encrypt_zero() for _ in range(runs // 200)]
+    for ciphertext in ciphertexts:
+        first, second = ciphertext
+        rest = first + sum(part.times(second[None])[0] for part in known.values())
+        for secret, place in zip(rng.integers(0, 2, 200), rng.integers(0, DEGREE, 200), strict=True):
+            word = (rest[:, place] + (one if secret else zero)[0]) % data_moduli().reshape(-1)
+            right += (abs(integers(word[None])[0]) > Q // 4) == secret
+    assert abs(right - runs / 2) < 5 * math.sqrt(runs / 4)
+
+
+# Plans
+
+
+@pytest.mark.parametrize(
+    ("banks", "parameters", "bits", "committee", "bytes_per_parameter"),
+    [(10, 1_000_000, 8, (3, 2), 4.74), (10, 1_000_000, 8, (5, 3), 5.2), (3, 10_369, 8, (3, 2), 21.6)],
+)
+def test_plans_are_as_small_as_the_design_promises(
+    banks: int, parameters: int, bits: int, committee: tuple[int, int], bytes_per_parameter: float
+) -> None:
+    p = planned(banks, parameters, bits, committee)
+    assert p.upload_bytes <= bytes_per_parameter * parameters
+    assert p.distance_bits >= 40
+
+
+@given(st.integers(3, 10_000), st.integers(1, 10**8), st.integers(4, 24), st.sampled_from([*COMMITTEES, (7, 4)]))
+def test_an_accepted_plan_keeps_every_promise(
+    banks: int, parameters: int, bits: int, committee: tuple[int, int]
+) -> None:
+    p = planned(banks, parameters, bits, committee)
+    parts = len(p.committee.subsets)
+    assert p.field_base > banks * (2**bits - 1)
+    assert p.field_base**p.fields << p.shift <= Q // 2, "the largest sum"
+    error = 20 * deviation(p.committee, banks)
+    assert parts * 2**p.smudging + error < 2 ** (p.shift - 1), "all noises together stay below a half"
+    distance = (
+        (committee[0] - committee[1] + 1) * p.coefficients * 0.8 * deviation(p.committee, banks) / 2 ** (p.smudging + 1)
+    )
+    assert distance <= 2.0**-40
+    assert p.distance_bits == pytest.approx(-math.log2(distance))
+    assert p.first.count == p.coefficients * len(PRIME_BITS)
+    assert p.second.count == math.ceil(p.coefficients / DEGREE) * DEGREE * len(PRIME_BITS)
+    assert sum((40, 40, 40, 40, 36, 18)) == 214, "within the guidelines of 2024 at N = 8192"
