@@ -503,6 +503,8 @@ def test_an_accepted_plan_keeps_every_promise(
     )
     assert distance <= 2.0**-40
     assert p.distance_bits == pytest.approx(-math.log2(distance))
+    assert 2**20 <= p.sums_of_a_key <= 2**40
+    assert p.sums_of_a_key * distance <= 2.0**-20
     assert p.first.count == p.coefficients * len(PRIME_BITS)
     assert p.second.count == math.ceil(p.coefficients / DEGREE) * DEGREE * len(PRIME_BITS)
     assert sum((40, 40, 40, 40, 36, 18)) == 214, "within the guidelines of 2024 at N = 8192"

@@ -33,6 +33,7 @@ PRIME_BITS = (40, 40, 40, 40, 36)
 SPECIAL_BITS = 18
 WORD_BITS = 40
 SMUDGING_BITS = 40
+LIFE_DISTANCE_BITS = 20
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -90,6 +91,11 @@ class ThresholdPlan(Plan):
         """-log2 of the statistical distance that all answers of a sum have from answers that tell nothing."""
         return _distance_bits(self.committee, self.banks, self.coefficients, self.smudging)
 
+    @property
+    def sums_of_a_key(self) -> int:
+        """So many sums under one key, or more, tell of it within a distance of 2**-LIFE_DISTANCE_BITS, all together."""
+        return int(2 ** min(self.distance_bits - LIFE_DISTANCE_BITS, 2 * LIFE_DISTANCE_BITS))
+
     def derived(self) -> dict[str, Any]:
         return super().derived() | {
             "poly_modulus_degree": DEGREE,
@@ -104,6 +110,7 @@ class ThresholdPlan(Plan):
             "ciphertexts": self.ciphertexts,
             "smudging_bits": self.smudging,
             "statistical_distance": f"2^-{math.floor(self.distance_bits)}",
+            "sums_of_a_key": self.sums_of_a_key,
             "answer_bytes": ENVELOPE_BYTES + self.first.nbytes,
         }
 
