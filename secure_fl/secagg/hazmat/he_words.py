@@ -64,7 +64,7 @@ def loaded(made: Any, context: Any, data: bytes) -> Any:
 def _require_room(file: int) -> None:
     """SEAL does not say what the system said: find it out again. Raises `StorageError`."""
     try:
-        os.pwrite(file, bytes(_MORE_THAN_SEAL_WRITES), 0)
+        os.pwrite(file, b"\0", _MORE_THAN_SEAL_WRITES)
     except OSError as error:
         raise StorageError(f"a ciphertext could not be written down ({error.strerror}); make room") from None
 
