@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests that share costly fixtures lie in one file, so a file stays in one process.
-PARALLEL := --numprocesses=logical --dist=loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses=logical --dist=loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help

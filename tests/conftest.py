@@ -16,14 +16,6 @@ settings.register_profile("secure_fl", deadline=None)  # no test fails because a
 settings.load_profile("secure_fl")
 
 
-_LONGEST = ("test_real_model.py", "test_flower_processes.py", "test_network_", "test_site.py", "test_examples.py")
-"""Files that take minutes. They come first, so that at the end no process works while the others wait."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not any(name in item.nodeid for name in _LONGEST))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _no_files_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Stores, keys and records go to a folder of this session, also those of commands that tests start."""
