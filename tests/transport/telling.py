@@ -45,6 +45,6 @@ def telling_client(self: BankHalves, cohort: Cohort[Any], values: Values) -> Par
 
 
 if __name__ == "__main__":
-    setattr(secret_keys, "SecretContext", TellingContext)  # noqa: B010
-    setattr(BankHalves, "client", telling_client)  # noqa: B010
+    setattr(secret_keys, "SecretContext", TellingContext)  # noqa: B010 - mypy lets nobody assign to a class or a method
+    setattr(BankHalves, "client", telling_client)  # noqa: B010 - mypy lets nobody assign to a class or a method
     main()

@@ -16,14 +16,13 @@ from tenseal import sealapi
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, SPECIAL_BITS
-from secure_fl.secagg.hazmat.he_layout import COUNT, HEADER, MEMBERS_BYTES, WORD_BYTES, uncompressed
-from secure_fl.secagg.hazmat.he_words import loaded, object_of, saved
+from secure_fl.secagg.hazmat.he_words import loaded, object_of, words_in
 from secure_fl.secagg.packing import Words
 
 _HALF_BITS = 20
 _HALF = np.uint64((1 << _HALF_BITS) - 1)
 _CANDIDATES = 4
-"""Candidates for each uniform word, of which hardly half are taken."""
+"""Candidates for each uniform word, of which at least half are below the prime."""
 
 
 @lru_cache
@@ -85,16 +84,7 @@ class JointKey:
         """A fresh ciphertext, [2, data primes, N]."""
         ciphertext = sealapi.Ciphertext()
         self._encryptor.encrypt_zero(ciphertext)
-        return words_in(ciphertext, 2, len(PRIME_BITS))
-
-
-def words_in(thing: Any, polynomials: int, primes: int, members: int = MEMBERS_BYTES) -> Words:
-    """The words of a ciphertext or public key, [polynomials, primes, N]."""
-    count = polynomials * primes * DEGREE
-    length = members + HEADER.size + COUNT.size + WORD_BYTES * count
-    _, body = uncompressed(memoryview(saved(thing)), length)
-    words = np.frombuffer(body, dtype="<u8", offset=length - WORD_BYTES * count)
-    return words.reshape(polynomials, primes, DEGREE)
+        return words_in(ciphertext, (2, len(PRIME_BITS), DEGREE))
 
 
 class Transform:
@@ -107,12 +97,12 @@ class Transform:
     def to_values(self, words: Words) -> Words:
         made = self.ciphertext(words)
         self.evaluator.transform_to_ntt_inplace(made)
-        return words_in(made, *words.shape[:2])
+        return words_in(made, words.shape)
 
     def to_coefficients(self, values: Words) -> Words:
         made = self.ciphertext(values, by_values=True)
         self.evaluator.transform_from_ntt_inplace(made)
-        return words_in(made, *values.shape[:2])
+        return words_in(made, values.shape)
 
     @staticmethod
     def ciphertext(words: Words, by_values: bool = False) -> Any:

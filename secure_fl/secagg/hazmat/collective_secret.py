@@ -21,8 +21,8 @@ from secure_fl.secagg.hazmat.collective import (
     data_moduli,
     key_moduli,
     product,
-    words_in,
 )
+from secure_fl.secagg.hazmat.he_words import words_in
 from secure_fl.secagg.hazmat.prg import words
 from secure_fl.secagg.packing import Words
 
@@ -53,7 +53,7 @@ class KeyPart:
         public = sealapi.PublicKey()
         generator.create_public_key(public)
         own, moduli = _key_words(generator), key_moduli()
-        b, a = words_in(public, 2, _PRIMES + 1)
+        b, a = words_in(public, (2, _PRIMES + 1, DEGREE))
         moved = product((a + moduli - common_polynomial(seed)) % moduli, own, moduli)
         part = cls(_signed(Transform().to_coefficients(np.stack([own[:_PRIMES]] * 2))[0]).astype(np.int8))
         return part, (b + moved) % moduli
@@ -119,7 +119,7 @@ def smudging(seed: bytes, bits: int, count: int) -> Words:
 
 
 def _key_words(generator: sealapi.KeyGenerator) -> Words:
-    """A secret key by its values, [key primes, N]; read word by word, so that it goes through no file."""
+    """A secret key by its values, [key primes, N]; read word by word, so that SEAL saves none."""
     key = generator.secret_key()  # what `data` gives lives no longer than it
     plain = key.data()
     return np.fromiter((plain[place] for place in range((_PRIMES + 1) * DEGREE)), dtype=np.uint64).reshape(-1, DEGREE)

@@ -7,6 +7,7 @@ of a fixed width, and the objects around them are made here.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -43,7 +44,11 @@ _MORE_THAN_SEAL_WRITES = 1 << 20
 
 
 def saved(thing: Any) -> bytes:
-    """What SEAL writes. Never called with a secret key. Raises `StorageError` where there is no room for it."""
+    """What SEAL writes. Raises `StorageError` where there is no room for it.
+
+    Never called with a secret key of SEAL's. Parts of a joint key pass here and through `loaded` where SEAL transforms
+    them, as coefficients and plaintexts do: through a file in memory, or one of mode 0600 where the system has none.
+    """
     with _file() as (file, path):
         try:
             thing.save(path)
@@ -98,12 +103,15 @@ def data_moduli(parameters: HeParameters) -> tuple[int, ...]:
 
 def words_of(ciphertext: Any) -> NDArray[np.uint64]:
     """The coefficients of a fresh ciphertext, uint64 [2, data primes, N]."""
-    count = _HALVES * ciphertext.coeff_modulus_size() * POLY_MODULUS_DEGREE
+    return words_in(ciphertext, (_HALVES, ciphertext.coeff_modulus_size(), POLY_MODULUS_DEGREE))
+
+
+def words_in(thing: Any, shape: tuple[int, int, int]) -> NDArray[np.uint64]:
+    """The words of a ciphertext or public key, of shape [polynomials, primes, degree]."""
+    count = math.prod(shape)
     length = MEMBERS_BYTES + HEADER.size + COUNT.size + WORD_BYTES * count
-    _, body = uncompressed(memoryview(saved(ciphertext)), length)
-    return np.frombuffer(body, dtype="<u8", offset=length - WORD_BYTES * count).reshape(
-        _HALVES, -1, POLY_MODULUS_DEGREE
-    )
+    _, body = uncompressed(memoryview(saved(thing)), length)
+    return np.frombuffer(body, dtype="<u8", offset=length - WORD_BYTES * count).reshape(shape)
 
 
 def plaintext_of(context: Any, coefficients: NDArray[np.int64]) -> Any:

@@ -22,7 +22,6 @@ from secure_fl.secagg.threshold.wire import (
     ciphertexts_of,
     in_use,
     pack_words,
-    parts_of,
     read_request,
     unpack_words,
 )
@@ -51,7 +50,6 @@ class Member:
 
     def __init__(self, cohort: Cohort[ThresholdPlan], key: MemberKey) -> None:
         self._cohort, self._key = cohort, key
-        self._parts = parts_of(cohort, key.name)
 
     def respond(self, request: bytes) -> bytes:
         cohort, plan, name = self._cohort, self._cohort.plan, self._key.name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -84,10 +85,12 @@ class Asked:
     summed: bytes
     """Packed second polynomials."""
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """Of the sum, whichever parts are asked for."""
-        return hashlib.sha256(self.contributors.to_bytes(_COUNT_BYTES, "little") + self.summed).digest()
+        digest = hashlib.sha256(self.contributors.to_bytes(_COUNT_BYTES, "little"))
+        digest.update(self.summed)
+        return digest.digest()
 
     def to_parts(self) -> list[bytes]:
         numbers = encode_numbers(self.wanted)
