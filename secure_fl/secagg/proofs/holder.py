@@ -17,7 +17,6 @@ from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg.additive.wire import SUM_SHARES, purpose
 from secure_fl.secagg.budget.proofs import ProofsPlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, unseal
-from secure_fl.secagg.identity import require_upload
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_numbers
 from secure_fl.secagg.proofs.fiat_shamir import joint_part, joint_seed, queries
@@ -30,6 +29,7 @@ from secure_fl.secagg.proofs.wire import (
     encode_verifiers,
     mask_purpose,
 )
+from secure_fl.secagg.signed import require_upload
 from secure_fl.secagg.turns import OneAnswer
 
 
