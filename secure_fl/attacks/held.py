@@ -19,7 +19,7 @@ from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
-from secure_fl.secagg.budget.threshold import WORD_BITS, ThresholdPlan
+from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.he.words import unpack_upload
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import packed_bytes, unpack_bits
@@ -61,10 +61,10 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
         words = ring.from_bytes(plan, payload).astype(np.int64)
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, ThresholdPlan):
-        first = unpack_words(plan.first, payload[: plan.first.nbytes])
-        second = unpack_words(plan.second, payload[plan.first.nbytes :])
+        first = unpack_words(plan.ring, plan.first, payload[: plan.first.nbytes])
+        second = unpack_words(plan.ring, plan.second, payload[plan.first.nbytes :])
         pieces = np.concatenate([first, second]).reshape(-1)
-        return Uploaded(pieces, 2.0**WORD_BITS, _low_bytes(pieces, WORD_BITS))
+        return Uploaded(pieces, 2.0**plan.ring.word_bits, _low_bytes(pieces, plan.ring.word_bits))
     if isinstance(plan, HePlan):
         try:
             halves = unpack_upload(plan, payload)

@@ -30,16 +30,43 @@ from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan
 
 DEGREE = 8192
 PRIME_BITS = (40, 40, 40, 40, 36)
-SPECIAL_BITS = 18
-WORD_BITS = 40
 SMUDGING_BITS = 40
 LIFE_DISTANCE_BITS = 20
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """What a joint key and all that it encrypts is made of: polynomials of N coefficients modulo primes."""
+
+    prime_bits: tuple[int, ...]
+    """Of data primes, at most 42: products of words are taken in halves (`hazmat.collective`)."""
+    special_bits: int = 18
+    degree: int = DEGREE
+
+    @property
+    def coeff_mod_bit_sizes(self) -> tuple[int, ...]:
+        """Data primes, special prime."""
+        return (*self.prime_bits, self.special_bits)
+
+    @property
+    def primes(self) -> int:
+        """So many data primes."""
+        return len(self.prime_bits)
+
+    @property
+    def word_bits(self) -> int:
+        """Of a coefficient modulo one of them."""
+        return max(self.prime_bits)
+
+
+BFV_RING = KeyRing(PRIME_BITS)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ThresholdPlan(Plan):
     """A plan with the layout of a coefficient, and the committee."""
 
+    ring: KeyRing
     members: int
     quorum: int
     fields: int
@@ -70,17 +97,17 @@ class ThresholdPlan(Plan):
 
     @property
     def ciphertexts(self) -> int:
-        return math.ceil(self.coefficients / DEGREE)
+        return math.ceil(self.coefficients / self.ring.degree)
 
     @property
     def first(self) -> Run:
         """First polynomials, as far as they are in use: a word for each prime, coefficient by coefficient."""
-        return Run(self.coefficients * len(PRIME_BITS), WORD_BITS)
+        return Run(self.coefficients * self.ring.primes, self.ring.word_bits)
 
     @property
     def second(self) -> Run:
         """Second polynomials, whole."""
-        return Run(self.ciphertexts * DEGREE * len(PRIME_BITS), WORD_BITS)
+        return Run(self.ciphertexts * self.ring.degree * self.ring.primes, self.ring.word_bits)
 
     @property
     def upload_bytes(self) -> int:
@@ -98,8 +125,8 @@ class ThresholdPlan(Plan):
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {
-            "poly_modulus_degree": DEGREE,
-            "coeff_mod_bit_sizes": [*PRIME_BITS, SPECIAL_BITS],
+            "poly_modulus_degree": self.ring.degree,
+            "coeff_mod_bit_sizes": list(self.ring.coeff_mod_bit_sizes),
             "members": self.members,
             "quorum": self.quorum,
             "parts": len(self.committee.subsets),
@@ -133,6 +160,7 @@ def plan_threshold(
                 parameters=parameters,
                 bits=bits,
                 threshold=threshold,
+                ring=BFV_RING,
                 members=committee.members,
                 quorum=committee.quorum,
                 fields=fields,

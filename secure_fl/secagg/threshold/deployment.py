@@ -36,7 +36,9 @@ class ThresholdDeployment:
         names = cohort.trustees
         own = {name: AgreementKey() for name in names}
         seed = hashlib.sha256(b"secure_fl committee" + cohort.digest).digest()
-        setting = Setting(self._plan.committee, names, seed, {name: key.public for name, key in own.items()})
+        setting = Setting(
+            self._plan.ring, self._plan.committee, names, seed, {name: key.public for name, key in own.items()}
+        )
         making = {name: KeyMaking(setting, name, own[name]) for name in names}
         commitments = self._gathered(cohort, transcript, COMMITMENTS, {n: m.commit() for n, m in making.items()})
         published = self._gathered(

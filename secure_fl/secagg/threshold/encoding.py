@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secure_fl.errors import ProtocolError
-from secure_fl.secagg.budget.threshold import ThresholdPlan
+from secure_fl.secagg.budget.threshold import KeyRing, ThresholdPlan
 from secure_fl.secagg.hazmat.collective import data_moduli, product
 from secure_fl.secagg.packing import IntVector, Words
 
@@ -23,7 +23,7 @@ _MASK = (1 << _LIMB) - 1
 
 def encode(plan: ThresholdPlan, values: IntVector) -> Words:
     """One bank's values: residues of 2**shift times the packed numbers, [coefficients, data primes]."""
-    moduli = _moduli()
+    moduli = _moduli(plan.ring)
     digits = np.zeros(plan.fields * plan.coefficients, dtype=np.uint64)
     digits[: plan.parameters] = values
     rows = digits.reshape(plan.fields, plan.coefficients)
@@ -43,7 +43,7 @@ def decode(plan: ThresholdPlan, residues: Words, contributors: int) -> IntVector
     Raises `ProtocolError` where no such sum has these residues.
     """
     assert plan.bits is not None
-    number = _shifted(_rebuilt(residues, 1 << (plan.shift - 1)), plan.shift)
+    number = _shifted(_rebuilt(plan.ring, residues, 1 << (plan.shift - 1)), plan.shift)
     rows = np.empty((plan.fields, plan.coefficients), dtype=np.int64)
     for row in rows:
         row[:] = _divided(number, plan.field_base)
@@ -55,16 +55,16 @@ def decode(plan: ThresholdPlan, residues: Words, contributors: int) -> IntVector
 
 
 @lru_cache
-def _moduli() -> tuple[int, ...]:
-    return tuple(map(int, data_moduli().reshape(-1)))
+def _moduli(ring: KeyRing) -> tuple[int, ...]:
+    return tuple(map(int, data_moduli(ring).reshape(-1)))
 
 
-def _rebuilt(residues: Words, more: int) -> NDArray[np.int64]:
+def _rebuilt(ring: KeyRing, residues: Words, more: int) -> NDArray[np.int64]:
     """The number in about [0, q), plus `more`, by the Chinese remainder theorem: limbs, [limbs, coefficients].
 
     The quotient comes from floating point; numbers within q / 2**30 below q count as negative, which no sum is.
     """
-    moduli = _moduli()
+    moduli = _moduli(ring)
     q = math.prod(moduli)
     inverses = np.array([pow(q // modulus, -1, modulus) for modulus in moduli], dtype=np.uint64)
     scaled = product(residues, np.broadcast_to(inverses, residues.shape), np.array(moduli, dtype=np.uint64))

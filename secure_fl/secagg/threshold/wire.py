@@ -15,7 +15,7 @@ import numpy as np
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget.he import Run
-from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, ThresholdPlan
+from secure_fl.secagg.budget.threshold import KeyRing, ThresholdPlan
 from secure_fl.secagg.hazmat.collective import data_moduli
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers, encode_numbers
@@ -46,19 +46,19 @@ def pack_words(run: Run, words: Words) -> bytes:
     return pack_bits(words.reshape(-1), run.bits)
 
 
-def unpack_words(run: Run, payload: memoryview) -> Words:
+def unpack_words(ring: KeyRing, run: Run, payload: memoryview) -> Words:
     """[words / primes, primes], reduced. Raises `MessageError`."""
     if len(payload) != run.nbytes:
         raise MessageError("words have another length than the plan's; send them again")
-    words = unpack_bits(payload, run.bits, run.count).view(np.uint64).reshape(-1, len(PRIME_BITS))
-    return words % data_moduli().reshape(-1)
+    words = unpack_bits(payload, run.bits, run.count).view(np.uint64).reshape(-1, ring.primes)
+    return words % data_moduli(ring).reshape(-1)
 
 
 class Adder:
     """A running sum modulo the primes, of a size that does not depend on how many are added."""
 
     def __init__(self, plan: ThresholdPlan) -> None:
-        self._runs = plan.first, plan.second
+        self._ring, self._runs = plan.ring, (plan.first, plan.second)
         self._sums = tuple(PackedSum(run.count, run.bits, 0) for run in self._runs)
 
     def add(self, payload: memoryview) -> None:
@@ -71,8 +71,8 @@ class Adder:
 
     def total(self) -> tuple[Words, Words]:
         """First and second polynomials, [.., data primes]."""
-        moduli = data_moduli().reshape(-1)
-        first, second = (summed.values.reshape(-1, len(PRIME_BITS)) % moduli for summed in self._sums)
+        moduli = data_moduli(self._ring).reshape(-1)
+        first, second = (summed.values.reshape(-1, self._ring.primes) % moduli for summed in self._sums)
         return first, second
 
 
@@ -114,12 +114,12 @@ def read_request(cohort: Cohort[ThresholdPlan], member: str, payload: memoryview
 
 def ciphertexts_of(plan: ThresholdPlan, second: Words) -> Words:
     """Second polynomials as SEAL has them, [ciphertexts, data primes, N]."""
-    return np.ascontiguousarray(second.reshape(plan.ciphertexts, DEGREE, len(PRIME_BITS)).transpose(0, 2, 1))
+    return np.ascontiguousarray(second.reshape(plan.ciphertexts, plan.ring.degree, plan.ring.primes).transpose(0, 2, 1))
 
 
 def in_use(plan: ThresholdPlan, polynomials: Words) -> Words:
     """The inverse for [ciphertexts, data primes, N], as far as coefficients are in use: [coefficients, data primes]."""
-    words: Words = polynomials.transpose(0, 2, 1).reshape(-1, len(PRIME_BITS))[: plan.coefficients]
+    words: Words = polynomials.transpose(0, 2, 1).reshape(-1, plan.ring.primes)[: plan.coefficients]
     return words
 
 
@@ -129,5 +129,6 @@ def unpack_answer(plan: ThresholdPlan, payload: memoryview, wanted: Iterable[int
     if len(payload) != width * len(parts):
         raise MessageError("a member's answer has the wrong length; it must send it again")
     return {
-        part: unpack_words(plan.first, payload[place * width : (place + 1) * width]) for place, part in enumerate(parts)
+        part: unpack_words(plan.ring, plan.first, payload[place * width : (place + 1) * width])
+        for place, part in enumerate(parts)
     }
