@@ -26,7 +26,6 @@ from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.threshold.wire import unpack_words
 
 
 def read_upload(
@@ -61,10 +60,11 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
         words = ring.from_bytes(plan, payload).astype(np.int64)
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, ThresholdPlan):
-        first = unpack_words(plan.ring, plan.first, payload[: plan.first.nbytes])
-        second = unpack_words(plan.ring, plan.second, payload[plan.first.nbytes :])
-        pieces = np.concatenate([first, second]).reshape(-1)
-        return Uploaded(pieces, 2.0**plan.ring.word_bits, _low_bytes(pieces, plan.ring.word_bits))
+        border = plan.first.nbytes
+        runs = (plan.first, payload[:border]), (plan.second, payload[border:])
+        halves = [unpack_bits(sent, run.bits, run.count) for run, sent in runs]
+        low = [_low_bytes(half, run.bits) for half, (run, _) in zip(halves, runs, strict=True)]
+        return Uploaded(np.concatenate(halves), 2.0**plan.ring.word_bits, np.concatenate(low))
     if isinstance(plan, HePlan):
         try:
             halves = unpack_upload(plan, payload)

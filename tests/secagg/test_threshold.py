@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from secure_fl.errors import DropoutError, MessageError, PlanError, ProtocolError
 from secure_fl.secagg import plan, simulate
 from secure_fl.secagg.budget import Committee
-from secure_fl.secagg.budget.threshold import BFV_RING, DEGREE, PRIME_BITS, ThresholdPlan, deviation, plan_threshold
+from secure_fl.secagg.budget.threshold import BFV_RING, DEGREE, PRIME_BITS, ThresholdPlan, plan_threshold
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.collective import JointKey, common_polynomial, data_moduli, key_moduli
 from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
@@ -263,7 +264,9 @@ def test_the_noise_of_a_fresh_ciphertext_is_what_the_plan_says(parts: int) -> No
     noise = np.array(integers(opened.T[:2000]), dtype=np.float64)
     expected = math.sqrt((1 + 2 / 3 * DEGREE * parts) / 12)
     assert abs(noise.std() / expected - 1) < 0.1
-    assert deviation(Committee(2, 2), 1) == pytest.approx(math.sqrt((1 + 2 / 3 * DEGREE * 2) / 12))
+    assert replace(planned(3, 1, committee=(2, 2)), banks=1).deviation == pytest.approx(
+        math.sqrt((1 + 2 / 3 * DEGREE * 2) / 12)
+    )
 
 
 @pytest.mark.parametrize("bits", [5, 19, 39, 59, 66, 79])
@@ -498,11 +501,9 @@ def test_an_accepted_plan_keeps_every_promise(
     parts = len(p.committee.subsets)
     assert p.field_base > banks * (2**bits - 1)
     assert p.field_base**p.fields << p.shift <= Q // 2, "the largest sum"
-    error = 20 * deviation(p.committee, banks)
+    error = 20 * p.deviation
     assert parts * 2**p.smudging + error < 2 ** (p.shift - 1), "all noises together stay below a half"
-    distance = (
-        (committee[0] - committee[1] + 1) * p.coefficients * 0.8 * deviation(p.committee, banks) / 2 ** (p.smudging + 1)
-    )
+    distance = (committee[0] - committee[1] + 1) * p.coefficients * 0.8 * p.deviation / 2 ** (p.smudging + 1)
     assert distance <= 2.0**-40
     assert p.distance_bits == pytest.approx(-math.log2(distance))
     assert 2**20 <= p.sums_of_a_key <= 2**40

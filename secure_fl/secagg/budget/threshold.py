@@ -116,7 +116,19 @@ class ThresholdPlan(Plan):
     @property
     def distance_bits(self) -> float:
         """-log2 of the statistical distance that all answers of a sum have from answers that tell nothing."""
-        return _distance_bits(self.committee, self.banks, self.coefficients, self.smudging)
+        answers = self.members - self.quorum + 1
+        return self.smudging + 1 - math.log2(answers * self.coefficients * self.unwanted)
+
+    @property
+    def deviation(self) -> float:
+        """Of the noise of a sum of honest ciphertexts, before anybody answers."""
+        key = 2 / 3 * self.ring.degree * len(self.committee.subsets)
+        return math.sqrt(self.banks * (1 + key) / 12)
+
+    @property
+    def unwanted(self) -> float:
+        """The mean size of what smudging hides in a coefficient."""
+        return 0.8 * self.deviation
 
     @property
     def sums_of_a_key(self) -> int:
@@ -149,33 +161,20 @@ def plan_threshold(
     assert bits is not None  # float32 was refused before
     base, parts = field_base(banks, bits), len(committee.subsets)
     for fields in range(math.floor(sum(PRIME_BITS) / math.log2(base)), 0, -1):
-        coefficients = math.ceil(parameters / fields)
-        least = SMUDGING_BITS + _distance_bits(committee, banks, coefficients, 0) * -1
         room = sum(PRIME_BITS) - 2 - math.ceil(fields * math.log2(base))
-        smudging = room - 1 - math.ceil(math.log2(parts + 1))
-        if smudging >= least:
-            return ThresholdPlan(
-                scheme=scheme,
-                banks=banks,
-                parameters=parameters,
-                bits=bits,
-                threshold=threshold,
-                ring=BFV_RING,
-                members=committee.members,
-                quorum=committee.quorum,
-                fields=fields,
-                smudging=smudging,
-                shift=room,
-            )
+        found = ThresholdPlan(
+            scheme=scheme,
+            banks=banks,
+            parameters=parameters,
+            bits=bits,
+            threshold=threshold,
+            ring=BFV_RING,
+            members=committee.members,
+            quorum=committee.quorum,
+            fields=fields,
+            smudging=room - 1 - math.ceil(math.log2(parts + 1)),
+            shift=room,
+        )
+        if found.distance_bits >= SMUDGING_BITS:
+            return found
     raise PlanError(f"sums of {banks} banks x {bits} bits leave no room for smudging; use fewer bits")
-
-
-def deviation(committee: Committee, banks: int) -> float:
-    """Of the noise of a sum of honest ciphertexts, before anybody answers."""
-    key = 2 / 3 * DEGREE * len(committee.subsets)
-    return math.sqrt(banks * (1 + key) / 12)
-
-
-def _distance_bits(committee: Committee, banks: int, coefficients: int, smudging: int) -> float:
-    answers = committee.members - committee.quorum + 1
-    return smudging + 1 - math.log2(0.8 * answers * coefficients * deviation(committee, banks))

@@ -21,7 +21,7 @@ from secure_fl.secagg.threshold.wire import (
     Asked,
     ciphertexts_of,
     in_use,
-    pack_words,
+    pack_first,
     read_request,
     unpack_words,
 )
@@ -62,7 +62,7 @@ class Member:
             )
         second = ciphertexts_of(plan, unpack_words(plan.ring, plan.second, memoryview(asked.summed)))
         self._key.answers.answer(cohort, name, asked.digest, lambda: asked.digest)
-        given = [pack_words(plan.first, self._opened(asked, part, second)) for part in asked.wanted]
+        given = [pack_first(plan, self._opened(asked, part, second)) for part in asked.wanted]
         return seal(cohort, OPEN, name, AGGREGATOR, given)
 
     def _opened(self, asked: Asked, part: int, second: Words) -> Words:
