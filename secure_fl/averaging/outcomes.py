@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from secure_fl.secagg import Plan, Simulation
 from secure_fl.secagg.custody import Custody
 from secure_fl.secagg.notebooks import html_table
-from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.schemes import scheme_for
 from secure_fl.secagg.transcript import Deliveries
 
 
@@ -42,7 +42,7 @@ class Summed:
     @property
     def custody(self) -> Custody:
         """Who can decrypt what, and which collusion would break it."""
-        return scheme_of(self.plan.scheme, self.plan.committee).custody
+        return scheme_for(self.plan).custody
 
     @property
     def upload_bytes(self) -> Mapping[int, int]:

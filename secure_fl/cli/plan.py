@@ -23,6 +23,7 @@ def plan(
     threshold: Annotated[int | None, typer.Option(help="Fewest banks whose sum is opened.")] = None,
     holders: Annotated[int | None, typer.Option(help="How many hold what opens a sum; of additive or bfv.")] = None,
     quorum: Annotated[int | None, typer.Option(help="How many holders open a sum; by default a majority.")] = None,
+    witnesses: Annotated[int, typer.Option(help="How many vouch to a key authority for what it opens.")] = 0,
     robust: Annotated[str, typer.Option(help="A rule that bears byzantine banks, as in run.")] = "none",
     byzantine: Annotated[int | None, typer.Option(help="How many banks may send anything; with --robust.")] = None,
     proofs: Annotated[bool, typer.Option("--proofs", help="Of range, by each bank; with --scheme additive.")] = False,
@@ -48,9 +49,12 @@ def plan(
     if score is not None:
         figures = _of_scores(score, training, single, hide_model)
     elif set(checks.values()) == {"none", None, False}:
-        figures = plan_sum(scheme, banks, parameters, number(bits), threshold, holders=holders, quorum=quorum).derived()
+        planned = plan_sum(
+            scheme, banks, parameters, number(bits), threshold, holders=holders, quorum=quorum, witnesses=witnesses
+        )
+        figures = planned.derived()
     else:
-        checks |= {"threshold": threshold, "holders": holders, "quorum": quorum}
+        checks |= {"threshold": threshold, "holders": holders, "quorum": quorum, "witnesses": witnesses}
         figures = _checked(parameters, scheme=scheme, banks=banks, bits=number(bits), **checks)
     if as_json:
         typer.echo(json.dumps(figures))

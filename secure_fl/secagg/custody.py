@@ -26,6 +26,17 @@ REPEATED = (
     "an aggregator that has a round repeated without one bank, because it says that the sum failed or because banks "
     "that work with it made it fail, and subtracts the two sums"
 )
+ENCRYPTS_NOTHING = (
+    "a bank that works with the aggregator and encrypts nothing: what it uploads in the place of a ciphertext can show "
+    "the key in a sum whose numbers it knows, and the key opens every upload under it; only a proof about each "
+    "ciphertext would stop that"
+)
+"""Whoever opens sums of ciphertexts."""
+COMMITTED = (
+    "Whoever opens a sum takes ciphertexts that their banks committed to before any was shown, and signed for this "
+    "attempt and this model: what depends on another bank's ciphertext comes too late, and shares no sum with uploads "
+    "of banks that were shown another model."
+)
 ALL_BUT_ONE = "all banks but one together: they subtract their own updates from the sum"
 STEERING = (
     "Banks are believed: one can send any update within the clip range, claim that it clipped (the range then doubles) "

@@ -33,17 +33,19 @@ def plan(
     *,
     holders: int | None = None,
     quorum: int | None = None,
+    witnesses: int = 0,
 ) -> Plan:
     """The plan for a secure sum, or `PlanError` with what to change.
 
     `bits` is 4..24 or "float32" (plaintext only). `threshold`: the fewest banks whose sum may be opened, so that
     `banks` - `threshold` may vanish; by default a majority, and for masked sums over more than 129 banks the least that
     128 neighbours of each bank bear. `holders`, `quorum`: how many share what opens a sum, and how many of them open
-    it; by default a majority of `holders`.
+    it; by default a majority of `holders`. `witnesses`: how many vouch to a key authority for what it opens.
     """
     if scheme not in SCHEMES:
         raise PlanError(f"there is no scheme {scheme!r}; choose one of {', '.join(sorted(SCHEMES))}")
-    return plan_for(scheme_of(scheme, Committee.asked(holders, quorum)), banks, parameters, bits, threshold)
+    chosen = scheme_of(scheme, Committee.asked(holders, quorum), witnesses)
+    return plan_for(chosen, banks, parameters, bits, threshold)
 
 
 def plan_for(scheme: Scheme, banks: int, parameters: int, bits: float | str = 8, threshold: int | None = None) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from secure_fl.secagg.budget import Committee, Plan
@@ -57,8 +57,8 @@ class Scheme:
     """The fewest of so many banks whose sum is opened, where nobody says otherwise."""
     takes_float32: bool = False
     """Whether it also adds float32 values, which are not quantized."""
-    holder_stage: str = ""
-    """The stage that asks something of them."""
+    trustee_stages: Mapping[str, str] = field(default_factory=dict)
+    """The stage that asks something of each of them."""
     with_committee: Callable[[Committee], Scheme] | None = None
     """The same scheme where a quorum of so many holders opens sums; None where it has no such."""
     experimental: str = ""

@@ -15,7 +15,8 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan
 from secure_fl.secagg.protocol import Outcome, run_protocol
-from secure_fl.secagg.schemes import SCHEMES, scheme_of
+from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.schemes import scheme_for
 from secure_fl.secagg.transcript import Deliveries, Transcript
 from secure_fl.secagg.turns import new_session
 
@@ -52,28 +53,32 @@ def simulate(
     *,
     holders: int | None = None,
     quorum: int | None = None,
+    witnesses: int = 0,
 ) -> Simulation:
     """Sum `updates` with a scheme.
 
     `updates` are integers of shape [banks, parameters], each in [0, 2**bits). `drop` names, for a row, the first
-    stage that this bank no longer answers; `holders` and `quorum` are as for `plan`. Nothing here can be seeded: all
-    that a scheme draws is key material, which comes from the operating system; the sum does not depend on it.
+    stage that this bank no longer answers; `holders`, `quorum` and `witnesses` are as for `plan`. Nothing here can
+    be seeded: all that a scheme draws is key material, which comes from the operating system; the sum does not depend
+    on it.
     Raises `PlanError`, `ConfigurationError`, or `DropoutError` below the threshold.
     """
     updates = np.asarray(updates)
     if updates.ndim != 2 or not np.issubdtype(updates.dtype, np.integer):
         raise ConfigurationError("updates are not integers of shape [banks, parameters]; quantize them first")
-    planned = plan(scheme, len(updates), updates.shape[1], bits, threshold, holders=holders, quorum=quorum)
+    planned = plan(
+        scheme, len(updates), updates.shape[1], bits, threshold, holders=holders, quorum=quorum, witnesses=witnesses
+    )
     if planned.bits is None:
         raise ConfigurationError("simulate sums integers; give bits as a whole number")
     if updates.min() < 0 or updates.max() >= 1 << bits:
         raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
-    chosen = scheme_of(scheme, planned.committee)
+    chosen = scheme_for(planned)
     banks = tuple(map(_name, range(len(updates))))
     cohort = chosen.cohort(planned, _ROUND, banks, session=new_session())
     if not set(drop or {}) <= set(range(len(banks))):
         raise ConfigurationError(f"a row that drops out does not exist; use 0 to {len(banks) - 1}")
-    dropped = {banks[row]: check_stage(scheme, stage) for row, stage in (drop or {}).items()}
+    dropped = {banks[row]: check_stage(chosen, stage) for row, stage in (drop or {}).items()}
 
     transcript = Transcript()
     deployed = chosen.deploy(planned)
@@ -93,11 +98,11 @@ def simulate(
     )
 
 
-def check_stage(scheme: str, stage: str) -> str:
+def check_stage(scheme: Scheme, stage: str) -> str:
     """The stage, if the scheme has it; raises `ConfigurationError`."""
-    if stage not in SCHEMES[scheme].stages:
+    if stage not in scheme.stages:
         raise ConfigurationError(
-            f"{scheme} has no stage {stage!r} that a bank could miss; choose one of {', '.join(SCHEMES[scheme].stages)}"
+            f"{scheme.name} has no stage {stage!r} that a bank could miss; choose one of {', '.join(scheme.stages)}"
         )
     return stage
 

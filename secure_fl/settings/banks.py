@@ -101,13 +101,13 @@ class Banks(Repeatable):
         """Raises `ConfigurationError` where somebody cannot drop out as it should."""
         if len({(drop.party, drop.round) for drop in self.drops}) < len(self.drops):
             raise ConfigurationError(f"a party drops out twice in one round: {', '.join(self.drop)}; say it once")
-        of_holders = (scheme.holder_stage,) if scheme.holder_stage else ()
+        asked = scheme.trustee_stages
         for drop in self.drops:
             is_bank = drop.party in self.bank_names
-            stages = scheme.stages if is_bank else of_holders
-            known = is_bank or drop.party in scheme.trustees
-            if not known or not 1 <= drop.round <= rounds or drop.stage not in stages:
-                holders = f", of {', '.join(scheme.trustees)} {scheme.holder_stage}" if of_holders else ""
+            stages = scheme.stages if is_bank else (asked.get(drop.party),)
+            if not 1 <= drop.round <= rounds or drop.stage not in stages:
+                by_stage = {stage: [name for name in asked if asked[name] == stage] for stage in asked.values()}
+                holders = "".join(f", of {', '.join(names)} {stage}" for stage, names in by_stage.items())
                 raise ConfigurationError(
                     f"nobody can drop out as {drop.party}@{drop.round}:{drop.stage}; banks are {self.bank_names[0]} to "
                     f"{self.bank_names[-1]}, rounds 1 to {rounds}, stages of {scheme.name}: "

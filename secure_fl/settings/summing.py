@@ -28,6 +28,8 @@ class Summing(Banks):
     """How many hold what opens a sum (additive, bfv): 2 to 7. Where nothing is said 2, or for bfv the key authority."""
     quorum: int | None = None
     """How many of the holders open a sum, so that others can be silent; a majority of them where nothing is said."""
+    witnesses: int = 0
+    """How many vouch to the key authority (ckks, bfv, rlwe) that it opens a sum of what banks signed: 0 to 7."""
     attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
     """How often the sum of a round is attempted; each time with fresh keys, without banks that were to blame."""
     error_feedback: bool = False
@@ -46,8 +48,8 @@ class Summing(Banks):
 
     @property
     def kind(self) -> Scheme:
-        """The scheme, with its committee where there is one. Raises `PlanError`."""
-        return scheme_of(self.scheme, self.committee)
+        """The scheme, with its committee or its witnesses. Raises `PlanError`."""
+        return scheme_of(self.scheme, self.committee, self.witnesses)
 
     def check_sums(self, rounds: int) -> None:
         """Raises `ConfigurationError` where no sum could be made."""

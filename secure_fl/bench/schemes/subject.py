@@ -20,7 +20,7 @@ from secure_fl.secagg import SCHEMES, plan
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Outcome, Party, run_protocol
-from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.schemes import scheme_for
 from secure_fl.secagg.transcript import Delivery, Transcript
 
 EXAMPLES = 1_000
@@ -35,9 +35,7 @@ def plan_case(case: Case) -> Plan:
 
 def case_cohort(plan: Plan, number: int) -> Cohort[Plan]:
     """All banks of a case in one round."""
-    return scheme_of(plan.scheme, plan.committee).cohort(
-        plan, number, tuple(f"bank-{n + 1}" for n in range(plan.banks))
-    )
+    return scheme_for(plan).cohort(plan, number, tuple(f"bank-{n + 1}" for n in range(plan.banks)))
 
 
 class SchemeSubject:

@@ -66,7 +66,7 @@ class Request:
         for bank, stage in self.drop.items():
             if bank not in self.names:
                 raise ConfigurationError(f"there is no {bank!r} to drop; the banks are {', '.join(self.names)}")
-            check_stage(self.scheme, stage)
+            check_stage(SCHEMES[self.scheme], stage)
 
     @property
     def count(self) -> int:

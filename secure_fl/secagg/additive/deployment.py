@@ -56,7 +56,7 @@ def scheme_of(committee: Committee) -> Scheme:
         custody=custody_of(committee),
         plan=partial(plan_additive, committee=committee),
         deploy=AdditiveDeployment,
-        holder_stage=SUM_SHARES,
+        trustee_stages=dict.fromkeys(holders_of(committee), SUM_SHARES),
         with_committee=scheme_of,
     )
 

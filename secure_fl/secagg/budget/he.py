@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan
+from secure_fl.secagg.budget.plans import COMMITTED_BYTES, ENVELOPE_BYTES, Plan
 from secure_fl.secagg.packing import packed_bytes
 
 POLY_MODULUS_DEGREE = 4096
@@ -111,6 +111,8 @@ class HePlan(Plan, ABC):
 
     fields_per_slot: int
     dropped: Dropped = NOTHING_DROPPED
+    witnesses: int = 0
+    """How many vouch to the key authority for what it opens."""
 
     @property
     def may_collude_curious(self) -> int | None:
@@ -180,10 +182,11 @@ class HePlan(Plan, ABC):
 
     @property
     def upload_bytes(self) -> int:
-        return ENVELOPE_BYTES + sum(run.nbytes for run in self.words)
+        committed = COMMITTED_BYTES if self.witnesses else 0
+        return ENVELOPE_BYTES + committed + sum(run.nbytes for run in self.words)
 
     def derived(self) -> dict[str, Any]:
-        return super().derived() | {
+        figures = super().derived() | {
             "poly_modulus_degree": POLY_MODULUS_DEGREE,
             "fields_per_slot": self.fields_per_slot,
             "dropped_bits": list(self.dropped),
@@ -192,6 +195,7 @@ class HePlan(Plan, ABC):
             "failure_probability_repeated": probability(self.repeated_failure_bits),
             "sums_of_a_key": self.sums_of_a_key,
         }
+        return figures | {"witnesses": self.witnesses} if self.witnesses else figures
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -15,6 +15,8 @@ FLOAT32 = "float32"
 MIN_BITS, MAX_BITS = 4, 24
 ENVELOPE_BYTES = 256
 """Room for a message's header and length fields in the estimate of `upload_bytes`."""
+COMMITTED_BYTES = ENVELOPE_BYTES + 32 + 32 + 64
+"""What it adds that a bank commits to its upload: one more message with the commitment, a coin, and a signature."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -26,7 +26,7 @@ from typing import Any
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.committee import Committee
 from secure_fl.secagg.budget.he import Run, field_base
-from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan
+from secure_fl.secagg.budget.plans import COMMITTED_BYTES, ENVELOPE_BYTES, Plan
 
 DEGREE = 8192
 PRIME_BITS = (40, 40, 40, 40, 36)
@@ -111,7 +111,7 @@ class ThresholdPlan(Plan):
 
     @property
     def upload_bytes(self) -> int:
-        return ENVELOPE_BYTES + self.first.nbytes + self.second.nbytes
+        return ENVELOPE_BYTES + COMMITTED_BYTES + self.first.nbytes + self.second.nbytes
 
     @property
     def distance_bits(self) -> float:

@@ -1,4 +1,4 @@
-"""How the aggregator gathers uploads that banks commit to. It checks what others are going to check, and names liars."""
+"""How the aggregator gathers uploads that banks commit to. It checks what others will check, and names who lies."""
 
 from __future__ import annotations
 

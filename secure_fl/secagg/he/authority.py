@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from secure_fl.errors import DropoutError
 from secure_fl.secagg.budget import HePlan, KeyParameters
 from secure_fl.secagg.he.encoding import decode_slots
 from secure_fl.secagg.he.secret_keys import SecretKey, new_secret_key
-from secure_fl.secagg.he.words import DECRYPT, KEY_AUTHORITY, unpack_sum
+from secure_fl.secagg.he.words import COUNT_BYTES, DECRYPT, KEY_AUTHORITY, unpack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
 from secure_fl.secagg.turns import OneAnswer
+from secure_fl.secagg.witnessed.wire import read_vouched
 
 
 class KeyAuthority:
@@ -30,6 +33,10 @@ class KeyAuthority:
     def decryptor(self, cohort: Cohort[HePlan]) -> HeDecryptor:
         return HeDecryptor(cohort, self._secret, self._answers)
 
+    def careful_decryptor(self, cohort: Cohort[HePlan], witnesses: Mapping[str, bytes]) -> WitnessedDecryptor:
+        """`witnesses`: their public keys, which it knows by a way that the aggregator does not control."""
+        return WitnessedDecryptor(cohort, self._secret, self._answers, witnesses)
+
 
 class HeDecryptor:
     """The key authority's part in one attempt: ciphertexts of a sum in, exact integers out."""
@@ -40,17 +47,35 @@ class HeDecryptor:
 
     def respond(self, request: bytes) -> bytes:
         asked = open_message(self._cohort, request, recipient=KEY_AUTHORITY, sender=AGGREGATOR, stage=DECRYPT)
-        contributors = int.from_bytes(asked.payload[:4], "little")
+        contributors, summed = self._read(asked.payload)
         if not self._plan.threshold <= contributors <= self._plan.banks:
             raise DropoutError(
                 f"the key authority was asked to open a sum of {contributors} banks and opens sums of "
                 f"{self._plan.threshold} to {self._plan.banks}; wait for more banks or plan again"
             )
         total = self._answers.answer(
-            self._cohort, "the key authority", asked.payload, lambda: self._open(asked.payload[4:], contributors)
+            self._cohort, "the key authority", asked.payload, lambda: self._open(summed, contributors)
         )
         return seal(self._cohort, DECRYPT, KEY_AUTHORITY, AGGREGATOR, total)
+
+    def _read(self, payload: memoryview) -> tuple[int, memoryview]:
+        """Of how many banks a sum is said to be, and its ciphertexts."""
+        return int.from_bytes(payload[:COUNT_BYTES], "little"), payload[COUNT_BYTES:]
 
     def _open(self, summed: memoryview, contributors: int) -> bytes:
         found = self._secret.decrypt(self._plan, unpack_sum(self._plan, summed, contributors))
         return pack_bits(decode_slots(self._plan, found, contributors), self._plan.field_bits)
+
+
+class WitnessedDecryptor(HeDecryptor):
+    """A key authority that opens what witnesses vouch for: ciphertexts of so many banks, as these signed them."""
+
+    def __init__(
+        self, cohort: Cohort[HePlan], secret: SecretKey, answers: OneAnswer, witnesses: Mapping[str, bytes]
+    ) -> None:
+        super().__init__(cohort, secret, answers)
+        self._witnesses = witnesses
+
+    def _read(self, payload: memoryview) -> tuple[int, memoryview]:
+        """Raises `MessageError` unless all witnesses signed that it is the sum of so many banks."""
+        return read_vouched(self._cohort, payload, self._witnesses)

@@ -75,7 +75,7 @@ def _homomorphic(
         custody=custody,
         plan=plan,
         deploy=HeDeployment,
-        holder_stage=DECRYPT,
+        trustee_stages={KEY_AUTHORITY: DECRYPT},
         with_committee=with_committee,
         experimental=experimental,
     )

@@ -19,6 +19,8 @@ from secure_fl.secagg.packing import WORD_BITS, PackedSum, pack_bits, unpack_bit
 
 KEY_AUTHORITY = "key-authority"
 UPLOAD, DECRYPT = "upload", "decrypt"
+COUNT_BYTES = 4
+"""In which a request says how many banks a sum is of."""
 
 
 def pack_upload(plan: HePlan, halves: Halves) -> Iterator[bytes]:

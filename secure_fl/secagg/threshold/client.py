@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from secure_fl.secagg.budget.threshold import ThresholdPlan
+from secure_fl.secagg.committed.client import CommittedClient
 from secure_fl.secagg.hazmat.collective import JointKey, data_moduli
-from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.identity import Identity
+from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.protocol import require_values
 from secure_fl.secagg.threshold.encoding import encode
-from secure_fl.secagg.threshold.wire import UPLOAD, in_use, pack_upload
+from secure_fl.secagg.threshold.wire import in_use, pack_first, pack_words
 
 
-class ThresholdClient:
-    """Adds one bank's numbers to fresh encryptions of zero under the joint key, when the aggregator asks."""
+class ThresholdClient(CommittedClient):
+    """Adds one bank's numbers to fresh encryptions of zero under the joint key, and commits to what that gives."""
 
-    def __init__(self, cohort: Cohort[ThresholdPlan], bank: str, values: IntVector, key: JointKey) -> None:
+    def __init__(
+        self, cohort: Cohort[ThresholdPlan], bank: str, values: IntVector, identity: Identity, key: JointKey
+    ) -> None:
         require_values(cohort.plan, values)
-        self._cohort, self._bank, self._values, self._key = cohort, bank, values, key
+        super().__init__(cohort, bank, identity, partial(encrypted, cohort.plan, values, key))
 
-    def respond(self, request: bytes) -> bytes:
-        open_message(self._cohort, request, recipient=self._bank, sender=AGGREGATOR, stage=UPLOAD)
-        plan = self._cohort.plan
-        zeros = np.empty((2, plan.ciphertexts, plan.ring.primes, plan.ring.degree), dtype=np.uint64)
-        for place in range(plan.ciphertexts):
-            zeros[:, place] = self._key.encrypt_zero()
-        first = (in_use(plan, zeros[0]) + encode(plan, self._values)) % data_moduli(plan.ring).reshape(-1)
-        second = zeros[1].transpose(0, 2, 1)
-        return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, pack_upload(plan, first, second))
+
+def encrypted(plan: ThresholdPlan, values: IntVector, key: JointKey) -> tuple[bytes, bytes]:
+    """First polynomials, and second ones, which members of the committee will see."""
+    zeros = np.empty((2, plan.ciphertexts, plan.ring.primes, plan.ring.degree), dtype=np.uint64)
+    for place in range(plan.ciphertexts):
+        zeros[:, place] = key.encrypt_zero()
+    first = (in_use(plan, zeros[0]) + encode(plan, values)) % data_moduli(plan.ring).reshape(-1)
+    return pack_first(plan, first), pack_words(plan.second, zeros[1].transpose(0, 2, 1))

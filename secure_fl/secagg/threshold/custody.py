@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from secure_fl.secagg.budget import Committee
-from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
+from secure_fl.secagg.custody import (
+    ALL_BUT_ONE,
+    COMMITTED,
+    ENCRYPTS_NOTHING,
+    REPEATED,
+    STEERING,
+    SUM_ON_THE_WIRE,
+    UNPROTECTED_SUM,
+    Custody,
+)
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.secagg.threshold.wire import member_name
 
@@ -50,21 +59,29 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
         },
         broken_by=(
             f"any {t} of the {n} key holders together with whoever has the ciphertexts",
-            "an aggregator that passes a single upload, or what it made up, off as a sum: a ciphertext does not show "
-            "what it sums, and a crafted one opens the key",
             f"an aggregator that lies and {corrupt} key holder{'s' if corrupt > 1 else ''}: it has two sums opened in "
             "one attempt",
+            ENCRYPTS_NOTHING,
             REPEATED,
             ALL_BUT_ONE,
+            "an aggregator that makes up banks, unless key holders know the banks' identity keys by another way",
         ),
         assumptions=(
-            f"At most {t - 1} key holder{'s' if t > 2 else ''} collude with the aggregator, which follows the "
-            "protocol.",
+            f"At most {t - 1} key holder{'s' if t > 2 else ''} collude with the aggregator"
+            + ("." if corrupt >= t else f"; at most {corrupt - 1}, where it lies."),
             f"At least {t} of {n} key holders answer. One that lies spoils a sum; what is out of range is not "
             "released.",
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
-            "Ciphertexts are those of honest banks: of crafted ones an answer can tell the key, whatever its noise.",
+            COMMITTED,
+            f"Of each part of the key, the {'holder' if n == t else f'{n - t + 1} holders'} that have it are not all "
+            "among those that collude, when keys are made: "
+            + (
+                "nobody else can check what it publishes, and a false public half makes answers tell more than the sum."
+                if n == t
+                else "they check what was published of it; a false public half would make answers tell more than the "
+                "sum."
+            ),
             *assumptions,
             STEERING,
             UNPROTECTED_SUM,

@@ -9,8 +9,10 @@ from functools import partial
 from secure_fl.secagg.budget import Committee, Plan
 from secure_fl.secagg.budget.slots import plan_slots
 from secure_fl.secagg.budget.threshold import ThresholdPlan, plan_threshold
+from secure_fl.secagg.committed.wire import COMMIT, UPLOAD
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.collective import JointKey
+from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
@@ -19,17 +21,18 @@ from secure_fl.secagg.threshold.custody import custody_of, members_of
 from secure_fl.secagg.threshold.keys import KeyMaking, Setting, accept_joint_key
 from secure_fl.secagg.threshold.member import Member, MemberKey
 from secure_fl.secagg.threshold.server import threshold_server
-from secure_fl.secagg.threshold.wire import OPEN, UPLOAD
+from secure_fl.secagg.threshold.wire import OPEN
 from secure_fl.secagg.transcript import Transcript
 
 COMMITMENTS, PARTS, JOINT_KEY = "key_commitments", "key_parts", "joint_key"
 
 
 class ThresholdDeployment:
-    """The members with their parts. The aggregator has no key, and nobody has the whole one."""
+    """The members with their parts, and the banks' identities. The aggregator has no key; nobody has the whole one."""
 
     def __init__(self, plan: ThresholdPlan) -> None:
         self._plan = plan
+        self._identities = Identities()
         self._members: dict[str, MemberKey] = {}
         self._joint: JointKey
 
@@ -67,26 +70,27 @@ class ThresholdDeployment:
         return dict(sorted(together.items()))
 
     def client(self, cohort: Cohort[ThresholdPlan], bank: str, values: Values) -> Party:
-        return ThresholdClient(cohort, bank, values, self._joint)
+        return ThresholdClient(cohort, bank, values, self._identities.of(bank), self._joint)
 
     def trustees(self, cohort: Cohort[ThresholdPlan]) -> Mapping[str, Party]:
-        return {name: Member(cohort, key) for name, key in self._members.items()}
+        directory = self._identities.directory(cohort.banks)
+        return {name: Member(cohort, key, directory) for name, key in self._members.items()}
 
     def server(self, cohort: Cohort[ThresholdPlan]) -> ServerHalf:
-        return threshold_server(cohort)
+        return threshold_server(cohort, self._identities.directory(cohort.banks))
 
 
 def _scheme(name: str, title: str, plan: Callable[..., Plan], committee: Committee) -> Scheme:
     return Scheme(
         name=name,
         title=title,
-        stages=(UPLOAD,),
+        stages=(COMMIT, UPLOAD),
         input_stage=UPLOAD,
         trustees=members_of(committee),
         custody=custody_of(name, committee),
         plan=partial(plan, name, committee=committee),
         deploy=ThresholdDeployment,
-        holder_stage=OPEN,
+        trustee_stages=dict.fromkeys(members_of(committee), OPEN),
         with_committee=partial(_scheme, name, title, plan),
     )
 

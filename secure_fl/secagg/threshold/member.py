@@ -1,4 +1,7 @@
-"""A member of the committee: it has some parts of the key, and opens one sum in an attempt with them."""
+"""A member of the committee: it has some parts of the key, and opens one sum in an attempt with them.
+
+It adds up second polynomials itself, of uploads that their banks committed to and signed (`secagg.committed`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import numpy as np
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from secure_fl.errors import DropoutError
 from secure_fl.secagg.budget.threshold import ThresholdPlan
+from secure_fl.secagg.committed.checking import checked
 from secure_fl.secagg.hazmat.collective import data_moduli
 from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
@@ -18,12 +21,12 @@ from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import Words
 from secure_fl.secagg.threshold.wire import (
     OPEN,
-    Asked,
     ciphertexts_of,
+    cut_of,
     in_use,
     pack_first,
     read_request,
-    unpack_words,
+    sum_of_seconds,
 )
 from secure_fl.secagg.turns import OneAnswer
 
@@ -48,26 +51,23 @@ class MemberKey:
 class Member:
     """One member in one attempt. The difference of two sums could be one bank's update, so it opens one."""
 
-    def __init__(self, cohort: Cohort[ThresholdPlan], key: MemberKey) -> None:
-        self._cohort, self._key = cohort, key
+    def __init__(self, cohort: Cohort[ThresholdPlan], key: MemberKey, directory: Mapping[str, bytes]) -> None:
+        """`directory`: the banks' identity keys, which it knows by a way that the aggregator does not control."""
+        self._cohort, self._key, self._directory = cohort, key, directory
 
     def respond(self, request: bytes) -> bytes:
         cohort, plan, name = self._cohort, self._cohort.plan, self._key.name
         message = open_message(cohort, request, recipient=name, sender=AGGREGATOR, stage=OPEN)
-        asked = read_request(cohort, name, message.payload)
-        if not plan.threshold <= asked.contributors <= plan.banks:
-            raise DropoutError(
-                f"{name} was asked to open a sum of {asked.contributors} banks and opens sums of {plan.threshold} to "
-                f"{plan.banks}; wait for more banks or plan again"
-            )
-        second = ciphertexts_of(plan, unpack_words(plan.ring, plan.second, memoryview(asked.summed)))
-        self._key.answers.answer(cohort, name, asked.digest, lambda: asked.digest)
-        given = [pack_first(plan, self._opened(asked, part, second)) for part in asked.wanted]
+        wanted, uploads = read_request(cohort, name, message.payload)
+        found = checked(cohort, cut_of(plan), self._directory, uploads, name)
+        self._key.answers.answer(cohort, name, found.digest, lambda: found.digest)
+        second = ciphertexts_of(plan, sum_of_seconds(plan, found.shown))
+        given = [pack_first(plan, self._opened(found.digest, part, second)) for part in wanted]
         return seal(cohort, OPEN, name, AGGREGATOR, given)
 
-    def _opened(self, asked: Asked, part: int, second: Words) -> Words:
+    def _opened(self, asked: bytes, part: int, second: Words) -> Words:
         plan = self._cohort.plan
-        seed = self._key.noise_for(self._cohort.digest + asked.digest, part)
+        seed = self._key.noise_for(self._cohort.digest + asked, part)
         found = in_use(plan, self._key.parts[part].times(second))
         found = found + smudging(plan.ring, seed, plan.smudging, plan.coefficients)
         reduced: Words = np.remainder(found, data_moduli(plan.ring).reshape(-1))

@@ -8,51 +8,45 @@ from functools import partial
 import numpy as np
 
 from secure_fl.secagg.budget.threshold import ThresholdPlan
+from secure_fl.secagg.committed.gathering import Gathered, gather
 from secure_fl.secagg.hazmat.collective import data_moduli
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.packing import Words
-from secure_fl.secagg.protocol import Attendance, Replies, ServerHalf, Stage, request
+from secure_fl.secagg.protocol import Attendance, Replies, ServerHalf, Stage
 from secure_fl.secagg.quorums import answers_of, share_out
 from secure_fl.secagg.threshold.encoding import decode
-from secure_fl.secagg.threshold.wire import OPEN, UPLOAD, Adder, Asked, pack_words, unpack_answer
+from secure_fl.secagg.threshold.wire import OPEN, FirstPolynomials, cut_of, pack_request, unpack_answer
 
 ALL_PARTS = "without all parts of the key there is no sum, so make a new attempt"
 
 
-def threshold_server(cohort: Cohort[ThresholdPlan]) -> ServerHalf:
-    """Ciphertexts from the banks, then each part of the key from a member that has it."""
-    plan, adder = cohort.plan, Adder(cohort.plan)
-    contributors: set[str] = set()
+def threshold_server(cohort: Cohort[ThresholdPlan], directory: Mapping[str, bytes]) -> ServerHalf:
+    """Committed and signed ciphertexts from the banks, then each part of the key from a member that has it.
+
+    `directory`: the banks' identity keys.
+    """
+    plan, first = cohort.plan, FirstPolynomials(cohort.plan)
     attendance = Attendance(cohort)
-
-    def add_upload(_: str, payload: memoryview) -> None:
-        adder.add(payload)
-
-    asked = request(cohort, UPLOAD, cohort.banks)
-    for bank, _ in attendance.answers(asked, (yield asked), add_upload):
-        contributors.add(bank)
-    attendance.require_threshold(contributors)
-
-    first, second = adder.total()
-    summed = pack_words(plan.second, second)
-    opened = first + (yield from _sum_of_parts(cohort, len(contributors), summed, attendance))
+    gathered = yield from gather(cohort, cut_of(plan), directory, attendance, first.add)
+    contributors = [cohort.banks[number] for number in gathered.uploads]
+    opened = first.total() + (yield from _sum_of_parts(cohort, gathered, attendance))
     return attendance.finish(decode(plan, opened % data_moduli(plan.ring).reshape(-1), len(contributors)), contributors)
 
 
 def _sum_of_parts(
-    cohort: Cohort[ThresholdPlan], contributors: int, summed: bytes, attendance: Attendance
+    cohort: Cohort[ThresholdPlan], gathered: Gathered, attendance: Attendance
 ) -> Generator[Stage, Replies, Words]:
     """What all parts of the key make of second polynomials. A member that is silent is replaced by another one.
 
     Raises `DropoutError` where fewer than a quorum answer.
     """
     plan, there = cohort.plan, list(cohort.trustees)
-    found: dict[int, Words] = {}
+    uploads, found = gathered.to_parts(), dict[int, Words]()
     while missing := set(range(len(plan.committee.subsets))) - found.keys():
         shared = share_out(plan.committee, cohort.trustees, missing, there)
         wanted = {member: parts for member, parts in shared.items() if parts}
         requests = {
-            member: seal(cohort, OPEN, AGGREGATOR, member, Asked(parts, contributors, summed).to_parts())
+            member: seal(cohort, OPEN, AGGREGATOR, member, pack_request(parts, uploads))
             for member, parts in wanted.items()
         }
         asked = Stage(OPEN, requests, enough=plan.quorum - (len(there) - len(wanted)))

@@ -1,0 +1,272 @@
+"""Attacks on sums under a key that nobody has: refused, and what each gives where members or banks do not look.
+
+The last one is not refused, and stands in custody: a bank that encrypts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from secure_fl.errors import DropoutError, MessageError, ProtocolError
+from secure_fl.secagg.budget.threshold import BFV_RING
+from secure_fl.secagg.committed.checking import Checked
+from secure_fl.secagg.committed.client import CommittedClient
+from secure_fl.secagg.committed.gathering import Gathered
+from secure_fl.secagg.committed.wire import Cut, Upload, commitment, digest_of, sum_digest, unpack_checked, vouched
+from secure_fl.secagg.hazmat.collective import JointKey, Transform, data_moduli, key_moduli, product
+from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
+from secure_fl.secagg.identity import Identity
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.numbering import encode_table
+from secure_fl.secagg.packing import Words
+from secure_fl.secagg.threshold.client import encrypted
+from secure_fl.secagg.threshold.encoding import encode
+from secure_fl.secagg.threshold.wire import pack_first, pack_words, parts_of, sum_of_seconds, unpack_first
+from tests.secagg.test_threshold import DEGREE, PRIME_BITS, Scene, integers, only, residues
+
+MODULI = data_moduli(BFV_RING).reshape(-1)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene(3, 2)
+
+
+@pytest.fixture
+def gullible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members that open whatever they are given."""
+
+    def nothing(cohort: Cohort[Any], cut: Cut, directory: Mapping[str, bytes], payload: memoryview, _: str) -> Checked:
+        listed, uploads = unpack_checked(cohort, cut, payload)
+        return Checked(sum_digest(listed, uploads), tuple(upload.shown for upload in uploads.values()))
+
+    monkeypatch.setattr("secure_fl.secagg.threshold.member.checked", nothing)
+
+
+def upload_of(scene: Scene, bank: str, pieces: tuple[bytes, bytes]) -> Upload:
+    """What an aggregator makes of two pieces without a bank's key."""
+    return Upload(bytes(32), Identity().sign_upload(scene.cohort, bank, bytes(32)), digest_of(pieces[0]), pieces[1])
+
+
+def zeros(scene: Scene) -> tuple[bytes, bytes]:
+    plan = scene.plan
+    return (
+        pack_first(plan, np.zeros((plan.coefficients, BFV_RING.primes), dtype=np.uint64)),
+        pack_words(plan.second, np.zeros(plan.second.count, dtype=np.uint64)),
+    )
+
+
+# A single upload, passed off as a sum
+
+
+def passed_off(scene: Scene) -> tuple[Gathered, Words]:
+    """Bank-1's upload, and for the others zeros that the aggregator made up."""
+    gathered, _ = scene.gathered()
+    own, nothing = encrypted(scene.plan, scene.updates[0], scene.there._joint), zeros(scene)
+    uploads = {0: upload_of(scene, "bank-1", own)} | {
+        number: upload_of(scene, f"bank-{number + 1}", nothing) for number in (1, 2)
+    }
+    return replace(gathered, uploads=uploads), unpack_first(scene.plan, memoryview(own[0]))
+
+
+def test_a_single_upload_that_is_passed_off_as_a_sum_is_refused(scene: Scene) -> None:
+    lie, _ = passed_off(scene)
+    for member in scene.members:
+        with pytest.raises(MessageError, match=f"what {member} was given of bank-1 is not what it committed to"):
+            scene.ask(member, (), lie)
+    scene.again()
+    gathered, _ = scene.gathered()
+    with pytest.raises(DropoutError, match="a sum of 1 banks and the threshold is 3"):
+        scene.ask(scene.members[0], (), only(gathered, 0))
+
+
+@pytest.mark.usefixtures("gullible")
+def test_members_that_do_not_look_open_a_single_upload(scene: Scene) -> None:
+    lie, first = passed_off(scene)
+    assert scene.opened(first, lie).tolist() == scene.updates[0].tolist()
+
+
+# A crafted request
+
+
+def crafted(scene: Scene) -> tuple[Gathered, Words]:
+    """Second polynomial 2**150, the rest zeros: the part stands far above the noise."""
+    gathered, _ = scene.gathered()
+    second = np.zeros((DEGREE, len(PRIME_BITS)), dtype=np.uint64)
+    second[0] = residues([1 << 150])[0]
+    nothing = zeros(scene)
+    uploads = {0: upload_of(scene, "bank-1", (nothing[0], pack_words(scene.plan.second, second)))} | {
+        number: upload_of(scene, f"bank-{number + 1}", nothing) for number in (1, 2)
+    }
+    return replace(gathered, uploads=uploads), second
+
+
+def test_a_crafted_request_is_refused() -> None:
+    scene = Scene(3, 2, parameters=20_000)
+    lie, _ = crafted(scene)
+    with pytest.raises(MessageError, match="is not what it committed to"):
+        scene.ask(scene.members[0], parts_of(scene.cohort, scene.members[0])[:1], lie)
+
+
+@pytest.mark.usefixtures("gullible")
+def test_a_crafted_request_opens_a_part_of_the_key_of_members_that_do_not_look() -> None:
+    scene = Scene(3, 2, parameters=20_000)
+    lie, _ = crafted(scene)
+    member = scene.members[0]
+    part = parts_of(scene.cohort, member)[0]
+    answer = unpack_first(scene.plan, memoryview(scene.ask(member, (part,), lie)))
+    ternary = [round(number / 2**150) for number in integers(answer)]
+    assert ternary == scene.there._members[member].parts[part]._ternary[: len(ternary)].tolist()
+
+
+# A ciphertext that depends on another one
+
+
+def late_copy(scene: Scene, times: int) -> tuple[Gathered, Words]:
+    """Bank-4 works with the aggregator: it commits once bank-1 showed its ciphertext, to so many times that."""
+    clients = {
+        bank: scene.there.client(scene.cohort, bank, row)
+        for bank, row in zip(scene.cohort.banks[:3], scene.updates[:3], strict=True)
+    }
+    gathered, first = scene.gathered_of(clients)
+    q = MODULI.astype(object)
+    words = sum_of_seconds(scene.plan, [gathered.uploads[0].shown]).astype(object) * times % q
+    shown = pack_words(scene.plan.second, words.astype(np.uint64))
+    own = unpack_first(scene.plan, memoryview(clients["bank-1"]._pieces[0])).astype(object) * times % q
+    hidden = pack_first(scene.plan, own.astype(np.uint64))
+    late = commitment(scene.cohort, "bank-4", bytes(32), digest_of(hidden), digest_of(shown))
+    listed = gathered.listed + encode_table({3: late})
+    signature = scene.there._identities.of("bank-4").sign_upload(scene.cohort, "bank-4", vouched(listed))
+    copy = Upload(bytes(32), signature, digest_of(hidden), shown)
+    total = (first.astype(object) + own) % q
+    return Gathered(listed, {**gathered.uploads, 3: copy}), total.astype(np.uint64)
+
+
+@pytest.mark.parametrize("times", [1, -1])
+def test_a_copy_or_what_cancels_it_comes_too_late(scene: Scene, times: int) -> None:
+    lie, _ = late_copy(scene, times)
+    for member in scene.members:
+        with pytest.raises(MessageError, match="a signature of bank-1 does not verify"):
+            scene.ask(member, (), lie)
+
+
+@pytest.mark.usefixtures("gullible")
+@pytest.mark.parametrize("times", [1, -1])
+def test_members_that_do_not_look_open_a_sum_with_a_copy(scene: Scene, times: int) -> None:
+    lie, first = late_copy(scene, times)
+    expected = scene.updates[:3].sum(axis=0) + times * scene.updates[0]
+    assert scene.opened(first, lie).tolist() == expected.tolist()
+
+
+def test_a_bank_that_takes_over_anothers_commitment_cannot_show_what_it_committed_to(scene: Scene) -> None:
+    class Copying(CommittedClient):
+        """It has bank-1's coin and ciphertext, too, since the aggregator tells it."""
+
+        def _commit(self) -> bytes:
+            self._pieces, self._coin = victim._pieces, victim._coin
+            return commitment(self._cohort, "bank-1", self._coin, *map(digest_of, self._pieces))
+
+    victim = scene.there.client(scene.cohort, "bank-1", scene.updates[0])
+    copying = Copying(scene.cohort, "bank-2", scene.there._identities.of("bank-2"), lambda: (b"", b""))
+    clients = {bank: scene.there.client(scene.cohort, bank, scene.updates[0]) for bank in ("bank-3", "bank-4")}
+    with pytest.raises(ProtocolError, match="bank-2 is not on the list with what it committed to"):
+        scene.gathered_of({"bank-1": victim, "bank-2": copying, **clients})
+
+
+# Two sums in one attempt
+
+
+@pytest.mark.parametrize(("n", "t", "corrupt", "most"), [(3, 2, 0, 1), (3, 2, 1, 2), (4, 3, 1, 1), (4, 3, 2, 2)])
+def test_two_sums_are_opened_in_one_attempt_where_enough_members_work_with_the_aggregator(
+    n: int, t: int, corrupt: int, most: int
+) -> None:
+    """Corrupt members give their parts of any sum; honest ones of the one that they were first asked about."""
+    scene = Scene(n, t, parameters=3)
+    opened = 0
+    parts = set(range(len(scene.plan.committee.subsets)))
+    for split in range(n - corrupt + 1):
+        scene.again()
+        gathered, _ = scene.gathered()
+        sums = {4: gathered, 3: only(gathered, 0, 1, 2)}
+        known = {banks: {p for m in scene.members[:corrupt] for p in parts_of(scene.cohort, m)} for banks in sums}
+        for place, member in enumerate(scene.members[corrupt:]):
+            for banks in sorted(sums, reverse=place < split):
+                own = parts_of(scene.cohort, member)
+                with suppress(ProtocolError):
+                    scene.ask(member, own, sums[banks])
+                    known[banks] |= set(own)
+        opened = max(opened, sum(found == parts for found in known.values()))
+    assert opened == most
+    assert (corrupt > scene.plan.committee.may_collude_lying) == (most == 2)
+
+
+# Keys
+
+
+def test_a_rogue_public_half_opens_sums_where_nobody_had_to_commit() -> None:
+    """What cancels the others' halves leaves a key that its maker has alone; `keys` refuses it (test_threshold)."""
+    honest = [KeyPart.generate(BFV_RING, b"seed") for _ in range(2)]
+    own, public = KeyPart.generate(BFV_RING, b"seed")
+    moduli = key_moduli(BFV_RING)
+    rogue = (public + 2 * moduli - honest[0][1] - honest[1][1]) % moduli
+    joint = JointKey(BFV_RING, b"seed", np.stack([honest[0][1], honest[1][1], rogue]))
+    first, second = joint.encrypt_zero()
+    opened = (first + own.times(second[None])[0]) % data_moduli(BFV_RING)
+    assert max(map(abs, integers(opened.T))) < 2**12, "the noise of an encryption of zero"
+
+
+def test_without_smudging_an_answer_is_the_part(scene: Scene) -> None:
+    """Second polynomials have inverses, so that a product without noise gives the key; with noise it gives none."""
+    second = scene.there._joint.encrypt_zero()[1]
+    part = scene.there._members[scene.members[0]].parts[0]
+    transform = Transform(BFV_RING)
+    values = transform.to_values(np.stack([second] * 2))[0]
+    inverse = np.array(
+        [[pow(int(v), -1, int(m)) if v else 0 for v in row] for row, m in zip(values, MODULI, strict=True)],
+        dtype=np.uint64,
+    )
+    noise = smudging(BFV_RING, bytes(32), scene.plan.smudging, DEGREE).T
+    for added, known in ((np.zeros_like(noise), True), (noise, False)):
+        answer = (part.times(second[None]) + added) % data_moduli(BFV_RING)
+        divided = product(transform.to_values(np.concatenate([answer, answer]))[0], inverse, data_moduli(BFV_RING))
+        found = transform.to_coefficients(np.stack([divided] * 2))[0]
+        alike = found == part._ternary.astype(np.int64) % data_moduli(BFV_RING).astype(np.int64)
+        assert bool(alike.all()) == known
+        assert alike.mean() < 0.01 or known
+
+
+# What stays
+
+
+def test_a_bank_that_encrypts_nothing_reads_the_key_off_a_sum_that_it_knows() -> None:
+    """(0, 2**k): the sum then holds 2**k times the key. The bank signs it, so nobody refuses; custody says so."""
+    scene = Scene(3, 2, parameters=20_000)
+    shift = 1 << (scene.plan.shift + 2)
+    second = np.zeros((DEGREE, len(PRIME_BITS)), dtype=np.uint64)
+    second[0] = residues([shift])[0]
+    nothing = np.zeros((scene.plan.coefficients, len(PRIME_BITS)), dtype=np.uint64)
+    pieces = pack_first(scene.plan, nothing), pack_words(scene.plan.second, second)
+    liar = CommittedClient(scene.cohort, "bank-4", scene.there._identities.of("bank-4"), lambda: pieces)
+    honest = {
+        bank: scene.there.client(scene.cohort, bank, row)
+        for bank, row in zip(scene.cohort.banks[:3], scene.updates[:3], strict=True)
+    }
+    gathered, first = scene.gathered_of({**honest, "bank-4": liar})
+    found = first.copy()
+    for part, member in enumerate((0, 0, 1)):
+        found += unpack_first(scene.plan, memoryview(scene.ask(scene.members[member], (part,), gathered)))
+    known = sum(encode(scene.plan, row).astype(object) for row in scene.updates[:3]) % MODULI.astype(object)
+    left = (found.astype(object) - known) % MODULI.astype(object)
+    numbers = integers(left.astype(np.uint64))
+    key = sum(
+        scene.there._members[scene.members[member]].parts[part]._ternary.astype(int)
+        for part, member in enumerate((0, 0, 1))
+    )
+    assert [round(number / shift) for number in numbers] == key[: len(numbers)].tolist()
+    assert "encrypts nothing" in " ".join(scene.scheme.custody.broken_by)
