@@ -1,9 +1,10 @@
 """docs/committees.md: what it costs where several hold what opens a sum, and whom one must trust then.
 
-    .venv/bin/python -m benchmarks.committees [--stored]
+    .venv/bin/python -m benchmarks.committees [--stored] [--peers]
 
-Processor time of one core: of a bank, of the aggregator until it asks (for all banks), of the slowest holder, and of
-the aggregator once they have answered. Quantization is not in it. `--stored` measures nothing.
+Processor time of one core: of a bank, of the aggregator until it has the last answers (for all banks), of the slowest
+holder, and of the aggregator from then on. Quantization is not in it. `--peers` measures OpenFHE too, by
+`openfhe_process`; without it, OpenFHE's rows go. `--stored` measures nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,11 +21,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from benchmarks import openfhe_process
+from benchmarks.committee_picture import Line, describe, draw
+from benchmarks.committee_trust import trust_in, trust_in_openfhe
 from benchmarks.written_blocks import write_block
 from secure_fl.secagg import plan
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
-from secure_fl.secagg.protocol import ServerHalf
+from secure_fl.secagg.protocol import Party, ServerHalf, Stage
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.schemes import scheme_of
 from secure_fl.secagg.transcript import Transcript
@@ -31,12 +36,22 @@ from secure_fl.secagg.turns import new_session
 
 T = TypeVar("T")
 PAGE = Path(__file__).parents[1] / "docs" / "committees.md"
-FIGURES = PAGE.parent / "figures" / "committees.json"
+PICTURE, FIGURES = PAGE.with_suffix(".svg"), PAGE.parent / "figures" / "committees.json"
 BITS, REPEATS = 8, 3
 SIZES = ((10, 1_000_000), (3, 10_369))
 """Banks and parameters."""
-WAYS = (("additive", None), ("additive", (3, 2)), ("additive", (5, 3)), ("bfv", None), ("bfv", (3, 2)), ("bfv", (5, 3)))
+WAYS = (
+    ("masked", None),
+    ("additive", None),
+    ("additive", (3, 2)),
+    ("additive", (5, 3)),
+    ("bfv", None),
+    ("bfv", (3, 2)),
+    ("bfv", (5, 3)),
+)
 """A scheme, and holders and quorum."""
+OPENFHE, HOLDERS = {"OpenFHE": False, "OpenFHE, default noise": True}, 3
+"""Whether its noise is the default one; as many holders, all of whom open."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +70,13 @@ class Cost:
     upload_bytes: int
     answer_bytes: int
     """Of the holder that sends most."""
+    note: str = ""
+    """Of a peer: its release and its parameters."""
 
     @property
     def name(self) -> str:
+        if not self.holders:
+            return self.scheme
         if self.holders == 1:
             return f"{self.scheme}, a key authority"
         return f"{self.scheme}, {self.quorum} of {self.holders}"
@@ -77,6 +96,12 @@ def measure(scheme: str, committee: tuple[int, int] | None, banks: int, paramete
     return Cost(scheme, n, t, banks, parameters, client, adding, holder, opening, int(upload), int(answer))
 
 
+def measure_openfhe(scheme: str, banks: int, parameters: int) -> Cost:
+    noise = OPENFHE[scheme]
+    measured = openfhe_process.measure(banks, parameters, BITS, HOLDERS, default_noise=noise)
+    return Cost(scheme, HOLDERS, HOLDERS, banks, parameters, **measured)
+
+
 def _cohort(scheme: Scheme, planned: Plan) -> Cohort[Plan]:
     names = tuple(f"bank-{number}" for number in range(1, planned.banks + 1))
     return scheme.cohort(planned, 1, names, session=new_session())
@@ -86,29 +111,38 @@ def _sum(scheme: Scheme, planned: Plan, there: Any) -> tuple[float, ...]:
     cohort = _cohort(scheme, planned)
     updates = np.random.default_rng(0).integers(0, 1 << BITS, (planned.banks, planned.parameters))
     clients = {bank: there.client(cohort, bank, row) for bank, row in zip(cohort.banks, updates, strict=True)}
-    server, holders = there.server(cohort), there.trustees(cohort)
-    requests = next(server).requests
-    uploads = [(bank, *_timed(partial(clients[bank].respond, requests[bank]))) for bank in cohort.banks]
-    stage, adding = _timed(lambda: server.send(iter([(bank, data) for bank, data, _ in uploads])))
-    answers = [(name, *_timed(partial(holders[name].respond, stage.requests[name]))) for name in stage.requests]
-    total, opening = _timed(lambda: _last(server, [(name, data) for name, data, _ in answers]))
+    holders = there.trustees(cohort)
+    parties: dict[str, Party] = {**clients, **holders}
+    spent, sent, aggregator = defaultdict[str, float](float), defaultdict[str, int](int), list[float]()
+    server: ServerHalf = there.server(cohort)
+    stage = next(server)
+    total: Any = None
+    while total is None:
+        answers = []
+        for name, request in stage.requests.items():
+            data, ms = _timed(partial(parties[name].respond, request))
+            answers.append((name, data))
+            spent[name] += ms
+            sent[name] += len(data)
+        (stage, total), ms = _timed(partial(_next, server, answers))
+        aggregator.append(ms)
     assert np.array_equal(total, updates.sum(axis=0))
     return (
-        min(ms for *_, ms in uploads),
-        adding,
-        max(ms for *_, ms in answers),
-        opening,
-        len(uploads[0][1]),
-        max(len(data) for _, data, _ in answers),
+        min(spent[bank] for bank in cohort.banks),
+        sum(aggregator[:-1]),
+        max((spent[holder] for holder in holders), default=0.0),
+        aggregator[-1],
+        sent[cohort.banks[0]],
+        max((sent[holder] for holder in holders), default=0),
     )
 
 
-def _last(server: ServerHalf, answers: Sequence[tuple[str, bytes]]) -> Any:
+def _next(server: ServerHalf, answers: Sequence[tuple[str, bytes]]) -> tuple[Stage, Any]:
+    """What is asked next, or the sum."""
     try:
-        server.send(iter(answers))
+        return server.send(iter(answers)), None
     except StopIteration as finished:
-        return finished.value.total
-    raise AssertionError("a sum in which all holders answered is opened")
+        return Stage("done", {}), finished.value.total
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
@@ -128,7 +162,8 @@ def costs(rows: Sequence[Cost]) -> str:
         ]
         lines += [
             f"| {row.name} | {row.client:.1f} | {row.upload_bytes / parameters:.2f} | {row.adding:.1f} | "
-            f"{row.holder:.1f} | {row.answer_bytes / 1e6:.2f} MB | {row.opening:.1f} |"
+            + (f"{row.holder:.1f} | {row.answer_bytes / 1e6:.2f} MB | " if row.holders else "– | – | ")
+            + f"{row.opening:.1f} |"
             for row in rows
             if (row.banks, row.parameters) == (banks, parameters)
         ]
@@ -154,6 +189,47 @@ def trust() -> str:
     return "\n".join(lines)
 
 
+def peers(rows: Sequence[Cost]) -> str:
+    """What was set in OpenFHE."""
+    noted = [
+        f"- {row.name}, {row.banks} banks of {row.parameters:,} parameters: {row.note}." for row in rows if row.note
+    ]
+    return "\n".join(noted) or "OpenFHE was not measured in this run."
+
+
+def lines(rows: Sequence[Cost]) -> list[Line]:
+    """Of the picture: the large sums, OpenFHE's with the noise that it is safe with."""
+    return [
+        Line(
+            row.name,
+            row.client,
+            row.upload_bytes / row.parameters,
+            trust_in_openfhe(row.holders) if row.note else trust_in(row.scheme, row.holders, row.quorum, row.banks),
+            ours=not row.note,
+        )
+        for row in rows
+        if (row.banks, row.parameters) == SIZES[0] and not OPENFHE.get(row.scheme)
+    ]
+
+
+def described(rows: Sequence[Cost]) -> str:
+    return describe(lines(rows), "Cost and trust, {} banks, {:,} parameters".format(*SIZES[0]))
+
+
+def picture(rows: Sequence[Cost]) -> str:
+    return draw(lines(rows), described(rows))
+
+
+def blocks(rows: Sequence[Cost]) -> dict[str, str]:
+    """The parts of the page that figures and plans decide, by name."""
+    return {
+        "picture": f"![{described(rows)}]({PICTURE.name})",
+        "costs": costs(rows),
+        "peers": peers(rows),
+        "trust": trust(),
+    }
+
+
 def stored() -> list[Cost]:
     return [Cost(**row) for row in json.loads(FIGURES.read_text(encoding="utf-8"))]
 
@@ -161,11 +237,18 @@ def stored() -> list[Cost]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stored", action="store_true", help="measure nothing")
-    if not parser.parse_args().stored:
+    parser.add_argument("--peers", action="store_true", help=f"measure OpenFHE too, in {openfhe_process.VARIABLE}")
+    asked = parser.parse_args()
+    if not asked.stored:
+        if asked.peers and not openfhe_process.importable():
+            parser.error(openfhe_process.MISSING.format(openfhe_process.interpreter()))
         rows = [measure(scheme, committee, *size) for size in SIZES for scheme, committee in WAYS]
+        if asked.peers:
+            rows += [measure_openfhe(scheme, *size) for size in SIZES for scheme in OPENFHE]
         FIGURES.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
-    write_block(PAGE, "costs", costs(stored()))
-    write_block(PAGE, "trust", trust())
+    PICTURE.write_text(picture(stored()), encoding="utf-8")
+    for name, text in blocks(stored()).items():
+        write_block(PAGE, name, text)
 
 
 if __name__ == "__main__":
