@@ -35,7 +35,11 @@ FIGURES = PAGE.parent / "figures" / "committees.json"
 BITS, REPEATS = 8, 3
 SIZES = ((10, 1_000_000), (3, 10_369))
 """Banks and parameters."""
-WAYS = (("additive", None), ("additive", (3, 2)), ("additive", (5, 3)), ("bfv", None), ("bfv", (3, 2)), ("bfv", (5, 3)))
+WAYS = (
+    *(("additive", None), ("additive", (3, 2)), ("additive", (5, 3))),
+    *(("bfv", None), ("bfv", (3, 2)), ("bfv", (5, 3))),
+    ("ckks", (3, 2)),
+)
 """A scheme, and holders and quorum."""
 
 

@@ -122,6 +122,11 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
                 "each group has a threshold of its own, a majority and never fewer than three; leave out --threshold"
             )
         self.check_rule(self.scheme)
+        if self.way(self.scheme) == "distances" and self.holders is not None:
+            raise ConfigurationError(
+                f"distances of encrypted updates are opened by a key authority; leave out --robust {self.robust}, or "
+                "holders and quorum, or add --group-size"
+            )
         most = self.banks - self.byzantine
         if self.way(self.scheme) == "distances" and self.threshold is not None and self.threshold > most:
             raise ConfigurationError(
