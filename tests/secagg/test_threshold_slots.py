@@ -352,13 +352,13 @@ def test_what_opens_beside_the_sum_is_as_small_as_the_plan_says() -> None:
 
 
 def test_float64_would_tell_more_than_smudging_hides() -> None:
-    """Why banks encode in pairs: what is lost without the lower halves is larger than 2**-40 of the noise."""
+    """Why banks encode in pairs: without the lower halves, what one bank alone rounds is not hidden."""
     p = planned(10, 1_000_000)
     values = np.random.default_rng(6).integers(0, 256, p.fields * N)
     slots = packed(p, values).reshape(1, 2, N // 2).astype(float)
     lost = np.abs(to_coefficients(slots[:, 0], slots[:, 1]).low).mean() / (N // 2) * 2.0**p.shift
     distance = 2 * p.coefficients * lost / 2 ** (p.smudging + 1)
-    assert distance > 2.0**-10
+    assert distance > 0.1
 
 
 @pytest.mark.slow

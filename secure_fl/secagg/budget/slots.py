@@ -9,9 +9,9 @@ q / 2.
 *Smudging* is in coefficients, because a slot is no number modulo q. All N coefficients of a ciphertext leave, whatever
 is in use. What a member's noise, uniform on [-2**k, 2**k), has to hide is more than under `bfv`. There the encoded sum
 is a function of the sum. Here each bank rounds what it encodes: what opens is the polynomial of the exact sum, plus the
-noise e of encryption, plus K rounding errors, which depend on the values of single banks. Encoded in float64 they would
-be some 2**46 where k is 68: for a million parameters that is within 2**-3 of telling nothing, and no more. So banks
-encode in pairs of float64. With u = 2**-53 each of the log2(N/2) steps is off by at most 31 u**2, as a Euclidean norm
+noise e of encryption, plus K rounding errors, which depend on the values of single banks. Encoded in float64 they are
+2**51 where k is 68 (10 banks, a million parameters): over all coefficients that bounds nothing. So banks encode in
+pairs of float64. With u = 2**-53 each of the log2(N/2) steps is off by at most 31 u**2, as a Euclidean norm
 over that of what it is taken of, and the last turn by 22 u**2; in all that is below PRECISION. With the rounding to
 integers, errors sum up to at most N + sqrt(2 N) PRECISION M 2**scale_bits over the N coefficients of a ciphertext. Over
 n coefficients, and as many answers r as a part has members,
