@@ -33,7 +33,7 @@ from secure_fl.federation.rounds import run_round
 from secure_fl.federation.run import open_federation
 from secure_fl.files import make_folder
 from secure_fl.secagg.hazmat.agreement import SigningKey
-from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.identity import Identity
 from secure_fl.settings import Experiment
 from secure_fl.training import usual_tensors
 from secure_fl.transport.agreement import Agreement

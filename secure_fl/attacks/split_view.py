@@ -39,7 +39,10 @@ from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.progress import Progress
+from secure_fl.secagg.additive.client import AdditiveClient
+from secure_fl.secagg.additive.deployment import AdditiveDeployment
 from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked.deployment import MaskedDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Party, Values
@@ -149,9 +152,13 @@ def _made_up(observatory: Observatory, name: str, cohort: Cohort[Plan]) -> Party
     zeros = np.zeros(len(observatory.model.weights))
     batch = observatory.scene.experiment.batch_size
     values: Values = observatory.codec.encode(Contribution(zeros, batch), np.random.default_rng(0))
-    if cohort.plan.scheme == "masked":
-        return MaskedDeployment(cohort.plan).client(cohort, name, values)  # type: ignore[arg-type]
-    return observatory.aggregation.client(cohort, name, values)
+    match observatory.aggregation.deployed:
+        case MaskedDeployment():
+            return MaskedDeployment(cohort.plan).client(cohort, name, values)  # type: ignore[arg-type]
+        case AdditiveDeployment() as deployed:
+            return AdditiveClient(cohort, name, values, Identity(), deployed.public_keys)  # type: ignore[arg-type]
+        case _:
+            return observatory.aggregation.client(cohort, name, values)
 
 
 def _trial(observatory: Observatory, variant: str, batch: int, rng: np.random.Generator) -> Outcome:

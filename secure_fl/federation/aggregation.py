@@ -48,8 +48,8 @@ class SecureAggregation:
             )
         self.transcript = Transcript() if transcript is None else transcript
         self._session = new_session()
-        self._deployed = self.scheme.deploy(self.plan)
-        self._deployed.setup(self.cohort(0, self.plan.parameters), self.transcript)
+        self.deployed = self.scheme.deploy(self.plan)
+        self.deployed.setup(self.cohort(0, self.plan.parameters), self.transcript)
 
     def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
         """All banks, for one sum of vectors of some length; `context` is bound into every message."""
@@ -76,7 +76,7 @@ class SecureAggregation:
 
     def client(self, cohort: Cohort[Plan], bank: str, values: Values) -> Party:
         """The client half of one bank."""
-        return self._deployed.client(cohort, bank, values)
+        return self.deployed.client(cohort, bank, values)
 
     def sum(
         self,
@@ -106,8 +106,8 @@ class SecureAggregation:
         server: Callable[[Cohort[Plan]], ServerHalf] | None = None,
     ) -> Outcome:
         """One attempt at a sum. Raises `ProtocolError` where it fails."""
-        parties = {**clients, **self._deployed.trustees(cohort)}
-        half, dropping = (server or self._deployed.server)(cohort), self.dropping(cohort.round)
+        parties = {**clients, **self.deployed.trustees(cohort)}
+        half, dropping = (server or self.deployed.server)(cohort), self.dropping(cohort.round)
         return run_protocol(cohort, half, parties, self.transcript, dropping, left_out, clock=clock)
 
     def dropping(self, round_: int) -> dict[str, str]:

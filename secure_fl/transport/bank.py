@@ -22,7 +22,7 @@ from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel, read_broadcast
 from secure_fl.federation.round_zero import CONTEXT, summable
 from secure_fl.privacy.rows import RowPrivacy
-from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message
 from secure_fl.secagg.protocol import Party, Values
 from secure_fl.transport.agreement import Agreement, context_of

@@ -10,8 +10,8 @@ from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.budget import HePlan, Plan
 from secure_fl.secagg.he.client import HeClient
 from secure_fl.secagg.he.public_keys import PublicKey
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked.client import MaskedClient
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party, Values
@@ -42,7 +42,9 @@ class BankHalves:
             case "plaintext":
                 return PlaintextClient(cohort, self._bank, values)
             case "additive":
-                return AdditiveClient(cohort, self._bank, values, _known(self._holders, cohort.trustees))
+                return AdditiveClient(
+                    cohort, self._bank, values, self._identity, _known(self._holders, cohort.trustees)
+                )
             case "masked":
                 return MaskedClient(cohort, self._bank, values, self._identity, _known(self._directory, cohort.banks))
             case "ckks" | "bfv" | "rlwe":

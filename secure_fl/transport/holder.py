@@ -38,7 +38,8 @@ class HolderParty:
             self._half = lambda cohort: HeDecryptor(cohort, secret, answers)
         else:
             holder = ShareHolderKey(name, AgreementKey(own_key), answers)
-            self._half = lambda cohort: ShareHolder(cohort, holder)
+            directory = {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
+            self._half = lambda cohort: ShareHolder(cohort, holder, directory)
 
     def __repr__(self) -> str:
         return f"HolderParty({self._name!r})"

@@ -16,7 +16,7 @@ from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
 from secure_fl.report.outputs import model_description
 from secure_fl.secagg.hazmat.agreement import SigningKey
-from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.identity import Identity
 from secure_fl.settings import Experiment
 from secure_fl.training.storage import model_bytes
 from secure_fl.transport.agreement import Agreement

@@ -15,9 +15,9 @@ from secure_fl.attacks.withheld_shares import Withholding
 from secure_fl.errors import ProtocolError
 from secure_fl.secagg import plan
 from secure_fl.secagg.budget import MaskedPlan
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers
 
@@ -34,13 +34,13 @@ OPENED = [
     ("bfv", "made-up-banks"),
     ("rlwe", "two-models"),
     ("rlwe", "made-up-banks"),
-    ("additive", "made-up-banks"),
 ]
 REFUSED = [
     ("masked", "two-models"),
     ("masked", "made-up-banks"),
     ("masked", "withheld-shares"),
     ("additive", "two-models"),
+    ("additive", "made-up-banks"),
 ]
 
 
@@ -70,6 +70,16 @@ def test_some_schemes_refuse(scene: MakeScene, rng: np.random.Generator, scheme:
     observatory = Observatory(scene(scheme).with_batch(2), LocalStep())
     with pytest.raises(ProtocolError):
         isolate(observatory, variant, observatory.scene.draw_banks(rng), rng)
+
+
+def test_made_up_banks_open_a_sum_of_shares_where_holders_ask_for_no_signature(
+    scene: MakeScene, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observatory = Observatory(scene("additive").with_batch(2), LocalStep())
+    banks = observatory.scene.draw_banks(rng)
+    monkeypatch.setattr("secure_fl.secagg.additive.holder.require_upload", lambda *said: None)
+    update = isolate(observatory, "made-up-banks", banks, rng)
+    assert np.abs(update - banks[0].train(1).update)[:-1].max() < 1e-6
 
 
 def test_withheld_shares_are_refused_for_the_reason_that_they_are(scene: MakeScene, rng: np.random.Generator) -> None:

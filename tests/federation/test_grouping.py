@@ -232,7 +232,7 @@ def sent(aggregation: SecureAggregation, cohort: Cohort[Any], bank: str, values:
 
 def authority_opens(aggregation: SecureAggregation, cohort: Cohort[Any], uploads: list[memoryview]) -> Any:
     """The sum of uploads, opened as that of the cohort's group."""
-    deployed: Any = aggregation._deployed
+    deployed: Any = aggregation.deployed
     adder = Adder(cohort.plan)
     for upload in uploads:
         adder.add(upload)

@@ -13,20 +13,24 @@ from hypothesis import strategies as st
 
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, ProtocolError
 from secure_fl.secagg import SCHEMES, plan, ring, simulate
+from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.additive.deployment import HOLDERS, AdditiveDeployment
-from secure_fl.secagg.additive.holder import ShareHolderKey
+from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.additive.wire import (
     HASH_BYTES,
     SUM_SHARES,
     UPLOAD,
     Upload,
+    commitment,
     parts_of,
     purpose,
     requested,
     split_upload,
+    vouched,
 )
-from secure_fl.secagg.hazmat.agreement import AgreementKey, seal_to, unseal
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, AgreementKey, seal_to, unseal
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_table
 from secure_fl.secagg.packing import IntVector
@@ -109,14 +113,22 @@ def test_values_that_the_plan_is_not_for_are_not_shared(make_cohort: CohortFacto
 def upload_of(cohort: Cohort[Any], deployed: AdditiveDeployment, bank: str) -> Upload:
     """What a bank sends in a cohort."""
     client = deployed.client(cohort, bank, np.ones(cohort.plan.parameters, dtype=np.int64))
+    return sent_by(cohort, bank, client)
+
+
+def sent_by(cohort: Cohort[Any], bank: str, client: Party) -> Upload:
     upload = client.respond(seal(cohort, UPLOAD, AGGREGATOR, bank))
     return split_upload(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender=bank).payload)
 
 
 def ask(cohort: Cohort[Any], deployed: AdditiveDeployment, holder: str, uploads: dict[int, Upload]) -> bytes:
     """A share-holder's answer when it is asked for all its sums."""
+    return deployed.trustees(cohort)[holder].respond(asked_for_all(cohort, holder, uploads))
+
+
+def asked_for_all(cohort: Cohort[Any], holder: str, uploads: dict[int, Upload]) -> bytes:
     asked = requested(cohort, holder, uploads, parts_of(cohort, holder))
-    return deployed.trustees(cohort)[holder].respond(seal(cohort, SUM_SHARES, AGGREGATOR, holder, asked))
+    return seal(cohort, SUM_SHARES, AGGREGATOR, holder, asked)
 
 
 OTHER_COHORTS: dict[str, dict[str, Any]] = {
@@ -137,17 +149,42 @@ def test_a_seed_opens_only_for_its_bank_attempt_model_and_holder(
     deployed = AdditiveDeployment(cohort.plan)
     uploads = {number: upload_of(cohort, deployed, bank) for number, bank in enumerate(cohort.banks)}
     if what == "bank":
-        uploads[0] = upload_of(cohort, deployed, "bank-2")
+        uploads[0] = vouched_for(cohort, deployed, cohort, "bank-2")
     elif what == "holder":
         uploads[0] = replace(uploads[0], sealed=uploads[0].sealed[::-1])
     elif what in OTHER_COHORTS:
-        uploads[0] = upload_of(replace(cohort, **OTHER_COHORTS[what]), deployed, "bank-1")
+        uploads[0] = vouched_for(cohort, deployed, replace(cohort, **OTHER_COHORTS[what]), "bank-1")
     if what == "nothing":
         ask(cohort, deployed, HOLDERS[holder], uploads)
         return
-    with pytest.raises(ProtocolError, match="cannot open the seeds of bank-1") as caught:
+    with pytest.raises(ProtocolError, match="cannot use the seeds of bank-1") as caught:
         ask(cohort, deployed, HOLDERS[holder], uploads)
     assert set(caught.value.refused) == {"bank-1"}
+    assert caught.value.refused["bank-1"].endswith("an encrypted message between banks was altered")
+
+
+def vouched_for(cohort: Cohort[Any], deployed: AdditiveDeployment, told: Cohort[Any], bank: str) -> Upload:
+    """What a bank sealed in some cohort, with commitments that bank-1 signs for this one."""
+    sent = upload_of(told, deployed, bank)
+    keys = [deployed._holders[holder].key for holder in HOLDERS]
+    seeds = [
+        unseal(key, sealed, purpose(told, bank, holder))
+        for key, sealed, holder in zip(keys, sent.sealed, HOLDERS, strict=True)
+    ]
+    commitments = tuple(commitment(cohort, "bank-1", part, seed) for part, seed in enumerate(seeds))
+    signature = deployed._identities.of("bank-1").sign_upload(cohort, "bank-1", vouched(commitments))
+    return replace(sent, commitments=commitments, signature=signature)
+
+
+@pytest.mark.parametrize("what", OTHER_COHORTS)
+def test_what_was_signed_in_one_attempt_counts_in_no_other(make_cohort: CohortFactory, what: str) -> None:
+    cohort = make_cohort("additive", 10)
+    deployed = AdditiveDeployment(cohort.plan)
+    uploads = {number: upload_of(cohort, deployed, bank) for number, bank in enumerate(cohort.banks)}
+    uploads[0] = upload_of(replace(cohort, **OTHER_COHORTS[what]), deployed, "bank-1")
+    with pytest.raises(ProtocolError, match="cannot use the seeds of bank-1") as caught:
+        ask(cohort, deployed, HOLDERS[0], uploads)
+    assert caught.value.refused["bank-1"].endswith("a signature of bank-1 does not verify")
 
 
 def test_every_bank_whose_seed_does_not_open_is_named(make_cohort: CohortFactory) -> None:
@@ -166,7 +203,7 @@ def test_an_altered_seed_or_upload_is_found_out_and_its_bank_named(data: st.Data
     cohort: Cohort[Any] = Cohort(plan("additive", 3, 5, 8), 1, ("bank-1", "bank-2", "bank-3"), HOLDERS)
     deployed = AdditiveDeployment(cohort.plan)
     everyone = parties(cohort, deployed, np.ones((3, 5), dtype=np.int64))
-    position = data.draw(st.integers(0, 2 * (HASH_BYTES + cohort.plan.sealed_bytes) - 1))
+    position = data.draw(st.integers(0, 2 * (HASH_BYTES + cohort.plan.sealed_bytes) + SIGNATURE_BYTES - 1))
     cut = data.draw(st.sampled_from([None, position]))
 
     def change(payload: bytes) -> bytes:
@@ -207,10 +244,39 @@ def test_a_seed_that_does_not_open_is_told_with_the_holder_that_cannot_open_it(
     cohort, holder = make_cohort("additive", 10), HOLDERS[number]
     deployed = AdditiveDeployment(cohort.plan)
     uploads = {place: upload_of(cohort, deployed, bank) for place, bank in enumerate(cohort.banks)}
-    with pytest.raises(ProtocolError, match=f"{holder} cannot open the seeds of bank-2; make") as caught:
+    with pytest.raises(ProtocolError, match=f"{holder} cannot use the seeds of bank-2; make") as caught:
         ask(cohort, deployed, holder, uploads | {1: uploads[0]})
     told = caught.value.refused["bank-2"]
-    assert told == f"{holder} cannot open its seeds: an encrypted message between banks was altered"
+    assert told == f"{holder} cannot use its seeds: a signature of bank-2 does not verify"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_seeds_of_another_bank_do_not_open_under_a_signature_of_ones_own(
+    make_cohort: CohortFactory, number: int
+) -> None:
+    cohort, holder = make_cohort("additive", 10), HOLDERS[number]
+    deployed = AdditiveDeployment(cohort.plan)
+    uploads = {place: upload_of(cohort, deployed, bank) for place, bank in enumerate(cohort.banks)}
+    with pytest.raises(ProtocolError, match=f"{holder} cannot use the seeds of bank-2; make") as caught:
+        ask(cohort, deployed, holder, uploads | {1: replace(uploads[1], sealed=uploads[0].sealed)})
+    told = caught.value.refused["bank-2"]
+    assert told == f"{holder} cannot use its seeds: an encrypted message between banks was altered"
+
+
+def test_a_share_holder_adds_up_what_its_banks_signed(make_cohort: CohortFactory) -> None:
+    cohort, holder = make_cohort("additive", 10), HOLDERS[0]
+    deployed = AdditiveDeployment(cohort.plan)
+    uploads = {place: upload_of(cohort, deployed, bank) for place, bank in enumerate(cohort.banks)}
+    stranger = AdditiveClient(cohort, "bank-2", np.ones(10, dtype=np.int64), Identity(), deployed.public_keys)
+    made_up = sent_by(cohort, "bank-2", stranger)
+    with pytest.raises(ProtocolError, match=f"{holder} cannot use the seeds of bank-2; make"):
+        ask(cohort, deployed, holder, uploads | {1: made_up})
+    key = ShareHolderKey(holder, deployed._holders[holder].key)
+    nobody = ShareHolder(cohort, key, {})
+    with pytest.raises(ProtocolError) as caught:
+        nobody.respond(asked_for_all(cohort, holder, uploads))
+    assert set(caught.value.refused) == set(cohort.banks)
+    assert caught.value.refused["bank-1"].endswith("nobody knows an identity key of bank-1")
 
 
 def test_all_share_holders_that_are_silent_are_named(make_cohort: CohortFactory) -> None:

@@ -27,10 +27,11 @@ from secure_fl.secagg.additive.wire import (
     requested,
     split_upload,
     unpack_sums,
+    vouched,
 )
 from secure_fl.secagg.attempts import attempt_sum
 from secure_fl.secagg.budget import Committee
-from secure_fl.secagg.hazmat.agreement import seal_to, unseal
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, seal_to, unseal
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Outcome, Party, run_protocol
@@ -84,6 +85,11 @@ class Scene:
         row = self.updates[self.cohort.banks.index(bank)] if values is None else values
         sent = self.there.client(self.cohort, bank, row).respond(seal(self.cohort, UPLOAD, AGGREGATOR, bank))
         return split_upload(self.cohort, open_message(self.cohort, sent, recipient=AGGREGATOR, sender=bank).payload)
+
+    def signed(self, bank: str, hashes: list[bytes], cohort: Cohort[Any] | None = None) -> bytes:
+        """What a bank that lies signs of them."""
+        signature: bytes = self.there._identities.of(bank).sign_upload(cohort or self.cohort, bank, vouched(hashes))
+        return signature
 
     def seeds(self, holder: str, bank: str, upload: Upload) -> dict[int, bytes]:
         """What a share-holder knows of a bank."""
@@ -175,6 +181,7 @@ def test_sums_are_exact_whatever_the_committee(
     planned: Any = found.plan
     assert found.upload_bytes[0] - HEADER_BYTES == (
         HASH_BYTES * len(planned.committee.subsets)
+        + SIGNATURE_BYTES
         + committee[0] * planned.sealed_bytes
         + len(ring.to_bytes(planned, ring.zeros(planned)))
     )
@@ -386,7 +393,7 @@ def two_seeds(scene: Scene, bank: str, cohort: Cohort[Any], commit_to_both: bool
         if commit_to_both:
             for part in parts_of(cohort, holder):
                 hashes[part] = commitment(cohort, bank, part, bytes([part]) * SEED_BYTES)
-        return b"".join([*hashes, *sealed, bytes(upload.share)])
+        return b"".join([*hashes, scene.signed(bank, hashes, cohort), *sealed, bytes(upload.share)])
 
     return change
 
@@ -397,7 +404,7 @@ def test_a_bank_that_gives_holders_different_seeds_does_not_frame_them() -> None
     outcome = scene.run(changes={("bank-2", UPLOAD): two_seeds(scene, "bank-2", scene.cohort)})
     assert outcome.sum.total.tolist() == scene.updates.sum(axis=0).tolist()
     assert set(outcome.refused) == {scene.holders[0]}
-    assert "cannot open the seeds of bank-2" in outcome.refused[scene.holders[0]]
+    assert "cannot use the seeds of bank-2" in outcome.refused[scene.holders[0]]
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -410,9 +417,9 @@ def test_a_holder_compares_each_of_its_seeds(place: int) -> None:
         upload = split_upload(scene.cohort, memoryview(payload))
         hashes = list(upload.commitments)
         hashes[part] = commitment(scene.cohort, "bank-2", part, bytes(SEED_BYTES))
-        return b"".join([*hashes, *upload.sealed, bytes(upload.share)])
+        return b"".join([*hashes, scene.signed("bank-2", hashes), *upload.sealed, bytes(upload.share)])
 
-    with pytest.raises(ProtocolError, match="cannot open the seeds of bank-2") as refused:
+    with pytest.raises(ProtocolError, match="cannot use the seeds of bank-2") as refused:
         scene.run(changes={("bank-2", UPLOAD): change})
     assert set(refused.value.refused) == {"bank-2"}
 
@@ -428,6 +435,12 @@ def test_a_bank_whose_seeds_no_quorum_opens_goes_in_the_next_attempt() -> None:
     assert done.attempts == 2
     assert done.outcome.sum.total.tolist() == scene.updates[[0, 2, 3]].sum(axis=0).tolist()
     assert set(done.refused) == {"bank-2"}
+
+
+def test_each_commitment_is_signed() -> None:
+    hashes = [bytes([number]) * HASH_BYTES for number in range(3)]
+    changed = [[*hashes[:place], b"x" * HASH_BYTES, *hashes[place + 1 :]] for place in range(3)]
+    assert len({vouched(each) for each in (hashes, hashes[::-1], hashes[:2], *changed)}) == 6
 
 
 def test_a_commitment_is_to_one_seed_of_one_part_of_one_bank_in_one_attempt() -> None:

@@ -18,8 +18,8 @@ from secure_fl.errors import ProtocolError
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.round_zero import CONTEXT
 from secure_fl.secagg.hazmat.agreement import SigningKey
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import context_of

@@ -11,7 +11,7 @@ from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, SigningKey
 from secure_fl.secagg.he.secret_keys import new_secret_key
-from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.turns import Turns
 from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import Agreement

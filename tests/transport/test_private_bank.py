@@ -19,7 +19,7 @@ from secure_fl.federation.round_zero import CONTEXT
 from secure_fl.privacy.accounts import Lifetime
 from secure_fl.privacy.federation import FederationPrivacy
 from secure_fl.privacy.lifetime import LedgerStore
-from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, seal
 from secure_fl.transport.agreement import Agreement, context_of
 from secure_fl.transport.bank import BankParty

@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Mapping
 
 from secure_fl.secagg import ring
-from secure_fl.secagg.additive.wire import UPLOAD, commitment, parts_of, purpose
+from secure_fl.secagg.additive.wire import UPLOAD, commitment, parts_of, purpose, vouched
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.agreement import seal_to
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, subtract_mask
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.protocol import require_values
@@ -19,11 +20,17 @@ class AdditiveClient:
     """Shares of the share-holders are PRG(seed); the aggregator's share is what is left of the vector."""
 
     def __init__(
-        self, cohort: Cohort[AdditivePlan], bank: str, values: IntVector, holders: Mapping[str, bytes]
+        self,
+        cohort: Cohort[AdditivePlan],
+        bank: str,
+        values: IntVector,
+        identity: Identity,
+        holders: Mapping[str, bytes],
     ) -> None:
         """`holders`: the share-holders' public keys, which banks know by a way the aggregator does not control."""
         require_values(cohort.plan, values)
-        self._cohort, self._bank, self._values, self._holders = cohort, bank, values, holders
+        self._cohort, self._bank, self._values = cohort, bank, values
+        self._identity, self._holders = identity, holders
 
     def respond(self, request: bytes) -> bytes:
         cohort = self._cohort
@@ -41,4 +48,6 @@ class AdditiveClient:
             )
             for holder in cohort.trustees
         ]
-        return seal(cohort, UPLOAD, self._bank, AGGREGATOR, [*commitments, *sealed, ring.to_bytes(cohort.plan, share)])
+        signature = self._identity.sign_upload(cohort, self._bank, vouched(commitments))
+        packed = ring.to_bytes(cohort.plan, share)
+        return seal(cohort, UPLOAD, self._bank, AGGREGATOR, [*commitments, signature, *sealed, packed])

@@ -31,11 +31,10 @@ def custody_of(committee: Committee) -> Custody:
         },
         broken_by=(
             f"the aggregator and {_together(committee)} together",
-            "an aggregator that makes up the shares of all banks but one, and subtracts them: nothing proves who made "
-            "one",
             *(() if n == t else (_two_sets(committee),)),
             REPEATED,
             ALL_BUT_ONE,
+            "an aggregator that makes up banks, unless share-holders know the banks' identity keys by another way",
         ),
         assumptions=(
             (
@@ -43,12 +42,13 @@ def custody_of(committee: Committee) -> Custody:
                 if n == t
                 else f"The aggregator, or all share-holders but {t - 1}, do not collude with the others."
             ),
-            "Banks know the share-holders' public keys by a way that the aggregator does not control.",
+            "Banks and share-holders know each other's public keys by a way that the aggregator does not control.",
             _answers(committee),
             STEERING,
-            "Parts of share-holders travel as seeds: secrecy is computational (AES-256, X25519, SHA-256), not perfect.",
-            "The aggregator passes on only what banks sent. Shares are bound to the model: those of banks that were "
-            "shown different models cannot be opened together.",
+            "Parts of share-holders travel as seeds: secrecy is computational (AES-256, X25519, SHA-256, Ed25519), not "
+            "perfect.",
+            "Share-holders add up what banks signed for this attempt and this model: shares of banks that were shown "
+            "different models cannot be opened together.",
             UNPROTECTED_SUM,
         ),
         papers=(

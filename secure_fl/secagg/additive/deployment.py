@@ -12,6 +12,7 @@ from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD
 from secure_fl.secagg.budget import AdditivePlan, Committee
 from secure_fl.secagg.budget.ring import ALL_OF_TWO, plan_additive
+from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
@@ -19,19 +20,26 @@ from secure_fl.secagg.transcript import Transcript
 
 
 class AdditiveDeployment:
-    """The share-holders' keys. The aggregator has none."""
+    """The share-holders' keys, and the banks' identities. The aggregator has none."""
 
     def __init__(self, plan: AdditivePlan) -> None:
         self._holders = {name: ShareHolderKey(name) for name in holders_of(plan.committee)}
+        self._identities = Identities()
 
     def setup(self, cohort: Cohort[AdditivePlan], transcript: Transcript) -> None:
-        """The share-holders' public keys reach the banks by another way, so the transcript has nothing of it."""
+        """Banks and share-holders know each other's keys by another way, so the transcript has nothing of it."""
+
+    @property
+    def public_keys(self) -> Mapping[str, bytes]:
+        """The share-holders', which everybody knows."""
+        return {name: holder.key.public for name, holder in self._holders.items()}
 
     def client(self, cohort: Cohort[AdditivePlan], bank: str, values: Values) -> Party:
-        return AdditiveClient(cohort, bank, values, {name: h.key.public for name, h in self._holders.items()})
+        return AdditiveClient(cohort, bank, values, self._identities.of(bank), self.public_keys)
 
     def trustees(self, cohort: Cohort[AdditivePlan]) -> Mapping[str, Party]:
-        return {name: ShareHolder(cohort, holder) for name, holder in self._holders.items()}
+        directory = self._identities.directory(cohort.banks)
+        return {name: ShareHolder(cohort, holder, directory) for name, holder in self._holders.items()}
 
     def server(self, cohort: Cohort[AdditivePlan]) -> ServerHalf:
         return additive_server(cohort)

@@ -1,4 +1,4 @@
-"""What travels in the additive scheme: commitments to seeds, sealed seeds, a ring vector, and sums of parts.
+"""What travels in the additive scheme: signed commitments to seeds, sealed seeds, a ring vector, and sums of parts.
 
 A *part* is a random vector that the share-holders of one subset of the committee (`budget.committee`) expand from the
 same seed. Every share-holder has as many parts.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from secure_fl.errors import MessageError
 from secure_fl.secagg import ring
 from secure_fl.secagg.budget import AdditivePlan, Plan
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, RingVector
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_numbers, encode_table
@@ -44,6 +45,11 @@ def commitment(cohort: Cohort[Plan], bank: str, part: int, seed: bytes) -> bytes
     return hashlib.sha256(b"secure_fl part" + _of(cohort, bank) + bytes([part]) + seed).digest()
 
 
+def vouched(commitments: Iterable[bytes]) -> bytes:
+    """What a bank signs: with all its seeds, all of its vector but the aggregator's own share."""
+    return hashlib.sha256(b"secure_fl parts" + b"".join(commitments)).digest()
+
+
 def _of(cohort: Cohort[Plan], bank: str) -> bytes:
     return cohort.digest + cohort.number[bank].to_bytes(2, "little")
 
@@ -54,28 +60,31 @@ class Upload:
 
     commitments: tuple[bytes, ...]
     """One for each part."""
+    signature: bytes
+    """Of all of them."""
     sealed: tuple[bytes, ...]
     """The seeds of a share-holder's parts, sealed to it; one for each share-holder."""
     share: memoryview
     """What is left of the bank's vector without all parts."""
 
-    def row(self, parts: Iterable[int], holder: int) -> bytes:
+    def row(self, holder: int) -> bytes:
         """What goes on to a share-holder."""
-        return b"".join(self.commitments[part] for part in parts) + self.sealed[holder]
+        return b"".join([*self.commitments, self.signature, self.sealed[holder]])
 
     def without_share(self) -> Upload:
         """What goes on to share-holders, without the vector, which is most of it."""
-        return Upload(self.commitments, self.sealed, memoryview(b""))
+        return Upload(self.commitments, self.signature, self.sealed, memoryview(b""))
 
 
 def split_upload(cohort: Cohort[AdditivePlan], payload: memoryview) -> Upload:
     """Raises `MessageError`."""
     plan = cohort.plan
-    widths = [HASH_BYTES] * len(plan.committee.subsets) + [plan.sealed_bytes] * plan.share_holders
+    parts = len(plan.committee.subsets)
+    widths = [HASH_BYTES] * parts + [SIGNATURE_BYTES] + [plan.sealed_bytes] * plan.share_holders
     if len(payload) < sum(widths):
         raise MessageError("an upload is too short for its sealed seeds; its bank must send it again")
     pieces, rest = _pieces(payload, widths), payload[sum(widths) :]
-    return Upload(tuple(pieces[: -plan.share_holders]), tuple(pieces[-plan.share_holders :]), rest)
+    return Upload(tuple(pieces[:parts]), pieces[parts], tuple(pieces[parts + 1 :]), rest)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Asked:
 
     wanted: tuple[int, ...]
     table: bytes
-    """Each bank's commitments to the share-holder's parts, and their seeds, sealed."""
+    """Each bank's commitments to all parts, its signature of them, and the seeds of the share-holder's, sealed."""
 
     def to_bytes(self) -> bytes:
         return len(self.wanted).to_bytes(_COUNT_BYTES, "little") + encode_numbers(self.wanted) + self.table
@@ -103,20 +112,31 @@ def read_request(cohort: Cohort[AdditivePlan], holder: str, payload: memoryview)
 
 def requested(cohort: Cohort[AdditivePlan], holder: str, uploads: Mapping[int, Upload], wanted: Iterable[int]) -> bytes:
     """What a share-holder is asked; `uploads` by the numbers of their banks, whatever is left of them."""
-    own, number = parts_of(cohort, holder), cohort.trustees.index(holder)
-    rows = {bank: upload.row(own, number) for bank, upload in uploads.items()}
+    number = cohort.trustees.index(holder)
+    rows = {bank: upload.row(number) for bank, upload in uploads.items()}
     return Asked(tuple(sorted(wanted)), encode_table(rows)).to_bytes()
 
 
-def rows_of(cohort: Cohort[AdditivePlan], holder: str, table: bytes) -> dict[int, tuple[dict[int, bytes], bytes]]:
-    """Of each bank, by its number: commitments to the share-holder's parts, and sealed seeds. Raises `MessageError`."""
-    own = parts_of(cohort, holder)
-    hashes = HASH_BYTES * len(own)
-    rows = decode_table(table, hashes + cohort.plan.sealed_bytes, len(cohort.banks))
-    return {
-        number: (dict(zip(own, _pieces(memoryview(row), [HASH_BYTES] * len(own)), strict=True)), row[hashes:])
-        for number, row in rows.items()
+@dataclass(frozen=True)
+class Row:
+    """What a share-holder gets of one bank."""
+
+    commitments: tuple[bytes, ...]
+    """To all parts."""
+    signature: bytes
+    sealed: bytes
+    """The seeds of its own parts."""
+
+
+def rows_of(cohort: Cohort[AdditivePlan], table: bytes) -> dict[int, Row]:
+    """By the numbers of the banks. Raises `MessageError`."""
+    parts = len(cohort.plan.committee.subsets)
+    widths = [HASH_BYTES] * parts + [SIGNATURE_BYTES, cohort.plan.sealed_bytes]
+    pieces = {
+        number: _pieces(memoryview(row), widths)
+        for number, row in decode_table(table, sum(widths), len(cohort.banks)).items()
     }
+    return {number: Row(tuple(of_bank[:parts]), *of_bank[parts:]) for number, of_bank in pieces.items()}
 
 
 @dataclass(frozen=True)

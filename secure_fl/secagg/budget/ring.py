@@ -16,6 +16,7 @@ SHARE_HOLDERS = 2
 ALL_OF_TWO = Committee(SHARE_HOLDERS, SHARE_HOLDERS)
 SEED_BYTES = 32
 """Of a part's seed, and of the commitment to it."""
+SIGNATURE_BYTES = 64
 SEAL_BYTES = 48
 """What sealing adds: an X25519 key, and a tag."""
 SHARE_ROUTE_BYTES = 120
@@ -59,8 +60,8 @@ class AdditivePlan(RingPlan):
 
     @property
     def upload_bytes(self) -> int:
-        commitments = SEED_BYTES * len(self.committee.subsets)
-        return super().upload_bytes + commitments + self.share_holders * self.sealed_bytes
+        signed = SEED_BYTES * len(self.committee.subsets) + SIGNATURE_BYTES
+        return super().upload_bytes + signed + self.share_holders * self.sealed_bytes
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {

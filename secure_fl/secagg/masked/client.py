@@ -13,8 +13,8 @@ from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, decrypt, encrypt, verify
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask, subtract_mask
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, split
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_table
 from secure_fl.secagg.packing import IntVector

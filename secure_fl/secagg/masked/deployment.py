@@ -8,8 +8,8 @@ from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.budget.ring import plan_masked
 from secure_fl.secagg.custody import ALL_BUT_ONE, BLAME, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.graph import default_threshold
+from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.masked.client import MaskedClient
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
@@ -66,19 +66,13 @@ class MaskedDeployment:
     """The banks' identities. The aggregator has no key at all."""
 
     def __init__(self, plan: MaskedPlan) -> None:
-        self._identities: dict[str, Identity] = {}
+        self._identities = Identities()
 
     def setup(self, cohort: Cohort[MaskedPlan], transcript: Transcript) -> None:
         """Identity keys reach the banks by another way than the aggregator, so the transcript has nothing of it."""
 
     def client(self, cohort: Cohort[MaskedPlan], bank: str, values: Values) -> Party:
-        directory = {name: self._identity(name).public for name in cohort.banks}
-        return MaskedClient(cohort, bank, values, self._identity(bank), directory)
-
-    def _identity(self, bank: str) -> Identity:
-        if bank not in self._identities:
-            self._identities[bank] = Identity()
-        return self._identities[bank]
+        return MaskedClient(cohort, bank, values, self._identities.of(bank), self._identities.directory(cohort.banks))
 
     def trustees(self, cohort: Cohort[MaskedPlan]) -> Mapping[str, Party]:
         return {}

@@ -14,8 +14,8 @@ from typing import Any
 from secure_fl.errors import ProtocolError
 from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked.client import AttemptSecrets, MaskedClient
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.wire import AdvertisedKeys
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import IntVector

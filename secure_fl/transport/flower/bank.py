@@ -21,7 +21,7 @@ from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.he.client import HeClient
-from secure_fl.secagg.masked.identity import Identity
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked.keeping import KeptMaskedClient
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
@@ -100,7 +100,7 @@ class FlowerBank:
             case "plaintext":
                 return PlaintextClient(cohort, name, values)
             case "additive":
-                return AdditiveClient(cohort, name, values, self._directory(keys))
+                return AdditiveClient(cohort, name, values, Identity(self._signing), self._directory(keys))
             case _:
                 LOG.info("%s encrypts under the public key %s", name, fingerprint(roster, keys))
                 return HeClient(cohort, name, values, public_key(roster, cohort.plan, keys))

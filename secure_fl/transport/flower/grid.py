@@ -13,6 +13,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from secure_fl.errors import ConfigurationError, MessageError
+from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.protocol import Answer
@@ -145,7 +146,8 @@ class FlowerCarrier:
         names = {self._places[name]: name for name in asked if name in self._places}
         orders = {node: self._nodes.order(ASK, about, facts, asked[name]) for node, name in names.items()}
         started = self._clock()
-        answers = self._nodes.ask(orders, b"" if all(map(is_trustee, names.values())) else self._keys)
+        own_key = isinstance(self._cohort.plan, HePlan) and all(map(is_trustee, names.values()))
+        answers = self._nodes.ask(orders, b"" if own_key else self._keys)
         self.seconds[WAITING] += self._clock() - started
         for node, answer in answers.items():
             yield names[node], answer

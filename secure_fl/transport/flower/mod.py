@@ -89,7 +89,7 @@ class SecureMod:
                 case orders.PUBLIC_KEY:
                     return trustee.public_key(order), MetricRecord()
                 case orders.ASK:
-                    return trustee.ask(order), MetricRecord()
+                    return trustee.ask(order, keys), MetricRecord()
         else:
             bank = FlowerBank(node)
             match order.kind:

@@ -54,7 +54,7 @@ class ServerKeys:
         elif self._roster is not None or cohort.plan.scheme == "plaintext":
             return b"", dict(facts)
         else:
-            names = cohort.trustees or cohort.banks
+            names = (*cohort.trustees, *cohort.banks)
             keys = pack_directory({name: nodes.key(name) for name in names if name not in without})
         for bank in cohort.banks:
             if bank not in without:

@@ -19,7 +19,7 @@ from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer
-from secure_fl.transport.flower.keys import fingerprint
+from secure_fl.transport.flower.keys import directory, fingerprint
 from secure_fl.transport.flower.node import Node
 from secure_fl.transport.flower.terms import Terms
 from secure_fl.transport.orders import Order
@@ -47,17 +47,18 @@ class FlowerTrustee:
             raise MessageError(f"{self._node.name} has no public key to encrypt with; ask the key authority")
         return self._signed(self._secret(plan.parameters_of_context))
 
-    def ask(self, order: Order) -> bytes:
+    def ask(self, order: Order, keys: bytes) -> bytes:
         """Open a sum, or the holder's share of one."""
         cohort = Terms.of(order.facts).cohort_of(order.about)
         if self._node.name not in cohort.trustees:
             raise MessageError(f"{self._node.name} holds no key in this scheme; make a new attempt")
-        return self._half(cohort, order).respond(order.body)
+        return self._half(cohort, order, keys).respond(order.body)
 
-    def _half(self, cohort: Cohort[Any], order: Order) -> Party:
+    def _half(self, cohort: Cohort[Any], order: Order, keys: bytes) -> Party:
         answers = OneAnswer(self._node.turns)
         if not isinstance(cohort.plan, HePlan):
-            return ShareHolder(cohort, ShareHolderKey(self._node.name, self._own, answers))
+            holder = ShareHolderKey(self._node.name, self._own, answers)
+            return ShareHolder(cohort, holder, directory(self._node.roster, keys))
         secret = self._secret(cohort.plan.parameters_of_context)
         if order.facts.get("key") != fingerprint(self._node.roster, self._signed(secret)):
             raise ProtocolError(f"{self._node.name} was started anew, and has another key; make a new attempt")

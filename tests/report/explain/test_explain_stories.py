@@ -200,9 +200,10 @@ def test_what_a_bank_puts_on_top_spoils_the_sum_unseen() -> None:
     assert lies[0].numbers == ("500", "0", "0", "0")
 
 
-def test_made_up_banks_leave_one_bank_bare() -> None:
+def test_made_up_banks_are_refused_by_share_holders() -> None:
     last = ending("additive", "makes up")
-    assert vector(last.work[0].lines[-1]).tolist() == REQUESTS["additive"].updates["bank-2"].tolist()
+    assert last.title == "There is no sum"
+    assert "share-holder-1 cannot use the seeds of bank-1, bank-3" in last.text
     senders = {message.sender for message in messages_of(story("additive", "makes up"))}
     assert not senders & {"bank-1", "bank-3"}
 

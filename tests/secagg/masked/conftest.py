@@ -13,9 +13,9 @@ import pytest
 from secure_fl.secagg import plan, ring
 from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.numbering import decode_table, encode_numbers, encode_table

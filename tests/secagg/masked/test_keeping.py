@@ -11,8 +11,8 @@ from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg import plan
 from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.agreement import SigningKey
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.keeping import KeptMaskedClient
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal

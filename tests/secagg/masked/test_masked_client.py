@@ -14,9 +14,9 @@ from secure_fl.secagg import ring
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.prg import add_mask, subtract_mask
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES, combine, on_one_polynomial
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.wire import ADVERTISE_KEYS, CONSISTENCY_CHECK, MASKED_INPUT, SHARE_KEYS, STAGES, UNMASK
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.numbering import encode_table

@@ -15,8 +15,8 @@ from secure_fl.errors import MessageError, PlanError
 from secure_fl.secagg import plan, ring
 from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, verify
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_numbers, encode_table
 from secure_fl.secagg.packing import packed_bytes

@@ -12,7 +12,7 @@ from secure_fl.report.explain.recording import Change, record
 from secure_fl.report.explain.scene import BITS, Request
 from secure_fl.report.explain.stories.adding import TOO_MUCH, adds_too_much
 from secure_fl.report.explain.stories.honest import asked_for
-from secure_fl.report.explain.story import Line, Play, Story, Work, shown
+from secure_fl.report.explain.story import Play, Story
 from secure_fl.report.explain.tellers.additive import AdditiveTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.secagg.additive.client import AdditiveClient
@@ -23,9 +23,9 @@ from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.additive.wire import SUM_SHARES, digest_of
 from secure_fl.secagg.budget import Committee
 from secure_fl.secagg.budget.ring import ALL_OF_TWO
+from secure_fl.secagg.identity import Identities, Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.planning import plan
-from secure_fl.secagg.protocol import SecureSum
 from secure_fl.secagg.turns import new_session
 
 TWO_OF_THREE = Committee(3, 2)
@@ -38,17 +38,16 @@ def play(request: Request) -> Play:
     alone.lies = {
         SUM_SHARES: Told(
             "The aggregator asks each share-holder for the sum of its shares",
-            f"It passes on the seed that {victim} sealed, among seeds that it made up and sealed itself. A holder "
-            "cannot tell one from the other.",
+            f"It passes on the seed that {victim} sealed, among seeds that it made up and sealed itself. It has no "
+            "bank's identity key, so what it signed is not signed by those banks.",
         )
     }
-    alone.conclusion = lambda total: _isolated(total, victim)
     stories = (
         asked_for(honest, request),
         Story(
             "the aggregator makes up the other banks",
-            f"It asks {victim} alone and plays all other banks itself, with zeros. The sum that it has opened is "
-            f"{victim}'s vector. Nothing in this scheme proves who made a share: it is in the list of what breaks it.",
+            f"It asks {victim} alone and plays all other banks itself, with zeros: the sum would be {victim}'s vector. "
+            "Share-holders add up what banks signed, and refuse.",
             tuple(alone.steps()),
             AGGREGATOR,
         ),
@@ -124,16 +123,13 @@ def _run(
     public = {name: holder.key.public for name, holder in holders.items()}
     zeros = np.zeros(4, dtype=np.int64)
     updates = {name: zeros if name in made_up else values for name, values in request.updates.items()}
-    banks = {name: AdditiveClient(cohort, name, updates[name], public) for name in names}
-    trustees = {name: ShareHolder(cohort, holder) for name, holder in holders.items()}
+    known = Identities()
+    identities = {name: Identity() if name in made_up else known.of(name) for name in names}
+    banks = {name: AdditiveClient(cohort, name, updates[name], identities[name], public) for name in names}
+    directory = known.directory(names)
+    trustees = {name: ShareHolder(cohort, holder, directory) for name, holder in holders.items()}
     teller = AdditiveTeller(
         record(cohort, additive_server(cohort), {**banks, **trustees}, drop, lies), updates, holders
     )
     teller.made_up = made_up
     return teller
-
-
-def _isolated(total: SecureSum, victim: str) -> Told:
-    line = Line("=", f"the numbers of {victim}", shown(total.total))
-    text = f"The share-holders did as they should, and the sum is the vector of {victim}."
-    return Told(f"The aggregator has read {victim}", text, (Work(AGGREGATOR, "reads", (line,)),))

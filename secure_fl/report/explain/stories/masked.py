@@ -15,10 +15,10 @@ from secure_fl.report.explain.tellers.masked import MaskedTeller
 from secure_fl.report.explain.tellers.teller import Told
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.shamir import SHARE_BYTES
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import AttemptSecrets, MaskedClient
 from secure_fl.secagg.masked.deployment import CUSTODY, SCHEME
-from secure_fl.secagg.masked.identity import Identity
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, Message
 from secure_fl.secagg.numbering import decode_numbers, decode_table, encode_numbers, encode_table

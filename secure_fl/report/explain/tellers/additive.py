@@ -80,16 +80,18 @@ class AdditiveTeller(Teller):
             yield Field(
                 "hashes of its seeds", b"".join(upload.commitments), "which holders compare with what they open"
             )
+            yield Field("its signature", upload.signature, "of the hashes: holders add up what banks signed")
             for holder, sealed in zip(self.holders, upload.sealed, strict=True):
                 yield self._sealed(sent.sender, holder, sealed, f"seed for {holder}")
             numbers = " ".join(shown(ring.from_bytes(self.cohort.plan, upload.share)))
             yield Field("the aggregator's share", bytes(upload.share), numbers)
         elif sent.stage == SUM_SHARES and sent.sender == AGGREGATOR:
             asked = read_request(self.cohort, sent.recipient, payload)
-            for number, (hashes, sealed) in rows_of(self.cohort, sent.recipient, asked.table).items():
+            for number, row in rows_of(self.cohort, asked.table).items():
                 bank = self.banks[number]
-                yield Field(f"hash of {bank}'s seed", b"".join(hashes.values()), "which the seed has to have")
-                yield self._sealed(bank, sent.recipient, sealed, f"seed of {bank}")
+                yield Field(f"hashes of {bank}'s seeds", b"".join(row.commitments), "which its seeds have to have")
+                yield Field(f"signature of {bank}", row.signature, "of the hashes, which nobody else can make")
+                yield self._sealed(bank, sent.recipient, row.sealed, f"seed of {bank}")
         elif sent.stage == SUM_SHARES:
             answer = self._answer(self._round_of(sent), sent.sender)
             yield Field("hash of its sum", b"".join(answer.digests.values()), "for others who have the same shares")
