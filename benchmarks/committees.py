@@ -48,6 +48,7 @@ WAYS = (
     ("bfv", None),
     ("bfv", (3, 2)),
     ("bfv", (5, 3)),
+    ("ckks", (3, 2)),
 )
 """A scheme, and holders and quorum."""
 OPENFHE, HOLDERS = {"OpenFHE": False, "OpenFHE, default noise": True}, 3

@@ -26,6 +26,7 @@ from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.threshold.wire import unpack_first, unpack_words
 
 
 def read_upload(
@@ -60,11 +61,11 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
         words = ring.from_bytes(plan, payload).astype(np.int64)
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, ThresholdPlan):
-        border = plan.first.nbytes
-        runs = (plan.first, payload[:border]), (plan.second, payload[border:])
-        halves = [unpack_bits(sent, run.bits, run.count) for run, sent in runs]
-        low = [_low_bytes(half, run.bits) for half, (run, _) in zip(halves, runs, strict=True)]
-        return Uploaded(np.concatenate(halves), 2.0**plan.ring.word_bits, np.concatenate(low))
+        first, second = payload[: plan.first.nbytes], payload[plan.first.nbytes :]
+        pieces = np.concatenate([unpack_first(plan, first), unpack_words(plan.ring, plan.second, second)])
+        runs = ((plan.first, first), (plan.second, second))
+        low = [_low_bytes(unpack_bits(each, run.bits, run.count), run.bits) for run, each in runs]
+        return Uploaded(pieces.reshape(-1), 2.0**plan.ring.word_bits, np.concatenate(low))
     if isinstance(plan, HePlan):
         try:
             halves = unpack_upload(plan, payload)

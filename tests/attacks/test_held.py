@@ -7,8 +7,10 @@ import pytest
 
 from secure_fl.attacks.held import decoded, uploaded
 from secure_fl.codec.quantization import Contribution, make_codec
-from secure_fl.secagg import SCHEMES, plan
+from secure_fl.secagg import plan
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
+from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.transcript import Transcript
 
 UPDATE = np.array([0.5, -0.25, 0.0, 1.0, -1.0])
 
@@ -23,12 +25,17 @@ def test_the_mean_update_is_read_beside_a_count_that_no_bank_can_have(bits: int,
     assert decoded(total, codec, 5, banks, weight) == pytest.approx(UPDATE, abs=2.1 / ((1 << bits) - 1) / weight)
 
 
-@pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
-def test_the_words_of_a_ciphertext_fill_their_modulus(scheme: str) -> None:
-    planned = plan(scheme, 3, 10, 8)
-    cohort = SCHEMES[scheme].cohort(planned, 1, ("a", "b", "c"))
-    client = SCHEMES[scheme].deploy(planned).client(cohort, "a", np.zeros(10, dtype=np.int64))
-    upload = client.respond(seal(cohort, SCHEMES[scheme].input_stage, AGGREGATOR, "a"))
+@pytest.mark.parametrize(
+    ("scheme", "holders"), [("ckks", None), ("bfv", None), ("rlwe", None), ("ckks", 2), ("bfv", 2)]
+)
+def test_the_words_of_a_ciphertext_fill_their_modulus(scheme: str, holders: int | None) -> None:
+    planned = plan(scheme, 3, 10, 8, holders=holders)
+    chosen = scheme_of(scheme, planned.committee)
+    cohort, deployed = chosen.cohort(planned, 1, ("a", "b", "c")), chosen.deploy(planned)
+    if holders is not None:
+        deployed.setup(cohort, Transcript())
+    client = deployed.client(cohort, "a", np.zeros(10, dtype=np.int64))
+    upload = client.respond(seal(cohort, chosen.input_stage, AGGREGATOR, "a"))
     sent = uploaded(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="a").payload)
     assert sent.modulus / 2 < sent.words.max() < sent.modulus
     assert len(sent.uniform) >= len(sent.words)

@@ -1,4 +1,4 @@
-"""All schemes return the same integers, bit for bit: 2,000 random cases, of 3 banks to 10,000."""
+"""All schemes return the same integers, bit for bit, committees too: 2,000 random cases, of 3 banks to 10,000."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from secure_fl.secagg import SCHEMES, plan, simulate
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.protocol import SecureSum, run_protocol
+from secure_fl.secagg.schemes import scheme_of
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 from tests.secagg.parties import Parties, he_plan
@@ -15,6 +16,9 @@ from tests.secagg.parties import Parties, he_plan
 pytestmark = pytest.mark.slow
 
 HOMOMORPHIC = ("ckks", "bfv", "rlwe")
+WITH_COMMITTEES = ("additive", "bfv", "ckks")
+COMMITTEES = ((2, 2), (3, 2), (4, 3))
+"""Holders and quorum."""
 PARTS = 10
 FEW_BANKS, MANY_BANKS = (9, 22), (1, 2)
 """Federations in each part, and sums under the keys of each: 10 x (9 x 22 + 1 x 2) = 2,000 cases in all."""
@@ -22,6 +26,7 @@ FEW_BANKS, MANY_BANKS = (9, 22), (1, 2)
 
 def test_the_schemes_that_are_compared_are_all_that_there_are() -> None:
     assert set(SCHEMES) == {"plaintext", "additive", "masked", *HOMOMORPHIC}
+    assert {name for name, scheme in SCHEMES.items() if scheme.with_committee is not None} == set(WITH_COMMITTEES)
 
 
 def values(rng: np.random.Generator, shape: tuple[int, int], bits: int) -> IntVector:
@@ -51,16 +56,26 @@ def lost_rows(rng: np.random.Generator, banks: int) -> frozenset[int]:
 class Federation:
     """A scheme with its keys made."""
 
-    def __init__(self, scheme: str, banks: int, parameters: int, bits: int) -> None:
-        self.scheme, self.plan = SCHEMES[scheme], plan(scheme, banks, parameters, bits)
+    def __init__(
+        self, scheme: str, banks: int, parameters: int, bits: int, committee: tuple[int, int] | None = None
+    ) -> None:
+        holders, quorum = committee or (None, None)
+        self.plan = plan(scheme, banks, parameters, bits, holders=holders, quorum=quorum)
+        self.scheme = scheme_of(scheme, self.plan.committee if committee else None)
         self.deployed, self.session = self.scheme.deploy(self.plan), new_session()
         self.banks = tuple(f"bank-{row}" for row in range(banks))
+        self.may_be_silent = 0
+        if committee:
+            self.may_be_silent = committee[0] - committee[1]
+            self.deployed.setup(self.scheme.cohort(self.plan, 0, self.banks, session=self.session), Transcript())
 
-    def sum(self, round_: int, updates: IntVector, lost: frozenset[int]) -> SecureSum:
+    def sum(self, round_: int, updates: IntVector, lost: frozenset[int], silent: int) -> SecureSum:
+        """Without the first of the holders where so many may be silent."""
         cohort = self.scheme.cohort(self.plan, round_, self.banks, session=self.session)
         clients = {bank: self.deployed.client(cohort, bank, row) for bank, row in zip(self.banks, updates, strict=True)}
         parties = {**clients, **self.deployed.trustees(cohort)}
         drop = {self.banks[row]: self.scheme.input_stage for row in lost}
+        drop |= dict.fromkeys(cohort.trustees[:silent], self.scheme.holder_stage)
         return run_protocol(cohort, self.deployed.server(cohort), parties, Transcript(), drop).sum
 
 
@@ -76,12 +91,14 @@ def test_every_scheme_returns_the_same_sum(part: int) -> None:
 def agree(rng: np.random.Generator, banks: int, rounds: int) -> None:
     parameters, bits = length(rng), int(rng.integers(4, 25))
     federations = [Federation(scheme, banks, parameters, bits) for scheme in SCHEMES]
+    committee = COMMITTEES[rng.integers(len(COMMITTEES))]
+    federations += [Federation(scheme, banks, parameters, bits, committee) for scheme in WITH_COMMITTEES]
     for round_ in range(1, rounds + 1):
         updates, lost = values(rng, (banks, parameters), bits), lost_rows(rng, banks)
         kept = sorted(set(range(banks)) - lost)
         exact = updates[kept].sum(axis=0)
         for federation in federations:
-            found = federation.sum(round_, updates, lost)
+            found = federation.sum(round_, updates, lost, int(rng.integers(federation.may_be_silent + 1)))
             assert found.contributors == {federation.banks[row] for row in kept}, federation.plan
             assert np.array_equal(found.total, exact), federation.plan
 

@@ -52,6 +52,9 @@ def test_a_scheme_that_hides_updates_goes_with_distances_and_groups_only(scheme:
         assert Experiment(**grouped).way(scheme) == "groups"
     if (rule, scheme) == ("multi-krum", "ckks"):
         assert Experiment(robust="multi-krum", scheme=scheme, banks=7, byzantine=2).way(scheme) == "distances"
+        text = refusal(robust="multi-krum", scheme=scheme, banks=7, byzantine=2, holders=3)
+        assert "distances of encrypted updates are opened by a key authority" in text
+        assert Experiment(**grouped, holders=3).committee is not None
         return
     text = refusal(robust=rule, scheme=scheme, banks=7)
     if (rule, scheme) == ("krum", "ckks"):

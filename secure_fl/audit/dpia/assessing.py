@@ -155,13 +155,16 @@ def _lost_key(facts: Facts) -> str:
 
 def _in_use(facts: Facts) -> tuple[Block, ...]:
     """On data in use: what of a bank was protected while it was added."""
+    of_committees = (
+        "Updates stayed encrypted while the aggregator added them; key holders applied parts of the key to sums only."
+    )
     while_added = {
         "plaintext": "Updates were not encrypted while the aggregator added them.",
         "masked": "Updates stayed masked while the aggregator added them; masks are no encryption under a kept key.",
         "additive": "Updates were random shares while they were added; no party had one in the clear.",
         "additive-proofs": "Updates were random shares while they were added; no party had one in the clear.",
-        "bfv-committee": "Updates stayed encrypted while the aggregator added them; key holders applied parts of the "
-        "key to sums only.",
+        "bfv-committee": of_committees,
+        "ckks-committee": of_committees,
         "ckks-krum": "Updates stayed encrypted while the aggregator added them; the key authority opened their "
         "lengths, the distances between them, and sums.",
     }.get(facts.scheme, "Updates stayed encrypted while the aggregator added them; the key authority opened only sums.")

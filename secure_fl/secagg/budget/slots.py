@@ -9,9 +9,9 @@ q / 2.
 *Smudging* is in coefficients, because a slot is no number modulo q. All N coefficients of a ciphertext leave, whatever
 is in use. What a member's noise, uniform on [-2**k, 2**k), has to hide is more than under `bfv`. There the encoded sum
 is a function of the sum. Here each bank rounds what it encodes: what opens is the polynomial of the exact sum, plus the
-noise e of encryption, plus K rounding errors, which depend on the values of single banks. Encoded in float64 they would
-be some 2**46 where k is 68: for a million parameters that is within 2**-3 of telling nothing, and no more. So banks
-encode in pairs of float64. With u = 2**-53 each of the log2(N/2) steps is off by at most 31 u**2, as a Euclidean norm
+noise e of encryption, plus K rounding errors, which depend on the values of single banks. Encoded in float64 they are
+2**51 where k is 68 (10 banks, a million parameters): over all coefficients that bounds nothing. So banks encode in
+pairs of float64. With u = 2**-53 each of the log2(N/2) steps is off by at most 31 u**2, as a Euclidean norm
 over that of what it is taken of, and the last turn by 22 u**2; in all that is below PRECISION. With the rounding to
 integers, errors sum up to at most N + sqrt(2 N) PRECISION M 2**scale_bits over the N coefficients of a ciphertext. Over
 n coefficients, and as many answers r as a part has members,
@@ -24,15 +24,16 @@ and noise that depends on nothing. What Li and Micciancio (EUROCRYPT 2021) read 
 *Dropping.* Of first polynomials and of answers d low bits are not sent, after rounding. What is sent is a function of
 what tells nothing, so it tells nothing either; and nobody needs those bits.
 
-*Exactness.* Each part of a slot is a sum of the coefficients with weights whose squares add up to N/2. The noises of
-the P parts of the key, and the K + P roundings, are uniform over powers of two of integers with means of -1/2 (low bits
-of first polynomials by Ring-LWE), so they are strictly sub-Gaussian. Let B be what is left of 2**scale_bits / 2 once
-the following have had the most that they can have: the transform in float64, FLOAT_ERROR sqrt(N) (K M + 1) (Higham,
-"Accuracy and Stability of Numerical Algorithms", 2002, Theorem 24.2, with 13 steps), the means, e (20 deviations), and
-what banks rounded. Then
+*Exactness.* Each part of a slot is a sum of the coefficients with weights whose squares add up to N/2. What a member's
+answer is off by, whatever it is rounded with, is a number that is uniform over 2**(k+1-d) steps of 2**d, and one more
+step or not: sub-Gaussian with 4**k / 3 + 4**d / 6, where d <= k + 1. What a bank cuts off is uniform over 2**d integers
+by Ring-LWE, and strictly sub-Gaussian. Means are at most 1 each. Let B be what is left of 2**scale_bits / 2 once the
+following have had the most that they can have: the transform in float64, FLOAT_ERROR sqrt(N) (K M + 1) of a slot
+(Higham, "Accuracy and Stability of Numerical Algorithms", 2002, Theorem 24.2, with 13 steps), the means, e (20
+deviations), and what banks rounded. Then, P being the parts of the key,
 
     P(some part of a slot rounds to a wrong integer) <= 2 n exp(-B**2 / (2 sigma**2)),
-    sigma**2 = (N/2) (P 4**k / 3 + (K + P) 4**d / 12).
+    sigma**2 = (N/2) (P (4**k / 3 + 4**d / 6) + K 4**d / 12).
 
 A wrong sum tells nothing of the key: what makes it wrong is drawn by members, or cut off in public.
 """
@@ -42,7 +43,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.committee import Committee
@@ -54,7 +55,10 @@ PRECISION = 2.0**-97
 """Of slots to coefficients, in pairs of float64: Euclidean norms, the error's over the result's."""
 FLOAT_ERROR = 2.0**-46.5
 """Of coefficients to slots, in float64."""
-_WIDEST_PIECE = 32
+_WIDEST_PIECE = 48
+"""Sums of 10,000 such words stay below 2**62."""
+_FEWER_DROPPED = 16
+"""So many bits less than smudging has: their noise is nothing beside it."""
 _MOST_FLOAT_ERROR = 0.4
 _MODULUS_BITS = 196
 """Of all data primes; with the special prime 214, within the guidelines of 2024 at N = 8192."""
@@ -69,6 +73,7 @@ class SlotPlan(ThresholdPlan):
 
     dropped: int
     """Low bits of first polynomials, and of answers, that are not sent."""
+    place_of_fields: ClassVar[str] = "fields_per_part_of_slot"
 
     @property
     def slots(self) -> int:
@@ -113,7 +118,7 @@ class SlotPlan(ThresholdPlan):
         parts, degree = len(self.committee.subsets), self.ring.degree
         others = degree * (20 * self.deviation + self.rounding + self.banks + parts)
         bound = 2.0**self.shift * (0.5 - float_error(self)) - others
-        variance = parts * 4.0**self.smudging / 3 + (self.banks + parts) * 4.0**self.dropped / 12
+        variance = parts * (4.0**self.smudging / 3 + 4.0**self.dropped / 6) + self.banks * 4.0**self.dropped / 12
         return normal_tail_bits(bound, math.sqrt(degree / 2 * variance), self.coefficients)
 
     @property
@@ -174,21 +179,15 @@ def _layouts(start: SlotPlan) -> Iterator[SlotPlan]:
 
 
 def _noises(plan: SlotPlan) -> Iterator[SlotPlan]:
-    """With the largest scale, and then the least smudging, that are allowed: the fewest bits that leave a sum exact."""
+    """With the largest scale, the fewest bits that leave a sum exact, and then the widest noise that does."""
     modulus = sum(plan.ring.prime_bits)
     room = modulus - 1 + math.log2(0.98 / (math.sqrt(2) * plan.banks * plan.centre))
     scaled = replace(plan, shift=max(math.floor(room), 0))
-    smudging = max(math.ceil(SMUDGING_BITS - scaled.distance_bits), 0)
-    if smudging >= scaled.shift:
-        return
-    for dropped in range(min(smudging + 3, modulus - 1), 0, -1):
-        found = replace(scaled, smudging=smudging, dropped=dropped)
-        if found.first.bits * found.pieces != modulus - dropped:
-            continue
-        if found.failure_bits >= FAILURE_BITS:
+    least = max(math.ceil(SMUDGING_BITS - scaled.distance_bits), 0)
+    for dropped in range(scaled.shift, least - _FEWER_DROPPED, -1):
+        found = replace(scaled, smudging=max(least, dropped - 1), dropped=dropped)
+        if found.first.bits * found.pieces == modulus - dropped and found.failure_bits >= FAILURE_BITS:
             while (more := replace(found, smudging=found.smudging + 1)).failure_bits >= FAILURE_BITS:
                 found = more
             yield found
-            return
-        if dropped < smudging - 20:
             return

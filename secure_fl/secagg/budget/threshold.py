@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.committee import Committee
@@ -70,11 +70,13 @@ class ThresholdPlan(Plan):
     members: int
     quorum: int
     fields: int
-    """Values in a coefficient."""
+    """Values in a coefficient, or in a part of a slot."""
     smudging: int
     """k: noises are uniform on [-2**k, 2**k)."""
     shift: int
     """Messages are multiplied by 2**shift."""
+
+    place_of_fields: ClassVar[str] = "fields_per_coefficient"
 
     @property
     def committee(self) -> Committee:
@@ -145,7 +147,7 @@ class ThresholdPlan(Plan):
             "members_may_be_silent": self.committee.may_be_silent,
             "members_may_collude": self.committee.may_collude,
             "members_may_collude_lying": self.committee.may_collude_lying,
-            "fields_per_coefficient": self.fields,
+            self.place_of_fields: self.fields,
             "ciphertexts": self.ciphertexts,
             "smudging_bits": self.smudging,
             "statistical_distance": f"2^-{math.floor(self.distance_bits)}",

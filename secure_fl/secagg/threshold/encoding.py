@@ -21,5 +21,6 @@ def decode(plan: ThresholdPlan, residues: Words, contributors: int) -> IntVector
 
     Raises `ProtocolError` where no such sum has these residues.
     """
-    decoder = slots.decode if isinstance(plan, SlotPlan) else coefficients.decode
-    return decoder(plan, residues, contributors)
+    if isinstance(plan, SlotPlan):
+        return slots.decode(plan, residues, contributors)
+    return coefficients.decode(plan, residues, contributors)

@@ -61,18 +61,21 @@ def shifted(limbs: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
 
 
 def some_bits(limbs: NDArray[np.int64], start: int, bits: int) -> NDArray[np.int64]:
-    """So many bits of numbers that are not negative, from `start`; at most 40."""
-    kept = shifted(limbs, start)
-    low: NDArray[np.int64] = (kept[0] | kept[1] << LIMB_BITS) & ((1 << bits) - 1)
-    return low
+    """So many bits of numbers that are not negative, from `start`; at most 60."""
+    found = np.zeros(limbs.shape[1], dtype=np.int64)
+    for place, limb in enumerate(shifted(limbs, start)[: math.ceil(bits / LIMB_BITS)]):
+        found |= limb << (LIMB_BITS * place)
+    found &= (1 << bits) - 1
+    return found
 
 
 def as_floats(limbs: NDArray[np.int64], bits: int) -> NDArray[np.float64]:
-    """Numbers over 2**bits, rounded to float64."""
+    """Numbers over 2**bits, rounded to float64; from the top, so that a small negative one loses nothing."""
     total = np.zeros(limbs.shape[1])
-    for place, limb in enumerate(limbs):
-        total += np.ldexp(limb.astype(np.float64), LIMB_BITS * place - bits)
-    return total
+    for limb in limbs[::-1]:
+        total *= 2.0**LIMB_BITS
+        total += limb
+    return np.ldexp(total, -bits)
 
 
 def _limbs(number: int) -> list[int]:

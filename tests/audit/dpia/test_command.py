@@ -181,6 +181,7 @@ def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
         {"scheme": "additive"},
         {"scheme": "additive", "holders": 3, "quorum": 2, "drop": ("share-holder-2@1:sum_shares",)},
         {"scheme": "bfv", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
+        {"scheme": "ckks", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
         {"scheme": "bfv"},
         {"scheme": "rlwe"},
         {"scheme": "additive", "proofs": True, "hidden": "none", "bits": 8},
@@ -211,6 +212,7 @@ def test_every_way_of_summing_is_described(
         "masked": "masks are added",
         "bfv": "encrypted under the key authority's public key",
         "bfv-committee": "encrypted under a key that nobody has",
+        "ckks-committee": "drowned in it",
         "rlwe": "Experimental: the arithmetic is our own, and nobody has audited it.",
     }
     assert told[facts.scheme] in document
@@ -225,6 +227,7 @@ def test_every_way_of_summing_is_described(
         assert {
             "additive": "those of any 2 of 3, with the aggregator, open every upload",
             "bfv-committee": "a quorum's parts open every upload",
+            "ckks-committee": "a quorum's parts open every upload",
         }[facts.scheme] in document
         assert "Without an answer of 2 of 3 holders no sum is opened" in document
         assert f"1 time a sum was opened without a holder that was silent or lied: {facts.trustees[1]}." in document
@@ -294,7 +297,7 @@ def test_the_docs_count_blanks_and_files_as_the_code_does(copy: Path) -> None:
 
 
 def test_stages_are_described_for_each_scheme_with_protection() -> None:
-    of_their_own = {"additive-proofs", "ckks-krum", "bfv-committee"}
+    of_their_own = {"additive-proofs", "ckks-krum", "bfv-committee", "ckks-committee"}
     assert set(HELD) == {"plaintext", "additive", "masked", "ckks", "bfv", "rlwe"} | of_their_own
     assert all(holds and protection for ways in HELD.values() for holds, protection in ways.values())
 
