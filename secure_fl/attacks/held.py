@@ -19,14 +19,13 @@ from secure_fl.federation.exhibit import Overheard
 from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
-from secure_fl.secagg.budget.threshold import WORD_BITS, ThresholdPlan
+from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.he.words import unpack_upload
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.threshold.wire import unpack_words
 
 
 def read_upload(
@@ -61,10 +60,11 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
         words = ring.from_bytes(plan, payload).astype(np.int64)
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, ThresholdPlan):
-        first = unpack_words(plan.first, payload[: plan.first.nbytes])
-        second = unpack_words(plan.second, payload[plan.first.nbytes :])
-        pieces = np.concatenate([first, second]).reshape(-1)
-        return Uploaded(pieces, 2.0**WORD_BITS, _low_bytes(pieces, WORD_BITS))
+        border = plan.first.nbytes
+        runs = (plan.first, payload[:border]), (plan.second, payload[border:])
+        halves = [unpack_bits(sent, run.bits, run.count) for run, sent in runs]
+        low = [_low_bytes(half, run.bits) for half, (run, _) in zip(halves, runs, strict=True)]
+        return Uploaded(np.concatenate(halves), 2.0**plan.ring.word_bits, np.concatenate(low))
     if isinstance(plan, HePlan):
         try:
             halves = unpack_upload(plan, payload)

@@ -1,17 +1,17 @@
-"""Who a bank is to the other parties: a signing key that lasts, the memory of its last turn, and what it signs.
+"""Who a bank is to the other parties: a signing key that lasts, and the memory of its last turn.
 
-What a bank signs of an upload counts in one attempt, for that upload: whoever adds up uploads, or opens their sum, can
-tell that each is of a bank that it knows, and that nobody made one up in the bank's place.
+What it signs of an upload counts in one attempt, for that upload: whoever adds up uploads, or opens their sum, can tell
+that each is of a bank that it knows, and that nobody made one up in the bank's place (`signed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.hazmat.agreement import SigningKey, verify
+from secure_fl.secagg.hazmat.agreement import SigningKey
 from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.signed import upload_statement
 from secure_fl.secagg.turns import Turns
 
 
@@ -42,23 +42,7 @@ class Identity:
 
     def sign_upload(self, cohort: Cohort[Plan], bank: str, digest: bytes) -> bytes:
         """`digest`: SHA-256 of what the bank vouches for."""
-        return self.sign(_upload_statement(cohort, bank, digest))
-
-
-def require_upload(
-    cohort: Cohort[Plan], bank: str, directory: Mapping[str, bytes], digest: bytes, signature: bytes
-) -> None:
-    """Raises `MessageError` unless the bank signed this digest, in this attempt.
-
-    `directory`: the banks' identity keys.
-    """
-    if bank not in directory:
-        raise MessageError(f"nobody knows an identity key of {bank}; ask for another roster")
-    verify(directory[bank], signature, _upload_statement(cohort, bank, digest), bank)
-
-
-def _upload_statement(cohort: Cohort[Plan], bank: str, digest: bytes) -> bytes:
-    return b"secure_fl signed upload" + cohort.digest + cohort.number[bank].to_bytes(2, "little") + digest
+        return self.sign(upload_statement(cohort, bank, digest))
 
 
 class Identities:

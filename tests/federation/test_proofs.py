@@ -32,8 +32,8 @@ def lie(monkeypatch: pytest.MonkeyPatch, bank: str, change: Callable[[Any], Any]
     """That bank proves and sends other values than those that it was given, whatever their range."""
     honest = proofs_client.ProvingClient.__init__
 
-    def start(client: Any, cohort: Any, name: str, values: Any, holders: Any) -> None:
-        honest(client, cohort, name, values, holders)
+    def start(client: Any, cohort: Any, name: str, *given: Any) -> None:
+        honest(client, cohort, name, *given)
         if name == bank and cohort.round:
             client._inputs = change(client._inputs)
 

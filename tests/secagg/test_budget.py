@@ -415,8 +415,8 @@ WHOLE: dict[str, dict[str, Any]] = {
     "additive": {
         "may_collude_curious": 5,
         "may_collude_lying": None,
-        "upload_bytes": 256 + 2000 + 2 * 32 + 2 * (48 + 32),
-        "bytes_per_parameter": 2.48,
+        "upload_bytes": 256 + 2000 + 2 * 32 + 64 + 2 * (48 + 32),
+        "bytes_per_parameter": 2.544,
         "ring_bits": 16,
         "share_holders": 2,
         "quorum": 2,

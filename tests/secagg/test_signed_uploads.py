@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from secure_fl.errors import MessageError
-from secure_fl.secagg.identity import Identities, require_upload
+from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.signed import require_upload
 
 CohortFactory = Callable[..., Cohort[Any]]
 OTHERS: dict[str, dict[str, Any]] = {

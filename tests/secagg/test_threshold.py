@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from secure_fl.errors import DropoutError, MessageError, PlanError, ProtocolError
 from secure_fl.secagg import plan, simulate
 from secure_fl.secagg.budget import Committee
-from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, ThresholdPlan, deviation, plan_threshold
+from secure_fl.secagg.budget.threshold import BFV_RING, DEGREE, PRIME_BITS, ThresholdPlan, plan_threshold
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.collective import JointKey, common_polynomial, data_moduli, key_moduli
 from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
@@ -31,7 +32,7 @@ from secure_fl.secagg.turns import new_session
 from tests.secagg.altered import Altered
 
 COMMITTEES = [(2, 2), (3, 2), (3, 3), (4, 3), (5, 3)]
-MODULI = tuple(map(int, data_moduli().reshape(-1)))
+MODULI = tuple(map(int, data_moduli(BFV_RING).reshape(-1)))
 Q = math.prod(MODULI)
 
 
@@ -93,8 +94,8 @@ class Scene:
         payload = open_message(self.cohort, sent, recipient=AGGREGATOR, sender="bank-1").payload
         border = self.plan.first.nbytes
         first, second = (
-            unpack_words(self.plan.first, payload[:border]),
-            unpack_words(self.plan.second, payload[border:]),
+            unpack_words(BFV_RING, self.plan.first, payload[:border]),
+            unpack_words(BFV_RING, self.plan.second, payload[border:]),
         )
         return first, second
 
@@ -139,7 +140,7 @@ def test_sums_are_exact_whatever_the_committee(
 def key_making(n: int, t: int) -> tuple[Setting, dict[str, KeyMaking]]:
     own = {f"key-holder-{number}": AgreementKey() for number in range(1, n + 1)}
     directory = {name: key.public for name, key in own.items()}
-    setting = Setting(Committee.of(n, t), tuple(own), b"a seed", directory)
+    setting = Setting(BFV_RING, Committee.of(n, t), tuple(own), b"a seed", directory)
     return setting, {name: KeyMaking(setting, name, key) for name, key in own.items()}
 
 
@@ -220,9 +221,9 @@ def test_a_part_that_cannot_be_opened_names_its_drawer() -> None:
 
 
 def test_parts_are_ternary_and_survive_bytes() -> None:
-    part, public = KeyPart.generate(b"seed")
+    part, public = KeyPart.generate(BFV_RING, b"seed")
     kept = part.keep()
-    again = KeyPart.again(kept)
+    again = KeyPart.again(BFV_RING, kept)
     assert again.keep() == kept
     again.require_public(b"seed", public)
     with pytest.raises(MessageError, match="not its public half"):
@@ -231,24 +232,24 @@ def test_parts_are_ternary_and_survive_bytes() -> None:
     assert abs(counts - DEGREE / 3).max() < 5 * math.sqrt(DEGREE * 2 / 9)
     for bad in (b"", kept[:-1], kept + b"\0", b"\xff" * len(kept)):
         with pytest.raises(MessageError, match="part of a key"):
-            KeyPart.again(bad)
+            KeyPart.again(BFV_RING, bad)
     assert repr(part) == "KeyPart(...)"
 
 
 def test_the_common_polynomial_is_uniform_below_each_prime_and_another_for_another_seed() -> None:
-    a = common_polynomial(b"seed")
+    a = common_polynomial(BFV_RING, b"seed")
     assert a.shape == (len(PRIME_BITS) + 1, DEGREE)
-    assert (a < key_moduli()).all()
-    shares = a / key_moduli()
+    assert (a < key_moduli(BFV_RING)).all()
+    shares = a / key_moduli(BFV_RING)
     assert np.abs(shares.mean(axis=1) - 0.5).max() < 5 / math.sqrt(12 * DEGREE)
-    assert (a != common_polynomial(b"other")).any()
-    assert (a == common_polynomial(b"seed")).all()
+    assert (a != common_polynomial(BFV_RING, b"other")).any()
+    assert (a == common_polynomial(BFV_RING, b"seed")).all()
 
 
 def test_words_beyond_their_primes_are_no_joint_key() -> None:
-    _, public = KeyPart.generate(b"seed")
+    _, public = KeyPart.generate(BFV_RING, b"seed")
     with pytest.raises(MessageError, match="beyond its primes"):
-        JointKey(b"seed", np.stack([public, np.full_like(public, 1 << 41)]))
+        JointKey(BFV_RING, b"seed", np.stack([public, np.full_like(public, 1 << 41)]))
 
 
 # Noise
@@ -256,24 +257,26 @@ def test_words_beyond_their_primes_are_no_joint_key() -> None:
 
 @pytest.mark.parametrize("parts", [1, 3])
 def test_the_noise_of_a_fresh_ciphertext_is_what_the_plan_says(parts: int) -> None:
-    drawn = [KeyPart.generate(b"seed") for _ in range(parts)]
-    joint = JointKey(b"seed", np.stack([public for _, public in drawn]))
+    drawn = [KeyPart.generate(BFV_RING, b"seed") for _ in range(parts)]
+    joint = JointKey(BFV_RING, b"seed", np.stack([public for _, public in drawn]))
     first, second = joint.encrypt_zero()
-    opened = (first + sum(part.times(second[None])[0] for part, _ in drawn)) % data_moduli()
+    opened = (first + sum(part.times(second[None])[0] for part, _ in drawn)) % data_moduli(BFV_RING)
     noise = np.array(integers(opened.T[:2000]), dtype=np.float64)
     expected = math.sqrt((1 + 2 / 3 * DEGREE * parts) / 12)
     assert abs(noise.std() / expected - 1) < 0.1
-    assert deviation(Committee(2, 2), 1) == pytest.approx(math.sqrt((1 + 2 / 3 * DEGREE * 2) / 12))
+    assert replace(planned(3, 1, committee=(2, 2)), banks=1).deviation == pytest.approx(
+        math.sqrt((1 + 2 / 3 * DEGREE * 2) / 12)
+    )
 
 
 @pytest.mark.parametrize("bits", [5, 19, 39, 59, 66, 79])
 def test_smudging_is_uniform_in_its_range(bits: int) -> None:
-    drawn = np.array([number / 2.0**bits for number in integers(smudging(b"\1" * 32, bits, 20_000))])
+    drawn = np.array([number / 2.0**bits for number in integers(smudging(BFV_RING, b"\1" * 32, bits, 20_000))])
     assert -1 <= drawn.min() < -0.99
     assert 0.9 < drawn.max() < 1
     assert abs(drawn.mean()) < 5 / math.sqrt(3 * 20_000)
     assert abs(drawn.var() * 3 - 1) < 0.05
-    low = np.array([number & 1 for number in integers(smudging(b"\2" * 32, bits, 20_000))])
+    low = np.array([number & 1 for number in integers(smudging(BFV_RING, b"\2" * 32, bits, 20_000))])
     assert abs(low.mean() - 0.5) < 5 * 0.5 / math.sqrt(20_000)
 
 
@@ -282,14 +285,16 @@ def test_an_answer_is_a_part_times_the_sum_and_noise_of_the_plans_width() -> Non
     _, second = scene.upload(np.zeros(30_000, dtype=np.int64))
     member, part = scene.members[0], parts_of(scene.cohort, scene.members[0])[0]
     answer = unpack_words(
-        scene.plan.first, memoryview(scene.ask(member, Asked((part,), 3, pack_words(scene.plan.second, second))))
+        BFV_RING,
+        scene.plan.first,
+        memoryview(scene.ask(member, Asked((part,), 3, pack_words(scene.plan.second, second)))),
     )
     exact = (
         scene.there._members[member]
         .parts[part]
         .times(np.ascontiguousarray(second.reshape(-1, DEGREE, len(PRIME_BITS)).transpose(0, 2, 1)))
     )
-    noise = (answer + data_moduli().reshape(-1) - in_use(scene.plan, exact)) % data_moduli().reshape(-1)
+    noise = (answer + data_moduli(BFV_RING).reshape(-1) - in_use(scene.plan, exact)) % data_moduli(BFV_RING).reshape(-1)
     share = np.array([number / 2.0**scene.plan.smudging for number in integers(noise)])
     assert -1 <= share.min() < -0.95
     assert 0.95 < share.max() < 1
@@ -367,7 +372,7 @@ def test_what_no_sum_is_opens_to_nothing(what: str) -> None:
     p = planned(10, 1000)
     total = encode(p, np.full(1000, 255))
     if what == "value":
-        found = total * np.uint64(11) % data_moduli().reshape(-1)
+        found = total * np.uint64(11) % data_moduli(BFV_RING).reshape(-1)
     elif what == "garbage":
         found = np.stack(
             [np.random.default_rng(2).integers(0, m, p.coefficients, dtype=np.uint64) for m in MODULI], axis=1
@@ -375,7 +380,7 @@ def test_what_no_sum_is_opens_to_nothing(what: str) -> None:
     else:
         moved = -(1 << (p.shift + 3)) if what == "noise" else -(1 << (p.shift - 1)) - 1
         zero = np.zeros_like(total) if what == "negative" else total * np.uint64(0)
-        found = (zero + residues([moved])) % data_moduli().reshape(-1)
+        found = (zero + residues([moved])) % data_moduli(BFV_RING).reshape(-1)
     with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
         decode(p, found, 10)
 
@@ -383,7 +388,7 @@ def test_what_no_sum_is_opens_to_nothing(what: str) -> None:
 def test_a_sum_beyond_what_its_banks_can_have_added_up_is_not_released() -> None:
     """It fits into its field, as the spare digits do."""
     p = planned(10, 1000)
-    total = encode(p, np.full(1000, 255)) * np.uint64(9) % data_moduli().reshape(-1)
+    total = encode(p, np.full(1000, 255)) * np.uint64(9) % data_moduli(BFV_RING).reshape(-1)
     assert decode(p, total, 9).tolist() == [9 * 255] * 1000
     with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
         decode(p, total, 8)
@@ -432,8 +437,8 @@ def test_a_single_upload_that_is_passed_off_as_a_sum_is_opened() -> None:
     opened = first.copy()
     for part, member in enumerate((0, 0, 1)):
         answer = scene.ask(scene.members[member], Asked((part,), 3, summed))
-        opened += unpack_words(scene.plan.first, memoryview(answer))
-    found = decode(scene.plan, opened % data_moduli().reshape(-1), 3)
+        opened += unpack_words(BFV_RING, scene.plan.first, memoryview(answer))
+    found = decode(scene.plan, opened % data_moduli(BFV_RING).reshape(-1), 3)
     assert found.tolist() == scene.updates[0].tolist()
     assert "passes a single upload" in " ".join(scene.scheme.custody.broken_by)
 
@@ -446,7 +451,7 @@ def test_a_crafted_ciphertext_opens_a_part_of_the_key() -> None:
     member = scene.members[0]
     part = parts_of(scene.cohort, member)[0]
     answer = scene.ask(member, Asked((part,), 3, pack_words(scene.plan.second, crafted)))
-    found = integers(unpack_words(scene.plan.first, memoryview(answer)))
+    found = integers(unpack_words(BFV_RING, scene.plan.first, memoryview(answer)))
     ternary = [round(number / 2**150) for number in found]
     assert ternary == scene.there._members[member].parts[part]._ternary[: len(ternary)].tolist()
     assert "crafted one opens the key" in " ".join(scene.scheme.custody.broken_by)
@@ -468,7 +473,7 @@ def test_one_less_than_a_quorum_guesses_an_update_as_if_blind() -> None:
         first, second = ciphertext
         rest = first + sum(part.times(second[None])[0] for part in known.values())
         for secret, place in zip(rng.integers(0, 2, 200), rng.integers(0, DEGREE, 200), strict=True):
-            word = (rest[:, place] + (one if secret else zero)[0]) % data_moduli().reshape(-1)
+            word = (rest[:, place] + (one if secret else zero)[0]) % data_moduli(BFV_RING).reshape(-1)
             right += (abs(integers(word[None])[0]) > Q // 4) == secret
     assert abs(right - runs / 2) < 5 * math.sqrt(runs / 4)
 
@@ -496,11 +501,9 @@ def test_an_accepted_plan_keeps_every_promise(
     parts = len(p.committee.subsets)
     assert p.field_base > banks * (2**bits - 1)
     assert p.field_base**p.fields << p.shift <= Q // 2, "the largest sum"
-    error = 20 * deviation(p.committee, banks)
+    error = 20 * p.deviation
     assert parts * 2**p.smudging + error < 2 ** (p.shift - 1), "all noises together stay below a half"
-    distance = (
-        (committee[0] - committee[1] + 1) * p.coefficients * 0.8 * deviation(p.committee, banks) / 2 ** (p.smudging + 1)
-    )
+    distance = (committee[0] - committee[1] + 1) * p.coefficients * 0.8 * p.deviation / 2 ** (p.smudging + 1)
     assert distance <= 2.0**-40
     assert p.distance_bits == pytest.approx(-math.log2(distance))
     assert 2**20 <= p.sums_of_a_key <= 2**40

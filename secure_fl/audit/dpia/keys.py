@@ -89,6 +89,7 @@ _OF_SCHEME: Mapping[str, tuple[Key, ...]] = {
     "rlwe": (_OF_AUTHORITY,),
     "ckks-krum": (_OF_AUTHORITY,),
     "bfv-committee": (_PARTS,),
+    "ckks-committee": (_PARTS,),
 }
 
 

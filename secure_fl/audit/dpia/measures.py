@@ -106,7 +106,7 @@ def _sums(facts: Facts) -> Iterator[Measure]:
     least, word = threshold(facts), ""
     if KEY_AUTHORITY in facts.trustees:
         word = " The key authority takes the aggregator's word for how many a sum is of."
-    elif facts.scheme == "bfv-committee":
+    elif facts.scheme in ("bfv-committee", "ckks-committee"):
         word = " Key holders take the aggregator's word for how many a sum is of."
     yield Measure(
         "design",

@@ -109,6 +109,7 @@ HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     "ckks": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "bfv": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "bfv-committee": {**_BROADCAST, **_COMMITTEE},
+    "ckks-committee": {**_BROADCAST, **_COMMITTEE},
     "rlwe": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
     "ckks-krum": {
         **_BROADCAST,

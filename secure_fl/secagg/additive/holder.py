@@ -20,10 +20,10 @@ from secure_fl.secagg.additive.wire import (
 from secure_fl.secagg.budget import AdditivePlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, unseal
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask
-from secure_fl.secagg.identity import require_upload
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import packed_bytes
 from secure_fl.secagg.protocol import reason
+from secure_fl.secagg.signed import require_upload
 from secure_fl.secagg.turns import OneAnswer
 
 

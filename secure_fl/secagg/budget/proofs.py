@@ -23,7 +23,7 @@ from typing import Any
 
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, MIN_BITS, Plan
-from secure_fl.secagg.budget.ring import SHARE_HOLDERS
+from secure_fl.secagg.budget.ring import SHARE_HOLDERS, SIGNATURE_BYTES
 from secure_fl.secagg.proofs.circuit import Circuit
 from secure_fl.secagg.proofs.field import ELEMENT_BYTES
 
@@ -36,8 +36,8 @@ LIFE_BITS = 64
 MOST_INPUTS = 1 << 24
 """Bits of all values: one share of so many takes 128 MiB, and a bank that proves them 2 GB of memory."""
 HASH_BYTES = 32
-SEALED_MAIL_BYTES = 32 + HASH_BYTES * (1 + SHARE_HOLDERS) + 16
-"""A public key, a seed with the other parties' parts of the joint randomness, and a tag."""
+SEALED_MAIL_BYTES = 32 + HASH_BYTES * (1 + SHARE_HOLDERS) + SIGNATURE_BYTES + 16
+"""A public key, a seed with the other parties' parts of the joint randomness, the bank's signature, and a tag."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -30,16 +30,43 @@ from secure_fl.secagg.budget.plans import ENVELOPE_BYTES, Plan
 
 DEGREE = 8192
 PRIME_BITS = (40, 40, 40, 40, 36)
-SPECIAL_BITS = 18
-WORD_BITS = 40
 SMUDGING_BITS = 40
 LIFE_DISTANCE_BITS = 20
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """What a joint key and all that it encrypts is made of: polynomials of N coefficients modulo primes."""
+
+    prime_bits: tuple[int, ...]
+    """Of data primes, at most 42: products of words are taken in halves (`hazmat.collective`)."""
+    special_bits: int = 18
+    degree: int = DEGREE
+
+    @property
+    def coeff_mod_bit_sizes(self) -> tuple[int, ...]:
+        """Data primes, special prime."""
+        return (*self.prime_bits, self.special_bits)
+
+    @property
+    def primes(self) -> int:
+        """So many data primes."""
+        return len(self.prime_bits)
+
+    @property
+    def word_bits(self) -> int:
+        """Of a coefficient modulo one of them."""
+        return max(self.prime_bits)
+
+
+BFV_RING = KeyRing(PRIME_BITS)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ThresholdPlan(Plan):
     """A plan with the layout of a coefficient, and the committee."""
 
+    ring: KeyRing
     members: int
     quorum: int
     fields: int
@@ -70,17 +97,17 @@ class ThresholdPlan(Plan):
 
     @property
     def ciphertexts(self) -> int:
-        return math.ceil(self.coefficients / DEGREE)
+        return math.ceil(self.coefficients / self.ring.degree)
 
     @property
     def first(self) -> Run:
         """First polynomials, as far as they are in use: a word for each prime, coefficient by coefficient."""
-        return Run(self.coefficients * len(PRIME_BITS), WORD_BITS)
+        return Run(self.coefficients * self.ring.primes, self.ring.word_bits)
 
     @property
     def second(self) -> Run:
         """Second polynomials, whole."""
-        return Run(self.ciphertexts * DEGREE * len(PRIME_BITS), WORD_BITS)
+        return Run(self.ciphertexts * self.ring.degree * self.ring.primes, self.ring.word_bits)
 
     @property
     def upload_bytes(self) -> int:
@@ -89,7 +116,19 @@ class ThresholdPlan(Plan):
     @property
     def distance_bits(self) -> float:
         """-log2 of the statistical distance that all answers of a sum have from answers that tell nothing."""
-        return _distance_bits(self.committee, self.banks, self.coefficients, self.smudging)
+        answers = self.members - self.quorum + 1
+        return self.smudging + 1 - math.log2(answers * self.coefficients * self.unwanted)
+
+    @property
+    def deviation(self) -> float:
+        """Of the noise of a sum of honest ciphertexts, before anybody answers."""
+        key = 2 / 3 * self.ring.degree * len(self.committee.subsets)
+        return math.sqrt(self.banks * (1 + key) / 12)
+
+    @property
+    def unwanted(self) -> float:
+        """The mean size of what smudging hides in a coefficient."""
+        return 0.8 * self.deviation
 
     @property
     def sums_of_a_key(self) -> int:
@@ -98,8 +137,8 @@ class ThresholdPlan(Plan):
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {
-            "poly_modulus_degree": DEGREE,
-            "coeff_mod_bit_sizes": [*PRIME_BITS, SPECIAL_BITS],
+            "poly_modulus_degree": self.ring.degree,
+            "coeff_mod_bit_sizes": list(self.ring.coeff_mod_bit_sizes),
             "members": self.members,
             "quorum": self.quorum,
             "parts": len(self.committee.subsets),
@@ -122,32 +161,20 @@ def plan_threshold(
     assert bits is not None  # float32 was refused before
     base, parts = field_base(banks, bits), len(committee.subsets)
     for fields in range(math.floor(sum(PRIME_BITS) / math.log2(base)), 0, -1):
-        coefficients = math.ceil(parameters / fields)
-        least = SMUDGING_BITS + _distance_bits(committee, banks, coefficients, 0) * -1
         room = sum(PRIME_BITS) - 2 - math.ceil(fields * math.log2(base))
-        smudging = room - 1 - math.ceil(math.log2(parts + 1))
-        if smudging >= least:
-            return ThresholdPlan(
-                scheme=scheme,
-                banks=banks,
-                parameters=parameters,
-                bits=bits,
-                threshold=threshold,
-                members=committee.members,
-                quorum=committee.quorum,
-                fields=fields,
-                smudging=smudging,
-                shift=room,
-            )
+        found = ThresholdPlan(
+            scheme=scheme,
+            banks=banks,
+            parameters=parameters,
+            bits=bits,
+            threshold=threshold,
+            ring=BFV_RING,
+            members=committee.members,
+            quorum=committee.quorum,
+            fields=fields,
+            smudging=room - 1 - math.ceil(math.log2(parts + 1)),
+            shift=room,
+        )
+        if found.distance_bits >= SMUDGING_BITS:
+            return found
     raise PlanError(f"sums of {banks} banks x {bits} bits leave no room for smudging; use fewer bits")
-
-
-def deviation(committee: Committee, banks: int) -> float:
-    """Of the noise of a sum of honest ciphertexts, before anybody answers."""
-    key = 2 / 3 * DEGREE * len(committee.subsets)
-    return math.sqrt(banks * (1 + key) / 12)
-
-
-def _distance_bits(committee: Committee, banks: int, coefficients: int, smudging: int) -> float:
-    answers = committee.members - committee.quorum + 1
-    return smudging + 1 - math.log2(0.8 * answers * coefficients * deviation(committee, banks))

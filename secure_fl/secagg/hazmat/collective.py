@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tenseal import sealapi
 
 from secure_fl.errors import MessageError
-from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, SPECIAL_BITS
+from secure_fl.secagg.budget.threshold import KeyRing
 from secure_fl.secagg.hazmat.he_words import loaded, object_of, words_in
 from secure_fl.secagg.packing import Words
 
@@ -26,11 +26,11 @@ _CANDIDATES = 4
 
 
 @lru_cache
-def context() -> Any:
+def context(ring: KeyRing) -> Any:
     """SEAL's context. The plain modulus is 2 and nothing is ever encoded: only zeros are encrypted."""
     chosen = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.BFV)
-    chosen.set_poly_modulus_degree(DEGREE)
-    chosen.set_coeff_modulus(sealapi.CoeffModulus.Create(DEGREE, [*PRIME_BITS, SPECIAL_BITS]))
+    chosen.set_poly_modulus_degree(ring.degree)
+    chosen.set_coeff_modulus(sealapi.CoeffModulus.Create(ring.degree, list(ring.coeff_mod_bit_sizes)))
     chosen.set_plain_modulus(sealapi.Modulus(2))
     made = sealapi.SEALContext(chosen, True, sealapi.SEC_LEVEL_TYPE.TC128)
     assert made.parameters_set(), made.parameters_error_message()
@@ -38,14 +38,14 @@ def context() -> Any:
 
 
 @lru_cache
-def key_moduli() -> Words:
+def key_moduli(ring: KeyRing) -> Words:
     """Data primes and special prime, uint64 [primes, 1]."""
-    primes = sealapi.CoeffModulus.Create(DEGREE, [*PRIME_BITS, SPECIAL_BITS])
+    primes = sealapi.CoeffModulus.Create(ring.degree, list(ring.coeff_mod_bit_sizes))
     return np.array([[prime.value()] for prime in primes], dtype=np.uint64)
 
 
-def data_moduli() -> Words:
-    return key_moduli()[:-1]
+def data_moduli(ring: KeyRing) -> Words:
+    return key_moduli(ring)[:-1]
 
 
 def product(x: Words, y: Words, moduli: Words) -> Words:
@@ -55,44 +55,48 @@ def product(x: Words, y: Words, moduli: Words) -> Words:
 
 
 @lru_cache(maxsize=2)
-def common_polynomial(seed: bytes) -> Words:
+def common_polynomial(ring: KeyRing, seed: bytes) -> Words:
     """The a of all parts, [key primes, N], by rejection from SHAKE-256: nobody chooses it."""
     rows = []
-    for place, (prime,) in enumerate(key_moduli()):
-        stream = hashlib.shake_256(b"secure_fl common a" + bytes([place]) + seed).digest(8 * _CANDIDATES * DEGREE)
+    for place, (prime,) in enumerate(key_moduli(ring)):
+        stream = hashlib.shake_256(b"secure_fl common a" + bytes([place]) + seed).digest(8 * _CANDIDATES * ring.degree)
         candidates = np.frombuffer(stream, dtype="<u8") & np.uint64((1 << int(prime).bit_length()) - 1)
-        rows.append(candidates[candidates < prime][:DEGREE])
+        rows.append(candidates[candidates < prime][: ring.degree])
     return np.stack(rows)
 
 
 class JointKey:
     """The sum of all parts' public keys: it encrypts zeros."""
 
-    def __init__(self, seed: bytes, parts: NDArray[np.uint64]) -> None:
+    def __init__(self, ring: KeyRing, seed: bytes, parts: NDArray[np.uint64]) -> None:
         """`parts`: each part's b, [parts, key primes, N]. Raises `MessageError` where words are no polynomials."""
-        if not (parts < key_moduli()).all():
+        if not (parts < key_moduli(ring)).all():
             raise MessageError("a part of the joint key has words beyond its primes; make new keys")
-        joint = np.stack([parts.sum(axis=0) % key_moduli(), common_polynomial(seed)])
-        data = object_of(context().key_parms_id(), joint, by_values=True)
+        within = context(ring)
+        joint = np.stack([parts.sum(axis=0) % key_moduli(ring), common_polynomial(ring, seed)])
+        data = object_of(within.key_parms_id(), joint, by_values=True)
         try:
-            public = loaded(sealapi.PublicKey(), context(), data)
+            public = loaded(sealapi.PublicKey(), within, data)
         except (ValueError, RuntimeError):
             raise MessageError("the joint key cannot be used; make new keys") from None
-        self._encryptor = sealapi.Encryptor(context(), public)
+        self._ring, self._encryptor = ring, sealapi.Encryptor(within, public)
 
     def encrypt_zero(self) -> Words:
         """A fresh ciphertext, [2, data primes, N]."""
         ciphertext = sealapi.Ciphertext()
         self._encryptor.encrypt_zero(ciphertext)
-        return words_in(ciphertext, (2, len(PRIME_BITS), DEGREE))
+        return words_in(ciphertext, (2, self._ring.primes, self._ring.degree))
 
 
 class Transform:
     """SEAL's number-theoretic transform, of several polynomials at once, [polynomials, data primes, N]."""
 
+    def __init__(self, ring: KeyRing) -> None:
+        self._within = context(ring)
+
     @cached_property
     def evaluator(self) -> Any:
-        return sealapi.Evaluator(context())
+        return sealapi.Evaluator(self._within)
 
     def to_values(self, words: Words) -> Words:
         made = self.ciphertext(words)
@@ -104,8 +108,6 @@ class Transform:
         self.evaluator.transform_from_ntt_inplace(made)
         return words_in(made, values.shape)
 
-    @staticmethod
-    def ciphertext(words: Words, by_values: bool = False) -> Any:
-        return loaded(
-            sealapi.Ciphertext(), context(), object_of(context().first_parms_id(), words, by_values=by_values)
-        )
+    def ciphertext(self, words: Words, by_values: bool = False) -> Any:
+        data = object_of(self._within.first_parms_id(), words, by_values=by_values)
+        return loaded(sealapi.Ciphertext(), self._within, data)

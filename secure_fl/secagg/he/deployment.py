@@ -81,6 +81,6 @@ def _homomorphic(
     )
 
 
-CKKS = _homomorphic(CKKS_CUSTODY, "CKKS encryption", plan_ckks)
-BFV = _homomorphic(BFV_CUSTODY, "BFV encryption", plan_bfv, with_committee=threshold.scheme_of)
+CKKS = _homomorphic(CKKS_CUSTODY, "CKKS encryption", plan_ckks, with_committee=threshold.CKKS)
+BFV = _homomorphic(BFV_CUSTODY, "BFV encryption", plan_bfv, with_committee=threshold.BFV)
 RLWE = _homomorphic(RLWE_CUSTODY, "Ring-LWE of our own (experimental)", plan_rlwe, EXPERIMENTAL)

@@ -12,6 +12,7 @@ from secure_fl.secagg.additive.wire import UPLOAD, purpose
 from secure_fl.secagg.budget.proofs import ProofsPlan
 from secure_fl.secagg.hazmat.agreement import seal_to
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
 from secure_fl.secagg.proofs.fiat_shamir import joint_part, joint_randomness, joint_seed
@@ -25,7 +26,14 @@ from secure_fl.secagg.protocol import require_values
 class ProvingClient:
     """Shares of the share-holders are expanded from seeds; the aggregator's share is what is left."""
 
-    def __init__(self, cohort: Cohort[ProofsPlan], bank: str, values: IntVector, holders: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        cohort: Cohort[ProofsPlan],
+        bank: str,
+        values: IntVector,
+        identity: Identity,
+        holders: Mapping[str, bytes],
+    ) -> None:
         """`holders`: the share-holders' public keys, which banks know by a way the aggregator does not control.
 
         Raises `ConfigurationError` for values that are out of range or too long: they would be refused.
@@ -37,7 +45,7 @@ class ProvingClient:
                 f"the update of {bank} is longer than the norm bound of {cohort.plan.norm_bound:g} quantization steps; "
                 "clip it or raise the bound"
             )
-        self._cohort, self._bank, self._holders = cohort, bank, holders
+        self._cohort, self._bank, self._identity, self._holders = cohort, bank, identity, holders
         self._inputs = circuit.encode(values)
 
     def __repr__(self) -> str:
@@ -51,11 +59,11 @@ class ProvingClient:
         inputs = left_over(self._inputs, [expanded_inputs(plan, seed) for seed in seeds])
         committed = [[blind, to_bytes(inputs)], *([seed] for seed in seeds)]
         parts = [joint_part(cohort, self._bank, party, share) for party, share in enumerate(committed)]
-        proofs = left_over(
-            self._prove(joint_seed(cohort, self._bank, parts)), [expanded_proofs(plan, seed) for seed in seeds]
-        )
+        joint = joint_seed(cohort, self._bank, parts)
+        proofs = left_over(self._prove(joint), [expanded_proofs(plan, seed) for seed in seeds])
+        signature = self._identity.sign_upload(cohort, self._bank, joint)
         mail = [
-            self._seal_mail(holder, encode_mail(seed, parts[:party] + parts[party + 1 :]))
+            self._seal_mail(holder, encode_mail(seed, parts[:party] + parts[party + 1 :], signature))
             for party, (holder, seed) in enumerate(zip(cohort.trustees, seeds, strict=True), start=1)
         ]
         return seal(

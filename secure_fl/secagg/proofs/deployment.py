@@ -9,6 +9,7 @@ from secure_fl.secagg.additive.wire import UPLOAD
 from secure_fl.secagg.budget.proofs import SCHEME_NAME, ProofsPlan, plan_proofs
 from secure_fl.secagg.budget.ring import SHARE_HOLDERS
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
+from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.holder import ProofHolder, ProofHolderKey
@@ -32,9 +33,9 @@ CUSTODY = Custody(
     },
     broken_by=(
         f"the aggregator and all {SHARE_HOLDERS} share-holders together",
-        "an aggregator that makes up the shares of all banks but one, and subtracts them: nothing proves who made one",
         REPEATED,
         ALL_BUT_ONE,
+        "an aggregator that makes up banks, unless share-holders know the banks' identity keys by another way",
     ),
     assumptions=(
         "At least one of aggregator and share-holders does not collude with the others, and follows the protocol: then "
@@ -51,11 +52,11 @@ CUSTODY = Custody(
         "Sums that share-holders give are masked for the banks that they were asked for: asked for different ones, "
         "they give nothing that can be opened. One that is silent stops the sum; one that lies about its share of it "
         "spoils it, unseen unless the sum leaves its range.",
-        "Banks know the share-holders' public keys, and these each other's, by a way that the aggregator does not "
-        "control.",
-        "Shares of share-holders travel as seeds: secrecy is computational (AES-256, X25519, SHA-256), not perfect.",
-        "The aggregator passes on only what banks sent. Shares are bound to the model: those of banks that were shown "
-        "different models cannot be opened together.",
+        "Banks and share-holders know each other's public keys by a way that the aggregator does not control.",
+        "Shares of share-holders travel as seeds: secrecy is computational (AES-256, X25519, SHA-256, Ed25519), not "
+        "perfect.",
+        "Share-holders verify and add up what banks signed for this attempt and this model: shares of banks that were "
+        "shown different models cannot be opened together.",
         UNPROTECTED_SUM,
     ),
     papers=(
@@ -71,20 +72,22 @@ CUSTODY = Custody(
 
 
 class ProofsDeployment:
-    """The share-holders' keys. The aggregator has none."""
+    """The share-holders' keys, and the banks' identities. The aggregator has none."""
 
     def __init__(self, plan: ProofsPlan) -> None:
         self._holders = {name: ProofHolderKey(name) for name in HOLDERS}
+        self._identities = Identities()
         self._public = {name: holder.key.public for name, holder in self._holders.items()}
 
     def setup(self, cohort: Cohort[ProofsPlan], transcript: Transcript) -> None:
         """The share-holders' public keys reach the banks and each other another way; the transcript has nothing."""
 
     def client(self, cohort: Cohort[ProofsPlan], bank: str, values: Values) -> Party:
-        return ProvingClient(cohort, bank, values, self._public)
+        return ProvingClient(cohort, bank, values, self._identities.of(bank), self._public)
 
     def trustees(self, cohort: Cohort[ProofsPlan]) -> Mapping[str, Party]:
-        return {name: ProofHolder(cohort, holder, self._public) for name, holder in self._holders.items()}
+        directory = self._identities.directory(cohort.banks)
+        return {name: ProofHolder(cohort, holder, self._public, directory) for name, holder in self._holders.items()}
 
     def server(self, cohort: Cohort[ProofsPlan]) -> ServerHalf:
         return proofs_server(cohort)

@@ -29,6 +29,7 @@ from secure_fl.secagg.proofs.wire import (
     encode_verifiers,
     mask_purpose,
 )
+from secure_fl.secagg.signed import require_upload
 from secure_fl.secagg.turns import OneAnswer
 
 
@@ -59,9 +60,18 @@ class Verified:
 class ProofHolder:
     """One share-holder in one attempt."""
 
-    def __init__(self, cohort: Cohort[ProofsPlan], holder: ProofHolderKey, peers: Mapping[str, bytes]) -> None:
-        """`peers`: all share-holders' public keys, which they know by a way the aggregator does not control."""
-        self._cohort, self._plan, self._holder, self._peers = cohort, cohort.plan, holder, peers
+    def __init__(
+        self,
+        cohort: Cohort[ProofsPlan],
+        holder: ProofHolderKey,
+        peers: Mapping[str, bytes],
+        directory: Mapping[str, bytes],
+    ) -> None:
+        """`peers`: all share-holders' public keys, `directory`: the banks' identity keys; they know both by a way that
+        the aggregator does not control.
+        """
+        self._cohort, self._plan, self._holder = cohort, cohort.plan, holder
+        self._peers, self._directory = peers, directory
         self._party = 1 + cohort.trustees.index(holder.name)
 
     def __repr__(self) -> str:
@@ -80,7 +90,7 @@ class ProofHolder:
         return seal(self._cohort, asked.stage, name, AGGREGATOR, answer)
 
     def _verify(self, payload: memoryview) -> bytes:
-        """Its share of the verifier's messages of each bank whose mail it can open."""
+        """Its share of the verifier's messages of each bank whose mail it can open, and who signed what is in it."""
         key, mail = decode_questions(self._cohort, payload)
         self._require_threshold(len(mail))
         asked = queries(self._plan, key)
@@ -89,15 +99,21 @@ class ProofHolder:
         for number, row in mail.items():
             bank = self._cohort.banks[number]
             try:
-                seed, parts = decode_mail(self._plan, self._open(bank, row))
+                seed, joint = self._read(bank, row)
             except MessageError:
                 continue  # that it has no share is the answer about this bank
-            parts.insert(self._party, joint_part(self._cohort, bank, self._party, [seed]))
-            joint = joint_seed(self._cohort, bank, parts)
             seeds[number] = seed
             shares[number] = joint, verifier_share(self._plan, expanded_share(self._plan, seed), joint, asked)
         self._holder.verified = Verified(self._cohort.digest, seeds)
         return encode_verifiers(shares)
+
+    def _read(self, bank: str, row: bytes) -> tuple[bytes, bytes]:
+        """Its seed of a bank, and the joint seed that the bank signed. Raises `MessageError`."""
+        seed, parts, signature = decode_mail(self._plan, self._open(bank, row))
+        parts.insert(self._party, joint_part(self._cohort, bank, self._party, [seed]))
+        joint = joint_seed(self._cohort, bank, parts)
+        require_upload(self._cohort, bank, self._directory, joint, signature)
+        return seed, joint
 
     def _open(self, bank: str, row: bytes) -> bytes:
         return unseal(self._holder.key, row, purpose(self._cohort, bank, self._holder.name))

@@ -76,7 +76,7 @@ def _refused(
     for number, upload in uploads.items():
         blind = [holder for holder, answered in verdicts.items() if number not in answered]
         if blind:
-            refused[number] = f"{', '.join(blind)} cannot open its share"
+            refused[number] = f"{', '.join(blind)} cannot use its share"
             continue
         joint = _joint_seed(cohort, cohort.banks[number], upload)
         if any(answered[number][0] != joint for answered in verdicts.values()):

@@ -9,6 +9,7 @@ import numpy as np
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget.proofs import HASH_BYTES, SEALED_MAIL_BYTES, ProofsPlan
+from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_table, encode_numbers, encode_table
@@ -56,16 +57,18 @@ def decode_upload(plan: ProofsPlan, payload: memoryview) -> Upload:
     )
 
 
-def encode_mail(seed: bytes, others: Iterable[bytes]) -> bytes:
-    """What is sealed to a share-holder: its seed, and the other parties' parts of the joint randomness."""
-    return b"".join([seed, *others])
+def encode_mail(seed: bytes, others: Iterable[bytes], signature: bytes) -> bytes:
+    """What is sealed to a share-holder: its seed, the other parties' parts of the joint randomness, and the bank's
+    signature of the joint seed.
+    """
+    return b"".join([seed, *others, signature])
 
 
-def decode_mail(plan: ProofsPlan, mail: bytes) -> tuple[bytes, list[bytes]]:
+def decode_mail(plan: ProofsPlan, mail: bytes) -> tuple[bytes, list[bytes], bytes]:
     """The inverse."""
-    assert len(mail) == SEED_BYTES + HASH_BYTES * plan.share_holders  # what was sealed has a fixed length
-    cuts = range(SEED_BYTES, len(mail), HASH_BYTES)
-    return mail[:SEED_BYTES], [mail[cut : cut + HASH_BYTES] for cut in cuts]
+    end = SEED_BYTES + HASH_BYTES * plan.share_holders
+    assert len(mail) == end + SIGNATURE_BYTES  # what was sealed has a fixed length
+    return mail[:SEED_BYTES], [mail[cut : cut + HASH_BYTES] for cut in range(SEED_BYTES, end, HASH_BYTES)], mail[end:]
 
 
 def encode_questions(key: bytes, mail: Mapping[int, bytes]) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, ThresholdPlan
+from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.hazmat.collective import JointKey, data_moduli
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import IntVector
@@ -23,9 +23,9 @@ class ThresholdClient:
     def respond(self, request: bytes) -> bytes:
         open_message(self._cohort, request, recipient=self._bank, sender=AGGREGATOR, stage=UPLOAD)
         plan = self._cohort.plan
-        zeros = np.empty((2, plan.ciphertexts, len(PRIME_BITS), DEGREE), dtype=np.uint64)
+        zeros = np.empty((2, plan.ciphertexts, plan.ring.primes, plan.ring.degree), dtype=np.uint64)
         for place in range(plan.ciphertexts):
             zeros[:, place] = self._key.encrypt_zero()
-        first = (in_use(plan, zeros[0]) + encode(plan, self._values)) % data_moduli().reshape(-1)
+        first = (in_use(plan, zeros[0]) + encode(plan, self._values)) % data_moduli(plan.ring).reshape(-1)
         second = zeros[1].transpose(0, 2, 1)
         return seal(self._cohort, UPLOAD, self._bank, AGGREGATOR, pack_upload(plan, first, second))

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from secure_fl.secagg.budget import Committee
 from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.messages import AGGREGATOR
 from secure_fl.secagg.threshold.wire import member_name
 
-SCHEME_NAME = "bfv-committee"
-"""What reports call it: a committee in the place of the key authority."""
+_OF_ITS_OWN: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "bfv": ((), ()),
+    "ckks": (
+        (
+            "What the aggregator has before it rounds to integers is the exact sum and the holders' noise, but for the "
+            "statistical distance of the plan; the noise of encryption and banks' rounding errors are drowned in it.",
+        ),
+        (
+            "Cheon, Kim, Kim, Song, Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017",
+            "Li, Micciancio, On the Security of Homomorphic Encryption on Approximate Numbers, EUROCRYPT 2021",
+        ),
+    ),
+}
+"""By scheme, what is assumed and which papers there are beside those of all."""
+
+
+def name_of(scheme: str) -> str:
+    """What reports call it: a committee in the place of the key authority."""
+    return f"{scheme}-committee"
 
 
 def members_of(committee: Committee) -> tuple[str, ...]:
     return tuple(member_name(number) for number in range(1, committee.members + 1))
 
 
-def custody_of(committee: Committee) -> Custody:
+def custody_of(scheme: str, committee: Committee) -> Custody:
     n, t = committee.members, committee.quorum
     names = members_of(committee)
     corrupt = committee.may_collude_lying + 1
+    assumptions, papers = _OF_ITS_OWN[scheme]
     return Custody(
-        scheme=SCHEME_NAME,
+        scheme=name_of(scheme),
         summary=f"Banks encrypt their updates under a key that nobody has; any {t} of {n} key holders open a sum.",
         can_decrypt={
             "banks": ("their own update", "the sum of all updates"),
@@ -45,10 +65,12 @@ def custody_of(committee: Committee) -> Custody:
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
             "Ciphertexts are those of honest banks: of crafted ones an answer can tell the key, whatever its noise.",
+            *assumptions,
             STEERING,
             UNPROTECTED_SUM,
         ),
         papers=(
+            *papers,
             "Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux, Multiparty Homomorphic Encryption from "
             "Ring-Learning-with-Errors, PoPETs 2021",
             "Ito, Saito, Nishizeki, Secret Sharing Scheme Realizing General Access Structure, GLOBECOM 1987",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
-from secure_fl.secagg.budget import Committee
+from secure_fl.secagg.budget import Committee, Plan
+from secure_fl.secagg.budget.slots import plan_slots
 from secure_fl.secagg.budget.threshold import ThresholdPlan, plan_threshold
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.collective import JointKey
@@ -36,7 +37,9 @@ class ThresholdDeployment:
         names = cohort.trustees
         own = {name: AgreementKey() for name in names}
         seed = hashlib.sha256(b"secure_fl committee" + cohort.digest).digest()
-        setting = Setting(self._plan.committee, names, seed, {name: key.public for name, key in own.items()})
+        setting = Setting(
+            self._plan.ring, self._plan.committee, names, seed, {name: key.public for name, key in own.items()}
+        )
         making = {name: KeyMaking(setting, name, own[name]) for name in names}
         commitments = self._gathered(cohort, transcript, COMMITMENTS, {n: m.commit() for n, m in making.items()})
         published = self._gathered(
@@ -73,17 +76,21 @@ class ThresholdDeployment:
         return threshold_server(cohort)
 
 
-def scheme_of(committee: Committee) -> Scheme:
-    """BFV sums that a quorum of this committee opens."""
+def _scheme(name: str, title: str, plan: Callable[..., Plan], committee: Committee) -> Scheme:
     return Scheme(
-        name="bfv",
-        title="BFV encryption",
+        name=name,
+        title=title,
         stages=(UPLOAD,),
         input_stage=UPLOAD,
         trustees=members_of(committee),
-        custody=custody_of(committee),
-        plan=partial(plan_threshold, "bfv", committee=committee),
+        custody=custody_of(name, committee),
+        plan=partial(plan, name, committee=committee),
         deploy=ThresholdDeployment,
         holder_stage=OPEN,
-        with_committee=scheme_of,
+        with_committee=partial(_scheme, name, title, plan),
     )
+
+
+BFV = partial(_scheme, "bfv", "BFV encryption", plan_threshold)
+CKKS = partial(_scheme, "ckks", "CKKS encryption", plan_slots)
+"""Sums that a quorum of a committee opens."""

@@ -23,7 +23,7 @@ import numpy as np
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget.committee import Committee
 from secure_fl.secagg.budget.he import Run
-from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, WORD_BITS
+from secure_fl.secagg.budget.threshold import KeyRing
 from secure_fl.secagg.hazmat.agreement import PUBLIC_KEY_BYTES, TAG_BYTES, AgreementKey, seal_to, unseal
 from secure_fl.secagg.hazmat.collective import JointKey
 from secure_fl.secagg.hazmat.collective_secret import KeyPart
@@ -31,20 +31,29 @@ from secure_fl.secagg.packing import Words, pack_bits, unpack_bits
 from secure_fl.secagg.threshold.member import MemberKey
 
 HASH_BYTES = COIN_BYTES = 32
-_PUBLIC = Run((len(PRIME_BITS) + 1) * DEGREE, WORD_BITS)
-SEALED_BYTES = PUBLIC_KEY_BYTES + DEGREE // 4 + TAG_BYTES
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all members agree on before they make keys."""
 
+    ring: KeyRing
     committee: Committee
     names: tuple[str, ...]
     seed: bytes
     """Of this federation's key alone: the session, and which key of it this is."""
     directory: Mapping[str, bytes]
     """Members' X25519 keys, which they know by a way that the aggregator does not control."""
+
+    @property
+    def public(self) -> Run:
+        """Words of the public half of a part, over data primes and special prime."""
+        return Run((self.ring.primes + 1) * self.ring.degree, self.ring.word_bits)
+
+    @property
+    def sealed_bytes(self) -> int:
+        """Of a part, for one who has it."""
+        return PUBLIC_KEY_BYTES + self.ring.degree // 4 + TAG_BYTES
 
     def drawer(self, part: int) -> str:
         return self.names[self.committee.subsets[part][0]]
@@ -55,6 +64,11 @@ class Setting:
 
     def drawn_by(self, name: str) -> tuple[int, ...]:
         return tuple(part for part in range(len(self.committee.subsets)) if self.drawer(part) == name)
+
+    def words_of(self, published: Published) -> Words:
+        """The public half, [key primes, N]."""
+        found = unpack_bits(published.public, self.public.bits, self.public.count).view(np.uint64)
+        return found.reshape(self.ring.primes + 1, self.ring.degree)
 
     def purpose(self, part: int, member: str) -> bytes:
         return b"secure_fl key part" + self.seed + bytes([part]) + member.encode()
@@ -74,21 +88,16 @@ class Published:
     def commitment(self) -> bytes:
         return hashlib.sha256(b"secure_fl key commitment" + self.coin + self.public).digest()
 
-    @property
-    def words(self) -> Words:
-        found = unpack_bits(self.public, _PUBLIC.bits, _PUBLIC.count).view(np.uint64)
-        return found.reshape(len(PRIME_BITS) + 1, DEGREE)
-
     def to_bytes(self) -> bytes:
         return b"".join([self.coin, self.public, *self.sealed])
 
     @classmethod
     def read(cls, setting: Setting, part: int, data: bytes) -> Published:
         """Raises `MessageError`."""
-        others, start = len(setting.others(part)), COIN_BYTES + _PUBLIC.nbytes
-        if len(data) != start + others * SEALED_BYTES:
+        others, start, size = len(setting.others(part)), COIN_BYTES + setting.public.nbytes, setting.sealed_bytes
+        if len(data) != start + others * size:
             raise MessageError(f"what {setting.drawer(part)} published of a part has the wrong length; make new keys")
-        sealed = tuple(data[start + place * SEALED_BYTES :][:SEALED_BYTES] for place in range(others))
+        sealed = tuple(data[start + place * size :][:size] for place in range(others))
         return cls(data[:COIN_BYTES], data[COIN_BYTES:start], sealed)
 
 
@@ -107,11 +116,11 @@ class KeyMaking:
     def commit(self) -> dict[int, bytes]:
         """Draw the parts that are this member's to draw; commitments to their public halves."""
         for part in self._setting.drawn_by(self._name):
-            drawn, public = KeyPart.generate(self._setting.seed)
+            drawn, public = KeyPart.generate(self._setting.ring, self._setting.seed)
             self._parts[part] = drawn
             self._published[part] = Published(
                 secrets.token_bytes(COIN_BYTES),
-                pack_bits(public.reshape(-1), WORD_BITS),
+                pack_bits(public.reshape(-1), self._setting.public.bits),
                 tuple(
                     seal_to(self._setting.directory[other], drawn.keep(), self._setting.purpose(part, other))
                     for other in self._setting.others(part)
@@ -142,7 +151,7 @@ class KeyMaking:
         for part in self._setting.committee.parts_of(self._setting.names.index(self._name)):
             own = self._parts.get(part) or self._opened(part, found[part])
             try:
-                own.require_public(self._setting.seed, found[part].words)
+                own.require_public(self._setting.seed, self._setting.words_of(found[part]))
             except MessageError as error:
                 raise MessageError(f"{self._setting.drawer(part)} lied: {error}") from None
             self._parts[part] = own
@@ -151,7 +160,7 @@ class KeyMaking:
     def _opened(self, part: int, published: Published) -> KeyPart:
         sealed = published.sealed[self._setting.others(part).index(self._name)]
         try:
-            return KeyPart.again(unseal(self._own, sealed, self._setting.purpose(part, self._name)))
+            return KeyPart.again(self._setting.ring, unseal(self._own, sealed, self._setting.purpose(part, self._name)))
         except MessageError:
             raise MessageError(
                 f"{self._setting.drawer(part)} sealed no part that {self._name} can open; make new keys"
@@ -181,4 +190,5 @@ def accept_joint_key(setting: Setting, published: Mapping[int, bytes], fingerpri
     if len(agreeing) < len(setting.names):
         others = ", ".join(name for name in setting.names if name not in agreeing)
         raise MessageError(f"the joint key is not that of {others}; do not use it")
-    return JointKey(setting.seed, np.stack([found[part].words for part in sorted(found)]))
+    parts = np.stack([setting.words_of(found[part]) for part in sorted(found)])
+    return JointKey(setting.ring, setting.seed, parts)

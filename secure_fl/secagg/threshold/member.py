@@ -21,7 +21,7 @@ from secure_fl.secagg.threshold.wire import (
     Asked,
     ciphertexts_of,
     in_use,
-    pack_words,
+    pack_first,
     read_request,
     unpack_words,
 )
@@ -60,15 +60,15 @@ class Member:
                 f"{name} was asked to open a sum of {asked.contributors} banks and opens sums of {plan.threshold} to "
                 f"{plan.banks}; wait for more banks or plan again"
             )
-        second = ciphertexts_of(plan, unpack_words(plan.second, memoryview(asked.summed)))
+        second = ciphertexts_of(plan, unpack_words(plan.ring, plan.second, memoryview(asked.summed)))
         self._key.answers.answer(cohort, name, asked.digest, lambda: asked.digest)
-        given = [pack_words(plan.first, self._opened(asked, part, second)) for part in asked.wanted]
+        given = [pack_first(plan, self._opened(asked, part, second)) for part in asked.wanted]
         return seal(cohort, OPEN, name, AGGREGATOR, given)
 
     def _opened(self, asked: Asked, part: int, second: Words) -> Words:
         plan = self._cohort.plan
         seed = self._key.noise_for(self._cohort.digest + asked.digest, part)
         found = in_use(plan, self._key.parts[part].times(second))
-        found = found + smudging(seed, plan.smudging, plan.coefficients)
-        reduced: Words = np.remainder(found, data_moduli().reshape(-1))
+        found = found + smudging(plan.ring, seed, plan.smudging, plan.coefficients)
+        reduced: Words = np.remainder(found, data_moduli(plan.ring).reshape(-1))
         return reduced

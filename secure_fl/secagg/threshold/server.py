@@ -36,7 +36,7 @@ def threshold_server(cohort: Cohort[ThresholdPlan]) -> ServerHalf:
     first, second = adder.total()
     summed = pack_words(plan.second, second)
     opened = first + (yield from _sum_of_parts(cohort, len(contributors), summed, attendance))
-    return attendance.finish(decode(plan, opened % data_moduli().reshape(-1), len(contributors)), contributors)
+    return attendance.finish(decode(plan, opened % data_moduli(plan.ring).reshape(-1), len(contributors)), contributors)
 
 
 def _sum_of_parts(

@@ -1,7 +1,8 @@
 """What travels when a committee opens sums: words of ciphertexts, and what members make of them.
 
 Words are coefficients modulo each data prime, coefficient by coefficient, so that what is not in use is left out at the
-end. Any payload of the right length is a ciphertext, and nothing of it reaches SEAL at the aggregator.
+end; under `ckks` first polynomials and answers are upper bits of coefficients (`rounding`). Any payload of the right
+length is a ciphertext, and nothing of it reaches SEAL at the aggregator.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import numpy as np
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget.he import Run
-from secure_fl.secagg.budget.threshold import DEGREE, PRIME_BITS, ThresholdPlan
+from secure_fl.secagg.budget.threshold import KeyRing, ThresholdPlan
 from secure_fl.secagg.hazmat.collective import data_moduli
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import decode_numbers, encode_numbers
 from secure_fl.secagg.packing import PackedSum, Words, pack_bits, unpack_bits
+from secure_fl.secagg.threshold.rounding import restored, rounded
 
 UPLOAD, OPEN = "upload", "open"
 _COUNT_BYTES = 4
@@ -38,27 +40,43 @@ def parts_of(cohort: Cohort[ThresholdPlan], member: str) -> tuple[int, ...]:
 
 def pack_upload(plan: ThresholdPlan, first: Words, second: Words) -> Iterator[bytes]:
     """`first`: [coefficients, data primes]; `second`: [ciphertexts, N, data primes]."""
-    yield pack_words(plan.first, first)
+    yield pack_first(plan, first)
     yield pack_words(plan.second, second)
+
+
+def pack_first(plan: ThresholdPlan, words: Words) -> bytes:
+    """Of coefficients [coefficients, data primes] what is sent."""
+    return pack_words(plan.first, rounded(plan, words))
+
+
+def unpack_first(plan: ThresholdPlan, payload: memoryview) -> Words:
+    """The inverse, but for what is not sent. Raises `MessageError`."""
+    if len(payload) != plan.first.nbytes:
+        raise _of_another_length()
+    return restored(plan, unpack_bits(payload, plan.first.bits, plan.first.count).view(np.uint64))
 
 
 def pack_words(run: Run, words: Words) -> bytes:
     return pack_bits(words.reshape(-1), run.bits)
 
 
-def unpack_words(run: Run, payload: memoryview) -> Words:
+def unpack_words(ring: KeyRing, run: Run, payload: memoryview) -> Words:
     """[words / primes, primes], reduced. Raises `MessageError`."""
     if len(payload) != run.nbytes:
-        raise MessageError("words have another length than the plan's; send them again")
-    words = unpack_bits(payload, run.bits, run.count).view(np.uint64).reshape(-1, len(PRIME_BITS))
-    return words % data_moduli().reshape(-1)
+        raise _of_another_length()
+    words = unpack_bits(payload, run.bits, run.count).view(np.uint64).reshape(-1, ring.primes)
+    return words % data_moduli(ring).reshape(-1)
+
+
+def _of_another_length() -> MessageError:
+    return MessageError("words have another length than the plan's; send them again")
 
 
 class Adder:
     """A running sum modulo the primes, of a size that does not depend on how many are added."""
 
     def __init__(self, plan: ThresholdPlan) -> None:
-        self._runs = plan.first, plan.second
+        self._plan, self._runs = plan, (plan.first, plan.second)
         self._sums = tuple(PackedSum(run.count, run.bits, 0) for run in self._runs)
 
     def add(self, payload: memoryview) -> None:
@@ -71,9 +89,8 @@ class Adder:
 
     def total(self) -> tuple[Words, Words]:
         """First and second polynomials, [.., data primes]."""
-        moduli = data_moduli().reshape(-1)
-        first, second = (summed.values.reshape(-1, len(PRIME_BITS)) % moduli for summed in self._sums)
-        return first, second
+        ring, (first, second) = self._plan.ring, (summed.values for summed in self._sums)
+        return restored(self._plan, first), second.reshape(-1, ring.primes) % data_moduli(ring).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -114,12 +131,12 @@ def read_request(cohort: Cohort[ThresholdPlan], member: str, payload: memoryview
 
 def ciphertexts_of(plan: ThresholdPlan, second: Words) -> Words:
     """Second polynomials as SEAL has them, [ciphertexts, data primes, N]."""
-    return np.ascontiguousarray(second.reshape(plan.ciphertexts, DEGREE, len(PRIME_BITS)).transpose(0, 2, 1))
+    return np.ascontiguousarray(second.reshape(plan.ciphertexts, plan.ring.degree, plan.ring.primes).transpose(0, 2, 1))
 
 
 def in_use(plan: ThresholdPlan, polynomials: Words) -> Words:
     """The inverse for [ciphertexts, data primes, N], as far as coefficients are in use: [coefficients, data primes]."""
-    words: Words = polynomials.transpose(0, 2, 1).reshape(-1, len(PRIME_BITS))[: plan.coefficients]
+    words: Words = polynomials.transpose(0, 2, 1).reshape(-1, plan.ring.primes)[: plan.coefficients]
     return words
 
 
@@ -128,6 +145,4 @@ def unpack_answer(plan: ThresholdPlan, payload: memoryview, wanted: Iterable[int
     parts, width = tuple(wanted), plan.first.nbytes
     if len(payload) != width * len(parts):
         raise MessageError("a member's answer has the wrong length; it must send it again")
-    return {
-        part: unpack_words(plan.first, payload[place * width : (place + 1) * width]) for place, part in enumerate(parts)
-    }
+    return {part: unpack_first(plan, payload[place * width : (place + 1) * width]) for place, part in enumerate(parts)}

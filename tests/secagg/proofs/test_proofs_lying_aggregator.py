@@ -125,7 +125,7 @@ def expanded_of(scene: Scene, uploads: Any, row: int, cohort: Any) -> FieldArray
     """Share-holder-2's share of a bank that works with the aggregator: without masks the difference would be closed."""
     holder = scene.deployment.trustees(cohort)[HOLDERS[1]]
     assert isinstance(holder, ProofHolder)
-    seed, _ = decode_mail(scene.plan, holder._open(scene.banks[row], uploads[row].mail[1]))
+    seed, *_ = decode_mail(scene.plan, holder._open(scene.banks[row], uploads[row].mail[1]))
     return scene.plan.circuit.truncate(expanded_share(scene.plan, seed).inputs)
 
 
@@ -180,7 +180,7 @@ def test_a_holder_can_have_any_bank_left_out(scene: Scene) -> None:
 
     holder = scene.deployment.trustees(cohort)[HOLDERS[0]]
     outcome = scene.run({HOLDERS[0]: Altered(holder, cohort, HOLDERS[0], VERIFY, without_bank_3)})
-    assert outcome.refused == {"bank-3": "share-holder-1 cannot open its share"}
+    assert outcome.refused == {"bank-3": "share-holder-1 cannot use its share"}
     assert outcome.sum.total.tolist() == scene.total([0, 1, 3, 4])
 
 
@@ -205,7 +205,7 @@ def test_a_holder_that_works_with_a_bank_can_have_its_bad_proof_pass(scene: Scen
     def forged(payload: bytes) -> bytes:
         shares = decode_verifiers(cohort, memoryview(payload))
         joint, asked = shares[1][0], queries(scene.plan, key[0])
-        seed, _ = decode_mail(scene.plan, other._open("bank-2", upload.mail[1]))
+        seed, *_ = decode_mail(scene.plan, other._open("bank-2", upload.mail[1]))
         known = [
             verifier_share(scene.plan, share, joint, asked)
             for share in (upload.share, expanded_share(scene.plan, seed))
@@ -278,7 +278,7 @@ def test_the_aggregator_and_all_holders_together_read_an_update(scene: Scene) ->
     assert (opened > 255).any()
     for place, holder in enumerate(HOLDERS):
         party: Any = scene.deployment.trustees(cohort)[holder]
-        seed, _ = decode_mail(scene.plan, party._open("bank-4", upload.mail[place]))
+        seed, *_ = decode_mail(scene.plan, party._open("bank-4", upload.mail[place]))
         opened = add(opened, scene.plan.circuit.truncate(expanded_share(scene.plan, seed).inputs))
         assert ((opened > 255).sum() > 3) == (holder != HOLDERS[-1])
     assert opened.tolist() == scene.updates[3].tolist()

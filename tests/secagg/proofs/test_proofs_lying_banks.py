@@ -15,8 +15,10 @@ from secure_fl.secagg.additive.deployment import HOLDERS
 from secure_fl.secagg.additive.wire import UPLOAD
 from secure_fl.secagg.budget.proofs import HASH_BYTES, SEALED_MAIL_BYTES
 from secure_fl.secagg.hazmat.prg import SEED_BYTES
+from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
 from secure_fl.secagg.proofs.client import ProvingClient
+from secure_fl.secagg.proofs.fiat_shamir import joint_part, joint_seed
 from secure_fl.secagg.proofs.field import PRIME, FieldArray
 from secure_fl.secagg.proofs.server import DISPROVED
 from secure_fl.secagg.proofs.wire import decode_mail, encode_mail
@@ -91,6 +93,12 @@ def test_the_same_bank_without_the_lie_is_accepted(scene: Scene) -> None:
     assert scene.run({"bank-2": scene.liar(1, honest)}).refused == {}
 
 
+def told(scene: Scene) -> tuple[Any, ...]:
+    """What bank-2's half is made of."""
+    deployed = scene.deployment
+    return scene.cohort(), "bank-2", scene.updates[1], deployed._identities.of("bank-2"), deployed._public
+
+
 class ProvesAnother(ProvingClient):
     """It shares one vector and proves another one, which is valid."""
 
@@ -106,8 +114,7 @@ class ProvesAnother(ProvingClient):
 
 
 def test_a_proof_of_another_vector_is_refused(scene: Scene) -> None:
-    cohort = scene.cohort()
-    liar = ProvesAnother(cohort, "bank-2", scene.updates[1], scene.deployment._public)
+    liar = ProvesAnother(*told(scene))
     assert without_bank_2(scene, scene.run({"bank-2": liar})) == DISPROVED
 
 
@@ -120,7 +127,7 @@ class ChoosesRandomness(ProvingClient):
 
 @pytest.mark.parametrize("lies", [True, False])
 def test_joint_randomness_that_is_not_of_the_shares_is_refused(scene: Scene, lies: bool) -> None:
-    liar = ChoosesRandomness(scene.cohort(), "bank-2", scene.updates[1], scene.deployment._public)
+    liar = ChoosesRandomness(*told(scene))
     liar._inputs[3] = 2 if lies else liar._inputs[3]
     assert without_bank_2(scene, scene.run({"bank-2": liar})) == DISPROVED
 
@@ -131,30 +138,45 @@ class TellsOtherParts(ProvingClient):
     party = 1
 
     def _seal_mail(self, holder: str, mail: bytes) -> bytes:
-        seed, parts = decode_mail(self._cohort.plan, mail)
+        seed, parts, signature = decode_mail(self._cohort.plan, mail)
         if holder == HOLDERS[self.party - 1]:
-            parts[0] = bytes(HASH_BYTES)
-        return super()._seal_mail(holder, encode_mail(seed, parts))
+            seed, parts = self._told(seed, parts)
+            signature = self._signed(seed, parts)
+        return super()._seal_mail(holder, encode_mail(seed, parts, signature))
+
+    def _told(self, seed: bytes, parts: list[bytes]) -> tuple[bytes, list[bytes]]:
+        return seed, [bytes(HASH_BYTES), *parts[1:]]
+
+    def _signed(self, seed: bytes, parts: list[bytes]) -> bytes:
+        """What the holder takes for the joint seed is signed as well."""
+        own = joint_part(self._cohort, self._bank, self.party, [seed])
+        joint = joint_seed(self._cohort, self._bank, [*parts[: self.party], own, *parts[self.party :]])
+        return self._identity.sign_upload(self._cohort, self._bank, joint)
 
 
 @pytest.mark.parametrize("party", [1, 2])
 def test_parts_that_differ_between_parties_are_refused(scene: Scene, party: int) -> None:
-    liar = TellsOtherParts(scene.cohort(), "bank-2", scene.updates[1], scene.deployment._public)
+    liar = TellsOtherParts(*told(scene))
     liar.party = party
     assert without_bank_2(scene, scene.run({"bank-2": liar})) == NOT_PROVED
 
 
 class SealsAnotherSeed(TellsOtherParts):
-    def _seal_mail(self, holder: str, mail: bytes) -> bytes:
-        if holder == HOLDERS[self.party - 1]:
-            mail = bytes(SEED_BYTES) + mail[SEED_BYTES:]
-        return ProvingClient._seal_mail(self, holder, mail)
+    def _told(self, seed: bytes, parts: list[bytes]) -> tuple[bytes, list[bytes]]:
+        return bytes(SEED_BYTES), parts
+
+
+def test_shares_that_an_aggregator_made_up_are_left_out(scene: Scene) -> None:
+    """It has the share-holders' public keys and no bank's identity key."""
+    cohort, name, values, _, public = told(scene)
+    stranger = ProvingClient(cohort, name, values, Identity(), public)
+    assert without_bank_2(scene, scene.run({"bank-2": stranger})) == f"{', '.join(HOLDERS)} cannot use its share"
 
 
 @pytest.mark.parametrize("party", [1, 2])
 def test_a_seed_of_another_share_is_refused(scene: Scene, party: int) -> None:
     """The holder's own part of the joint randomness tells."""
-    liar = SealsAnotherSeed(scene.cohort(), "bank-2", scene.updates[1], scene.deployment._public)
+    liar = SealsAnotherSeed(*told(scene))
     liar.party = party
     assert without_bank_2(scene, scene.run({"bank-2": liar})) == NOT_PROVED
 
@@ -167,9 +189,9 @@ def altered(scene: Scene, change: Callable[[bytes], bytes]) -> Party:
 MAIL = len(HOLDERS) * SEALED_MAIL_BYTES
 REST = MAIL + HASH_BYTES * (1 + len(HOLDERS))
 PLACES = {
-    "the first holder's mail": (0, "share-holder-1 cannot open its share"),
-    "the tag of it": (SEALED_MAIL_BYTES - 1, "share-holder-1 cannot open its share"),
-    "the second holder's mail": (SEALED_MAIL_BYTES, "share-holder-2 cannot open its share"),
+    "the first holder's mail": (0, "share-holder-1 cannot use its share"),
+    "the tag of it": (SEALED_MAIL_BYTES - 1, "share-holder-1 cannot use its share"),
+    "the second holder's mail": (SEALED_MAIL_BYTES, "share-holder-2 cannot use its share"),
     "the blind": (MAIL, NOT_PROVED),
     "a part": (MAIL + HASH_BYTES, NOT_PROVED),
     "a share of an input": (REST, NOT_PROVED),
@@ -203,7 +225,7 @@ def test_any_altered_byte_is_noticed(data: st.DataObject) -> None:
 
 def test_mail_under_a_key_that_is_none_is_refused(scene: Scene) -> None:
     reason = without_bank_2(scene, scene.run({"bank-2": altered(scene, lambda p: bytes(32) + p[32:])}))
-    assert reason == "share-holder-1 cannot open its share"
+    assert reason == "share-holder-1 cannot use its share"
 
 
 @pytest.mark.parametrize("change", [lambda p: p[:-8], lambda p: p[:-1], lambda p: p + bytes(8), lambda p: b""])
@@ -233,7 +255,7 @@ def test_a_valid_upload_of_somebody_or_something_else_is_refused(scene: Scene, o
     answer = scene.client(row, cohort).respond(seal(cohort, UPLOAD, AGGREGATOR, bank))
     payload = bytes(open_message(cohort, answer, recipient=AGGREGATOR, sender=bank).payload)
     reason = without_bank_2(scene, scene.run({"bank-2": Replays(scene.cohort(), payload)}))
-    assert reason == "share-holder-1, share-holder-2 cannot open its share"
+    assert reason == "share-holder-1, share-holder-2 cannot use its share"
 
 
 def test_liars_that_leave_too_few_stop_the_sum_and_are_named(scene: Scene) -> None:
