@@ -99,6 +99,8 @@ class ProtocolError(SecureFLError):
         """Banks that refused to answer or could not be reached; they are asked again in a new attempt."""
         self.quarrels: dict[str, dict[str, str]] = {}
         """Who blames which other banks for what; `refused` then holds whom to leave out for it."""
+        self.lacking = 0
+        """Where too few trustees answered: how many more had to."""
 
 
 class MessageError(ProtocolError):

@@ -20,13 +20,14 @@ from secure_fl.secagg import ring
 from secure_fl.secagg.additive.wire import split_upload
 from secure_fl.secagg.budget import AdditivePlan, HePlan, Plan, RingPlan
 from secure_fl.secagg.budget.threshold import ThresholdPlan
+from secure_fl.secagg.committed.wire import PROOF_BYTES
 from secure_fl.secagg.he.words import unpack_upload
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.packing import packed_bytes, unpack_bits
 from secure_fl.secagg.plaintext import decode_values
 from secure_fl.secagg.protocol import Values
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.threshold.wire import unpack_first, unpack_words
+from secure_fl.secagg.threshold.wire import sum_of_seconds, unpack_first
 
 
 def read_upload(
@@ -55,6 +56,8 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
     What cannot be read as what the scheme sends is read as plain values.
     """
     plan = cohort.plan
+    if isinstance(plan, ThresholdPlan) or (isinstance(plan, HePlan) and plan.witnesses):
+        payload = payload[PROOF_BYTES:]
     if isinstance(plan, AdditivePlan):
         payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload).share
     if isinstance(plan, RingPlan):
@@ -62,7 +65,7 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
         return Uploaded(words, float(1 << plan.ring_bits), _low_bytes(words, plan.ring_bits))
     if isinstance(plan, ThresholdPlan):
         first, second = payload[: plan.first.nbytes], payload[plan.first.nbytes :]
-        pieces = np.concatenate([unpack_first(plan, first), unpack_words(plan.ring, plan.second, second)])
+        pieces = np.concatenate([unpack_first(plan, first), sum_of_seconds(plan, [second])])
         runs = ((plan.first, first), (plan.second, second))
         low = [_low_bytes(unpack_bits(each, run.bits, run.count), run.bits) for run, each in runs]
         return Uploaded(pieces.reshape(-1), 2.0**plan.ring.word_bits, np.concatenate(low))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import NoisePlan, Plan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
-from secure_fl.secagg.planning import plan_for, plan_with_noise
+from secure_fl.secagg.planning import plan_for, plan_with_noise_for
 from secure_fl.secagg.protocol import Outcome, Party, ServerHalf, Values, run_protocol
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.transcript import Transcript
@@ -43,8 +43,8 @@ class SecureAggregation:
         if noise_multiplier is None:
             self.plan = plan_for(self.scheme, banks, longest, bits, threshold)
         else:
-            self.plan, self.noise = plan_with_noise(
-                self.scheme.name, banks, noisy or longest, noise_multiplier, bits, threshold, longest
+            self.plan, self.noise = plan_with_noise_for(
+                self.scheme, banks, noisy or longest, noise_multiplier, bits, threshold, longest
             )
         self.transcript = Transcript() if transcript is None else transcript
         self._session = new_session()

@@ -8,6 +8,9 @@ loop around it. Replies are consumed one by one, so that a server half need not 
 One bad party is that party's dropout: an answer that cannot be read counts as none (`Attendance`), and so does a bank
 that refuses to answer. Where a bank cannot answer because of what *another* sent it, its refusal says whom it blames,
 and the attempt fails; `attempts` makes the next one without them.
+
+A trustee can blame banks too, and lie. Its word counts only where the sum failed because trustees did not answer, and
+those who blame somebody would have been enough: not where answers contradict each other, nor of one that has answered.
 """
 
 from __future__ import annotations
@@ -241,9 +244,7 @@ def run_carried(
         unwilling = {name: reason(error).replace(f"{name} ", "it ", 1) for name, error in room.unwilling.items()}
         return Outcome(total, spent, elapsed, room.absent | dict(total.refused) | unwilling)
     except ProtocolError as error:
-        error.refused |= to_blame(room.blames)
-        for refusal in room.unwilling.values():
-            error.refused |= refusal.refused
+        error.refused |= to_blame(room.blames) | room.blamed_by_trustees(error.lacking)
         error.absent |= {name: why for name, why in room.absent.items() if name not in room.blames}
         error.quarrels |= room.blames
         raise
@@ -263,6 +264,10 @@ class _Room:
     blames: dict[str, dict[str, str]] = field(default_factory=dict)
     unwilling: dict[str, ProtocolError] = field(default_factory=dict)
     """Trustees that refused or were cut off."""
+    charges: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Those of them that blame banks."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """Who answered at which stage."""
     bookkeeping: float = 0.0
     """Seconds spent on the transcript."""
 
@@ -274,6 +279,7 @@ class _Room:
         for name, answer in self.carrier.carry(stage.name, self._requests(stage)):
             if isinstance(answer, bytes):
                 self._record(stage.name, name, AGGREGATOR, answer)
+                self.heard.add((stage.name, name))
                 yield name, answer
             else:
                 self._absent(stage, name, answer)
@@ -287,26 +293,43 @@ class _Room:
             if name not in self.gone:
                 yield name, data
 
+    def blamed_by_trustees(self, lacking: int) -> dict[str, str]:
+        """Banks that trustees blame, where so many more of them had to answer; nobody where others are missing too."""
+        if not 0 < lacking <= len(self.charges):
+            return {}
+        return {bank: why for blamed in self.charges.values() for bank, why in blamed.items()}
+
     def _absent(self, stage: Stage, name: str, error: ProtocolError | OSError) -> None:
         """Somebody refuses or is cut off. Raises where it is a trustee without whom there is no sum."""
         self.gone.add(name)
         if name not in self.cohort.banks:
-            self.unwilling[name] = error if isinstance(error, ProtocolError) else _cut_off(name)
-            needed = len(stage.requests) if stage.enough is None else stage.enough
-            if len(stage.requests) - len(self.unwilling.keys() & stage.requests.keys()) < needed:
-                raise self._too_few() from None
+            self._unwilling(stage, name, error if isinstance(error, ProtocolError) else _cut_off(name))
             return
         self.absent[name] = reason(error) or "it could not be reached"
         if isinstance(error, ProtocolError) and error.refused:
             self.blames[name] = error.refused
 
-    def _too_few(self) -> ProtocolError:
+    def _unwilling(self, stage: Stage, name: str, error: ProtocolError) -> None:
+        again = (stage.name, name) in self.heard
+        charges, error.refused = error.refused, {}
+        if charges and not again:
+            self.charges[name] = charges
+        self.unwilling[name] = error
+        needed = len(stage.requests) if stage.enough is None else stage.enough
+        if len(stage.requests) - len(self.unwilling.keys() & stage.requests.keys()) < needed:
+            raise self._too_few(lacking=0 if again else 1) from None
+
+    def _too_few(self, lacking: int) -> ProtocolError:
         """One trustee's own error where it is alone or says whom to blame; else what all of them say."""
-        first = max(self.unwilling.values(), key=lambda each: bool(each.refused))
-        if first.refused or len(self.unwilling) == 1:
-            return first
-        said = ", ".join(reason(error) for error in self.unwilling.values())
-        return DropoutError(f"{said}, so that too few answer; see to it that more do, and make a new attempt")
+        said = list(self.unwilling.values())
+        error = said[0]
+        if lacking and self.charges:
+            error = self.unwilling[next(iter(self.charges))]
+        elif len(said) > 1:
+            them = ", ".join(map(reason, said))
+            error = DropoutError(f"{them}, so that too few answer; see to it that more do, and make a new attempt")
+        error.lacking = lacking
+        return error
 
     def _record(self, stage: str, sender: str, recipient: str, data: bytes) -> None:
         started = self.clock()

@@ -124,8 +124,8 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
         self.check_rule(self.scheme)
         if self.way(self.scheme) == "distances" and (self.holders is not None or self.witnesses):
             raise ConfigurationError(
-                f"distances of encrypted updates are opened by a key authority alone; leave out --robust {self.robust}, "
-                "or holders and witnesses, or add --group-size"
+                f"distances of encrypted updates are opened by a key authority alone; leave out holders and witnesses, "
+                f"or --robust {self.robust}, or add --group-size"
             )
         most = self.banks - self.byzantine
         if self.way(self.scheme) == "distances" and self.threshold is not None and self.threshold > most:

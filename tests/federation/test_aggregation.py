@@ -15,7 +15,7 @@ from secure_fl.errors import DropoutError, PlanError, ProtocolError, RequestErro
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.secagg import SCHEMES as EVERY_SCHEME
 from secure_fl.secagg import plan
-from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.budget import Committee, Plan
 from secure_fl.secagg.messages import Cohort, seal
 from secure_fl.secagg.planning import plan_with_noise
 from secure_fl.secagg.protocol import Party
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Small = Callable[..., Experiment]
 SCHEMES = ("plaintext", "ckks")
+WITH_COMMITTEE = [name for name, scheme in EVERY_SCHEME.items() if scheme.with_committee is not None]
 
 
 def integers(aggregation: SecureAggregation, length: int = 50) -> dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -62,6 +63,22 @@ def test_a_broadcast_reaches_every_bank_and_the_transcript(small: Small) -> None
     )
     sent = [(d.round, d.stage, d.sender, d.recipient) for d in aggregation.transcript.deliveries]
     assert sent == [(3, "broadcast", "aggregator", f"bank-{n}") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("scheme", WITH_COMMITTEE)
+def test_noisy_sums_have_the_committee_that_settings_ask_for(scheme: str, small: Small) -> None:
+    aggregation = SecureAggregation(
+        small(scheme=scheme, bits=8, holders=4, quorum=3), longest=30, noise_multiplier=2.0, noisy=20
+    )
+    planned, noise = plan_with_noise(scheme, 3, 20, 2.0, 8, longest=30, holders=4, quorum=3)
+    assert (aggregation.plan, aggregation.noise) == (planned, noise)
+    assert planned.committee == Committee(4, 3)
+    assert planned == plan(scheme, 3, 30, noise.value_bits, holders=4, quorum=3)
+    cohort = aggregation.cohort(1, 20)
+    values = integers(aggregation, 20)
+    clients = {name: aggregation.client(cohort, name, vector % 256) for name, vector in values.items()}
+    total = aggregation.attempt(cohort, clients).sum.total
+    assert total.tolist() == np.sum([vector % 256 for vector in values.values()], axis=0).tolist()
 
 
 def test_banks_vanish_in_their_round_only(small: Small) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from secure_fl.errors import DropoutError, MessageError, PlanError, ProtocolErro
 from secure_fl.secagg import plan, ring, simulate
 from secure_fl.secagg.additive.deployment import AdditiveDeployment
 from secure_fl.secagg.additive.holder import ShareHolderKey
+from secure_fl.secagg.additive.opening import liars
 from secure_fl.secagg.additive.wire import (
     HASH_BYTES,
     SUM_SHARES,
@@ -35,7 +37,7 @@ from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, seal_to, unseal
 from secure_fl.secagg.hazmat.prg import SEED_BYTES, add_mask
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.protocol import Outcome, Party, run_protocol
-from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.schemes import SCHEMES, scheme_of
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import OneAnswer, new_session
 from tests.secagg.altered import Altered
@@ -229,8 +231,8 @@ def test_a_liar_is_named_by_most_of_those_who_have_its_part_and_the_sum_is_exact
         assert outcome.refused == {name: "its sum of shares is not that of the others who have them"}
 
 
-def hash_of_nothing(scene: Scene, holder: str, part: int) -> Change:
-    """A false sum with its hash, where it was asked for that part; else a false hash."""
+def hash_of_nothing(scene: Scene, holder: str, *parts: int) -> Change:
+    """False sums of these parts with their hashes, where it was asked for them; else false hashes."""
     own = parts_of(scene.cohort, holder)
     width = len(ring.to_bytes(scene.plan, ring.zeros(scene.plan)))
 
@@ -238,10 +240,10 @@ def hash_of_nothing(scene: Scene, holder: str, part: int) -> Change:
         start = HASH_BYTES * len(own)
         hashes = [payload[place : place + HASH_BYTES] for place in range(0, start, HASH_BYTES)]
         vectors = [payload[place : place + width] for place in range(start, len(payload), width)]
-        true = hashes[own.index(part)]
-        vectors = [framed(vector) if digest_of(vector) == true else vector for vector in vectors]
-        false = [digest_of(vector) for vector in vectors if digest_of(vector) not in hashes]
-        hashes[own.index(part)] = false[0] if false else bytes(HASH_BYTES)
+        for place in map(own.index, parts):
+            asked = [number for number, vector in enumerate(vectors) if digest_of(vector) == hashes[place]]
+            vectors = [framed(vector) if number in asked else vector for number, vector in enumerate(vectors)]
+            hashes[place] = digest_of(vectors[asked[0]]) if asked else bytes(HASH_BYTES)
         return b"".join(hashes + vectors)
 
     return change
@@ -253,6 +255,64 @@ def test_where_two_stand_against_each_other_there_is_no_sum_and_both_are_named()
     part = parts_of(scene.cohort, liar)[0]
     with pytest.raises(ProtocolError, match="share-holder-1 and share-holder-2 give different sums of the same shares"):
         scene.run(changes={(liar, SUM_SHARES): hash_of_nothing(scene, liar, part)})
+
+
+@pytest.mark.parametrize("silent", range(1, 5))
+def test_one_who_is_outvoted_about_a_part_has_no_vote_about_the_others(silent: int) -> None:
+    """3 of 5, one silent: about the parts that a liar has with that one it is tied, and outvoted about the others."""
+    scene = Scene(5, 3)
+    liar, gone = scene.holders[0], scene.holders[silent]
+    lie = hash_of_nothing(scene, liar, *parts_of(scene.cohort, liar))
+    outcome = scene.run([gone], {(liar, SUM_SHARES): lie})
+    assert outcome.sum.total.tolist() == scene.updates.sum(axis=0).tolist()
+    assert outcome.refused == {
+        liar: "its sum of shares is not that of the others who have them",
+        gone: "it did not answer",
+    }
+
+
+@pytest.mark.parametrize("silent", range(1, 5))
+def test_one_who_lies_only_where_it_is_tied_leaves_no_sum(silent: int) -> None:
+    scene = Scene(5, 3)
+    liar, gone = scene.holders[0], scene.holders[silent]
+    tied = [part for part in parts_of(scene.cohort, liar) if part in parts_of(scene.cohort, gone)]
+    with pytest.raises(ProtocolError, match="so that one of them lies"):
+        scene.run([gone], {(liar, SUM_SHARES): hash_of_nothing(scene, liar, *tied)})
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.sampled_from([*COMMITTEES, (6, 4), (7, 4), (7, 5)]), st.data())
+def test_who_is_named_a_liar_is_as_many_honest_answers_say(committee: tuple[int, int], data: st.DataObject) -> None:
+    """Liars agree, or not, about any parts that they have."""
+    n, t = committee
+    parts = Committee(n, t)
+    silent, lying = (set(data.draw(st.lists(st.integers(0, n - 1), max_size=n, unique=True))) for _ in range(2))
+    lying -= silent
+    false = st.sampled_from([b"true", b"true", b"lie", b"another lie"])
+    said = {
+        f"holder-{member}": {part: data.draw(false) if member in lying else b"true" for part in parts.parts_of(member)}
+        for member in range(n)
+        if member not in silent
+    }
+    lied = {holder for holder, digests in said.items() if set(digests.values()) != {b"true"}}
+    honest = len(said) - len(lied)
+    if honest < t + len(lied) - 1:
+        return
+    try:
+        named = liars(said)
+    except ProtocolError:
+        assert lied
+        assert honest == t + len(lied) - 1
+        return
+    assert named <= lied
+    assert honest < t + len(lied) or named == lied
+    left = [digests for holder, digests in said.items() if holder not in named]
+    assert {digest for digests in left for digest in digests.values()} <= {b"true"}
+
+
+def test_with_one_honest_answer_less_two_liars_of_five_name_an_honest_one() -> None:
+    said = {f"holder-{m}": dict.fromkeys(Committee(5, 3).parts_of(m), b"lie" if m < 2 else b"true") for m in range(5)}
+    assert liars(said) == {"holder-2", "holder-3", "holder-4", "holder-0", "holder-1"}
 
 
 def test_two_liars_of_three_that_agree_outvote_the_third() -> None:
@@ -375,6 +435,126 @@ def test_a_silent_and_a_lying_one_leave_no_quorum_of_two_of_three() -> None:
     liar = scene.holders[0]
     with pytest.raises(DropoutError, match="share-holder-1, share-holder-3 gave no sum"):
         scene.run([scene.holders[2]], {(liar, SUM_SHARES): lambda payload: payload[:-1]})
+
+
+# Share-holders that blame banks
+
+
+class Accuser:
+    """A share-holder that says it cannot use these banks' seeds; after some answers, where it is to give these."""
+
+    def __init__(self, party: Party, name: str, banks: Collection[str], answers: int = 0) -> None:
+        self._party, self._name, self._banks, self._answers = party, name, banks, answers
+
+    def respond(self, request: bytes) -> bytes:
+        if self._answers:
+            self._answers -= 1
+            return self._party.respond(request)
+        blamed = dict.fromkeys(self._banks, f"{self._name} cannot use its seeds")
+        raise ProtocolError(f"{self._name} cannot use the seeds of some; make a new attempt without", blamed)
+
+
+@pytest.mark.slow
+@every_committee
+def test_a_league_gets_a_bank_left_out_only_where_too_few_answer(n: int, t: int) -> None:
+    """Less than a quorum, each of whom blames an honest bank, lies or is silent, beside honest ones that are silent."""
+    blamed_by_a_league_alone = False
+    for does in itertools.product(("blame", "lie", "silent"), repeat=t - 1):
+        for quiet in range(n - t + 2):
+            scene = Scene(n, t, parameters=3)
+            league = dict(zip(scene.holders, does, strict=False))
+            parties = scene.parties(scene.cohort, {})
+            silent = [*scene.holders[t - 1 :][:quiet], *(name for name, how in league.items() if how == "silent")]
+            for name, how in league.items():
+                if how == "blame":
+                    parties[name] = Accuser(parties[name], name, ["bank-1"])
+                if how == "lie":
+                    lie = hash_of_nothing(scene, name, *parts_of(scene.cohort, name))
+                    parties[name] = Altered(parties[name], scene.cohort, name, SUM_SHARES, lie)
+            dropped = dict.fromkeys(silent, SUM_SHARES)
+            refused: Mapping[str, str] = {}
+            try:
+                outcome = run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), dropped)
+            except ProtocolError as error:
+                refused = error.refused
+            else:
+                assert outcome.sum.contributors == set(scene.cohort.banks)
+            missing = len(silent) + does.count("blame")
+            assert ("bank-1" in refused) <= (missing > n - t), (does, quiet)
+            assert not refused.keys() & {"bank-2", "bank-3", "bank-4"}
+            blamed_by_a_league_alone |= "bank-1" in refused and not quiet
+    alone = "can do that without any other" in " ".join(scene.scheme.custody.assumptions)
+    assert blamed_by_a_league_alone == (n == t or alone) == (n - t + 1 < t)
+
+
+def test_where_one_lies_another_ones_word_on_a_bank_does_not_count() -> None:
+    """Attempt after attempt, two of five: one blames a bank, one forces a tie. No bank is left out for it."""
+    scene = Scene(5, 3)
+    accuser, liar = scene.holders[:2]
+
+    def once(cohort: Cohort[Any], left_out: Mapping[str, str]) -> Outcome:
+        assert not left_out
+        lie = hash_of_nothing(scene, liar, scene.plan.committee.subsets.index((0, 1, 2)))
+        parties = scene.parties(cohort, {(liar, SUM_SHARES): lie})
+        parties[accuser] = Accuser(parties[accuser], accuser, cohort.banks[:1])
+        return run_protocol(cohort, scene.there.server(cohort), parties, Transcript(), None, left_out)
+
+    with pytest.raises(ProtocolError, match="share-holder-2 and share-holder-3 give different sums") as refused:
+        attempt_sum(scene.cohort, once)
+    assert refused.value.refused == {}
+
+
+def test_whoever_has_answered_can_no_longer_say_that_it_could_not() -> None:
+    """2 of 3, one of whom is silent. Asked again in its place, another one blames a bank."""
+    blamed = []
+    for place in (1, 2):
+        scene = Scene(3, 2)
+        silent, name = scene.holders[0], scene.holders[place]
+        parties = scene.parties(scene.cohort, {})
+        parties[name] = Accuser(parties[name], name, ["bank-1"], answers=1)
+        try:
+            run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), {silent: SUM_SHARES})
+        except ProtocolError as error:
+            blamed.append(error.refused)
+    assert blamed, "somebody was asked again"
+    assert not any(blamed)
+
+
+def test_who_was_outvoted_has_answered() -> None:
+    """4 of 7: two lie in league so that the honest are outvoted, one blames a bank. There was no want of answers."""
+    scene = Scene(7, 4, parameters=3)
+    width = len(ring.to_bytes(scene.plan, ring.zeros(scene.plan)))
+    accuser, *lying = scene.holders[:3]
+    parties = scene.parties(scene.cohort, {})
+    parties[accuser] = Accuser(parties[accuser], accuser, ["bank-1"])
+    for name in lying:
+        own = parts_of(scene.cohort, name)
+
+        def lie(payload: bytes, own: tuple[int, ...] = own) -> bytes:
+            """Zeros for each part that an honest one has with the three of them."""
+            start = HASH_BYTES * len(own)
+            hashes = [payload[place : place + HASH_BYTES] for place in range(0, start, HASH_BYTES)]
+            sums = {digest_of(payload[place : place + width]): payload[place : place + width]
+                    for place in range(start, len(payload), width)}  # fmt: skip
+            for place, part in enumerate(own):
+                if {0, 1, 2} <= {*scene.plan.committee.subsets[part]}:
+                    if hashes[place] in sums:
+                        sums[hashes[place]] = bytes(width)
+                    hashes[place] = digest_of(bytes(width))
+            return b"".join([*hashes, *sums.values()])
+
+        parties[name] = Altered(parties[name], scene.cohort, name, SUM_SHARES, lie)
+    with pytest.raises(DropoutError, match="4 share-holders must give one") as refused:
+        run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript())
+    assert set(scene.holders[3:]) < refused.value.refused.keys()
+    assert not refused.value.refused.keys() & set(scene.cohort.banks)
+
+
+def test_a_share_holder_keeps_nothing_of_the_seeds_that_it_opened() -> None:
+    scene = Scene(3, 2)
+    for attempt in range(1, 4):
+        scene.run(cohort=replace(scene.cohort, attempt=attempt))
+    assert [holder.key._shared for holder in scene.there._holders.values()] == [{}] * 3
 
 
 # Banks that lie
@@ -524,6 +704,20 @@ def test_a_quorum_needs_holders_and_a_scheme_that_has_them() -> None:
         plan("masked", 3, 10, holders=3)
     with pytest.raises(PlanError, match="masked has no committee"):
         simulate("masked", np.ones((3, 4), dtype=np.int64), holders=3)
+
+
+@pytest.mark.parametrize("scheme", [name for name, scheme in SCHEMES.items() if scheme.with_committee is not None])
+def test_a_committee_is_counted_in_whole_numbers_of_any_type(scheme: str) -> None:
+    planned = plan(scheme, 3, 10, holders=np.int64(3), quorum=np.int32(2))
+    assert planned == plan(scheme, 3, 10, holders=3, quorum=2)
+    chosen = scheme_of(scheme, Committee.asked(np.int64(3), None))
+    assert chosen.cohort(planned, 1, ("a", "b", "c")).digest
+    wrong: Any
+    for wrong in ("3", 3.0, 2.5, True):
+        with pytest.raises(PlanError, match=r"^holders is .*, which is not a whole number; change holders$"):
+            plan(scheme, 3, 10, holders=wrong)
+        with pytest.raises(PlanError, match=r"^quorum is .*, which is not a whole number; change quorum$"):
+            plan(scheme, 3, 10, holders=3, quorum=wrong)
 
 
 @pytest.mark.parametrize(("holders", "quorum"), [(2, 2), (3, 2), (4, 3), (5, 3), (7, 4)])

@@ -195,3 +195,15 @@ def test_the_range_of_a_signal_holds_the_whole_norm_of_a_short_vector(parameters
 def test_a_noise_multiplier_of_any_kind_is_a_float_in_the_plan(noise_multiplier: float) -> None:
     _, noise = plan_with_noise("masked", 3, FRAUD_MODEL, noise_multiplier)
     assert type(noise.noise_multiplier) is float
+
+
+def test_noise_is_planned_for_a_committee_and_refused_for_schemes_without_one() -> None:
+    quiet, noise = plan_with_noise("additive", 3, 100, 2.0)
+    planned, same = plan_with_noise("additive", 3, 100, 2.0, holders=5, quorum=4)
+    assert same == noise
+    assert planned == plan("additive", 3, 100, noise.value_bits, holders=5, quorum=4)
+    assert planned.upload_bytes > quiet.upload_bytes
+    with pytest.raises(PlanError, match="masked has no committee"):
+        plan_with_noise("masked", 3, 100, 2.0, holders=3)
+    with pytest.raises(PlanError, match="there is no scheme 'nothing'"):
+        plan_with_noise("nothing", 3, 100, 2.0)

@@ -254,7 +254,7 @@ def test_witnesses_are_for_key_authorities() -> None:
     for count in (-1, 8):
         with pytest.raises(PlanError, match=f"{count} witnesses are refused; use 1 to 7"):
             plan("bfv", 3, 10, 8, witnesses=count)
-    with pytest.raises(ConfigurationError, match="asks one key authority for distances"):
+    with pytest.raises(ConfigurationError, match="opened by a key authority alone"):
         Experiment(scheme="ckks", banks=6, robust="multi-krum", byzantine=1, witnesses=1).check()
     with pytest.raises(ConfigurationError, match="has no key authority"):
         Experiment(scheme="masked", witnesses=1).check()

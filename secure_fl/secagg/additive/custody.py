@@ -44,6 +44,7 @@ def custody_of(committee: Committee) -> Custody:
             ),
             "Banks and share-holders know each other's public keys by a way that the aggregator does not control.",
             _answers(committee),
+            *(() if n == t else (_blame(committee),)),
             STEERING,
             "Parts of share-holders travel as seeds: secrecy is computational (AES-256, X25519, SHA-256, Ed25519), not "
             "perfect.",
@@ -88,14 +89,31 @@ def _two_sets(committee: Committee) -> str:
 
 
 def _answers(committee: Committee) -> str:
-    left_out = "says of any bank that it cannot open its shares, and that bank is left out"
     if not committee.may_be_silent:
         return (
             "Every share-holder answers: if one is silent, the round has no sum. One that lies spoils the sum, unseen, "
-            f"or {left_out}."
+            "or says of any bank that it cannot open its shares, and that bank is left out."
+        )
+    spare = committee.may_be_silent
+    return (
+        f"At least {committee.quorum} of {committee.members} share-holders answer, and few lie. Count each silent one "
+        f"once and each that lies twice: up to {spare}, the sum is exact and who lies is named; at {spare + 1}, it is "
+        "exact, or some who contradict each other are named and there is none; beyond, lies can spoil it, unseen, and "
+        "have honest ones named."
+    )
+
+
+def _blame(committee: Committee) -> str:
+    """What share-holders can do to a bank."""
+    spare, corrupt = committee.may_be_silent, committee.may_collude
+    if corrupt > spare:
+        league = f"{spare + 1} that collude can do that without any other"
+    else:
+        league = (
+            f"{corrupt} that collude{'s' if corrupt == 1 else ''} can do that only where another one is silent, or "
+            "refuses because of a bank that lies"
         )
     return (
-        f"At least {committee.quorum} of {committee.members} share-holders answer. One that lies is found out by the "
-        "others who have the same shares and answer: it is named where most of them agree, else there is no sum. Where "
-        f"no other answers it spoils the sum, unseen. Where no others are left, one that {left_out}."
+        "A share-holder that says of any bank that it cannot open its shares has it left out of the next attempt only "
+        f"where {spare + 1} of {committee.members}, itself among them, do not answer: {league}."
     )

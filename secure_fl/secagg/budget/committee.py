@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from secure_fl.errors import PlanError
+from secure_fl.secagg.budget.whole import whole
 
 MOST_MEMBERS = 7
 """Subsets grow as a binomial coefficient: 35 at 4 of 7."""
@@ -30,10 +31,11 @@ class Committee:
     @classmethod
     def of(cls, members: int, quorum: int | None = None) -> Committee:
         """A majority where no quorum is given. Raises `PlanError`."""
+        members = whole("holders", members)
         if not 2 <= members <= MOST_MEMBERS:
             raise PlanError(f"{members} holders are refused; use 2 to {MOST_MEMBERS}")
         least = members // 2 + 1
-        chosen = least if quorum is None else quorum
+        chosen = least if quorum is None else whole("quorum", quorum)
         if not least <= chosen <= members:
             raise PlanError(
                 f"a quorum of {chosen} of {members} holders is refused; use {least} to {members} (two quorums must "

@@ -36,13 +36,27 @@ class AgreementKey:
         return self._key.private_bytes_raw()
 
     def agree(self, other: bytes, purpose: bytes) -> bytes:
-        """A 256-bit key that both ends derive; `purpose` binds it to one use. Raises `MessageError`."""
+        """A 256-bit key that both ends derive; `purpose` binds it to one use. Raises `MessageError`.
+
+        Its secret is kept as long as this key is, for further purposes: among those who agree again and again.
+        """
         if other not in self._shared:
-            try:
-                self._shared[other] = self._key.exchange(X25519PublicKey.from_public_bytes(other))
-            except ValueError:
-                raise MessageError("a public key is not usable for key agreement; use another") from None
-        return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(self._shared[other])
+            self._shared[other] = self._exchange(other)
+        return _derived(self._shared[other], purpose)
+
+    def agree_once(self, other: bytes, purpose: bytes) -> bytes:
+        """The same with a key that does not come again, such as a message's own: nothing of it is kept."""
+        return _derived(self._exchange(other), purpose)
+
+    def _exchange(self, other: bytes) -> bytes:
+        try:
+            return self._key.exchange(X25519PublicKey.from_public_bytes(other))
+        except ValueError:
+            raise MessageError("a public key is not usable for key agreement; use another") from None
+
+
+def _derived(shared: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(shared)
 
 
 class SigningKey:
@@ -75,12 +89,12 @@ def encrypt(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
 def seal_to(public: bytes, plaintext: bytes, purpose: bytes) -> bytes:
     """For whoever holds the key of `public`: under a fresh key agreed with it, whose public half goes ahead."""
     fresh = AgreementKey()
-    return fresh.public + encrypt(fresh.agree(public, purpose), plaintext, purpose)
+    return fresh.public + encrypt(fresh.agree_once(public, purpose), plaintext, purpose)
 
 
 def unseal(key: AgreementKey, sealed: bytes, purpose: bytes) -> bytes:
     """The inverse of `seal_to`. Raises `MessageError`."""
-    return decrypt(key.agree(sealed[:PUBLIC_KEY_BYTES], purpose), sealed[PUBLIC_KEY_BYTES:], purpose)
+    return decrypt(key.agree_once(sealed[:PUBLIC_KEY_BYTES], purpose), sealed[PUBLIC_KEY_BYTES:], purpose)
 
 
 def decrypt(key: bytes, ciphertext: bytes, associated: bytes) -> bytes:

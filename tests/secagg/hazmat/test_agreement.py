@@ -20,6 +20,8 @@ from secure_fl.secagg.hazmat.agreement import (
     SigningKey,
     decrypt,
     encrypt,
+    seal_to,
+    unseal,
     verify,
 )
 
@@ -157,3 +159,26 @@ def test_one_key_agrees_with_each_of_several_others_on_another_secret() -> None:
         agreed = [mine.agree(other.public, b"use") for other in others]
         assert agreed == [other.agree(mine.public, b"use") for other in others]
         assert len(set(agreed)) == 3
+
+
+def test_of_a_sealed_message_nothing_is_kept() -> None:
+    mine = AgreementKey()
+    for number in range(3):
+        assert unseal(mine, seal_to(mine.public, bytes([number]), b"route"), b"route") == bytes([number])
+    assert mine._shared == {}
+    assert mine.agree_once(BOB_PUBLIC, b"use") == AgreementKey(mine.secret()).agree(BOB_PUBLIC, b"use")
+    assert mine._shared == {}
+
+
+def test_a_sealed_message_opens_with_its_key_and_purpose_only() -> None:
+    mine = AgreementKey()
+    sealed = seal_to(mine.public, b"text", b"route")
+    for key, data, purpose in [
+        (AgreementKey(), sealed, b"route"),
+        (mine, sealed, b"other"),
+        (mine, sealed[:-1] + bytes([sealed[-1] ^ 1]), b"route"),
+    ]:
+        with pytest.raises(MessageError, match="altered"):
+            unseal(key, data, purpose)
+    with pytest.raises(MessageError, match="not usable"):
+        unseal(mine, SMALL_ORDER[0] + sealed[PUBLIC_KEY_BYTES:], b"route")
