@@ -75,7 +75,7 @@ class Federation:
         clients = {bank: self.deployed.client(cohort, bank, row) for bank, row in zip(self.banks, updates, strict=True)}
         parties = {**clients, **self.deployed.trustees(cohort)}
         drop = {self.banks[row]: self.scheme.input_stage for row in lost}
-        drop |= dict.fromkeys(cohort.trustees[:silent], self.scheme.holder_stage)
+        drop |= {name: self.scheme.trustee_stages[name] for name in cohort.trustees[:silent]}
         return run_protocol(cohort, self.deployed.server(cohort), parties, Transcript(), drop).sum
 
 

@@ -56,7 +56,9 @@ class Scene:
     def client(self, bank: str, identity: Identity | None = None) -> CommittedClient:
         return CommittedClient(self.cohort, bank, identity or self.known.of(bank), lambda: pieces(bank))
 
-    def gather(self, parties: Mapping[str, Party] | None = None, changes: Mapping[Any, Change] | None = None) -> Any:
+    def gather(
+        self, parties: Mapping[str, Party | None] | None = None, changes: Mapping[Any, Change] | None = None
+    ) -> Any:
         """`changes`: of what a bank answers in a stage. Parties that are not given are honest; None: silent."""
         everyone: dict[str, Any] = {bank: self.client(bank) for bank in BANKS} | dict(parties or {})
         half = gather(self.cohort, CUT, self.directory, self.attendance, lambda data: self.added.append(bytes(data)))
@@ -140,36 +142,29 @@ def test_a_bank_that_sends_another_byte_than_it_said_is_named_and_left_out(stage
     assert len(scene.check(gathered).shown) == 3
 
 
-def test_a_bank_signs_one_list_and_only_with_its_own_commitment_on_it(scene: Scene) -> None:
-    client = scene.client("bank-1")
-    own = open_message(
-        scene.cohort,
-        client.respond(seal(scene.cohort, COMMIT, AGGREGATOR, "bank-1")),
-        recipient=AGGREGATOR,
-        sender="bank-1",
-    ).payload
+def test_a_bank_signs_one_list_and_only_with_its_own_commitment_on_it() -> None:
     others = {number: bytes([number]) * HASH_BYTES for number in range(4)}
-    lists = {
-        "not on the list": others,
-        "only 2 banks are on the list": {0: bytes(own), 3: others[3]},
-    }
-    for said, listed in lists.items():
-        again = Scene()
-        client = again.client("bank-1")
-        own = again_committed(again, client)
-        table = encode_table(listed | ({0: own} if "only" in said else {}))
+    for said, with_own, listed in (
+        ("not on the list", False, others),
+        ("not on the list", False, {1: others[1], 2: others[2], 3: others[3]}),
+        ("only 2 banks are on the list", True, {3: others[3]}),
+    ):
+        scene = Scene()
+        client = scene.client("bank-1")
+        own = committed(scene, client)
+        table = encode_table(listed | ({0: own} if with_own else {}))
         with pytest.raises(ProtocolError, match=said):
-            client.respond(seal(again.cohort, UPLOAD, AGGREGATOR, "bank-1", table))
-    client = (last := Scene()).client("bank-1")
-    table = encode_table(others | {0: again_committed(last, client)})
-    request = seal(last.cohort, UPLOAD, AGGREGATOR, "bank-1", table)
-    client.respond(request)
+            client.respond(seal(scene.cohort, UPLOAD, AGGREGATOR, "bank-1", table))
+    scene = Scene()
+    client = scene.client("bank-1")
+    table = encode_table(others | {0: committed(scene, client)})
+    client.respond(seal(scene.cohort, UPLOAD, AGGREGATOR, "bank-1", table))
     for stage in (COMMIT, UPLOAD):
         with pytest.raises(MessageError, match="out of turn; each stage comes once"):
-            client.respond(seal(last.cohort, stage, AGGREGATOR, "bank-1", table))
+            client.respond(seal(scene.cohort, stage, AGGREGATOR, "bank-1", table))
 
 
-def again_committed(scene: Scene, client: CommittedClient) -> bytes:
+def committed(scene: Scene, client: CommittedClient) -> bytes:
     said = client.respond(seal(scene.cohort, COMMIT, AGGREGATOR, "bank-1"))
     return bytes(open_message(scene.cohort, said, recipient=AGGREGATOR, sender="bank-1").payload)
 

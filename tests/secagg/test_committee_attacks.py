@@ -28,8 +28,9 @@ from secure_fl.secagg.packing import Words
 from secure_fl.secagg.threshold.client import encrypted
 from secure_fl.secagg.threshold.encoding import encode
 from secure_fl.secagg.threshold.wire import pack_first, pack_words, parts_of, sum_of_seconds, unpack_first
-from tests.secagg.test_threshold import DEGREE, PRIME_BITS, Scene, integers, only, residues
+from tests.secagg.test_threshold import Scene, integers, only, residues
 
+DEGREE, PRIMES = BFV_RING.degree, BFV_RING.primes
 MODULI = data_moduli(BFV_RING).reshape(-1)
 
 
@@ -57,7 +58,7 @@ def upload_of(scene: Scene, bank: str, pieces: tuple[bytes, bytes]) -> Upload:
 def zeros(scene: Scene) -> tuple[bytes, bytes]:
     plan = scene.plan
     return (
-        pack_first(plan, np.zeros((plan.coefficients, BFV_RING.primes), dtype=np.uint64)),
+        pack_first(plan, np.zeros((plan.coefficients, PRIMES), dtype=np.uint64)),
         pack_words(plan.second, np.zeros(plan.second.count, dtype=np.uint64)),
     )
 
@@ -98,7 +99,7 @@ def test_members_that_do_not_look_open_a_single_upload(scene: Scene) -> None:
 def crafted(scene: Scene) -> tuple[Gathered, Words]:
     """Second polynomial 2**150, the rest zeros: the part stands far above the noise."""
     gathered, _ = scene.gathered()
-    second = np.zeros((DEGREE, len(PRIME_BITS)), dtype=np.uint64)
+    second = np.zeros((DEGREE, PRIMES), dtype=np.uint64)
     second[0] = residues([1 << 150])[0]
     nothing = zeros(scene)
     uploads = {0: upload_of(scene, "bank-1", (nothing[0], pack_words(scene.plan.second, second)))} | {
@@ -248,9 +249,9 @@ def test_a_bank_that_encrypts_nothing_reads_the_key_off_a_sum_that_it_knows() ->
     """(0, 2**k): the sum then holds 2**k times the key. The bank signs it, so nobody refuses; custody says so."""
     scene = Scene(3, 2, parameters=20_000)
     shift = 1 << (scene.plan.shift + 2)
-    second = np.zeros((DEGREE, len(PRIME_BITS)), dtype=np.uint64)
+    second = np.zeros((DEGREE, PRIMES), dtype=np.uint64)
     second[0] = residues([shift])[0]
-    nothing = np.zeros((scene.plan.coefficients, len(PRIME_BITS)), dtype=np.uint64)
+    nothing = np.zeros((scene.plan.coefficients, PRIMES), dtype=np.uint64)
     pieces = pack_first(scene.plan, nothing), pack_words(scene.plan.second, second)
     liar = CommittedClient(scene.cohort, "bank-4", scene.there._identities.of("bank-4"), lambda: pieces)
     honest = {

@@ -708,9 +708,11 @@ def test_a_quorum_needs_holders_and_a_scheme_that_has_them() -> None:
 
 @pytest.mark.parametrize("scheme", [name for name, scheme in SCHEMES.items() if scheme.with_committee is not None])
 def test_a_committee_is_counted_in_whole_numbers_of_any_type(scheme: str) -> None:
-    planned = plan(scheme, 3, 10, holders=np.int64(3), quorum=np.int32(2))
+    three: Any = np.int64(3)
+    two: Any = np.int32(2)
+    planned = plan(scheme, 3, 10, holders=three, quorum=two)
     assert planned == plan(scheme, 3, 10, holders=3, quorum=2)
-    chosen = scheme_of(scheme, Committee.asked(np.int64(3), None))
+    chosen = scheme_of(scheme, Committee.asked(three, None))
     assert chosen.cohort(planned, 1, ("a", "b", "c")).digest
     wrong: Any
     for wrong in ("3", 3.0, 2.5, True):

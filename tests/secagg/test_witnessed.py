@@ -255,9 +255,9 @@ def test_witnesses_are_for_key_authorities() -> None:
         with pytest.raises(PlanError, match=f"{count} witnesses are refused; use 1 to 7"):
             plan("bfv", 3, 10, 8, witnesses=count)
     with pytest.raises(ConfigurationError, match="opened by a key authority alone"):
-        Experiment(scheme="ckks", banks=6, robust="multi-krum", byzantine=1, witnesses=1).check()
+        Experiment(scheme="ckks", banks=6, robust="multi-krum", byzantine=1, witnesses=1)
     with pytest.raises(ConfigurationError, match="has no key authority"):
-        Experiment(scheme="masked", witnesses=1).check()
+        Experiment(scheme="masked", witnesses=1)
 
 
 def test_a_witness_shows_its_name_and_nothing_of_its_key() -> None:
