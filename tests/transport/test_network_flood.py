@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("kind", ["requests", "bodies", "connections"])
 def test_a_flood_of_one_bank_neither_stops_the_others_nor_changes_their_sums(tmp_path: Path, kind: str) -> None:
     """The bank itself is gone: whoever has its certificate and key floods in its name."""
-    settings = {"scheme": "masked", "banks": 4, "rounds": 6}
+    settings: dict[str, Any] = {"scheme": "masked", "banks": 4, "rounds": 6}
     with federation(tmp_path, extra="requests_per_second = 50", **settings) as parties:
         parties.wait_for_round(1)
         parties.kill("bank-4")
