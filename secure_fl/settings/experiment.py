@@ -122,6 +122,11 @@ class Experiment(Auditing, Robust, Summing, Privacy, Holdings):
                 "each group has a threshold of its own, a majority and never fewer than three; leave out --threshold"
             )
         self.check_rule(self.scheme)
+        if self.holders is not None and self.way(self.scheme) == "distances":
+            raise ConfigurationError(
+                f"distances of updates are opened by the key authority, so that {self.robust} has no committee; leave "
+                "out holders and quorum, or use --group-size"
+            )
         most = self.banks - self.byzantine
         if self.way(self.scheme) == "distances" and self.threshold is not None and self.threshold > most:
             raise ConfigurationError(
