@@ -74,14 +74,7 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
             COMMITTED,
-            f"Of each part of the key, the {'holder' if n == t else f'{n - t + 1} holders'} that have it are not all "
-            "among those that collude, when keys are made: "
-            + (
-                "nobody else can check what it publishes, and a false public half makes answers tell more than the sum."
-                if n == t
-                else "they check what was published of it; a false public half would make answers tell more than the "
-                "sum."
-            ),
+            _whoever_makes_a_part(n, t),
             *assumptions,
             STEERING,
             UNPROTECTED_SUM,
@@ -93,4 +86,16 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Ito, Saito, Nishizeki, Secret Sharing Scheme Realizing General Access Structure, GLOBECOM 1987",
             "Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption, 2024",
         ),
+    )
+
+
+def _whoever_makes_a_part(n: int, t: int) -> str:
+    if n == t:
+        return (
+            "Key holders make keys as they should: each part is with one of them, and nobody else can check what it "
+            "publishes; a false public half makes answers tell more than the sum."
+        )
+    return (
+        f"Of each part of the key, one of the {n - t + 1} holders that have it does as it should when keys are made, "
+        "and checks what was published of it: a false public half would make answers tell more than the sum."
     )
