@@ -285,19 +285,12 @@ def test_what_is_not_sent_of_a_coefficient_is_less_than_half_a_step(banks: int, 
     sent = rounded(p, residues(p.ring, numbers))
     assert sent.max() < 1 << p.first.bits
     assert (sent.shape[1], sent.shape[1] * p.first.bits) == (p.pieces, sum(p.ring.prime_bits) - p.dropped)
-    moved = integers(
-        p.ring,
-        residues(
-            p.ring, [a - b for a, b in zip(integers(p.ring, restored(p, sent.reshape(-1))), numbers, strict=True)]
-        ),
-    )
+    again = integers(p.ring, restored(p, sent.reshape(-1)))
+    moved = integers(p.ring, residues(p.ring, [a - b for a, b in zip(again, numbers, strict=True)]))
     assert all(-half < off <= half for off in moved)
     assert max(map(abs, moved)) > half // 8, "low bits are left out"
-    times = banks
-    more = integers(p.ring, restored(p, sent.reshape(-1) * np.uint64(times)))
-    assert more == integers(
-        p.ring, residues(p.ring, [times * n for n in integers(p.ring, restored(p, sent.reshape(-1)))])
-    )
+    added = integers(p.ring, restored(p, sent.reshape(-1) * np.uint64(banks)))
+    assert added == integers(p.ring, residues(p.ring, [banks * number for number in again]))
 
 
 def test_floats_of_numbers_lose_nothing_near_zero() -> None:
