@@ -242,6 +242,29 @@ def test_without_smudging_an_answer_is_the_part(scene: Scene) -> None:
         assert alike.mean() < 0.01 or known
 
 
+@pytest.mark.usefixtures("gullible")
+def test_a_sum_of_zeros_is_answered_like_any_other() -> None:
+    """SEAL throws where all polynomials but the first are zero; nobody must be able to end a member's process."""
+    scene = Scene(3, 2, parameters=20_000)
+    gathered, _ = scene.gathered()
+    uploads = {number: upload_of(scene, f"bank-{number + 1}", zeros(scene)) for number in range(4)}
+    lie = replace(gathered, uploads=uploads)
+    answer = unpack_first(scene.plan, memoryview(scene.ask(scene.members[0], (0,), lie)))
+    noise = np.array([number / 2.0**scene.plan.smudging for number in integers(answer)])
+    assert -1 <= noise.min() < -0.9
+    assert 0.9 < noise.max() < 1
+
+
+def test_banks_that_all_send_zeros_get_no_sum_and_end_nothing(scene: Scene) -> None:
+    pieces = zeros(scene)
+    liars = {
+        bank: CommittedClient(scene.cohort, bank, scene.there._identities.of(bank), lambda: pieces)
+        for bank in scene.cohort.banks
+    }
+    gathered, first = scene.gathered_of(liars)
+    assert not scene.opened(first, gathered).any()
+
+
 # What stays
 
 

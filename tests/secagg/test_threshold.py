@@ -19,15 +19,13 @@ from secure_fl.secagg.budget import Committee
 from secure_fl.secagg.budget.threshold import BFV_RING, DEGREE, PRIME_BITS, ThresholdPlan, plan_threshold
 from secure_fl.secagg.committed.gathering import Gathered, gather
 from secure_fl.secagg.committed.wire import HASH_BYTES, PROOF_BYTES, UPLOAD
-from secure_fl.secagg.hazmat.agreement import AgreementKey
-from secure_fl.secagg.hazmat.collective import JointKey, common_polynomial, data_moduli, key_moduli
+from secure_fl.secagg.hazmat.collective import JointKey, data_moduli
 from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
 from secure_fl.secagg.packing import Words
 from secure_fl.secagg.protocol import Attendance, Outcome, Party, run_protocol
 from secure_fl.secagg.schemes import scheme_of
 from secure_fl.secagg.threshold.encoding import decode, encode
-from secure_fl.secagg.threshold.keys import KeyMaking, Setting, accept_joint_key
 from secure_fl.secagg.threshold.wire import (
     OPEN,
     FirstPolynomials,
@@ -171,124 +169,6 @@ def test_sums_are_exact_whatever_the_committee(
     assert isinstance(found.plan, ThresholdPlan)
     sent = found.plan.first.nbytes + found.plan.second.nbytes + HASH_BYTES + PROOF_BYTES
     assert found.upload_bytes[0] - 2 * HEADER_BYTES == sent
-
-
-# The key
-
-
-def key_making(n: int, t: int) -> tuple[Setting, dict[str, KeyMaking]]:
-    own = {f"key-holder-{number}": AgreementKey() for number in range(1, n + 1)}
-    directory = {name: key.public for name, key in own.items()}
-    setting = Setting(BFV_RING, Committee.of(n, t), tuple(own), b"a seed", directory)
-    return setting, {name: KeyMaking(setting, name, key) for name, key in own.items()}
-
-
-def made(members: Mapping[str, KeyMaking]) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    """What all committed to, and what all published."""
-    commitments = {part: each for member in members.values() for part, each in member.commit().items()}
-    published = {part: each for member in members.values() for part, each in member.publish(commitments).items()}
-    return commitments, published
-
-
-def test_a_key_is_made_and_all_say_the_same_of_it() -> None:
-    setting, members = key_making(3, 2)
-    _, published = made(members)
-    accepted = {name: member.accept(published) for name, member in members.items()}
-    fingerprints = {name: fingerprint for name, (_, fingerprint) in accepted.items()}
-    assert len(set(fingerprints.values())) == 1
-    assert isinstance(accept_joint_key(setting, published, fingerprints), JointKey)
-    for number, (key, _) in enumerate(accepted.values()):
-        assert tuple(sorted(key.parts)) == setting.committee.parts_of(number)
-    for name, other in itertools.permutations(fingerprints, 2):
-        with pytest.raises(MessageError, match=f"not that of {name}"):
-            accept_joint_key(setting, published, fingerprints | {name: b"another"} | {other: fingerprints[other]})
-
-
-def test_nothing_is_published_before_all_have_committed_and_only_once() -> None:
-    _, members = key_making(3, 2)
-    commitments = {part: each for member in members.values() for part, each in member.commit().items()}
-    first = next(iter(members.values()))
-    some = dict(list(commitments.items())[:-1])
-    with pytest.raises(MessageError, match="publishes nothing before all"):
-        first.publish(some)
-    first.publish(commitments)
-    with pytest.raises(MessageError, match="has published for other commitments"):
-        first.publish(commitments | {2: b"another"})
-
-
-def test_a_rogue_key_is_one_that_was_not_committed_to() -> None:
-    """b_3 = b - b_1 - b_2: whoever published it would have a joint key that it knows."""
-    setting, members = key_making(3, 3)
-    commitments = {part: each for member in members.values() for part, each in member.commit().items()}
-    published = {part: each for member in members.values() for part, each in member.publish(commitments).items()}
-    _, rogue = made(key_making(3, 3)[1])
-    with pytest.raises(MessageError, match="key-holder-3 published what it had not committed to"):
-        members["key-holder-1"].accept(published | {2: rogue[2]})
-    assert setting.drawer(2) == "key-holder-3"
-
-
-def test_a_drawer_that_publishes_another_half_than_that_of_its_part_is_named() -> None:
-    """It committed to it in time; but somebody else has the part, and sees that the two do not go together."""
-    setting, members = key_making(3, 2)
-    other_setting, others = key_making(3, 2)
-    liar, part = "key-holder-1", 0
-    commitments = {p: each for member in members.values() for p, each in member.commit().items()}
-    theirs = {p: each for member in others.values() for p, each in member.commit().items()}
-    foreign = others[liar].publish(theirs)[part]
-    own = members[liar]._published[part]
-    lie = type(own).read(setting, part, foreign)
-    lie = type(own)(lie.coin, lie.public, own.sealed)
-    commitments[part] = lie.commitment
-    members[liar]._published[part] = lie
-    published = {p: each for member in members.values() for p, each in member.publish(commitments).items()}
-    with pytest.raises(MessageError, match=f"{liar} lied: what was published of a part is not its public half"):
-        members["key-holder-2"].accept(published)
-    assert other_setting.committee == setting.committee
-
-
-def test_a_part_that_cannot_be_opened_names_its_drawer() -> None:
-    _, members = key_making(3, 2)
-    _, published = made(members)
-    broken = bytearray(published[0])
-    broken[-1] ^= 1
-    with pytest.raises(MessageError, match="key-holder-1 sealed no part that key-holder-2 can open"):
-        members["key-holder-2"].accept(published | {0: bytes(broken)})
-    with pytest.raises(MessageError, match="has the wrong length"):
-        members["key-holder-2"].accept(published | {0: published[0][:-1]})
-    with pytest.raises(MessageError, match="was not published"):
-        members["key-holder-2"].accept({part: published[part] for part in (0, 1)})
-
-
-def test_parts_are_ternary_and_survive_bytes() -> None:
-    part, public = KeyPart.generate(BFV_RING, b"seed")
-    kept = part.keep()
-    again = KeyPart.again(BFV_RING, kept)
-    assert again.keep() == kept
-    again.require_public(b"seed", public)
-    with pytest.raises(MessageError, match="not its public half"):
-        again.require_public(b"other seed", public)
-    counts = np.bincount(again._ternary + 1, minlength=3)
-    assert abs(counts - DEGREE / 3).max() < 5 * math.sqrt(DEGREE * 2 / 9)
-    for bad in (b"", kept[:-1], kept + b"\0", b"\xff" * len(kept)):
-        with pytest.raises(MessageError, match="part of a key"):
-            KeyPart.again(BFV_RING, bad)
-    assert repr(part) == "KeyPart(...)"
-
-
-def test_the_common_polynomial_is_uniform_below_each_prime_and_another_for_another_seed() -> None:
-    a = common_polynomial(BFV_RING, b"seed")
-    assert a.shape == (len(PRIME_BITS) + 1, DEGREE)
-    assert (a < key_moduli(BFV_RING)).all()
-    shares = a / key_moduli(BFV_RING)
-    assert np.abs(shares.mean(axis=1) - 0.5).max() < 5 / math.sqrt(12 * DEGREE)
-    assert (a != common_polynomial(BFV_RING, b"other")).any()
-    assert (a == common_polynomial(BFV_RING, b"seed")).all()
-
-
-def test_words_beyond_their_primes_are_no_joint_key() -> None:
-    _, public = KeyPart.generate(BFV_RING, b"seed")
-    with pytest.raises(MessageError, match="beyond its primes"):
-        JointKey(BFV_RING, b"seed", np.stack([public, np.full_like(public, 1 << 41)]))
 
 
 # Noise
