@@ -262,6 +262,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scheme": "additive", "holders": 4, "quorum": 2}, "use 3 to 4"),
     ({"scheme": "masked", "holders": 3}, "masked has no committee of holders"),
     ({**SHARED, "proofs": True}, "leave out --proofs"),
+    ({**SHARED, "scheme": "ckks", "banks": 7, "robust": "multi-krum", "byzantine": 1}, "multi-krum has no committee"),
     ({"drop": ("bank-1@" + "9" * 5_000 + ":upload",)}, "drop"),
     ({"key_check": "0123456789abcdef"}, "key_check"),
     ({"without": ("bank-2", "bank-2")}, "leaves twice"),
