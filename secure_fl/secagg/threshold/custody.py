@@ -23,7 +23,7 @@ _OF_ITS_OWN: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ckks": (
         (
             "What the aggregator has before it rounds to integers is the exact sum and the holders' noise, but for the "
-            "statistical distance of the plan; the noise of encryption and banks' rounding errors are drowned in it.",
+            "distance of the plan; the noise of encryption and banks' rounding errors are drowned in it.",
         ),
         (
             "Cheon, Kim, Kim, Song, Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017",
@@ -76,6 +76,8 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             COMMITTED,
             _whoever_makes_a_part(n, t),
             *assumptions,
+            "Secrecy is computational (Ring-LWE, AES-256, X25519, SHA-256, Ed25519): distances that a plan states are "
+            "those of uniform noise, which key holders expand from keys of their own.",
             STEERING,
             UNPROTECTED_SUM,
         ),
