@@ -94,8 +94,8 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
 def _whoever_makes_a_part(n: int, t: int) -> str:
     if n == t:
         return (
-            "Key holders make keys as they should: each part is with one of them, and nobody else can check what it "
-            "publishes; a false public half makes answers tell more than the sum."
+            "Key holders do as they should when keys are made: each part is with one of them, and nobody else can check "
+            "what it publishes; a false public half makes answers tell more than the sum."
         )
     return (
         f"Of each part of the key, one of the {n - t + 1} holders that have it does as it should when keys are made, "
