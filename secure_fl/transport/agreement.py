@@ -49,6 +49,7 @@ class Agreement:
                     experiment.private_rows and experiment.epsilon is None,
                 ),
                 ("drops", bool(experiment.drops)),
+                ("fresh keys after some rounds", experiment.fresh_keys is not None),
                 ("a committee that holds a key", experiment.committee is not None and experiment.scheme != "additive"),
                 ("downlink = sum", experiment.downlink == "sum"),
             )

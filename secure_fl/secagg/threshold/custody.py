@@ -94,7 +94,7 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
 def _whoever_makes_a_part(n: int, t: int) -> str:
     if n == t:
         return (
-            "Key holders do as they should when keys are made: each part is with one of them, and nobody else can check "
+            "Key holders do as they should when keys are made: a part is with one of them, and nobody else can check "
             "what it publishes; a false public half makes answers tell more than the sum."
         )
     return (
