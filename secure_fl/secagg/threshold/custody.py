@@ -74,14 +74,7 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
             COMMITTED,
-            f"Of each part of the key, the {'holder' if n == t else f'{n - t + 1} holders'} that have it are not all "
-            "among those that collude, when keys are made: "
-            + (
-                "nobody else can check what it publishes, and a false public half makes answers tell more than the sum."
-                if n == t
-                else "they check what was published of it; a false public half would make answers tell more than the "
-                "sum."
-            ),
+            _when_keys_are_made(committee),
             *assumptions,
             "Secrecy is computational (Ring-LWE, AES-256, X25519, SHA-256, Ed25519): distances that a plan states are "
             "those of uniform noise, which key holders expand from keys of their own.",
@@ -95,4 +88,17 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Ito, Saito, Nishizeki, Secret Sharing Scheme Realizing General Access Structure, GLOBECOM 1987",
             "Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption, 2024",
         ),
+    )
+
+
+def _when_keys_are_made(committee: Committee) -> str:
+    have = committee.may_be_silent + 1
+    if have == 1:
+        return (
+            "Of each part of the key, the holder that has it is not among those that collude, when keys are made: "
+            "nobody else can check what it publishes, and a false public half makes answers tell more than the sum."
+        )
+    return (
+        f"Of each part of the key, the {have} holders that have it are not all among those that collude, when keys are "
+        "made: they check what was published of it; a false public half would make answers tell more than the sum."
     )
