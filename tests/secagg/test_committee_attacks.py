@@ -312,7 +312,7 @@ def test_of_two_of_two_a_false_public_half_is_not_seen_and_answers_tell_what_ban
     assert certain.mean() > 0.2
     assert (np.sign(left) == np.sign(drawn))[certain].all()
     told = " ".join(scene.scheme.custody.assumptions)
-    assert "nobody else can check what it publishes; a false public half makes answers tell more" in told
+    assert "nobody else can check what it publishes, and a false public half makes answers tell more" in told
 
 
 def test_a_bank_that_encrypts_nothing_reads_the_key_off_a_sum_that_it_knows() -> None:
