@@ -14,6 +14,7 @@ from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.federation.opening import lengths
 from secure_fl.federation.round_zero import Statistics, statistics_of
 from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.committed.wire import COMMIT
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
@@ -87,10 +88,14 @@ class Agreement:
         """Bytes that no honest answer has: twice an upload's estimate, a sum that was opened, and keys and shares."""
         return 2 * self.plan.upload_bytes + 8 * self.plan.parameters + KEYS_AND_SHARES
 
-    @property
-    def largest_order(self) -> int:
-        """Bytes that no honest order has: a model takes 4 a parameter, and what banks send on to others is small."""
-        return self.largest_answer + self.experiment.banks * WHAT_A_BANK_SENDS_ON
+    def largest_order(self, party: str) -> int:
+        """Bytes that no honest order to it has: a model takes 4 a parameter, and what banks send on to others is small.
+
+        But for who adds up uploads again: such an order holds those of all banks.
+        """
+        adds_up = COMMIT in self.scheme.stages and party in self.scheme.trustees
+        sent_on = self.plan.upload_bytes if adds_up else WHAT_A_BANK_SENDS_ON
+        return self.largest_answer + self.experiment.banks * sent_on
 
     def cohort(self, session: bytes, round_: int, length: int, context: bytes) -> Cohort[Any]:
         """The first attempt."""

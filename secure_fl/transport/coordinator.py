@@ -24,6 +24,7 @@ from secure_fl.federation.opening import first_clip
 from secure_fl.federation.round_zero import CONTEXT, read_statistics
 from secure_fl.secagg.attempts import Completed, attempt_sum
 from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, sealed_head
 from secure_fl.secagg.protocol import Outcome, run_carried
 from secure_fl.secagg.transcript import Transcript
@@ -45,7 +46,7 @@ from secure_fl.transport.orders import (
 from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import accepted_key, key_of, server_half
+from secure_fl.transport.server_halves import accepted_key, identity_keys, key_of, server_half
 from secure_fl.transport.state import State, StateStore
 from secure_fl.transport.status.chronicle import Chronicle
 
@@ -65,6 +66,7 @@ class Coordinator:
     ) -> None:
         self._roster, self._post, self._store, self._patience = roster, post, store, patience
         self._agreed = Agreement(roster.settings)
+        self._directory = identity_keys(roster)
         self._session = new_session()
         self._chronicle = chronicle
         self._transcript = Transcript()
@@ -153,7 +155,7 @@ class Coordinator:
             self._keys()
             facts = {"key": key_of(self._signed_key)} if self._signed_key else {}
             carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent, facts)
-            half = server_half(attempt)
+            half = server_half(attempt, self._directory)
             return run_carried(attempt, half, carrier, self._transcript, None, without)
 
         started = time.monotonic()
@@ -230,10 +232,9 @@ class Coordinator:
         plan = self._agreed.plan
         if not isinstance(plan, HePlan):
             return
-        (authority,) = self._agreed.scheme.trustees
-        process = self._post.process(authority)
+        process = self._post.process(KEY_AUTHORITY)
         if process != self._key_process:
-            self._signed_key = self._ask_each(PUBLIC_KEY, (authority,))[authority]
+            self._signed_key = self._ask_each(PUBLIC_KEY, (KEY_AUTHORITY,))[KEY_AUTHORITY]
             accepted_key(self._roster, plan, self._signed_key)  # refused here, and not at each bank
             self._key_process = process
             self._key_given.clear()

@@ -15,8 +15,9 @@ from secure_fl.secagg.masked.client import MaskedClient
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import PlaintextClient
 from secure_fl.secagg.protocol import Party, Values
+from secure_fl.secagg.witnessed.client import WitnessedClient
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import accepted_key, key_of, unknown
+from secure_fl.transport.server_halves import accepted_key, identity_keys, key_of, unknown
 
 
 class BankHalves:
@@ -24,7 +25,7 @@ class BankHalves:
 
     def __init__(self, roster: Roster, bank: str, identity: Identity) -> None:
         self._roster, self._bank, self._identity = roster, bank, identity
-        self._directory = {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
+        self._directory = identity_keys(roster)
         self._holders = {member.name: bytes.fromhex(member.public) for member in roster.of("holder")}
         self._public: PublicKey | None = None
         self.key = ""
@@ -50,6 +51,8 @@ class BankHalves:
             case "ckks" | "bfv" | "rlwe":
                 if self._public is None:
                     raise ProtocolError(f"{self._bank} has no public key to encrypt with; send it the key authority's")
+                if cohort.plan.witnesses:
+                    return WitnessedClient(cohort, self._bank, values, self._identity, self._public)
                 return HeClient(cohort, self._bank, values, self._public)
             case other:
                 raise unknown(other)

@@ -1,4 +1,4 @@
-"""A key holder on a network: the key authority of a homomorphic scheme, or a share-holder."""
+"""A key holder on a network: the key authority of a homomorphic scheme, its witnesses, or a share-holder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from secure_fl.errors import MessageError, ProtocolError
 from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
-from secure_fl.secagg.he.authority import HeDecryptor
+from secure_fl.secagg.he.authority import HeDecryptor, WitnessedDecryptor
 from secure_fl.secagg.he.secret_keys import new_secret_key
 from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer, Turns
+from secure_fl.secagg.witnessed.wire import witnesses_of
+from secure_fl.secagg.witnessed.witness import Witness, WitnessKey
 from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.orders import ASK, FINISHED, PUBLIC_KEY, Order
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import key_of, key_statement
+from secure_fl.transport.server_halves import identity_keys, key_of, key_statement
 
 
 class HolderParty:
@@ -27,22 +29,33 @@ class HolderParty:
     def __init__(self, roster: Roster, name: str, own_key: bytes, turns: Turns) -> None:
         self._agreed = Agreement(roster.settings)
         self._name = name
-        answers = OneAnswer(turns)
+        answers, directory = OneAnswer(turns), identity_keys(roster)
         self._signed_key = b""
         self._half: Callable[[Cohort[Any]], Party]
         plan = self._agreed.plan
         if isinstance(plan, HePlan) and name == KEY_AUTHORITY:
-            secret = new_secret_key(plan.parameters_of_context)
-            key = secret.public_key()
-            self._signed_key = SigningKey(own_key).sign(key_statement(roster, key)) + key
-            self._half = lambda cohort: HeDecryptor(cohort, secret, answers)
+            self._half = self._authority(roster, plan, SigningKey(own_key), answers)
+        elif isinstance(plan, HePlan):
+            witness = WitnessKey(name, SigningKey(own_key), answers)
+            self._half = lambda cohort: Witness(cohort, witness, directory)
         else:
             holder = ShareHolderKey(name, AgreementKey(own_key), answers)
-            directory = {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
             self._half = lambda cohort: ShareHolder(cohort, holder, directory)
 
     def __repr__(self) -> str:
         return f"HolderParty({self._name!r})"
+
+    def _authority(
+        self, roster: Roster, plan: HePlan, signing: SigningKey, answers: OneAnswer
+    ) -> Callable[[Cohort[HePlan]], Party]:
+        """Makes the key pair, of which the public key is signed."""
+        secret = new_secret_key(plan.parameters_of_context)
+        key = secret.public_key()
+        self._signed_key = signing.sign(key_statement(roster, key)) + key
+        witnesses = {name: bytes.fromhex(roster.named(name).public) for name in witnesses_of(plan.witnesses)}
+        if witnesses:
+            return lambda cohort: WitnessedDecryptor(cohort, secret, answers, witnesses)
+        return lambda cohort: HeDecryptor(cohort, secret, answers)
 
     def __call__(self, order: Order) -> bytes:
         """Raises `ProtocolError` for an order that it must not do."""
