@@ -11,6 +11,7 @@ from typing import Any
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, verify
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.public_keys import PublicKey, load_public_key
@@ -20,6 +21,7 @@ from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import plaintext_server
 from secure_fl.secagg.protocol import ServerHalf
+from secure_fl.secagg.threshold.server import threshold_server
 from secure_fl.secagg.witnessed.server import witnessed_server
 from secure_fl.transport.roster import Roster
 
@@ -61,6 +63,8 @@ def server_half(cohort: Cohort[Any], directory: Mapping[str, bytes] | None = Non
         case "masked":
             return masked_server(cohort)
         case "ckks" | "bfv" | "rlwe":
+            if isinstance(cohort.plan, ThresholdPlan):
+                return threshold_server(cohort, directory or {})
             return witnessed_server(cohort, directory or {}) if cohort.plan.witnesses else he_server(cohort)
         case other:
             raise unknown(other)
