@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from statistics import median
 from threading import Thread
 from typing import Any
 
+from benchmarks.flooding import flooded
 from secure_fl.data.datasets import open_dataset
 from secure_fl.federation.rounds import run_round
 from secure_fl.federation.run import open_federation
@@ -46,6 +47,7 @@ from secure_fl.transport.party import Connection, Do, take_part
 
 PROCESSES = 2
 CERTIFICATES, MEMORY, LOG = "certificates", "memory", "gateway.log"
+FLOODER = "flooder"
 HUGE, LARGE, SMALL = "976-976-976-976", "976-976", "64-32"
 CASES = (
     ("masked", 10, LARGE),
@@ -86,10 +88,9 @@ def measure(settings: Experiment) -> Row:
     parameters, sums, rounds = in_memory(settings)
     with tempfile.TemporaryDirectory() as name:
         log, held = over_network(settings, Path(name))
-    network_sums = [float(line["seconds"]) for line in log if line["event"] == "sum opened" and line["round"] > 0]
-    finished = [datetime.fromisoformat(line["time"]) for line in log if line["event"] == "round finished"]
-    network_rounds = [(after - before).total_seconds() for before, after in itertools.pairwise(finished)]
+    network_rounds = rounds_of(log)
     assert len(network_rounds) == settings.rounds, "every round takes one attempt"
+    network_sums = [float(line["seconds"]) for line in log if line["event"] == "sum opened" and line["round"] > 0]
     return Row(
         settings.scheme, settings.banks, parameters, median(network_sums), median(sums), median(network_rounds),
         median(rounds), held,
@@ -118,12 +119,15 @@ def in_memory(settings: Experiment) -> tuple[int, list[float], list[float]]:
     return len(model.weights), sums, rounds
 
 
-def over_network(settings: Experiment, folder: Path) -> tuple[list[dict[str, Any]], int]:
-    """The gateway's log, and the bytes that it held more than at the beginning."""
-    roster = make_certificates(folder / CERTIFICATES, settings, ["localhost"])
-    others = [member.name for member in roster.members if member.role != GATEWAY]
+def over_network(settings: Experiment, folder: Path, flood: str = "") -> tuple[list[dict[str, Any]], int]:
+    """The gateway's log, and the bytes that it held more than at the beginning.
+
+    `flood`: what somebody of the roster does meanwhile who has no part in sums, a kind of `benchmarks.flooding`.
+    """
+    roster = make_certificates(folder / CERTIFICATES, settings, ["localhost"], customers=(FLOODER,) if flood else ())
+    others = list(roster.parties)
     log = folder / LOG
-    with started_gateway(folder) as gateway:
+    with started_gateway(folder) as gateway, ExitStack() as stack:
         wait(lambda: "listening" in log.read_text(), gateway)
         before = peak_bytes(gateway.pid)
         port = next(line["port"] for line in lines_of(log) if line["event"] == "listening")
@@ -131,6 +135,8 @@ def over_network(settings: Experiment, folder: Path) -> tuple[list[dict[str, Any
         command = [sys.executable, "-m", "benchmarks.network", "--join", f"https://localhost:{port}", str(folder)]
         banks = [subprocess.Popen([*command, *names]) for names in shares if names]
         try:
+            if flood:
+                stack.enter_context(flooded(folder / CERTIFICATES / FLOODER, port, flood))
             wait(lambda: any(is_round(line, settings.rounds) for line in lines_of(log)), gateway)
             held = peak_bytes(gateway.pid) - before
             for process in banks:
@@ -138,6 +144,7 @@ def over_network(settings: Experiment, folder: Path) -> tuple[list[dict[str, Any
         finally:
             for process in banks:
                 process.kill()
+                process.wait()
     return lines_of(log), held
 
 
@@ -152,6 +159,12 @@ def started_gateway(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+
+
+def rounds_of(log: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Seconds of each."""
+    finished = [datetime.fromisoformat(line["time"]) for line in log if line["event"] == "round finished"]
+    return [(after - before).total_seconds() for before, after in itertools.pairwise(finished)]
 
 
 def is_round(line: Mapping[str, Any], number: int) -> bool:

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
-from benchmarks.network import HUGE, LARGE, SMALL, measure, settings_of
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from benchmarks.network import HUGE, LARGE, SMALL, measure, over_network, rounds_of, settings_of
 
 
 def test_ten_banks_with_a_million_parameters_take_at_most_twice_the_round_in_memory() -> None:
@@ -34,3 +39,14 @@ def test_the_gateway_s_memory_grows_with_parameters_and_hardly_with_banks() -> N
 def test_a_stage_waits_for_nobody_s_acknowledgement() -> None:
     """Five stages: a response in two pieces, the second held back for the first, would take 40 ms in each."""
     assert measure(settings_of("masked", 3, "none")).sum_seconds < 0.15
+
+
+@pytest.mark.parametrize("kind", ["requests", "bodies", "connections"])
+def test_a_flood_by_one_who_is_listed_hardly_slows_the_others(tmp_path: Path, kind: str) -> None:
+    """The flooding process itself takes a core; without limits endless bodies made rounds thirty times as long."""
+    settings = settings_of("masked", 4, LARGE).model_copy(update={"rounds": 12})
+    quiet, flooded = (
+        median(rounds_of(over_network(settings, tmp_path / (flood or "quiet"), flood)[0])[2:]) for flood in ("", kind)
+    )
+    print(kind, quiet, flooded)
+    assert flooded <= 3 * quiet

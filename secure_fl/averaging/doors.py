@@ -68,7 +68,7 @@ def secure_mean(
     each bank multiplies by its own; all parties see their total over the contributors. `bits`: of a quantized number.
     `threshold`: the fewest banks whose sum may be opened. `drop`: for a row number, the first stage that this bank no
     longer answers. `seed`: repeats the draws of stochastic rounding, which are no secret; keys are never seeded.
-    `holders`, `quorum`: how many share what opens the sum (additive, bfv), and how many of them open it.
+    `holders`, `quorum`: how many share what opens the sum (additive, ckks, bfv), and how many of them open it.
 
     *Integers and booleans* (batch norm counts batches in one) get their exact mean over the contributors, weighted as
     all else, rounded to the nearest integer, halves to the even one: a counter that is the same everywhere stays, and a

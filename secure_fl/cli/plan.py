@@ -21,9 +21,7 @@ def plan(
     parameters: Annotated[int, typer.Option(help="Length of the vectors to be summed.")] = 10_369,
     bits: Annotated[str, typer.Option(help="4 to 24, or float32.")] = "8",
     threshold: Annotated[int | None, typer.Option(help="Fewest banks whose sum is opened.")] = None,
-    holders: Annotated[
-        int | None, typer.Option(help="How many hold what opens a sum; of additive, ckks or bfv.")
-    ] = None,
+    holders: Annotated[int | None, typer.Option(help="How many hold what opens a sum: additive, ckks, bfv.")] = None,
     quorum: Annotated[int | None, typer.Option(help="How many holders open a sum; by default a majority.")] = None,
     witnesses: Annotated[int, typer.Option(help="How many vouch to a key authority for what it opens.")] = 0,
     robust: Annotated[str, typer.Option(help="A rule that bears byzantine banks, as in run.")] = "none",

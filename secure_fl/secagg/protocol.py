@@ -310,14 +310,13 @@ class _Room:
             self.blames[name] = error.refused
 
     def _unwilling(self, stage: Stage, name: str, error: ProtocolError) -> None:
-        again = (stage.name, name) in self.heard
         charges, error.refused = error.refused, {}
-        if charges and not again:
+        if charges:
             self.charges[name] = charges
         self.unwilling[name] = error
         needed = len(stage.requests) if stage.enough is None else stage.enough
         if len(stage.requests) - len(self.unwilling.keys() & stage.requests.keys()) < needed:
-            raise self._too_few(lacking=0 if again else 1) from None
+            raise self._too_few(lacking=0 if (stage.name, name) in self.heard else 1) from None
 
     def _too_few(self, lacking: int) -> ProtocolError:
         """One trustee's own error where it is alone or says whom to blame; else what all of them say."""

@@ -25,7 +25,7 @@ class Summing(Banks):
     threshold: int | None = None
     """The fewest banks whose sum is opened; a majority where nothing is said."""
     holders: int | None = None
-    """How many hold what opens a sum (additive, ckks, bfv): 2 to 7. Where nothing is said 2, or the key authority."""
+    """How many hold what opens a sum (additive, ckks, bfv): 2 to 7. By default 2, or a key authority."""
     quorum: int | None = None
     """How many of the holders open a sum, so that others can be silent; a majority of them where nothing is said."""
     witnesses: int = 0

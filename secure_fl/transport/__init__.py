@@ -13,6 +13,7 @@
     server_halves, halves   what of a scheme a gateway may hold, and what a bank
     scores                  a service of scores of encrypted rows, and its customers
     requests                who is at the other end of a request, and a body within limits
+    rates                   how much one party may ask in a second
     state, memory           what a gateway, and what a party, must not forget
 
 The gateway holds no secret key of a scheme and, but under `plaintext`, no update (docs/network.md). The checksum in an

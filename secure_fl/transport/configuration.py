@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.scoring.ways import Way
+from secure_fl.transport.rates import REQUESTS
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -64,6 +65,8 @@ class GatewayFile(_File):
     """How long it stays after the last round for parties that have not heard of it."""
     absent_seconds: Annotated[float, Field(ge=5, le=86_400)] = 45.0
     """After how long without a sign of it a party is not waited for; parties give one every 1.5 s."""
+    requests_per_second: Annotated[float, Field(ge=10, le=1_000_000)] = REQUESTS
+    """Of one party, saved up for four seconds; beyond that it is answered 429. Each 64 KiB of a body count as one."""
 
 
 class PartyFile(_File):

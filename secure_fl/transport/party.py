@@ -1,6 +1,7 @@
 """A party's end of the wire: it asks the gateway for orders, does them, and answers. It opens no port.
 
-Whatever goes wrong on the way is tried again, after a while that grows up to `LONGEST_PAUSE`; only a gateway that does
+Whatever goes wrong on the way is tried again, after a while that grows up to `LONGEST_PAUSE`, or that the gateway says
+(429, Retry-After); only a gateway that does
 not know the party, or one that is not the federation's, ends it. Proxies of the environment are not used.
 """
 
@@ -111,7 +112,8 @@ def take_part(connection: Connection, do: Do, sleep: Callable[[float], None] = t
                     "this address; look at the address, or ask for a new certificate"
                 ) from None
             LOG.warning("no answer from the gateway", extra={"reason": type(error).__name__, "pause": pause})
-            sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311  so that not all come back at once
+            late = pause * random.uniform(0.7, 1.3)  # noqa: S311  so that not all come back at once
+            sleep(max(late, asked_to_wait(error.response) if isinstance(error, httpx2.HTTPStatusError) else 0.0))
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
@@ -148,6 +150,12 @@ def _require_done(said: bytes) -> None:
     answer = unpack_answer(said)
     if not isinstance(answer, bytes):
         raise ProtocolError(f"the gateway ends the federation with no model ({reason(answer)}); ask who runs it")
+
+
+def asked_to_wait(answer: httpx2.Response) -> float:
+    """Seconds that a server wants its client to wait before it asks again (Retry-After), `LONGEST_PAUSE` at most."""
+    said = answer.headers.get("retry-after", "")
+    return min(float(said), LONGEST_PAUSE) if said.isdecimal() and said.isascii() else 0.0
 
 
 def is_stranger(error: Exception) -> bool:

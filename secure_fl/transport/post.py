@@ -190,6 +190,13 @@ class Post:
         if not known:
             raise MessageError("nobody waits for an answer to this order; ask for the next one")
 
+    def awaits(self, name: str, number: int) -> bool:
+        """Whether an answer to this order may still be heard: it is out, or was the last one to be answered."""
+        with self._changed:
+            box = self._boxes[name]
+            box.sign(self._clock())
+            return number == box.answered or (box.order is not None and box.order.number == number)
+
     def sign(self, name: str) -> None:
         """A party is at work and lives."""
         with self._changed:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 PEER = "secure_fl.peer"
 """Where the scope of a request has the SHA-256 of the peer's certificate."""
@@ -51,6 +52,14 @@ class AtOnce:
             yield
         finally:
             self._here[name] -= 1
+
+
+async def gone(receive: Receive) -> None:
+    """Until whoever asked has hung up, or sends a body, which nobody wants: to read one without end takes all time."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect" or message.get("body"):
+            return
 
 
 async def whole_body(request: Request, largest: int, seconds: float) -> bytes:

@@ -21,11 +21,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Scope
 
 from secure_fl.errors import MessageError
 from secure_fl.transport.orders import Order
 from secure_fl.transport.post import Post
+from secure_fl.transport.rates import REQUESTS, TOO_MANY, Buckets, Paced
 from secure_fl.transport.requests import PEER, AtOnce, RefusedError, require_no_page, whole_body
+from secure_fl.transport.requests import gone as hung_up
 from secure_fl.transport.roster import Member, Roster
 from secure_fl.transport.status.chronicle import Chronicle
 from secure_fl.transport.status.watching import Watching
@@ -37,7 +40,7 @@ ALIVE_SECONDS = 1.5
 ROOM = 4
 """Large answers that are taken in, or lie in the post, at one time; the others wait at their senders."""
 SMALL = 1 << 16
-"""Bytes of an answer that needs no room."""
+"""Bytes of an answer that needs no room; and so many more of a body take a token more."""
 SLICE = 1 << 16
 """Bytes of an order that are handed to a connection at once."""
 _NUMBER = re.compile("[0-9]{1,10}")
@@ -54,6 +57,8 @@ class Meter:
         self.received = Counter("secure_fl_received_bytes", "Bytes of answers.", ["party"], registry=self.registry)
         self.sent = Counter("secure_fl_sent_bytes", "Bytes of orders.", ["party"], registry=self.registry)
         self.refused = Counter("secure_fl_refused_requests", "Requests refused.", ["reason"], registry=self.registry)
+        throttled = "Requests beyond a party's rate, which were refused."
+        self.throttled = Counter("secure_fl_throttled_requests", throttled, ["party"], registry=self.registry)
         self.round = Gauge("secure_fl_round", "The last finished round.", registry=self.registry)
 
 
@@ -61,7 +66,13 @@ class Service:
     """Serves one post to the members of one roster."""
 
     def __init__(
-        self, roster: Roster, post: Post, chronicle: Chronicle, largest: int, body_seconds: float = 60.0
+        self,
+        roster: Roster,
+        post: Post,
+        chronicle: Chronicle,
+        largest: int,
+        body_seconds: float = 60.0,
+        buckets: Buckets | None = None,
     ) -> None:
         """`largest`: bytes of an answer, at most; `body_seconds`: how long one may take to arrive."""
         self._roster, self._post, self._largest, self._seconds = roster, post, largest, body_seconds
@@ -72,7 +83,7 @@ class Service:
         """Whose large answer is on its way in: one of each party."""
         self.meter = Meter()
         self.meter.round.set_function(lambda: chronicle.last_finished)
-        self.app = Starlette(
+        app = Starlette(
             routes=[
                 Route("/orders", self._member(self._orders)),
                 Route("/answers/{number}", self._member(self._answers), methods=["POST"]),
@@ -83,6 +94,7 @@ class Service:
                 Route("/status/events", self._listed(self._watching.events)),
             ]
         )
+        self.app = Paced(app, roster, buckets or Buckets(REQUESTS), self._throttle, self._tokens)
 
     def _who(self, request: Request) -> Member | None:
         member = self._roster.holding(request.scope.get(PEER, ""))
@@ -132,6 +144,8 @@ class Service:
             return self._refuse("of another epoch", 409)
         if _NUMBER.fullmatch(request.path_params["number"]) is None:
             return self._refuse("not a number", 400)
+        if not self._post.awaits(name, int(request.path_params["number"])):
+            return self._refuse("not waited for", 409)  # before its body is read
         if 0 <= _length(request) <= SMALL:
             return await self._take_in(request, name, _nothing)
         if name in self._large:
@@ -174,6 +188,16 @@ class Service:
     def _status(self, request: Request, name: str) -> Response:
         return self._watching.page()
 
+    def _tokens(self, scope: Scope) -> float:
+        """By how long the body is said to be, wanted or not; one in chunks may be the largest."""
+        request = Request(scope)
+        chunks = "transfer-encoding" in request.headers
+        return 1 + (self._largest if chunks else max(0, _length(request))) // SMALL
+
+    def _throttle(self, name: str) -> Response:
+        self.meter.throttled.labels(name or "not in the roster").inc()
+        return self._refuse(TOO_MANY, 429)
+
     def _refuse(self, reason: str, status: int, text: str | None = None) -> Response:
         self.meter.refused.labels(reason).inc()
         self._chronicle.turned_away(reason)
@@ -199,7 +223,7 @@ def _length(request: Request) -> int:
 
 async def _unless_gone(request: Request, waiting: Coroutine[Any, Any, Order | None]) -> Order | None:
     """What is waited for; None as soon as nobody waits for it any more."""
-    found, gone = asyncio.ensure_future(waiting), asyncio.ensure_future(_gone(request))
+    found, gone = asyncio.ensure_future(waiting), asyncio.ensure_future(hung_up(request.receive))
     try:
         await asyncio.wait({found, gone}, return_when=asyncio.FIRST_COMPLETED)
         return found.result() if found.done() else None
@@ -207,8 +231,3 @@ async def _unless_gone(request: Request, waiting: Coroutine[Any, Any, Order | No
         found.cancel()
         gone.cancel()
         await asyncio.gather(found, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -1,7 +1,8 @@
 """uvicorn with TLS 1.3 and certificates on both sides; who is at the other end is told to the service.
 
 There is no ASGI extension for that, so the protocol class puts the certificate's hash into the scope. A connection
-whose next request begins and does not get on in time is closed: half-open ones would otherwise add up (slowloris).
+whose next request begins and does not get on in time is closed: half-open ones would otherwise add up (slowloris). So
+is one too many of a certificate, and one that goes on with a body that was answered before its end.
 """
 
 from __future__ import annotations
@@ -23,10 +24,17 @@ from secure_fl.transport.status.watching import HANG_UP
 
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive, and the first one to begin."""
+CONNECTIONS = 32
+"""Of one certificate, at one time. A party's client has two, a browser six."""
+UNREAD = 1 << 18
+"""Bytes that may still come of a body, once its request was answered."""
 
 
 class PeerProtocol(H11Protocol):
     """HTTP/1.1 by h11, that knows the peer's certificate."""
+
+    peer = ""
+    """SHA-256 of it, hexadecimal; empty where there is none."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,18 +44,25 @@ class PeerProtocol(H11Protocol):
         transport.set_write_buffer_limits(high=1 << 16)  # of each connection that an order is on its way to
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(True)
-        peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()
-        self.app = _told(self.app, peer, transport)
+        self.peer = "" if certificate is None else hashlib.sha256(certificate).hexdigest()
+        self.app = _told(self.app, self.peer, transport)
         self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
         self._head_of: object = None
+        self._unread = 0
+        if sum(isinstance(each, PeerProtocol) and each.peer == self.peer for each in self.connections) > CONNECTIONS:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle is not self._head_of:
-            self._head_of = self.cycle
+            self._head_of, self._unread = self.cycle, 0
             self._head_until.cancel()
         elif self._between_requests and self._head_until.cancelled():
             self._head_until = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        if self._between_requests:
+            self._unread += len(data)
+            if self._unread > UNREAD:
+                self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_until.cancel()

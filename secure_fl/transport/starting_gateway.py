@@ -13,6 +13,7 @@ from secure_fl.transport.coordinator import Coordinator
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
+from secure_fl.transport.rates import Buckets
 from secure_fl.transport.service import Service
 from secure_fl.transport.serving import Server
 from secure_fl.transport.state import State, StateStore
@@ -33,7 +34,7 @@ def run_gateway(file: GatewayFile) -> State:
     chronicle = Chronicle(roster, post, patience)
     agreed = Agreement(roster.settings)
     agreed.warn(LOG)
-    service = Service(roster, post, chronicle, agreed.largest_answer)
+    service = Service(roster, post, chronicle, agreed.largest_answer, buckets=Buckets(file.requests_per_second))
     coordinator = Coordinator(roster, post, StateStore(file.state), patience, chronicle)
     with ExitStack() as stack:
         stack.enter_context(alone_in(file.state))

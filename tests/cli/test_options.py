@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -14,12 +15,13 @@ import typer
 from click.testing import CliRunner
 from rich.console import Console
 
-from secure_fl import Experiment, __version__
+from secure_fl import Experiment, __version__, secure_mean
 from secure_fl.cli import progress
 from secure_fl.cli.app import _as_declared, _run_with_options, app
 from secure_fl.cli.attack import ATTACKS, OPTIONS, QUICK, require_options
 from secure_fl.cli.options import bounds_text, default_text, options
 from secure_fl.errors import ConfigurationError
+from secure_fl.secagg import SCHEMES
 from secure_fl.settings import FilledIn
 
 
@@ -97,6 +99,12 @@ def test_every_setting_but_those_that_a_run_fills_in_is_an_option_of_run() -> No
     assert filled == {"key_check", "names", "retrained_from", "synthetic_patterns", "without"}
     offered = {parameter.name for parameter in COMMANDS["run",].params}
     assert set(Experiment.model_fields) - filled <= offered
+
+
+def test_schemes_that_can_have_a_committee_are_named_wherever_it_is_asked_for() -> None:
+    able = ", ".join(name for name, scheme in SCHEMES.items() if scheme.with_committee is not None)
+    for text in (help_of("run"), help_of("plan"), " ".join(str(secure_mean.__doc__).split())):
+        assert len(re.findall(rf"what opens (?:a|the) sum(?: \(|: ){able}[.)]", text)) == 1
 
 
 def test_defaults_and_bounds_are_those_that_are_declared() -> None:

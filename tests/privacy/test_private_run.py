@@ -416,15 +416,18 @@ def distributed(**changes: Any) -> Experiment:
     return Experiment(**{**SETTINGS, **defaults, **changes})
 
 
-@pytest.mark.parametrize("scheme", sorted(SCHEMES))
-def test_every_scheme_sums_the_noise_of_its_banks(scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "holders"), [*((name, None) for name in sorted(SCHEMES)), ("additive", 3), ("bfv", 3)]
+)
+def test_every_scheme_sums_the_noise_of_its_banks(scheme: str, holders: int | None) -> None:
     """In the mean: three shares of the noise, each of the planned deviation over the root of the threshold.
 
     Mean squares of so many Gaussians leave these bounds with a probability of 1e-10 a scheme, whatever keys are drawn.
     Two shares instead of three would have two thirds of the variance. Rounding adds at most 1/4 squared step a bank.
     """
-    noise, result = noise_in_the_mean(distributed(scheme=scheme))
+    noise, result = noise_in_the_mean(distributed(scheme=scheme, holders=holders))
     record, promise = result.rounds[0], result.privacy
+    assert len([party for party in result.custody.can_decrypt if party.endswith("holder-3")]) == (holders == 3)
     assert promise is not None
     assert (promise.mechanism, promise.unit, promise.statistics_noise_multiplier) == ("distributed", "bank", None)
     assert record.epsilon == promise.epsilon

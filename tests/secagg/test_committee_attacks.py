@@ -1,6 +1,7 @@
 """Attacks on sums under a key that nobody has: refused, and what each gives where members or banks do not look.
 
-The last one is not refused, and stands in custody: a bank that encrypts nothing.
+The last two are not refused, and stand in custody: holders that lie while keys are made and have a part to themselves,
+and a bank that encrypts nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +27,18 @@ from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import encode_table
 from secure_fl.secagg.packing import Words
 from secure_fl.secagg.threshold.client import encrypted
-from secure_fl.secagg.threshold.encoding import encode
-from secure_fl.secagg.threshold.wire import pack_first, pack_words, parts_of, sum_of_seconds, unpack_first
+from secure_fl.secagg.threshold.encoding import decode, encode
+from secure_fl.secagg.threshold.keys import accept_joint_key
+from secure_fl.secagg.threshold.wire import (
+    ciphertexts_of,
+    in_use,
+    pack_first,
+    pack_words,
+    parts_of,
+    sum_of_seconds,
+    unpack_first,
+)
+from tests.secagg.test_committee_keys import lied
 from tests.secagg.test_threshold import Scene, integers, only, residues
 
 DEGREE, PRIMES = BFV_RING.degree, BFV_RING.primes
@@ -222,27 +233,85 @@ def test_a_rogue_public_half_opens_sums_where_nobody_had_to_commit() -> None:
     assert max(map(abs, integers(opened.T))) < 2**12, "the noise of an encryption of zero"
 
 
+def divided(dividend: Words, divisor: Words) -> Words:
+    """Modulo X**N + 1 and each data prime, [data primes, N]."""
+    transform = Transform(BFV_RING)
+    inverse = np.array(
+        [
+            [pow(int(v), -1, int(m)) if v else 0 for v in row]
+            for row, m in zip(transform.to_values(divisor[None])[0], MODULI, strict=True)
+        ],
+        dtype=np.uint64,
+    )
+    values = product(transform.to_values(dividend[None])[0], inverse, data_moduli(BFV_RING))
+    return transform.to_coefficients(values[None])[0]
+
+
 def test_without_smudging_an_answer_is_the_part(scene: Scene) -> None:
     """Second polynomials have inverses, so that a product without noise gives the key; with noise it gives none."""
     second = scene.there._joint.encrypt_zero()[1]
     part = scene.there._members[scene.members[0]].parts[0]
-    transform = Transform(BFV_RING)
-    values = transform.to_values(np.stack([second] * 2))[0]
-    inverse = np.array(
-        [[pow(int(v), -1, int(m)) if v else 0 for v in row] for row, m in zip(values, MODULI, strict=True)],
-        dtype=np.uint64,
-    )
     noise = smudging(BFV_RING, bytes(32), scene.plan.smudging, DEGREE).T
     for added, known in ((np.zeros_like(noise), True), (noise, False)):
         answer = (part.times(second[None]) + added) % data_moduli(BFV_RING)
-        divided = product(transform.to_values(np.concatenate([answer, answer]))[0], inverse, data_moduli(BFV_RING))
-        found = transform.to_coefficients(np.stack([divided] * 2))[0]
+        found = divided(answer[0], second)
         alike = found == part._ternary.astype(np.int64) % data_moduli(BFV_RING).astype(np.int64)
         assert bool(alike.all()) == known
         assert alike.mean() < 0.01 or known
 
 
+@pytest.mark.usefixtures("gullible")
+def test_a_sum_of_zeros_is_answered_like_any_other() -> None:
+    """SEAL throws where all polynomials but the first are zero; nobody must be able to end a member's process."""
+    scene = Scene(3, 2, parameters=20_000)
+    gathered, _ = scene.gathered()
+    uploads = {number: upload_of(scene, f"bank-{number + 1}", zeros(scene)) for number in range(4)}
+    lie = replace(gathered, uploads=uploads)
+    answer = unpack_first(scene.plan, memoryview(scene.ask(scene.members[0], (0,), lie)))
+    noise = np.array([number / 2.0**scene.plan.smudging for number in integers(answer)])
+    assert -1 <= noise.min() < -0.9
+    assert 0.9 < noise.max() < 1
+
+
+def test_banks_that_all_send_zeros_get_no_sum_and_end_nothing(scene: Scene) -> None:
+    pieces = zeros(scene)
+    liars = {
+        bank: CommittedClient(scene.cohort, bank, scene.there._identities.of(bank), lambda: pieces)
+        for bank in scene.cohort.banks
+    }
+    gathered, first = scene.gathered_of(liars)
+    assert not scene.opened(first, gathered).any()
+
+
 # What stays
+
+
+def test_of_two_of_two_a_false_public_half_is_not_seen_and_answers_tell_what_banks_draw() -> None:
+    """Nobody else has the part. With an error of 2**j the sum stays exact, and its noise is u of banks times that."""
+    scene = Scene(2, 2, parameters=20_000)
+    plan, moduli = scene.plan, key_moduli(BFV_RING)
+    error = ((1 << (plan.shift - 1)) - (1 << plan.smudging)) // 4 - (1 << 20)
+    added = [[error * int(moduli[-1, 0]) % int(prime)] for (prime,) in moduli]
+    setting, members, published = lied(2, 2, 1, lambda words, part: words + np.array(added, dtype=np.uint64))
+    key, fingerprint = members["key-holder-1"].accept(published)
+    scene.there._joint = accept_joint_key(setting, published, dict.fromkeys(setting.names, fingerprint))
+    scene.there._members["key-holder-1"] = key
+    gathered, first = scene.gathered()
+    second = ciphertexts_of(plan, sum_of_seconds(plan, [upload.shown for upload in gathered.uploads.values()]))
+    found = first + unpack_first(plan, memoryview(scene.ask("key-holder-1", (0,), gathered)))
+    found = (found + in_use(plan, members["key-holder-2"]._parts[1].times(second))) % MODULI
+    assert decode(plan, found, 4).tolist() == scene.updates.sum(axis=0).tolist()
+    known = np.sum([encode(plan, row) for row in scene.updates], axis=0, dtype=np.uint64) % MODULI
+    left = np.array(integers((found + MODULI - known) % MODULI), dtype=np.float64)
+    seed = key.noise_for(scene.cohort.digest + sum_digest(gathered.listed, gathered.uploads), 0)
+    noise = np.array(integers(smudging(BFV_RING, seed, plan.smudging, plan.coefficients)), dtype=np.float64)
+    drawn = np.rint((left - noise) / error)
+    assert set(drawn) <= set(range(-4, 5))
+    certain = np.abs(left) > 2.0**plan.smudging * 1.01  # noise alone is never so large
+    assert certain.mean() > 0.2
+    assert (np.sign(left) == np.sign(drawn))[certain].all()
+    told = " ".join(scene.scheme.custody.assumptions)
+    assert "nobody else can check what it publishes, and a false public half makes answers tell more" in told
 
 
 def test_a_bank_that_encrypts_nothing_reads_the_key_off_a_sum_that_it_knows() -> None:

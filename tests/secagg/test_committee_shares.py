@@ -310,6 +310,18 @@ def test_who_is_named_a_liar_is_as_many_honest_answers_say(committee: tuple[int,
     assert {digest for digests in left for digest in digests.values()} <= {b"true"}
 
 
+def test_a_lie_that_is_tied_with_the_help_of_another_liar_falls_with_that_one() -> None:
+    committee = Committee(7, 4)
+    said = {f"holder-{member}": dict.fromkeys(committee.parts_of(member), b"true") for member in range(7)}
+    together, alone = committee.subsets.index((0, 1, 2, 3)), committee.subsets.index((0, 2, 3, 4))
+    for member, part in [(0, together), (1, together), (0, alone)]:
+        said[f"holder-{member}"][part] = b"lie"
+    assert liars(said) == {"holder-0", "holder-1"}
+    said["holder-0"][alone] = b"true"
+    with pytest.raises(ProtocolError, match="holder-0 and holder-1 and holder-2 and holder-3 give different sums"):
+        liars(said)
+
+
 def test_with_one_honest_answer_less_two_liars_of_five_name_an_honest_one() -> None:
     said = {f"holder-{m}": dict.fromkeys(Committee(5, 3).parts_of(m), b"lie" if m < 2 else b"true") for m in range(5)}
     assert liars(said) == {"holder-2", "holder-3", "holder-4", "holder-0", "holder-1"}
@@ -504,20 +516,34 @@ def test_where_one_lies_another_ones_word_on_a_bank_does_not_count() -> None:
     assert refused.value.refused == {}
 
 
+@pytest.mark.parametrize(("silent", "accusers", "out"), [(2, 1, True), (1, 2, True), (3, 1, False), (1, 1, False)])
+def test_those_who_blame_a_bank_are_heard_where_they_would_have_been_enough(
+    silent: int, accusers: int, out: bool
+) -> None:
+    """Of 3 of 5. With three silent the sum fails whatever a bank does, and with one that blames beside one it opens."""
+    scene = Scene(5, 3)
+    parties = scene.parties(scene.cohort, {})
+    gone, blaming = scene.holders[:silent], scene.holders[silent : silent + accusers]
+    parties |= {name: Accuser(parties[name], name, ["bank-1"]) for name in blaming}
+    refused: Mapping[str, str] = {}
+    try:
+        run_protocol(
+            scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), dict.fromkeys(gone, SUM_SHARES)
+        )
+    except DropoutError as error:
+        refused = error.refused
+    assert ("bank-1" in refused) == out
+
+
 def test_whoever_has_answered_can_no_longer_say_that_it_could_not() -> None:
-    """2 of 3, one of whom is silent. Asked again in its place, another one blames a bank."""
-    blamed = []
-    for place in (1, 2):
-        scene = Scene(3, 2)
-        silent, name = scene.holders[0], scene.holders[place]
-        parties = scene.parties(scene.cohort, {})
-        parties[name] = Accuser(parties[name], name, ["bank-1"], answers=1)
-        try:
-            run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), {silent: SUM_SHARES})
-        except ProtocolError as error:
-            blamed.append(error.refused)
-    assert blamed, "somebody was asked again"
-    assert not any(blamed)
+    """2 of 3, one of whom is silent. Whoever is asked again in its place blames a bank."""
+    scene = Scene(3, 2)
+    parties = scene.parties(scene.cohort, {})
+    parties |= {name: Accuser(parties[name], name, ["bank-1"], answers=1) for name in scene.holders[1:]}
+    dropped = {scene.holders[0]: SUM_SHARES}
+    with pytest.raises(ProtocolError, match="cannot use the seeds") as refused:
+        run_protocol(scene.cohort, scene.there.server(scene.cohort), parties, Transcript(), dropped)
+    assert refused.value.refused == {}
 
 
 def test_who_was_outvoted_has_answered() -> None:

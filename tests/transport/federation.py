@@ -21,6 +21,7 @@ from tests.transport.forked import Forked
 
 SMALL = {"dataset": "simulated", "transactions": 4_000, "fraud_share": 0.05, "rounds": 3, "hidden": "none"}
 PACKAGE = "secure_fl"
+HOSTS = ("localhost", "127.0.0.1")
 ROOT = Path(__file__).parents[2]
 PATIENCE = "stage_seconds = 10\ntrain_seconds = 60\nabsent_seconds = 5\nlinger_seconds = 60\n"
 
@@ -35,15 +36,18 @@ class Processes:
         module: str = PACKAGE,
         own: Mapping[str, Path] | None = None,
         extra: str = "",
+        gateway: str = PACKAGE,
+        passphrase: bytes | None = None,
     ) -> None:
         """`module`: what banks and key holders run; another one than the package's starts all as new interpreters.
 
-        `own`: banks with rows of their own, and where these lie; `extra`: lines for the gateway's file.
+        `gateway`: what the gateway runs; `own`: banks with rows of their own, and where these lie; `extra`: lines for
+        the gateway's file.
         """
         self.folder = folder
-        self.roster: Roster = make_certificates(folder / "certificates", experiment, ["localhost", "127.0.0.1"])
+        self.roster: Roster = make_certificates(folder / "certificates", experiment, HOSTS, passphrase=passphrase)
         self.parties = list(self.roster.parties)
-        self.module, self.extra = module, extra
+        self.module, self.gateway, self.extra = module, gateway, extra
         self.running: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.port = 0
         self.own = own or {}
@@ -119,10 +123,10 @@ class Processes:
 
     def _start(self, name: str, command: str) -> None:
         arguments, log = [command, "--config", str(self.folder / f"{name}.toml")], self.folder / f"{name}.log"
-        if self.module == PACKAGE:
+        module = self.gateway if name == GATEWAY else self.module
+        if self.module == self.gateway == PACKAGE:
             self.running[name] = Forked(arguments, log)
             return
-        module = PACKAGE if name == GATEWAY else self.module
         with log.open("ab") as stream:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], stdout=stream, stderr=stream, cwd=ROOT

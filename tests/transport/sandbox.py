@@ -17,6 +17,7 @@ from secure_fl.transport.certificates import make_certificates
 from secure_fl.transport.credentials import Credentials
 from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
+from secure_fl.transport.rates import Buckets
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.service import Service
 from secure_fl.transport.serving import Server
@@ -61,14 +62,18 @@ def bare_context(authority: Path) -> ssl.SSLContext:
 
 @contextmanager
 def door(
-    folder: Path, roster: Roster | None = None, body_seconds: float = 1.0, largest: int = LARGEST
+    folder: Path,
+    roster: Roster | None = None,
+    body_seconds: float = 1.0,
+    largest: int = LARGEST,
+    buckets: Buckets | None = None,
 ) -> Iterator[Door]:
     """`folder`: of certificates; `roster`: that the gateway has, where it is not the one in there."""
     credentials = Credentials.read(folder / "gateway", "gateway")
     listed = roster or credentials.roster
     post = Post(member.name for member in listed.in_sums)
     chronicle = Chronicle(listed, post, Patience())
-    service = Service(listed, post, chronicle, largest, body_seconds)
+    service = Service(listed, post, chronicle, largest, body_seconds, buckets)
     with Server(service.app, credentials.server_context(), "127.0.0.1", 0) as server:
         yield Door(folder, post, chronicle, service, server.port)
 

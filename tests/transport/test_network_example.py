@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import Agreement
 from secure_fl.transport.certificates import SCORER
 from secure_fl.transport.configuration import BankFile, GatewayFile, PartyFile, ScoresFile
+from tests.cli.test_options import parsed
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples" / "network"
+UNITS = sorted((HERE / "systemd").iterdir())
 FILES: dict[str, type[GatewayFile | PartyFile]] = {
     "gateway": GatewayFile,
     "key-authority": PartyFile,
@@ -56,7 +60,30 @@ def test_each_container_is_given_its_own_party_s_secrets_alone() -> None:
         assert [path for path in mounted if path.endswith((*FILES.keys() - {name},))] == []
 
 
-@pytest.mark.parametrize("unit", sorted((HERE / "systemd").iterdir()), ids=lambda path: path.name)
+def test_containers_and_units_call_commands_that_there_are_with_options_that_they_have() -> None:
+    yaml: Any = pytest.importorskip("yaml")
+    called = [
+        service["command"] for service in yaml.safe_load((HERE / "compose.yaml").read_text())["services"].values()
+    ]
+    called += [re.findall(r"^ExecStart=\S+/secure-fl (.*)$", unit.read_text(), re.M)[0].split() for unit in UNITS]
+    for arguments in called:
+        words, given = parsed(arguments)
+        assert words == (arguments[0],)
+        assert str(given["config"]) == arguments[-1]
+    with pytest.raises(click.UsageError):
+        parsed(["gateway", "--configuration", "gateway.toml"])
+
+
+def test_the_image_is_made_of_the_package_and_of_nobody_s_keys() -> None:
+    """Certificates of all parties lie in the repository's folder, where people follow the walk-through."""
+    lines = [line.split() for line in (HERE / "Dockerfile").read_text().splitlines()]
+    copied = [name for line in lines if line[:1] in (["COPY"], ["ADD"]) for name in line[1:-1]]
+    assert sorted(copied) == ["LICENSE", "README.md", "constraints.txt", "pyproject.toml", "secure_fl"]
+    assert all((ROOT / name).exists() for name in copied)
+    assert ["ENTRYPOINT", '["secure-fl"]'] in lines
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_run_a_command_of_ours_as_nobody_special(unit: Path) -> None:
     read = configparser.ConfigParser(interpolation=None, strict=False)
     read.optionxform = str  # type: ignore[assignment,method-assign]

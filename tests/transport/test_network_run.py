@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,8 @@ def test_a_federation_on_a_network_is_the_one_in_memory(tmp_path: Path, scheme: 
         for bank in parties.roster.settings.bank_names:
             assert (weights(parties, bank) == in_memory()).all()
         assert_scores(parties, tmp_path)
+        for name in ("gateway", *parties.parties):
+            assert_no_payload(parties.log(name))
 
 
 COLUMNS = {
@@ -90,6 +93,40 @@ def test_banks_with_keys_of_their_own_are_told_so_before_anything_is_summed(
         assert parties.running[GATEWAY].wait(60) == 2
         assert "banks make pseudonyms with different keys" in parties.log(GATEWAY)
         assert parties.rounds() == []
+
+
+LOGGED = {"attempts", "bytes", "event", "host", "kind", "level", "party", "pause", "port", "reason", "round", "scheme",
+          "seconds", "time", "warning"}  # fmt: skip
+
+
+def assert_no_payload(log: str) -> None:
+    """Lines of a log are JSON objects of known facts, and shorter than the 400 bytes and more that payloads have."""
+    for line in filter(is_log, log.splitlines()):
+        said = json.loads(line)
+        assert set(said) <= LOGGED
+        assert all(isinstance(value, int | float) or len(value) < 300 for value in said.values())
+
+
+def is_log(line: str) -> bool:
+    return line.startswith("{")
+
+
+def test_a_bank_s_key_that_is_encrypted_at_rest_opens_with_its_passphrase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Experiment(**SMALL | {"scheme": "masked", "rounds": 1})  # type: ignore[arg-type]
+    parties = Processes(tmp_path, settings, passphrase=b"correct horse")
+    with at_work(parties, ()):
+        for passphrase, said in (("", "needs its passphrase"), ("battery", "does not open with the passphrase")):
+            monkeypatch.setenv("SECURE_FL_PASSPHRASE", passphrase)
+            parties.start("bank-1")
+            assert parties.running.pop("bank-1").wait(60) == 2
+            assert said in parties.log("bank-1")
+        monkeypatch.setenv("SECURE_FL_PASSPHRASE", "correct horse")
+        for name in parties.parties:
+            parties.start(name)
+        parties.finish()
+        assert (weights(parties, "bank-1") == in_memory(rounds=1)).all()
 
 
 def assert_scores(parties: Processes, folder: Path) -> None:

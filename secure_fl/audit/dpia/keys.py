@@ -49,6 +49,30 @@ _PARTS = Key(
     _MEMORY,
     _GONE,
 )
+_IDENTITIES = Key(
+    "Banks' identity keys (Ed25519)",
+    "each bank its own; whoever checks what banks signed has the public keys",
+    "when the run starts; one for all rounds",
+    _MEMORY,
+    _GONE,
+)
+_OF_WITNESSES = replace(
+    _IDENTITIES,
+    name="Witnesses' signing keys (Ed25519)",
+    holder="each witness its own; the key authority has the public keys",
+)
+_OF_MEMBERS = (
+    replace(
+        _OF_HOLDERS,
+        name="Key holders' own keys (X25519)",
+        holder="each key holder its own; the others have the public keys, to seal parts of the homomorphic key",
+    ),
+    replace(
+        _OF_HOLDERS,
+        name="Noise keys of key holders (256 bits)",
+        holder="each key holder its own; with it, its answers tell of its parts of the homomorphic key",
+    ),
+)
 _SEEDS = Key(
     "Seeds of shares (AES-256)",
     "the bank that draws them, and the share-holders that each is sealed to",
@@ -58,16 +82,10 @@ _SEEDS = Key(
 )
 _OF_SCHEME: Mapping[str, tuple[Key, ...]] = {
     "plaintext": (),
-    "additive": (_OF_HOLDERS, _SEEDS),
-    "additive-proofs": (_OF_HOLDERS, _SEEDS),
+    "additive": (_IDENTITIES, _OF_HOLDERS, _SEEDS),
+    "additive-proofs": (_IDENTITIES, _OF_HOLDERS, _SEEDS),
     "masked": (
-        Key(
-            "Banks' identity keys (Ed25519)",
-            "each bank its own; all banks have the public keys",
-            "when the run starts; one for all rounds",
-            _MEMORY,
-            _GONE,
-        ),
+        _IDENTITIES,
         Key(
             "Mask keys and channel keys (X25519)",
             "each bank its own; shares of the mask key at the other banks, and at the aggregator if the bank's input "
@@ -88,8 +106,8 @@ _OF_SCHEME: Mapping[str, tuple[Key, ...]] = {
     "bfv": (_OF_AUTHORITY,),
     "rlwe": (_OF_AUTHORITY,),
     "ckks-krum": (_OF_AUTHORITY,),
-    "bfv-committee": (_PARTS,),
-    "ckks-committee": (_PARTS,),
+    **dict.fromkeys(("bfv-committee", "ckks-committee"), (_IDENTITIES, _PARTS, *_OF_MEMBERS)),
+    **dict.fromkeys(("ckks-witnessed", "bfv-witnessed", "rlwe-witnessed"), (_IDENTITIES, _OF_AUTHORITY, _OF_WITNESSES)),
 }
 
 

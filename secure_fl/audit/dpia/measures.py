@@ -106,8 +106,9 @@ def _sums(facts: Facts) -> Iterator[Measure]:
     least, word = threshold(facts), ""
     if KEY_AUTHORITY in facts.trustees:
         word = " The key authority takes the aggregator's word for how many a sum is of."
-    elif facts.scheme in ("bfv-committee", "ckks-committee"):
-        word = " Key holders take the aggregator's word for how many a sum is of."
+    if facts.scheme.endswith(("-committee", "-witnessed")):
+        who = "Witnesses see" if facts.experiment.witnesses else "Key holders see"
+        word = f" {who} the banks' signatures of what a sum is of."
     yield Measure(
         "design",
         "Few banks: no sum of too few is opened",

@@ -38,9 +38,12 @@ _ADDITIVE: Mapping[tuple[str, Way], Held] = {
     ("sum_shares", "answer"): ("the sum of the share-holder's shares", "random without the other shares of the sum"),
 }
 _HASHED: Mapping[tuple[str, Way], Held] = {
-    ("upload", "up"): (f"{_ADDITIVE['upload', 'up'][0]}, and hashes of the seeds", _ADDITIVE["upload", "up"][1]),
+    ("upload", "up"): (
+        f"{_ADDITIVE['upload', 'up'][0]}, and hashes of the seeds with the bank's signature",
+        _ADDITIVE["upload", "up"][1],
+    ),
     ("sum_shares", "ask"): (
-        "the seeds that banks sealed to this share-holder, and their hashes",
+        "the seeds that banks sealed to this share-holder, all hashes of seeds, and the banks' signatures of them",
         _ADDITIVE["sum_shares", "ask"][1],
     ),
     ("sum_shares", "answer"): (
@@ -55,6 +58,26 @@ _HOMOMORPHIC: Mapping[tuple[str, Way], Held] = {
     ("decrypt", "answer"): (_SUM, CLEAR),
 }
 
+
+def _committed(protection: str) -> dict[tuple[str, Way], Held]:
+    """Uploads that banks commit to before any is shown."""
+    return {
+        ("commit", "down"): _NOTHING,
+        ("commit", "up"): ("a hash of the upload that is to come, with a coin", "it tells nothing of the upload"),
+        ("upload", "down"): ("the hashes of all banks", "needs none: they tell nothing of uploads"),
+        ("upload", "up"): (f"{_STATISTICS}, and the bank's signature of those hashes", protection),
+    }
+
+
+_WITNESSED: Mapping[tuple[str, Way], Held] = {
+    **_HOMOMORPHIC,
+    **_committed(_CIPHERTEXT),
+    ("vouch", "ask"): (
+        "every bank's upload, with the list of hashes and the banks' signatures",
+        "encrypted under the key authority's public key, which a witness cannot open",
+    ),
+    ("vouch", "answer"): (f"the witness's signature of the ciphertext of {_SUM}", "needs none"),
+}
 _COMMITTEE: Mapping[tuple[str, Way], Held] = {
     ("key_commitments", "answer"): ("hashes of public halves of parts of a key", "needs none: they are public"),
     ("key_commitments", "ask"): ("those of all parts", "needs none: they are public"),
@@ -64,10 +87,9 @@ _COMMITTEE: Mapping[tuple[str, Way], Held] = {
     ),
     ("key_parts", "ask"): ("those of all parts", "each part is sealed to its key holder (X25519, AES-256)"),
     ("joint_key", "down"): ("the public halves of all parts", "banks compare their fingerprint by another way"),
-    ("upload", "down"): _NOTHING,
-    ("upload", "up"): (_STATISTICS, "encrypted under a key that nobody has, and a quorum of key holders opens"),
+    **_committed("encrypted under a key that nobody has, and a quorum of key holders opens"),
     ("open", "ask"): (
-        f"that half of the ciphertext of {_SUM} which the key is applied to, and how many these are",
+        "of each upload that half which the key is applied to, with the list of commitments and signatures",
         "it tells nothing without the other half and the key",
     ),
     ("open", "answer"): ("that, times parts of the key, and noise", "random without all other parts"),
@@ -111,6 +133,7 @@ HELD: Mapping[str, Mapping[tuple[str, Way], Held]] = {
     "bfv-committee": {**_BROADCAST, **_COMMITTEE},
     "ckks-committee": {**_BROADCAST, **_COMMITTEE},
     "rlwe": {**_BROADCAST, **_KEYS, **_HOMOMORPHIC},
+    **{key: {**_BROADCAST, **_KEYS, **_WITNESSED} for key in ("ckks-witnessed", "bfv-witnessed", "rlwe-witnessed")},
     "ckks-krum": {
         **_BROADCAST,
         **_KEYS,

@@ -18,8 +18,9 @@ n coefficients, and as many answers r as a part has members,
 
     distance <= r n (0.8 sigma sqrt(K) + K + K sqrt(2 / N) PRECISION M 2**scale_bits) / 2**(k+1) <= 2**-SMUDGING_BITS.
 
-So the approximate sum that the aggregator has before it rounds is, but for that distance, the exact sum's polynomial
-and noise that depends on nothing. What Li and Micciancio (EUROCRYPT 2021) read of approximate results is not in it.
+sigma is the bound of `budget.threshold`, which holds whoever draws the key, and secrecy is computational as there. So
+the approximate sum that the aggregator has before it rounds is, but for that distance, the exact sum's polynomial and
+noise that depends on nothing. What Li and Micciancio (EUROCRYPT 2021) read of approximate results is not in it.
 
 *Dropping.* Of first polynomials and of answers d low bits are not sent, after rounding. What is sent is a function of
 what tells nothing, so it tells nothing either; and nobody needs those bits.

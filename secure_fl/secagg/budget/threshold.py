@@ -8,10 +8,15 @@ below base**fields in each coefficient, and 2**shift m is added to c0.
 *Smudging.* Of part s_i a member gives h = s_i c1 + w with w uniform on [-2**k, 2**k). Whoever knows the sum and all
 other parts can work out h but for e + w, where e is the noise of the summed ciphertext. The statistical distance
 between e + w and w is at most |e| / 2**(k+1) in a coefficient, which is what an opening can tell of the key. Of a fresh
-ciphertext e is the rounding error of the special prime, deviation sqrt((1 + |s|**2) / 12), where |s|**2 of the joint
-key of P ternary parts is about 2N P / 3. Over n coefficients, K banks, and as many answers as a part has members
+ciphertext e is the rounding error of the special prime, deviation sqrt((1 + |s|**2) / 12). Of the joint key s of P
+ternary parts |s|**2 is about 2N P / 3 where all are drawn honestly; who draws several can draw the same each time, or
+what others of them have. No coefficient of s exceeds P, so |s|**2 <= N P**2 whoever draws. Over n coefficients, K
+banks, and as many answers r as a part has members
 
-    distance <= r n 0.8 sigma sqrt(K) / 2**(k+1) <= 2**-SMUDGING_BITS.
+    distance <= r n 0.8 sigma sqrt(K) / 2**(k+1) <= 2**-SMUDGING_BITS,  sigma = sqrt((1 + N P**2) / 12).
+
+The distance is statistical for noise that is drawn uniformly. It is expanded from seeds (HKDF-SHA256, then AES-256 in
+counter mode), and e is uniform by Ring-LWE, so all of this is computational: as long as nobody breaks these.
 
 *Exactness.* The sum rounds to the right integer while e and the P smudging noises stay below 2**(shift - 1), and
 P 2**k + e does by choice of the shift, e being below 2**k but for less than 2**-100. No sum fails.
@@ -123,8 +128,8 @@ class ThresholdPlan(Plan):
 
     @property
     def deviation(self) -> float:
-        """Of the noise of a sum of honest ciphertexts, before anybody answers."""
-        key = 2 / 3 * self.ring.degree * len(self.committee.subsets)
+        """The most of the noise of a sum of honest ciphertexts, before anybody answers, whoever drew the key."""
+        key = self.ring.degree * len(self.committee.subsets) ** 2
         return math.sqrt(self.banks * (1 + key) / 12)
 
     @property
@@ -136,6 +141,11 @@ class ThresholdPlan(Plan):
     def sums_of_a_key(self) -> int:
         """So many sums under one key, or more, tell of it within a distance of 2**-LIFE_DISTANCE_BITS, all together."""
         return int(2 ** min(self.distance_bits - LIFE_DISTANCE_BITS, 2 * LIFE_DISTANCE_BITS))
+
+    @property
+    def answer_bytes(self) -> int:
+        """The most that a member sends for a sum: of all parts that it has, which it is asked for at most."""
+        return ENVELOPE_BYTES + len(self.committee.parts_of(0)) * self.first.nbytes
 
     def derived(self) -> dict[str, Any]:
         return super().derived() | {
@@ -152,7 +162,7 @@ class ThresholdPlan(Plan):
             "smudging_bits": self.smudging,
             "statistical_distance": f"2^-{math.floor(self.distance_bits)}",
             "sums_of_a_key": self.sums_of_a_key,
-            "answer_bytes": ENVELOPE_BYTES + self.first.nbytes,
+            "answer_bytes": self.answer_bytes,
         }
 
 

@@ -7,6 +7,7 @@ at the roots, ciphertexts over data primes by their coefficients.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -99,15 +100,15 @@ class Transform:
         return sealapi.Evaluator(self._within)
 
     def to_values(self, words: Words) -> Words:
-        made = self.ciphertext(words)
-        self.evaluator.transform_to_ntt_inplace(made)
-        return words_in(made, words.shape)
+        return self._transformed(self.evaluator.transform_to_ntt_inplace, words, by_values=False)
 
     def to_coefficients(self, values: Words) -> Words:
-        made = self.ciphertext(values, by_values=True)
-        self.evaluator.transform_from_ntt_inplace(made)
-        return words_in(made, values.shape)
+        return self._transformed(self.evaluator.transform_from_ntt_inplace, values, by_values=True)
 
-    def ciphertext(self, words: Words, by_values: bool = False) -> Any:
-        data = object_of(self._within.first_parms_id(), words, by_values=by_values)
-        return loaded(sealapi.Ciphertext(), self._within, data)
+    def _transformed(self, transform: Callable[[Any], None], words: Words, by_values: bool) -> Words:
+        """One more polynomial goes along: SEAL knows no ciphertext of one, and throws where all but the first are 0."""
+        filled = np.concatenate([words, np.ones((1, *words.shape[1:]), dtype=np.uint64)])
+        data = object_of(self._within.first_parms_id(), filled, by_values=by_values)
+        made = loaded(sealapi.Ciphertext(), self._within, data)
+        transform(made)
+        return words_in(made, filled.shape)[:-1]

@@ -7,6 +7,7 @@ it, moved to the common a: b = b' + (a' - a) s.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from tenseal import sealapi
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget.threshold import KeyRing
 from secure_fl.secagg.hazmat.collective import (
+    JointKey,
     Transform,
     common_polynomial,
     context,
@@ -27,9 +29,11 @@ from secure_fl.secagg.hazmat.prg import words
 from secure_fl.secagg.packing import Words
 
 _TOGETHER = 8
-"""Polynomials that are transformed as one ciphertext; SEAL takes up to 16."""
+"""Polynomials that are transformed as one ciphertext; SEAL takes up to 16, with the one beside them."""
 _LARGEST_ERROR = 64
 """Errors of SEAL's keys are at most 21, and what is compared is one of them."""
+_TRIALS = 2
+"""Encryptions by which a public half is tried."""
 _CHUNK_BITS = 20
 
 
@@ -40,10 +44,15 @@ class KeyPart:
         """`ternary`: its coefficients, [N]. Raises `MessageError` where they are none."""
         if ternary.shape != (ring.degree,) or not (np.abs(ternary) <= 1).all():
             raise MessageError("a part of a key is no ternary polynomial; make new keys")
+        if not ternary.any():
+            raise MessageError("a part of a key is zero; make new keys")
         self._ring, self._ternary, self._transform = ring, ternary.astype(np.int8), Transform(ring)
 
     def __repr__(self) -> str:
         return "KeyPart(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a KeyPart is never pickled; keep() is the one way to write it down")
 
     @classmethod
     def generate(cls, ring: KeyRing, seed: bytes) -> tuple[KeyPart, Words]:
@@ -54,7 +63,7 @@ class KeyPart:
         own, moduli = _key_words(ring, generator), key_moduli(ring)
         b, a = words_in(public, (2, ring.primes + 1, ring.degree))
         moved = product((a + moduli - common_polynomial(ring, seed)) % moduli, own, moduli)
-        coefficients = Transform(ring).to_coefficients(np.stack([own[: ring.primes]] * 2))[0]
+        coefficients = Transform(ring).to_coefficients(own[None, : ring.primes])[0]
         part = cls(ring, _signed(coefficients, data_moduli(ring)).astype(np.int8))
         return part, (b + moved) % moduli
 
@@ -74,24 +83,32 @@ class KeyPart:
     def require_public(self, seed: bytes, b: Words) -> None:
         """Raises `MessageError` unless `b` is the public half of this very part, with an error as SEAL draws it.
 
-        Seen at data level, where SEAL transforms back; whoever has the part checks what the one that drew it published.
+        Whoever has the part checks what the one that drew it published. SEAL transforms back at data level alone. What
+        is false modulo the special prime p shows in encryptions of zero under this half alone: their noise is then a
+        fraction with the denominator p, which is large modulo q, wherever the false row times the ternary u of the
+        encryption is not zero. It is zero for one u in p at most, about, so the trials miss it less than once in 2**34.
         """
         ring, moduli = self._ring, data_moduli(self._ring)
-        if not (b < key_moduli(ring)).all():
-            raise MessageError("the public half of a part has words beyond its primes; make new keys")
+        alone = JointKey(ring, seed, b[None])
         left = (b[:-1] + product(common_polynomial(ring, seed)[:-1], self._values, moduli)) % moduli
-        error = _signed(self._transform.to_coefficients(np.stack([left] * 2))[0], moduli)
-        if np.abs(error).max() > _LARGEST_ERROR:
-            raise MessageError("what was published of a part is not its public half; make new keys")
+        _require_small(self._transform.to_coefficients(left[None])[0], moduli, _LARGEST_ERROR)
+        for _ in range(_TRIALS):
+            first, second = alone.encrypt_zero()
+            _require_small((first + self.times(second[None])[0]) % moduli, moduli, self._largest_noise)
+
+    @property
+    def _largest_noise(self) -> int:
+        """Of an encryption of zero under this part: rounding errors times (1, s), and drawn errors divided by p."""
+        drawn = _LARGEST_ERROR * (2 * self._ring.degree + 1) >> self._ring.special_bits - 1
+        return (1 + int(np.abs(self._ternary).sum(dtype=np.int64))) // 2 + drawn + 1
 
     def times(self, second: Words) -> Words:
-        """The part times polynomials, [polynomials, data primes, N], not yet hidden. Raises `MessageError`."""
+        """The part times polynomials, [polynomials, data primes, N], not yet hidden."""
         found = np.empty_like(second)
         for start in range(0, len(second), _TOGETHER):
             some = second[start : start + _TOGETHER]
-            filled = some if len(some) > 1 else np.concatenate([some, some])  # SEAL knows no ciphertext of one
-            values = product(self._transform.to_values(filled), self._values, data_moduli(self._ring))
-            found[start : start + _TOGETHER] = self._transform.to_coefficients(values)[: len(some)]
+            values = product(self._transform.to_values(some), self._values, data_moduli(self._ring))
+            found[start : start + _TOGETHER] = self._transform.to_coefficients(values)
         return found
 
     @cached_property
@@ -99,7 +116,7 @@ class KeyPart:
         """At the roots, [data primes, N]."""
         moduli = data_moduli(self._ring).astype(np.int64)
         coefficients = (self._ternary.astype(np.int64) % moduli).astype(np.uint64)
-        values: Words = self._transform.to_values(np.stack([coefficients] * 2))[0].copy()
+        values: Words = self._transform.to_values(coefficients[None])[0].copy()
         return values
 
 
@@ -124,6 +141,12 @@ def _key_words(ring: KeyRing, generator: sealapi.KeyGenerator) -> Words:
     plain = key.data()
     count = (ring.primes + 1) * ring.degree
     return np.fromiter((plain[place] for place in range(count)), dtype=np.uint64).reshape(-1, ring.degree)
+
+
+def _require_small(residues: Words, primes: Words, most: int) -> None:
+    """Raises `MessageError` where residues are not those of numbers of at most so much."""
+    if np.abs(_signed(residues, primes)).max() > most:
+        raise MessageError("what was published of a part is not its public half")
 
 
 def _signed(residues: Words, primes: Words) -> NDArray[np.int64]:

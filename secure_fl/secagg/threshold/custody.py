@@ -23,7 +23,7 @@ _OF_ITS_OWN: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ckks": (
         (
             "What the aggregator has before it rounds to integers is the exact sum and the holders' noise, but for the "
-            "statistical distance of the plan; the noise of encryption and banks' rounding errors are drowned in it.",
+            "distance of the plan; the noise of encryption and banks' rounding errors are drowned in it.",
         ),
         (
             "Cheon, Kim, Kim, Song, Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017",
@@ -74,15 +74,10 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
             COMMITTED,
-            f"Of each part of the key, the {'holder' if n == t else f'{n - t + 1} holders'} that have it are not all "
-            "among those that collude, when keys are made: "
-            + (
-                "nobody else can check what it publishes, and a false public half makes answers tell more than the sum."
-                if n == t
-                else "they check what was published of it; a false public half would make answers tell more than the "
-                "sum."
-            ),
+            _whoever_makes_a_part(n, t),
             *assumptions,
+            "Secrecy is computational (Ring-LWE, AES-256, X25519, SHA-256, Ed25519): distances that a plan states are "
+            "those of uniform noise, which key holders expand from keys of their own.",
             STEERING,
             UNPROTECTED_SUM,
         ),
@@ -93,4 +88,16 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Ito, Saito, Nishizeki, Secret Sharing Scheme Realizing General Access Structure, GLOBECOM 1987",
             "Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption, 2024",
         ),
+    )
+
+
+def _whoever_makes_a_part(n: int, t: int) -> str:
+    if n == t:
+        return (
+            "Key holders make keys as they should: each part is with one of them, and nobody else can check what it "
+            "publishes; a false public half makes answers tell more than the sum."
+        )
+    return (
+        f"Of each part of the key, one of the {n - t + 1} holders that have it does as it should when keys are made, "
+        "and checks what was published of it: a false public half would make answers tell more than the sum."
     )

@@ -2,21 +2,26 @@
 
 Each part is drawn by the first of its subset, its *drawer*, who seals it to the others of the subset.
 
-1. Drawers commit to the public halves that they are going to publish, by a hash with a coin.
+1. Drawers commit to what they are going to publish, by a hash with a coin, their name, the part and the session.
 2. When all commitments are there, drawers publish, with the sealed parts. Who published b_3 = b - b_1 - b_2 after it
    had seen the others could open the sum alone; it had to commit before.
 3. Members check that what was published is what was committed to, and that the public half of each part that they have
-   is that of the part. They say the fingerprint of all public halves to banks, by a way of their own.
+   is that of the part. They say the fingerprint of all public halves to banks, by a way of their own. All of them must:
+   of a part that no honest member looked at, nobody knows what was published. Later any quorum opens sums.
 
-The common a is a hash of the session, so nobody chooses it.
+The common a is a hash of the session, so nobody chooses it. Messages are not signed and come by way of the aggregator,
+so what does not fit together is a lie of whoever is named, or was altered on its way. Of n of n nobody but its drawer
+has a part, and a false public half is not seen (`custody` says what it does).
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
@@ -31,6 +36,7 @@ from secure_fl.secagg.packing import Words, pack_bits, unpack_bits
 from secure_fl.secagg.threshold.member import MemberKey
 
 HASH_BYTES = COIN_BYTES = 32
+_OR_ALTERED = "or what it sent was altered on its way; make new keys"
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,18 @@ class Setting:
 class Published:
     """What a drawer publishes of one part."""
 
-    coin: bytes
-    public: bytes
+    coin: bytes = field(repr=False)
+    """A secret until it is published."""
+    public: bytes = field(repr=False)
     """Packed words of the public half."""
-    sealed: tuple[bytes, ...]
+    sealed: tuple[bytes, ...] = field(repr=False)
     """The part, for each of the others who have it."""
 
-    @property
-    def commitment(self) -> bytes:
-        return hashlib.sha256(b"secure_fl key commitment" + self.coin + self.public).digest()
+    def commitment(self, setting: Setting, part: int) -> bytes:
+        """Nobody else's, of no other part and in no other session does it count."""
+        drawer = hashlib.sha256(setting.drawer(part).encode()).digest()
+        about = hashlib.sha256(setting.seed).digest() + bytes([part]) + drawer
+        return hashlib.sha256(b"secure_fl key commitment" + about + self.to_bytes()).digest()
 
     def to_bytes(self) -> bytes:
         return b"".join([self.coin, self.public, *self.sealed])
@@ -96,7 +105,7 @@ class Published:
         """Raises `MessageError`."""
         others, start, size = len(setting.others(part)), COIN_BYTES + setting.public.nbytes, setting.sealed_bytes
         if len(data) != start + others * size:
-            raise MessageError(f"what {setting.drawer(part)} published of a part has the wrong length; make new keys")
+            raise MessageError(f"what {setting.drawer(part)} published of a part has the wrong length, {_OR_ALTERED}")
         sealed = tuple(data[start + place * size :][:size] for place in range(others))
         return cls(data[:COIN_BYTES], data[COIN_BYTES:start], sealed)
 
@@ -109,9 +118,13 @@ class KeyMaking:
         self._parts: dict[int, KeyPart] = {}
         self._published: dict[int, Published] = {}
         self._commitments: Mapping[int, bytes] | None = None
+        self._accepted = False
 
     def __repr__(self) -> str:
         return f"KeyMaking({self._name!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a KeyMaking is never pickled; keys are made in one process")
 
     def commit(self) -> dict[int, bytes]:
         """Draw the parts that are this member's to draw; commitments to their public halves."""
@@ -126,7 +139,7 @@ class KeyMaking:
                     for other in self._setting.others(part)
                 ),
             )
-        return {part: published.commitment for part, published in self._published.items()}
+        return {part: published.commitment(self._setting, part) for part, published in self._published.items()}
 
     def publish(self, commitments: Mapping[int, bytes]) -> dict[int, bytes]:
         """When every part was committed to: what this member committed to itself. Raises `MessageError`."""
@@ -135,35 +148,46 @@ class KeyMaking:
             raise MessageError(f"{self._name} has published for other commitments; make new keys")
         if set(commitments) != set(parts):
             raise MessageError(f"{self._name} publishes nothing before all parts are committed to; wait for the others")
-        if any(commitments[part] != own.commitment for part, own in self._published.items()):
+        if any(commitments[part] != own.commitment(self._setting, part) for part, own in self._published.items()):
             raise MessageError(f"what {self._name} committed to was altered; make new keys")
         self._commitments = dict(commitments)
         return {part: published.to_bytes() for part, published in self._published.items()}
 
     def accept(self, published: Mapping[int, bytes]) -> tuple[MemberKey, bytes]:
-        """The member's key, and the fingerprint of the joint key. Raises `MessageError`, which names who lied."""
+        """The member's key, and the fingerprint of the joint key: once, since there is one memory of answers to a key.
+
+        Raises `MessageError`, which names whose message it is that does not fit.
+        """
+        if self._accepted:
+            raise MessageError(f"{self._name} has accepted this key before; make new keys for another one")
         found = read_published(self._setting, published)
         for part, each in found.items():
-            if self._commitments is None or each.commitment != self._commitments[part]:
+            if self._commitments is None or each.commitment(self._setting, part) != self._commitments[part]:
                 raise MessageError(
-                    f"{self._setting.drawer(part)} published what it had not committed to; make new keys"
+                    f"{self._setting.drawer(part)} published what it had not committed to, {_OR_ALTERED}"
                 )
-        for part in self._setting.committee.parts_of(self._setting.names.index(self._name)):
-            own = self._parts.get(part) or self._opened(part, found[part])
-            try:
-                own.require_public(self._setting.seed, self._setting.words_of(found[part]))
-            except MessageError as error:
-                raise MessageError(f"{self._setting.drawer(part)} lied: {error}") from None
-            self._parts[part] = own
-        return MemberKey(self._name, self._parts), fingerprint(found)
+        own = self._setting.committee.parts_of(self._setting.names.index(self._name))
+        key = MemberKey(self._name, {part: self._checked(part, found[part]) for part in own})
+        self._accepted = True
+        return key, fingerprint(found)
+
+    def _checked(self, part: int, published: Published) -> KeyPart:
+        """A part of this member's, once its public half is found to be what was published."""
+        own = self._parts.get(part) or self._opened(part, published)
+        try:
+            own.require_public(self._setting.seed, self._setting.words_of(published))
+        except MessageError as error:
+            raise MessageError(f"{self._setting.drawer(part)} lied: {error}, {_OR_ALTERED}") from None
+        return own
 
     def _opened(self, part: int, published: Published) -> KeyPart:
         sealed = published.sealed[self._setting.others(part).index(self._name)]
         try:
             return KeyPart.again(self._setting.ring, unseal(self._own, sealed, self._setting.purpose(part, self._name)))
-        except MessageError:
+        except MessageError as error:
+            found = str(error).partition(";")[0]
             raise MessageError(
-                f"{self._setting.drawer(part)} sealed no part that {self._name} can open; make new keys"
+                f"{self._setting.drawer(part)} sealed no part that {self._name} can use ({found}), {_OR_ALTERED}"
             ) from None
 
 
@@ -172,7 +196,13 @@ def read_published(setting: Setting, published: Mapping[int, bytes]) -> dict[int
     parts = range(len(setting.committee.subsets))
     if set(published) != set(parts):
         raise MessageError("some part of the key was not published; make new keys")
-    return {part: Published.read(setting, part, published[part]) for part in parts}
+    found = {part: Published.read(setting, part, published[part]) for part in parts}
+    for one, other in itertools.combinations(parts, 2):
+        if found[one].public == found[other].public:
+            raise MessageError(
+                f"{setting.drawer(other)} published the same public half as {setting.drawer(one)}, {_OR_ALTERED}"
+            )
+    return found
 
 
 def fingerprint(published: Mapping[int, Published]) -> bytes:
@@ -181,7 +211,9 @@ def fingerprint(published: Mapping[int, Published]) -> bytes:
 
 
 def accept_joint_key(setting: Setting, published: Mapping[int, bytes], fingerprints: Mapping[str, bytes]) -> JointKey:
-    """The joint key as it came by way of the aggregator, which a quorum of members said is theirs.
+    """The joint key as it came by way of the aggregator, which all members said is theirs.
+
+    A quorum is not enough: the others would not have looked at parts that those who speak could lie about together.
 
     `fingerprints`: what members said, by name, on a way that the aggregator does not control. Raises `MessageError`.
     """

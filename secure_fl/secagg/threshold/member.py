@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from typing import NoReturn
 
 import numpy as np
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.committed.checking import checked
 from secure_fl.secagg.hazmat.collective import data_moduli
@@ -34,15 +36,34 @@ from secure_fl.secagg.turns import OneAnswer
 class MemberKey:
     """A member's parts, the key of its noise, and its memory of its answers."""
 
-    def __init__(self, name: str, parts: Mapping[int, KeyPart], answers: OneAnswer | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        parts: Mapping[int, KeyPart],
+        answers: OneAnswer | None = None,
+        noise_key: bytes | None = None,
+    ) -> None:
+        """`noise_key`: as `keep_noise` gave it, where the member's memory is to outlive its process."""
         self.name, self.parts, self.answers = name, parts, answers or OneAnswer()
-        self._noise = secrets.token_bytes(SEED_BYTES)
+        self._noise = secrets.token_bytes(SEED_BYTES) if noise_key is None else noise_key
+        if len(self._noise) != SEED_BYTES:
+            raise ConfigurationError(f"the key of noise of {name} has {len(self._noise)} bytes; give {SEED_BYTES}")
 
     def __repr__(self) -> str:
         return f"MemberKey({self.name!r})"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a MemberKey is never pickled; keep() of its parts and keep_noise() write it down")
+
+    def keep_noise(self) -> bytes:
+        """A secret: whoever has it takes the noise off this member's answers."""
+        return self._noise
+
     def noise_for(self, asked: bytes, part: int) -> bytes:
-        """The seed of a noise: for the same request it is the same, so that asking again averages nothing away."""
+        """The seed of a noise: for the same request in the same attempt it is the same.
+
+        So asking again averages nothing away. In another attempt banks encrypt anew, and the noise is another.
+        """
         return HKDF(SHA256(), SEED_BYTES, salt=None, info=b"secure_fl smudging" + bytes([part]) + asked).derive(
             self._noise
         )

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from secure_fl.errors import MessageError, SecretExposureError, SecureFLError
 from secure_fl.scoring.plans import ScoringPlan
+from secure_fl.transport.rates import REQUESTS, TOO_MANY, Buckets, Paced
 from secure_fl.transport.requests import PEER, AtOnce, RefusedError, require_no_page, whole_body
 from secure_fl.transport.roster import Roster
 from secure_fl.transport.scores.publishing import PublicModel
@@ -75,7 +76,7 @@ class ScoringService:
         self._room = asyncio.Semaphore(ROOM)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
         self.meter = Meter(sessions)
-        self.app = Starlette(
+        app = Starlette(
             routes=[
                 Route("/plan", self._customer(self._plan)),
                 Route("/sessions", self._customer(self._open), methods=["POST"]),
@@ -84,6 +85,7 @@ class ScoringService:
                 Route("/metrics", self._customer(self._metrics)),
             ]
         )
+        self.app = Paced(app, roster, Buckets(REQUESTS), lambda name: self._refuse(TOO_MANY))
 
     def _customer(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:

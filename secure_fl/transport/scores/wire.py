@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import httpx2
 
 from secure_fl.errors import ConfigurationError, ProtocolError
-from secure_fl.transport.party import FIRST_PAUSE, LONGEST_PAUSE, is_stranger
+from secure_fl.transport.party import FIRST_PAUSE, LONGEST_PAUSE, asked_to_wait, is_stranger
 from secure_fl.transport.scores.refusals import GONE, SPENT, UNKNOWN
 
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
@@ -73,8 +73,9 @@ class Wire:
         """Raises `ConfigurationError` or `ProtocolError`; `largest`: bytes of an answer."""
         pause, until = FIRST_PAUSE, self._patience.clock() + self._patience.seconds
         while True:
+            wait = 0.0
             try:
-                status, said = self._tried(method, path, body, largest)
+                status, said, wait = self._tried(method, path, body, largest)
                 if status not in _AGAIN:
                     return self._judged(status, said)
                 problem = f"status {status}"
@@ -93,7 +94,8 @@ class Wire:
                 )
             if pause > FIRST_PAUSE:
                 self._note(f"no answer from {self._url} yet ({problem}); trying again")
-            self._patience.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311  so that not all come back at once
+            late = pause * random.uniform(0.7, 1.3)  # noqa: S311  so that not all come back at once
+            self._patience.sleep(max(late, wait))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _count(self, error: httpx2.HTTPError) -> None:
@@ -106,8 +108,8 @@ class Wire:
                 "service of scores; look at the address, or ask for a new certificate"
             )
 
-    def _tried(self, method: str, path: str, body: bytes, largest: int) -> tuple[int, bytes]:
-        """Once. Reads no more than an answer can have."""
+    def _tried(self, method: str, path: str, body: bytes, largest: int) -> tuple[int, bytes, float]:
+        """Once: status, body, seconds to wait. Reads no more than an answer can have."""
         with self._client.stream(method, path, content=body) as answer:
             parts, size, most = [], 0, max(largest, _REASON_BYTES)
             until = self._patience.clock() + ANSWER_SECONDS + most / SLOWEST
@@ -119,7 +121,7 @@ class Wire:
                     raise ProtocolError(f"{self._url} sends more than any answer has; do not send it rows")
                 parts.append(part)
         self._hung_up = -1
-        return answer.status_code, b"".join(parts)
+        return answer.status_code, b"".join(parts), asked_to_wait(answer)
 
     def _judged(self, status: int, said: bytes) -> bytes:
         """An answer, or what is wrong."""

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from secure_fl.transport.requests import gone as hung_up
 from secure_fl.transport.status.page import clock_text, policy, render, render_live
 from secure_fl.transport.status.snapshot import Status
 
@@ -103,7 +104,7 @@ class _Stream(Response):
         if not self._watching.enter(self._who, self._of_one):
             await self._watching.refusal()(scope, receive, send)
             return
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(hung_up(receive))
         try:
             await self._speak(send, gone)
         except TimeoutError:
@@ -130,11 +131,6 @@ class _Stream(Response):
             before = status
             await asyncio.wait({gone}, timeout=NEW_SECONDS)
         await asyncio.wait_for(send(_body(_event("end", "{}"), more=False)), SLOW_SECONDS)
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _event(name: str, data: str) -> bytes:

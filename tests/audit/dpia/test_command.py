@@ -182,6 +182,7 @@ def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
         {"scheme": "additive", "holders": 3, "quorum": 2, "drop": ("share-holder-2@1:sum_shares",)},
         {"scheme": "bfv", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
         {"scheme": "ckks", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
+        {"scheme": "ckks", "witnesses": 1},
         {"scheme": "bfv"},
         {"scheme": "rlwe"},
         {"scheme": "additive", "proofs": True, "hidden": "none", "bits": 8},
@@ -205,7 +206,7 @@ def test_every_way_of_summing_is_described(
     facts = read_facts(run_small(rounds=1, **settings).save(tmp_path / "run"))
     document = to_markdown(draft_of(facts).document)
     told = {
-        "additive": "of the others sealed seeds for share-holders, and hashes of the seeds",
+        "additive": "of the others sealed seeds for share-holders, and hashes of the seeds with the bank's signature",
         "additive-proofs": "whether a proof holds",
         "ckks-krum": "which banks the rule chose",
         "plaintext": "clean training rows",
@@ -213,6 +214,7 @@ def test_every_way_of_summing_is_described(
         "bfv": "encrypted under the key authority's public key",
         "bfv-committee": "encrypted under a key that nobody has",
         "ckks-committee": "drowned in it",
+        "ckks-witnessed": "the witness's signature of the ciphertext of the sum",
         "rlwe": "Experimental: the arithmetic is our own, and nobody has audited it.",
     }
     assert told[facts.scheme] in document
@@ -243,7 +245,9 @@ def test_every_way_of_summing_is_described(
         assert "report.html draws" not in document
     if settings.get("group_size"):
         assert "A sum is opened over at least" not in document
-    assert ("the key authority opened only sums" in document) == (facts.scheme in ("bfv", "ckks", "rlwe"))
+    assert ("the key authority opened only sums" in document) == (
+        facts.scheme in ("bfv", "ckks", "rlwe", "ckks-witnessed")
+    )
     assert ("opened their lengths, the distances between them, and sums" in document) == (facts.scheme == "ckks-krum")
 
 
@@ -298,6 +302,7 @@ def test_the_docs_count_blanks_and_files_as_the_code_does(copy: Path) -> None:
 
 def test_stages_are_described_for_each_scheme_with_protection() -> None:
     of_their_own = {"additive-proofs", "ckks-krum", "bfv-committee", "ckks-committee"}
+    of_their_own |= {f"{scheme}-witnessed" for scheme in ("ckks", "bfv", "rlwe")}
     assert set(HELD) == {"plaintext", "additive", "masked", "ckks", "bfv", "rlwe"} | of_their_own
     assert all(holds and protection for ways in HELD.values() for holds, protection in ways.values())
 
