@@ -21,6 +21,7 @@ from secure_fl.secagg import plan, simulate
 from secure_fl.secagg.budget import Committee
 from secure_fl.secagg.budget.slots import FLOAT_ERROR, PRECISION, SlotPlan, plan_slots
 from secure_fl.secagg.budget.threshold import KeyRing
+from secure_fl.secagg.committed.wire import HASH_BYTES, PROOF_BYTES
 from secure_fl.secagg.hazmat import he_words
 from secure_fl.secagg.hazmat.collective import Transform, data_moduli
 from secure_fl.secagg.hazmat.collective_secret import smudging
@@ -124,7 +125,8 @@ def test_sums_are_exact_whatever_the_committee(
     found = simulate("ckks", updates, bits, holders=committee[0], quorum=committee[1])
     assert (found.total == updates.sum(axis=0)).all()
     assert isinstance(found.plan, SlotPlan)
-    assert found.upload_bytes[0] - HEADER_BYTES == found.plan.first.nbytes + found.plan.second.nbytes
+    sent = found.plan.first.nbytes + found.plan.second.nbytes + HASH_BYTES + PROOF_BYTES
+    assert found.upload_bytes[0] - 2 * HEADER_BYTES == sent
 
 
 def test_what_no_sum_is_opens_to_nothing() -> None:
