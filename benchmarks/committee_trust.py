@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from secure_fl.secagg import plan
 from secure_fl.secagg.custody import REPEATED, Custody
-from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.schemes import scheme_for
 
 NOBODY = "nobody"
-_WITH_HELP = re.compile(r"an aggregator that lies and \d|, with |, unless ")
+_WITH_HELP = re.compile(r"an aggregator that lies and |, with |, unless ")
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Trust:
     of_holders: bool = True
 
 
-def trust_in(scheme: str, holders: int, quorum: int, banks: int) -> Trust:
+def trust_in(scheme: str, holders: int, quorum: int, banks: int, witnesses: int = 0) -> Trust:
     """1 holder is a key authority, 0 are none."""
-    asked = {"holders": holders, "quorum": quorum} if holders > 1 else {}
+    asked = {"holders": holders, "quorum": quorum} if holders > 1 else {"witnesses": witnesses}
     planned = plan(scheme, banks, 1000, 8, **asked)
-    custody, committee, t = scheme_of(scheme, planned.committee).custody, planned.committee, planned.threshold
+    custody, committee, t = scheme_for(planned).custody, planned.committee, planned.threshold
     if committee is not None:
         found = committee.may_be_silent, committee.may_collude + 1, committee.may_collude_lying + 1
     else:

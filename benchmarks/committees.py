@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Stage
 from secure_fl.secagg.scheme import Scheme
-from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.schemes import scheme_for
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 
@@ -40,17 +40,18 @@ PICTURE, FIGURES = PAGE.with_suffix(".svg"), PAGE.parent / "figures" / "committe
 BITS, REPEATS = 8, 3
 SIZES = ((10, 1_000_000), (3, 10_369))
 """Banks and parameters."""
-WAYS = (
-    ("masked", None),
-    ("additive", None),
-    ("additive", (3, 2)),
-    ("additive", (5, 3)),
-    ("bfv", None),
-    ("bfv", (3, 2)),
-    ("bfv", (5, 3)),
-    ("ckks", (3, 2)),
+WAYS: tuple[tuple[str, Mapping[str, int]], ...] = (
+    ("masked", {}),
+    ("additive", {}),
+    ("additive", {"holders": 3, "quorum": 2}),
+    ("additive", {"holders": 5, "quorum": 3}),
+    ("bfv", {}),
+    ("bfv", {"witnesses": 1}),
+    ("bfv", {"holders": 3, "quorum": 2}),
+    ("bfv", {"holders": 5, "quorum": 3}),
+    ("ckks", {"holders": 3, "quorum": 2}),
 )
-"""A scheme, and holders and quorum."""
+"""A scheme, and who opens its sums."""
 OPENFHE, HOLDERS = {"OpenFHE": False, "OpenFHE, default noise": True}, 3
 """Whether its noise is the default one; as many holders, all of whom open."""
 
@@ -71,6 +72,7 @@ class Cost:
     upload_bytes: int
     answer_bytes: int
     """Of the holder that sends most."""
+    witnesses: int = 0
     note: str = ""
     """Of a peer: its release and its parameters."""
 
@@ -79,22 +81,23 @@ class Cost:
         if not self.holders:
             return self.scheme
         if self.holders == 1:
-            return f"{self.scheme}, a key authority"
+            return f"{self.scheme}, a key authority" + (" and a witness" if self.witnesses else "")
         return f"{self.scheme}, {self.quorum} of {self.holders}"
 
 
-def measure(scheme: str, committee: tuple[int, int] | None, banks: int, parameters: int) -> Cost:
+def measure(scheme: str, asked: Mapping[str, int], banks: int, parameters: int) -> Cost:
     """The least of some sums, each of which is checked."""
-    asked = {} if committee is None else {"holders": committee[0], "quorum": committee[1]}
     planned = plan(scheme, banks, parameters, BITS, **asked)
-    chosen = scheme_of(scheme, planned.committee)
+    chosen = scheme_for(planned)
     there = chosen.deploy(planned)
     there.setup(_cohort(chosen, planned), Transcript())
     found = [_sum(chosen, planned, there) for _ in range(REPEATS)]
     client, adding, holder, opening, upload, answer = (min(figures) for figures in zip(*found, strict=True))
-    n = len(chosen.trustees)
+    witnesses = asked.get("witnesses", 0)
+    n = len(chosen.trustees) - witnesses
     t = planned.committee.quorum if planned.committee is not None else n
-    return Cost(scheme, n, t, banks, parameters, client, adding, holder, opening, int(upload), int(answer))
+    figures = client, adding, holder, opening
+    return Cost(scheme, n, t, banks, parameters, *figures, int(upload), int(answer), witnesses=witnesses)
 
 
 def measure_openfhe(scheme: str, banks: int, parameters: int) -> Cost:
@@ -205,7 +208,9 @@ def lines(rows: Sequence[Cost]) -> list[Line]:
             row.name,
             row.client,
             row.upload_bytes / row.parameters,
-            trust_in_openfhe(row.holders) if row.note else trust_in(row.scheme, row.holders, row.quorum, row.banks),
+            trust_in_openfhe(row.holders)
+            if row.note
+            else trust_in(row.scheme, row.holders, row.quorum, row.banks, row.witnesses),
             ours=not row.note,
         )
         for row in rows
@@ -243,7 +248,7 @@ def main() -> None:
     if not asked.stored:
         if asked.peers and not openfhe_process.importable():
             parser.error(openfhe_process.MISSING.format(openfhe_process.interpreter()))
-        rows = [measure(scheme, committee, *size) for size in SIZES for scheme, committee in WAYS]
+        rows = [measure(scheme, asked, *size) for size in SIZES for scheme, asked in WAYS]
         if asked.peers:
             rows += [measure_openfhe(scheme, *size) for size in SIZES for scheme in OPENFHE]
         FIGURES.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")

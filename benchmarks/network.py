@@ -194,7 +194,7 @@ def peak_bytes(process: int) -> int:
 def join(url: str, folder: Path, names: Sequence[str]) -> None:
     """Some parties in this process, with a thread and a connection each."""
     parties = [
-        (Connection(url, read.client_context(), Agreement(read.roster.settings).largest_order), party)
+        (Connection(url, read.client_context(), Agreement(read.roster.settings).largest_order(read.member.name)), party)
         for read, party in parties_of(folder, names)
     ]
     threads = [Thread(target=take_part, args=each) for each in parties]

@@ -63,16 +63,13 @@ def simulate(
     on it.
     Raises `PlanError`, `ConfigurationError`, or `DropoutError` below the threshold.
     """
-    updates = np.asarray(updates)
-    if updates.ndim != 2 or not np.issubdtype(updates.dtype, np.integer):
-        raise ConfigurationError("updates are not integers of shape [banks, parameters]; quantize them first")
+    updates = _integers(updates)
     planned = plan(
         scheme, len(updates), updates.shape[1], bits, threshold, holders=holders, quorum=quorum, witnesses=witnesses
     )
     if planned.bits is None:
         raise ConfigurationError("simulate sums integers; give bits as a whole number")
-    if updates.min() < 0 or updates.max() >= 1 << bits:
-        raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
+    _require_range(updates, planned.bits)
     chosen = scheme_for(planned)
     banks = tuple(map(_name, range(len(updates))))
     cohort = chosen.cohort(planned, _ROUND, banks, session=new_session())
@@ -96,6 +93,20 @@ def simulate(
         transcript=transcript.so_far,
         plan=planned,
     )
+
+
+def _integers(updates: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Raises `ConfigurationError` where they are none, or no table."""
+    updates = np.asarray(updates)
+    if updates.ndim != 2 or not np.issubdtype(updates.dtype, np.integer):
+        raise ConfigurationError("updates are not integers of shape [banks, parameters]; quantize them first")
+    return updates
+
+
+def _require_range(updates: NDArray[np.integer[Any]], bits: int) -> None:
+    """Raises `ConfigurationError`."""
+    if updates.min() < 0 or updates.max() >= 1 << bits:
+        raise ConfigurationError(f"an update has values outside [0, 2**{bits}); clip them or use more bits")
 
 
 def check_stage(scheme: Scheme, stage: str) -> str:

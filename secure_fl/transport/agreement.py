@@ -14,6 +14,8 @@ from secure_fl.errors import ConfigurationError, MessageError
 from secure_fl.federation.opening import lengths
 from secure_fl.federation.round_zero import Statistics, statistics_of
 from secure_fl.secagg.budget import Plan
+from secure_fl.secagg.budget.threshold import ThresholdPlan
+from secure_fl.secagg.committed.wire import COMMIT
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
@@ -33,6 +35,11 @@ def context_of(model: bytes, scale: Standardization) -> bytes:
     return hashlib.sha256(model + np.array([scale.mean, scale.std], dtype="<f8").tobytes()).digest()
 
 
+def joint_key_bytes(plan: ThresholdPlan) -> int:
+    """That no key of a committee has: a polynomial for each prime and part, and less than one for who seals it."""
+    return 8 * len(plan.committee.subsets) * (plan.ring.primes + 2) * plan.ring.degree
+
+
 class Agreement:
     """Raises `ConfigurationError` for settings that banks on a network do not have yet, `PlanError` for no plan."""
 
@@ -49,7 +56,7 @@ class Agreement:
                     experiment.private_rows and experiment.epsilon is None,
                 ),
                 ("drops", bool(experiment.drops)),
-                ("a committee that holds a key", experiment.committee is not None and experiment.scheme != "additive"),
+                ("fresh keys after some rounds", experiment.fresh_keys is not None),
                 ("downlink = sum", experiment.downlink == "sum"),
             )
             if asked
@@ -85,12 +92,17 @@ class Agreement:
     @property
     def largest_answer(self) -> int:
         """Bytes that no honest answer has: twice an upload's estimate, a sum that was opened, and keys and shares."""
-        return 2 * self.plan.upload_bytes + 8 * self.plan.parameters + KEYS_AND_SHARES
+        keys = joint_key_bytes(self.plan) if isinstance(self.plan, ThresholdPlan) else 0
+        return 2 * self.plan.upload_bytes + 8 * self.plan.parameters + KEYS_AND_SHARES + keys
 
-    @property
-    def largest_order(self) -> int:
-        """Bytes that no honest order has: a model takes 4 a parameter, and what banks send on to others is small."""
-        return self.largest_answer + self.experiment.banks * WHAT_A_BANK_SENDS_ON
+    def largest_order(self, party: str) -> int:
+        """Bytes that no honest order to it has: a model takes 4 a parameter, and what banks send on to others is small.
+
+        But for who adds up uploads again: such an order holds those of all banks.
+        """
+        adds_up = COMMIT in self.scheme.stages and party in self.scheme.trustees
+        sent_on = self.plan.upload_bytes if adds_up else WHAT_A_BANK_SENDS_ON
+        return self.largest_answer + self.experiment.banks * sent_on
 
     def cohort(self, session: bytes, round_: int, length: int, context: bytes) -> Cohort[Any]:
         """The first attempt."""

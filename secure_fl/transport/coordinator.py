@@ -1,6 +1,6 @@
 """The rounds of a federation whose banks are elsewhere: what `federation.run` and `rounds` do, by way of orders.
 
-    hello -> the key authority's public key to all banks -> round 0: statistics -> for each round: the model out, banks
+    hello -> the public key to all banks, if there is one -> round 0: statistics -> for each round: the model out, banks
     train, the secure sum of their updates, the mean, the next model, kept on disk
 
 A round is attempted again where its sum fails, without whom it failed for; and again from its beginning, after a while,
@@ -23,29 +23,28 @@ from secure_fl.federation.global_model import GlobalModel
 from secure_fl.federation.opening import first_clip
 from secure_fl.federation.round_zero import CONTEXT, read_statistics
 from secure_fl.secagg.attempts import Completed, attempt_sum
-from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, sealed_head
 from secure_fl.secagg.protocol import Outcome, run_carried
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
 from secure_fl.transport.agreement import Agreement, context_of
+from secure_fl.transport.asking import ask_each
 from secure_fl.transport.carrier import NetworkCarrier
 from secure_fl.transport.columns import Columns, common_features
 from secure_fl.transport.orders import (
     FINISHED,
     HELLO,
     MODEL,
-    PUBLIC_KEY,
     SETTLE,
     STATISTICS,
-    TAKE_KEY,
     About,
     unpack_answer,
 )
 from secure_fl.transport.patience import Patience
 from secure_fl.transport.post import Post
+from secure_fl.transport.public_keys import PublicKeys
 from secure_fl.transport.roster import Roster
-from secure_fl.transport.server_halves import accepted_key, key_of, server_half
+from secure_fl.transport.server_halves import identity_keys, server_half
 from secure_fl.transport.state import State, StateStore
 from secure_fl.transport.status.chronicle import Chronicle
 
@@ -65,13 +64,11 @@ class Coordinator:
     ) -> None:
         self._roster, self._post, self._store, self._patience = roster, post, store, patience
         self._agreed = Agreement(roster.settings)
+        self._directory = identity_keys(roster)
         self._session = new_session()
         self._chronicle = chronicle
         self._transcript = Transcript()
-        self._signed_key = b""
-        self._key_process = ""
-        self._key_given: dict[str, str] = {}
-        """Bank -> the process of it that has the key."""
+        self._keys = PublicKeys(roster, self._agreed, post, patience)
 
     def run(self) -> State:
         """All rounds that are left; the last state. Raises `ProtocolError` where a round is given up."""
@@ -128,7 +125,7 @@ class Coordinator:
         codec = model.codec(agreed.plan)
         context = context_of(model.digest, before.standardization)
         cohort = replace(agreed.cohort(self._session, number, codec.length, context), attempt=attempt)
-        self._keys()
+        self._keys.give()
         facts = _facts(before.standardization)
         absent = self._broadcast(cohort, model.to_bytes(), facts)
         done = self._sum(cohort, absent)
@@ -150,10 +147,9 @@ class Coordinator:
 
     def _sum(self, cohort: Cohort[Any], absent: Mapping[str, str]) -> Completed:
         def once(attempt: Cohort[Any], without: Mapping[str, str]) -> Outcome:
-            self._keys()
-            facts = {"key": key_of(self._signed_key)} if self._signed_key else {}
-            carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent, facts)
-            half = server_half(attempt)
+            self._keys.give()
+            carrier = NetworkCarrier(self._post, attempt, self._patience.stage, self._patience.absent, self._keys.facts)
+            half = server_half(attempt, self._directory)
             return run_carried(attempt, half, carrier, self._transcript, None, without)
 
         started = time.monotonic()
@@ -210,44 +206,9 @@ class Coordinator:
 
     def _features(self) -> int:
         """How many numeric features rows have: every bank says so, and all must say the same."""
-        said = self._ask_each(HELLO, tuple(bank for bank in self._agreed.banks if bank in self._roster.parties))
+        banks = tuple(bank for bank in self._agreed.banks if bank in self._roster.parties)
+        said = ask_each(self._post, self._patience, HELLO, banks)
         return common_features({bank: Columns.from_bytes(bank, answer) for bank, answer in said.items()})
-
-    def _ask_each(self, kind: str, names: tuple[str, ...]) -> dict[str, bytes]:
-        """Raises `DropoutError` where one does not answer, `ProtocolError` where it refuses."""
-        numbers = {name: self._post.send(name, kind) for name in names}
-        answers = {name: unpack_answer(data) for name, data in self._collect(numbers, self._patience.stage)}
-        for name in names:
-            answer = answers.get(name)
-            if answer is None:
-                raise DropoutError(f"{name} does not answer; wait for it")
-            if not isinstance(answer, bytes):
-                raise answer
-        return {name: answer for name, answer in answers.items() if isinstance(answer, bytes)}
-
-    def _keys(self) -> None:
-        """The public key of a homomorphic scheme, from a key authority that was started anew, and to such banks."""
-        plan = self._agreed.plan
-        if not isinstance(plan, HePlan):
-            return
-        (authority,) = self._agreed.scheme.trustees
-        process = self._post.process(authority)
-        if process != self._key_process:
-            self._signed_key = self._ask_each(PUBLIC_KEY, (authority,))[authority]
-            accepted_key(self._roster, plan, self._signed_key)  # refused here, and not at each bank
-            self._key_process = process
-            self._key_given.clear()
-        there = self._post.present(self._patience.absent)
-        without = [
-            bank
-            for bank in self._agreed.banks
-            if bank in there and self._key_given.get(bank) != self._post.process(bank)
-        ]
-        numbers = {bank: self._post.send(bank, TAKE_KEY, body=self._signed_key) for bank in without}
-        processes = {bank: self._post.process(bank) for bank in without}
-        for bank, data in self._collect(numbers, self._patience.stage):
-            if isinstance(unpack_answer(data), bytes):
-                self._key_given[bank] = processes[bank]
 
     def _finish(self, state: State) -> None:
         """The last model to all banks, and the word that it is over to everybody, also to who is back only then."""

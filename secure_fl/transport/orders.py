@@ -20,6 +20,8 @@ from secure_fl.secagg.protocol import Answer, reason
 HELLO, PUBLIC_KEY, TAKE_KEY, STATISTICS, MODEL, ASK, SETTLE, FINISHED = (
     "hello", "public_key", "take_key", "statistics", "model", "ask", "settle", "finished",
 )  # fmt: skip
+KEY_JOIN, KEY_COMMIT, KEY_PUBLISH, KEY_ACCEPT = "key_join", "key_commit", "key_publish", "key_accept"
+"""To members of a committee, which make a key."""
 EVALUATE = "evaluate"
 """To nodes of a Flower app alone."""
 _HEAD = struct.Struct("<II")

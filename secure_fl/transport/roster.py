@@ -22,7 +22,8 @@ from secure_fl.errors import ConfigurationError, DataError
 from secure_fl.settings import Experiment
 
 Role = Literal["gateway", "bank", "holder", "scorer", "customer"]
-"""A holder: a key authority, or a share-holder. A scorer serves scores to customers; these two take no part in sums."""
+"""A holder: a key authority, a witness, or a share-holder. A scorer serves scores to customers; these two take no part
+in sums."""
 REVOKED = "revoked "
 """Before a certificate's hash: nobody holds such a one."""
 
@@ -36,7 +37,7 @@ class Member:
     certificate: str
     """SHA-256 of its certificate (DER), hexadecimal."""
     public: str = ""
-    """Hexadecimal: a bank's or key authority's Ed25519 key, with which it signs; a share-holder's X25519 key."""
+    """Hexadecimal: a share-holder's X25519 key; an Ed25519 key, with which they sign, of other holders and banks."""
 
     @property
     def revoked(self) -> bool:

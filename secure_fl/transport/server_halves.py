@@ -5,11 +5,13 @@ In memory a deployment has all parties' keys at once; here the aggregator gets p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from secure_fl.errors import ConfigurationError
 from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.budget import HePlan
+from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, verify
 from secure_fl.secagg.hazmat.he_public import fingerprint
 from secure_fl.secagg.he.public_keys import PublicKey, load_public_key
@@ -19,6 +21,8 @@ from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.plaintext import plaintext_server
 from secure_fl.secagg.protocol import ServerHalf
+from secure_fl.secagg.threshold.server import threshold_server
+from secure_fl.secagg.witnessed.server import witnessed_server
 from secure_fl.transport.roster import Roster
 
 
@@ -44,8 +48,13 @@ def unknown(scheme: str) -> ConfigurationError:
     return ConfigurationError(f"parties on a network have no halves of {scheme}; use secure-fl run")
 
 
-def server_half(cohort: Cohort[Any]) -> ServerHalf:
-    """The aggregator's."""
+def identity_keys(roster: Roster) -> dict[str, bytes]:
+    """The banks' public keys."""
+    return {member.name: bytes.fromhex(member.public) for member in roster.of("bank")}
+
+
+def server_half(cohort: Cohort[Any], directory: Mapping[str, bytes] | None = None) -> ServerHalf:
+    """The aggregator's; `directory`: the banks' identity keys, where they sign what they commit to."""
     match cohort.plan.scheme:
         case "plaintext":
             return plaintext_server(cohort)
@@ -54,6 +63,8 @@ def server_half(cohort: Cohort[Any]) -> ServerHalf:
         case "masked":
             return masked_server(cohort)
         case "ckks" | "bfv" | "rlwe":
-            return he_server(cohort)
+            if isinstance(cohort.plan, ThresholdPlan):
+                return threshold_server(cohort, directory or {})
+            return witnessed_server(cohort, directory or {}) if cohort.plan.witnesses else he_server(cohort)
         case other:
             raise unknown(other)

@@ -77,7 +77,8 @@ def _privacy(file: BankFile, roster: Roster, data: BankData) -> FederationPrivac
 def _take_part(file: PartyFile, credentials: Credentials, party: Do) -> None:
     agreed = Agreement(credentials.roster.settings)
     agreed.warn(LOG)
-    connection = Connection(file.gateway, credentials.client_context(), agreed.largest_order)
+    largest = agreed.largest_order(credentials.member.name)
+    connection = Connection(file.gateway, credentials.client_context(), largest)
     try:
         take_part(connection, party)
     finally:

@@ -8,8 +8,10 @@ import pytest
 from secure_fl.attacks.held import decoded, uploaded
 from secure_fl.codec.quantization import Contribution, make_codec
 from secure_fl.secagg import plan
+from secure_fl.secagg.committed.wire import COMMIT, HASH_BYTES
 from secure_fl.secagg.messages import AGGREGATOR, open_message, seal
-from secure_fl.secagg.schemes import scheme_of
+from secure_fl.secagg.numbering import encode_table
+from secure_fl.secagg.schemes import scheme_for
 from secure_fl.secagg.transcript import Transcript
 
 UPDATE = np.array([0.5, -0.25, 0.0, 1.0, -1.0])
@@ -26,16 +28,26 @@ def test_the_mean_update_is_read_beside_a_count_that_no_bank_can_have(bits: int,
 
 
 @pytest.mark.parametrize(
-    ("scheme", "holders"), [("ckks", None), ("bfv", None), ("rlwe", None), ("ckks", 2), ("bfv", 2)]
+    ("scheme", "asked"),
+    [
+        *((scheme, {}) for scheme in ("ckks", "bfv", "rlwe")),
+        *((scheme, {"holders": 2}) for scheme in ("ckks", "bfv")),
+        ("ckks", {"witnesses": 1}),
+    ],
 )
-def test_the_words_of_a_ciphertext_fill_their_modulus(scheme: str, holders: int | None) -> None:
-    planned = plan(scheme, 3, 10, 8, holders=holders)
-    chosen = scheme_of(scheme, planned.committee)
+def test_the_words_of_a_ciphertext_fill_their_modulus(scheme: str, asked: dict[str, int]) -> None:
+    planned = plan(scheme, 3, 10, 8, **asked)
+    chosen = scheme_for(planned)
     cohort, deployed = chosen.cohort(planned, 1, ("a", "b", "c")), chosen.deploy(planned)
-    if holders is not None:
+    if asked:
         deployed.setup(cohort, Transcript())
     client = deployed.client(cohort, "a", np.zeros(10, dtype=np.int64))
-    upload = client.respond(seal(cohort, chosen.input_stage, AGGREGATOR, "a"))
+    listed = b""
+    if chosen.stages[0] == COMMIT:
+        said = client.respond(seal(cohort, COMMIT, AGGREGATOR, "a"))
+        own = bytes(open_message(cohort, said, recipient=AGGREGATOR, sender="a").payload)
+        listed = encode_table({0: own, 1: bytes(HASH_BYTES), 2: bytes(HASH_BYTES)})
+    upload = client.respond(seal(cohort, chosen.input_stage, AGGREGATOR, "a", listed))
     sent = uploaded(cohort, open_message(cohort, upload, recipient=AGGREGATOR, sender="a").payload)
     assert sent.modulus / 2 < sent.words.max() < sent.modulus
     assert len(sent.uniform) >= len(sent.words)

@@ -12,7 +12,7 @@ from benchmarks.committee_trust import NOBODY, Trust, breaks_alone, trust_in, tr
 from benchmarks.committees import PAGE, PICTURE, WAYS, Cost, blocks, costs, lines, peers, picture, stored
 from benchmarks.written_blocks import read_blocks
 from secure_fl.secagg.custody import REPEATED
-from secure_fl.secagg.schemes import SCHEMES
+from secure_fl.secagg.schemes import SCHEMES, scheme_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 REGULAR, BOLD = 0.54, 0.62
@@ -37,9 +37,13 @@ def test_a_million_parameters_cost_what_the_design_promised() -> None:
 
 
 def test_the_picture_has_each_way_once_and_openfhe_with_the_noise_that_it_is_safe_with() -> None:
-    ours = [Cost(scheme, *(of or (0, 0)), 10, 1_000_000, 1, 1, 1, 1, 1, 1) for scheme, of in WAYS]
+    ours = [
+        Cost(scheme, n, of.get("quorum", n), 10, 1_000_000, 1, 1, 1, 1, 1, 1, of.get("witnesses", 0))
+        for scheme, of in WAYS
+        for n in [of.get("holders", len(SCHEMES[scheme].trustees))]
+    ]
     peer = [
-        Cost(scheme, 3, 3, 10, 1_000_000, 1, 1, 1, 1, 5_000_000, 1, "its parameters")
+        Cost(scheme, 3, 3, 10, 1_000_000, 1, 1, 1, 1, 5_000_000, 1, note="its parameters")
         for scheme in ("OpenFHE", "OpenFHE, default noise")
     ]
     small = Cost("masked", 0, 0, 3, 10_369, 1, 1, 1, 1, 1, 1)
@@ -60,12 +64,12 @@ def test_who_has_no_holders_has_no_figures_of_them() -> None:
     ("scheme", "holders", "quorum", "trust"),
     [
         ("masked", 0, 0, Trust("4", "5", "2", of_holders=False)),
-        ("additive", 2, 2, Trust("0", "2", NOBODY)),
-        ("additive", 3, 2, Trust("1", "2", NOBODY)),
-        ("additive", 5, 3, Trust("2", "3", NOBODY)),
+        ("additive", 2, 2, Trust("0", "2", "2")),
+        ("additive", 3, 2, Trust("1", "2", "1")),
+        ("additive", 5, 3, Trust("2", "3", "1")),
         ("bfv", 1, 1, Trust("0", "1", NOBODY)),
-        ("bfv", 3, 2, Trust("1", "2", NOBODY)),
-        ("bfv", 5, 3, Trust("2", "3", NOBODY)),
+        ("bfv", 3, 2, Trust("1", "2", "1")),
+        ("bfv", 5, 3, Trust("2", "3", "1")),
     ],
 )
 def test_whom_one_must_trust(scheme: str, holders: int, quorum: int, trust: Trust) -> None:
@@ -77,7 +81,9 @@ def test_only_ways_that_take_nobody_else_count_as_alone() -> None:
     statement = SCHEMES["masked"].custody
     assert REPEATED in statement.broken_by
     assert not breaks_alone(statement)
-    assert breaks_alone(SCHEMES["additive"].custody)
+    assert breaks_alone(SCHEMES["bfv"].custody)
+    assert not breaks_alone(scheme_of("bfv", witnesses=1).custody)
+    assert trust_in("bfv", 1, 1, banks=10, witnesses=1) == Trust("0", "1", "1")
 
 
 def test_nothing_in_the_picture_leaves_it_or_touches_its_neighbour() -> None:

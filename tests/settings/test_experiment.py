@@ -81,8 +81,9 @@ GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "
 PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
 AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2, "keep_models": False}
 SHARED: dict[str, Any] = {"scheme": "additive", "holders": 5, "quorum": 4}
+SEEN: dict[str, Any] = {"scheme": "bfv", "witnesses": 2, "fresh_keys": 3}
 LEFT: dict[str, Any] = {"without": ("bank-2", "bank-5"), "retrained_from": "0123456789abcdef" * 4}
-FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, SHARED, LEFT]
+FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, SHARED, SEEN, LEFT]
 """Together every setting, none at its default; some exclude each other."""
 
 FILE: dict[str, Any] = {"dataset": "a.csv", "label": "fraud"}
@@ -116,6 +117,7 @@ def test_every_setting_is_tried() -> None:
         "proven",
         "audited",
         "shared",
+        "seen",
         "left",
     ],
 )
@@ -262,7 +264,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scheme": "additive", "holders": 4, "quorum": 2}, "use 3 to 4"),
     ({"scheme": "masked", "holders": 3}, "masked has no committee of holders"),
     ({**SHARED, "proofs": True}, "leave out --proofs"),
-    ({**SHARED, "scheme": "ckks", "banks": 7, "robust": "multi-krum", "byzantine": 1}, "multi-krum has no committee"),
+    (
+        {**SHARED, "scheme": "ckks", "banks": 7, "robust": "multi-krum", "byzantine": 1},
+        "opened by a key authority alone",
+    ),
     ({"drop": ("bank-1@" + "9" * 5_000 + ":upload",)}, "drop"),
     ({"key_check": "0123456789abcdef"}, "key_check"),
     ({"without": ("bank-2", "bank-2")}, "leaves twice"),
@@ -398,6 +403,8 @@ DEFAULTS: dict[str, Any] = {
     "threshold": None,
     "holders": None,
     "quorum": None,
+    "witnesses": 0,
+    "fresh_keys": None,
     "attempts": 3,
     "error_feedback": False,
     "downlink": "weights",
@@ -444,6 +451,8 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "threshold": (2, 3),
     "holders": (2, 7),
     "quorum": (2, 3),
+    "witnesses": (0, 7),
+    "fresh_keys": (1, 10_000),
     "attempts": (1, 100),
     "initial_clip": (1e-30, 1e30),
     "clip_margin": (1.0, 1e6),

@@ -1,6 +1,7 @@
 """`python -m secure_fl bank | key-authority`, by a party that writes its secrets beside its file for a test to search.
 
-What it writes: `NAME.secret`, 32 words of the secret key of `ckks`; `NAME-ROUND.values`, a bank's quantized update.
+What it writes: `NAME.secret`, 32 words of the secret key of `ckks`; `NAME.part-N`, 64 coefficients of each part of a
+committee's key that is applied to a sum; `NAME-ROUND.values`, a bank's quantized update.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from secure_fl.__main__ import main
+from secure_fl.secagg.hazmat.collective_secret import KeyPart
 from secure_fl.secagg.hazmat.he_secret import SecretContext
 from secure_fl.secagg.he import secret_keys
 from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.packing import Words
 from secure_fl.secagg.protocol import Party, Values
 from secure_fl.transport.halves import BankHalves
 
 CONFIG = Path(sys.argv[-1])
+COEFFICIENTS = 64
 
 
 def tell(name: str, data: bytes) -> None:
@@ -36,7 +40,16 @@ class TellingContext(SecretContext):
         tell(f"{CONFIG.stem}.secret", np.array([words[1000 + i] for i in range(32)], dtype="<u8").tobytes())
 
 
-honest = BankHalves.client
+honest, honest_times = BankHalves.client, KeyPart.times
+PARTS: list[KeyPart] = []
+
+
+def telling_times(self: KeyPart, second: Words) -> Words:
+    if not any(self is part for part in PARTS):
+        PARTS.append(self)
+        coefficients = self._ternary[1000 : 1000 + COEFFICIENTS]
+        tell(f"{CONFIG.stem}.part-{len(PARTS)}", coefficients.tobytes())
+    return honest_times(self, second)
 
 
 def telling_client(self: BankHalves, cohort: Cohort[Any], values: Values) -> Party:
@@ -46,5 +59,6 @@ def telling_client(self: BankHalves, cohort: Cohort[Any], values: Values) -> Par
 
 if __name__ == "__main__":
     setattr(secret_keys, "SecretContext", TellingContext)  # noqa: B010 - mypy lets nobody assign to a class or a method
+    setattr(KeyPart, "times", telling_times)  # noqa: B010 - mypy lets nobody assign to a class or a method
     setattr(BankHalves, "client", telling_client)  # noqa: B010 - mypy lets nobody assign to a class or a method
     main()

@@ -161,7 +161,11 @@ def test_a_server_cannot_say_what_the_roster_does_not(
 
 @pytest.mark.parametrize(
     ("scheme", "asked", "what"),
-    [("masked", {"epsilon": 3.0, "delta": 1e-5}, "privacy"), ("additive", {"holders": 3, "quorum": 2}, "holders")],
+    [
+        ("masked", {"epsilon": 3.0, "delta": 1e-5}, "privacy"),
+        ("additive", {"holders": 3, "quorum": 2}, "holders"),
+        ("bfv", {"witnesses": 1}, "witnesses"),
+    ],
 )
 def test_a_roster_that_asks_for_more_is_refused(scheme: str, asked: dict[str, Any], what: str, tmp_path: Path) -> None:
     folder = made(tmp_path, scheme, **asked)

@@ -1,4 +1,4 @@
-"""What lies in the gateway's memory during a federation and after a round: no secret key, and no bank's update.
+"""What lies in the gateway's memory during a federation and after a round: no secret key or part, no bank's update.
 
 The same search finds them in the processes whose they are, and in the gateway's what it does know: it can find.
 """
@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from secure_fl.secagg.budget.threshold import BFV_RING
+from secure_fl.secagg.hazmat.collective_secret import KeyPart
 from tests.transport.federation import Processes, federation
 
 pytestmark = [
@@ -87,3 +90,30 @@ def test_the_gateway_s_memory_holds_no_secret_key_and_no_update(tmp_path: Path) 
         assert any(held_while_it_stands_still(parties, "bank-2") for _ in range(20))
         known = parties.roster.federation.encode()
         assert holds(parties, "gateway", [known]) == [known]
+
+
+def packed(coefficients: bytes) -> bytes:
+    """As a part is written down to be sealed: two bits for each of -1, 0 and 1."""
+    codes = np.frombuffer(coefficients, dtype=np.int8).reshape(-1, 4) + 1
+    return (codes @ np.array([1, 4, 16, 64])).astype(np.uint8).tobytes()
+
+
+def test_parts_are_packed_as_they_are_written_down() -> None:
+    part, _ = KeyPart.generate(BFV_RING, b"seed")
+    assert packed(part._ternary[1000:1064].tobytes()) in part.keep()
+
+
+def test_the_gateway_s_memory_holds_no_part_of_a_committee_s_key(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"scheme": "bfv", "holders": 3, "quorum": 2, "rounds": 500}
+    with federation(tmp_path, module="tests.transport.telling", **settings) as parties:
+        parties.wait_for_round(1)
+        told = {path: path.read_bytes() for path in tmp_path.glob("key-holder-*.part-*")}
+        assert len({*told.values()}) == 3  # all parts, so whoever has them all has the key
+        for path, part in told.items():
+            assert holds(parties, path.stem, [part]) == [part]
+        needles = [needle for part in {*told.values()} for needle in (part, packed(part))]
+        assert holds(parties, "gateway", needles) == []  # while rounds go on
+        parties.wait_for_round(3)
+        assert holds(parties, "gateway", needles) == []
+        for name in ("key-holder-1", "key-holder-2", "key-holder-3"):
+            assert len(holds(parties, name, [*{*told.values()}])) == 2

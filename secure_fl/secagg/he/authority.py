@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from secure_fl.errors import DropoutError
 from secure_fl.secagg.budget import HePlan, KeyParameters
 from secure_fl.secagg.he.encoding import decode_slots
@@ -12,7 +10,6 @@ from secure_fl.secagg.he.words import COUNT_BYTES, DECRYPT, KEY_AUTHORITY, unpac
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.packing import pack_bits
 from secure_fl.secagg.turns import OneAnswer
-from secure_fl.secagg.witnessed.wire import read_vouched
 
 
 class KeyAuthority:
@@ -32,10 +29,6 @@ class KeyAuthority:
 
     def decryptor(self, cohort: Cohort[HePlan]) -> HeDecryptor:
         return HeDecryptor(cohort, self._secret, self._answers)
-
-    def careful_decryptor(self, cohort: Cohort[HePlan], witnesses: Mapping[str, bytes]) -> WitnessedDecryptor:
-        """`witnesses`: their public keys, which it knows by a way that the aggregator does not control."""
-        return WitnessedDecryptor(cohort, self._secret, self._answers, witnesses)
 
 
 class HeDecryptor:
@@ -65,17 +58,3 @@ class HeDecryptor:
     def _open(self, summed: memoryview, contributors: int) -> bytes:
         found = self._secret.decrypt(self._plan, unpack_sum(self._plan, summed, contributors))
         return pack_bits(decode_slots(self._plan, found, contributors), self._plan.field_bits)
-
-
-class WitnessedDecryptor(HeDecryptor):
-    """A key authority that opens what witnesses vouch for: ciphertexts of so many banks, as these signed them."""
-
-    def __init__(
-        self, cohort: Cohort[HePlan], secret: SecretKey, answers: OneAnswer, witnesses: Mapping[str, bytes]
-    ) -> None:
-        super().__init__(cohort, secret, answers)
-        self._witnesses = witnesses
-
-    def _read(self, payload: memoryview) -> tuple[int, memoryview]:
-        """Raises `MessageError` unless all witnesses signed that it is the sum of so many banks."""
-        return read_vouched(self._cohort, payload, self._witnesses)

@@ -48,8 +48,8 @@ class PublicKeyDeployment:
 class HeDeployment(PublicKeyDeployment):
     """The key authority with its key pair, and who adds and opens under it."""
 
-    def __init__(self, plan: HePlan) -> None:
-        self._authority = KeyAuthority(plan.parameters_of_context)
+    def __init__(self, plan: HePlan, authority: KeyAuthority | None = None) -> None:
+        self._authority = authority or KeyAuthority(plan.parameters_of_context)
         super().__init__(self._authority.public_key(), plan)
 
     def trustees(self, cohort: Cohort[HePlan]) -> Mapping[str, Party]:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.committed.wire import COMMIT
 from secure_fl.secagg.he.deployment import HeDeployment
-from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
+from secure_fl.secagg.witnessed.authority import CarefulAuthority
 from secure_fl.secagg.witnessed.client import WitnessedClient
 from secure_fl.secagg.witnessed.custody import custody_of, require_witnesses
 from secure_fl.secagg.witnessed.server import witnessed_server
@@ -24,8 +24,9 @@ class WitnessedDeployment(HeDeployment):
     """The key authority's key pair, the witnesses' keys, and the banks' identities."""
 
     def __init__(self, plan: HePlan) -> None:
-        super().__init__(plan)
         self._witnesses = {name: WitnessKey(name) for name in witnesses_of(plan.witnesses)}
+        known = {name: witness.key.public for name, witness in self._witnesses.items()}
+        super().__init__(plan, CarefulAuthority(plan.parameters_of_context, known))
         self._identities = Identities()
 
     def client(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
@@ -34,8 +35,7 @@ class WitnessedDeployment(HeDeployment):
     def trustees(self, cohort: Cohort[HePlan]) -> Mapping[str, Party]:
         directory = self._identities.directory(cohort.banks)
         witnesses = {name: Witness(cohort, key, directory) for name, key in self._witnesses.items()}
-        known = {name: witness.key.public for name, witness in self._witnesses.items()}
-        return {KEY_AUTHORITY: self._authority.careful_decryptor(cohort, known), **witnesses}
+        return {**super().trustees(cohort), **witnesses}
 
     def server(self, cohort: Cohort[HePlan]) -> ServerHalf:
         return witnessed_server(cohort, self._identities.directory(cohort.banks))

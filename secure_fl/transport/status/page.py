@@ -28,6 +28,10 @@ SHOWN_ROUNDS, SHOWN_TROUBLES = 50, 20
 _AWAITED = {
     orders.HELLO: "word of its columns",
     orders.PUBLIC_KEY: "the public key",
+    orders.KEY_JOIN: "a key to seal parts to",
+    orders.KEY_COMMIT: "commitments to parts of the key",
+    orders.KEY_PUBLISH: "public halves of parts of the key",
+    orders.KEY_ACCEPT: "its signature of the joint key",
     orders.TAKE_KEY: "word that the public key arrived",
     orders.STATISTICS: "word that statistics are ready",
     orders.MODEL: "word that training is done",
