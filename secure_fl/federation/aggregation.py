@@ -102,6 +102,8 @@ class SecureAggregation:
         """
 
         def once(attempt: Cohort[Plan], without: Mapping[str, str]) -> Outcome:
+            if attempt.attempt > cohort.attempt and self.settings.fresh_keys is not None:
+                self._make_keys(attempt.round)  # what was shown in the attempt that failed counts for nothing
             return self.attempt(attempt, clients(attempt), without, clock, server)
 
         return attempt_sum(cohort, once, self.settings.attempts, left_out)

@@ -55,7 +55,7 @@ def attempt_sum(
                 tried, untried = untried, {}
             else:
                 tried, untried = ({}, {}) if enough else _sides(error.quarrels)
-                out |= {} if tried else blamed
+                out |= blamed if enough and not tried else {}  # where too few would be left, it is asked again
             refused |= error.absent | (tried or blamed)
             if tries == attempts:
                 error.refused = refused | error.refused

@@ -27,15 +27,24 @@ REPEATED = (
     "that work with it made it fail, and subtracts the two sums"
 )
 ENCRYPTS_NOTHING = (
-    "a bank that works with the aggregator and encrypts nothing: what it uploads in the place of a ciphertext can show "
-    "the key in a sum whose numbers it knows, and the key opens every upload under it; only a proof about each "
-    "ciphertext would stop that"
+    "a bank that works with the aggregator, or a witness, and encrypts nothing: what it uploads in the place of a "
+    "ciphertext can show the key in a sum whose numbers it knows or can guess roughly, sharper with each sum, and the "
+    "key opens every upload under it; only a proof about each ciphertext would stop that"
 )
 """Whoever opens sums of ciphertexts."""
+SHOWN_BEFORE = (
+    "a bank that works with the aggregator and uploads what it made from ciphertexts that were shown before under the "
+    "same key, in an earlier attempt or round or on another list: a sum can then be another bank's update; new keys "
+    "for each round and attempt (--fresh-keys 1) leave the other list, and 2t - n banks must sign two for that"
+)
 COMMITTED = (
-    "Whoever opens a sum takes ciphertexts that their banks committed to before any was shown, and signed for this "
-    "attempt and this model: what depends on another bank's ciphertext comes too late, and shares no sum with uploads "
-    "of banks that were shown another model."
+    "Whoever opens a sum takes ciphertexts that their banks committed to before any on the same list was shown, and "
+    "signed for this attempt and this model: what depends on another ciphertext of the list comes too late, and shares "
+    "no sum with uploads of banks that were shown another model."
+)
+LEFT_ALONE = (
+    "threshold - 1 banks in a sum with one other, because all others dropped out or an aggregator that works with them "
+    "leaves them out: they subtract their own updates"
 )
 ALL_BUT_ONE = "all banks but one together: they subtract their own updates from the sum"
 STEERING = (

@@ -16,9 +16,10 @@ from secure_fl.secagg.turns import Turns
 
 
 class Identity:
-    """A bank's Ed25519 key, with which it takes part in each attempt at most once.
+    """A bank's Ed25519 key, and where a scheme asks for it (`begin`) the memory that lets it in an attempt only once.
 
-    A bank that took part twice in one attempt, under two sets of keys, could be made to sign two lists of banks.
+    A bank that took part twice in one attempt, under two sets of keys, could be made to sign two lists of banks. Under
+    shares it signs no list, and two uploads of one attempt tell no more than one: holders answer for one.
     """
 
     def __init__(self, key: SigningKey | None = None, turns: Turns | None = None) -> None:

@@ -3,7 +3,8 @@
 A protocol does no I/O. Its server half is a generator that yields the requests of a stage and is sent an
 iterator over the replies; a party that is missing from the replies has dropped out. So a server half reads from
 top to bottom like the figure in its paper, and whoever moves the bytes (memory, a gateway, Flower) is one small
-loop around it. Replies are consumed one by one, so that a server half need not hold more than one at a time.
+loop around it. Replies are consumed one by one, so that a server half need not hold more than one at a time (but for
+uploads that others are going to check, `committed`).
 
 One bad party is that party's dropout: an answer that cannot be read counts as none (`Attendance`), and so does a bank
 that refuses to answer. Where a bank cannot answer because of what *another* sent it, its refusal says whom it blames,

@@ -31,7 +31,7 @@ class Summing(Banks):
     witnesses: int = 0
     """How many vouch to the key authority (ckks, bfv, rlwe) that it opens a sum of what banks signed: 0 to 7."""
     fresh_keys: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """After how many rounds key authority or holders make new keys; where nothing is said one key is for all rounds."""
+    """After how many rounds holders of keys make new ones, and for repeated attempts; by default one key is for all."""
     attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
     """How often the sum of a round is attempted; each time with fresh keys, without banks that were to blame."""
     error_feedback: bool = False

@@ -100,7 +100,9 @@ class CommitteeMember:
         self._making = None
         key, fingerprint = making.accept(published_in(setting, rows_of(self._names, body)))
         in_use = dict(list(self._keys.items())[:1])
-        self._keys = in_use | {key_name(setting.seed, fingerprint): MemberKey(self._name, key.parts, self._answers)}
+        self._keys = in_use | {
+            key_name(setting.seed, fingerprint): MemberKey(self._name, key.parts, self._answers, key.keep_noise())
+        }
         return fingerprint + self._signing.sign(joint_statement(self._roster, setting.seed, fingerprint))
 
     def _begun(self) -> tuple[Setting, KeyMaking]:

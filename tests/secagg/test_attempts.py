@@ -195,8 +195,22 @@ def test_who_is_to_blame_is_left_out_of_later_attempts_and_only_banks_are() -> N
         raise ProtocolError("no; again", {"b": f"wrong in {cohort.attempt}", "key-authority": "silent"})
 
     with pytest.raises(ProtocolError):
-        attempt_sum(COHORT, once, attempts=2, left_out={"c": "did not train"})
-    assert seen == [{"c": "did not train"}, {"c": "did not train", "b": "wrong in 1"}]
+        attempt_sum(COHORT, once, attempts=2)
+    assert seen == [{}, {"b": "wrong in 1"}]
+
+
+def test_who_cannot_be_left_out_is_asked_again() -> None:
+    """Where too few would be left without it: a message may have been damaged on its way."""
+    seen: list[dict[str, str]] = []
+
+    def once(cohort: Cohort[Any], left_out: Mapping[str, str]) -> Outcome:
+        seen.append(dict(left_out))
+        raise ProtocolError("no; again", {"b": f"wrong in {cohort.attempt}"})
+
+    with pytest.raises(ProtocolError) as raised:
+        attempt_sum(COHORT, once, attempts=3, left_out={"c": "did not train"})
+    assert seen == [{"c": "did not train"}] * 3
+    assert raised.value.refused == {"b": "wrong in 3", "c": "did not train"}
 
 
 def test_who_was_away_in_a_failed_attempt_is_named_and_asked_again() -> None:

@@ -6,7 +6,7 @@ and a bank that encrypts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,17 +15,21 @@ import numpy as np
 import pytest
 
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
+from secure_fl.secagg import plan
 from secure_fl.secagg.budget.threshold import BFV_RING
 from secure_fl.secagg.committed.checking import Checked
 from secure_fl.secagg.committed.client import CommittedClient
 from secure_fl.secagg.committed.gathering import Gathered
 from secure_fl.secagg.committed.wire import Cut, Upload, commitment, digest_of, sum_digest, unpack_checked, vouched
+from secure_fl.secagg.custody import LEFT_ALONE
 from secure_fl.secagg.hazmat.collective import JointKey, Transform, data_moduli, key_moduli, product
 from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
 from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.numbering import encode_table
 from secure_fl.secagg.packing import Words
+from secure_fl.secagg.protocol import run_protocol
+from secure_fl.secagg.schemes import scheme_for
 from secure_fl.secagg.threshold.client import encrypted
 from secure_fl.secagg.threshold.encoding import decode, encode
 from secure_fl.secagg.threshold.keys import accept_joint_key
@@ -38,6 +42,8 @@ from secure_fl.secagg.threshold.wire import (
     sum_of_seconds,
     unpack_first,
 )
+from secure_fl.secagg.transcript import Transcript
+from secure_fl.secagg.turns import new_session
 from tests.secagg.test_committee_keys import lied
 from tests.secagg.test_threshold import Scene, integers, only, residues
 
@@ -341,3 +347,69 @@ def test_a_bank_that_encrypts_nothing_reads_the_key_off_a_sum_that_it_knows() ->
     )
     assert [round(number / shift) for number in numbers] == key[: len(numbers)].tolist()
     assert "encrypts nothing" in " ".join(scene.scheme.custody.broken_by)
+
+
+def without_others(scene: Scene, seen: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """A fresh zero minus ciphertexts that were shown before."""
+    plan, q = scene.plan, MODULI.astype(object)
+    zero = encrypted(plan, np.zeros(plan.parameters, dtype=np.int64), scene.there._joint)
+    reads: tuple[Callable[[bytes], Words], ...] = (
+        lambda each: unpack_first(plan, memoryview(each)),
+        lambda each: sum_of_seconds(plan, [each]),
+    )
+    halves = []
+    for place, read in enumerate(reads):
+        total = read(zero[place]).astype(object)
+        for pieces in seen:
+            total = total - read(pieces[place]).astype(object)
+        halves.append((total % q).astype(np.uint64))
+    return pack_first(plan, halves[0]), pack_words(plan.second, halves[1])
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_ciphertexts_of_an_earlier_attempt_cancel_the_others_unless_it_had_another_key(
+    scene: Scene, fresh: bool
+) -> None:
+    """Attempt 1 is never opened. In attempt 2 bank-4 commits to what cancels bank-2 and bank-3 under the old key."""
+    clients = {
+        bank: scene.there.client(scene.cohort, bank, row)
+        for bank, row in zip(scene.cohort.banks, scene.updates, strict=True)
+    }
+    scene.gathered_of(clients)
+    seen = [clients[bank]._pieces for bank in ("bank-2", "bank-3")]
+    scene.cohort = replace(scene.cohort, attempt=2)
+    if fresh:
+        scene.there = scene.scheme.deploy(scene.plan)
+        scene.there.setup(scene.cohort, Transcript())
+    cancelling = without_others(scene, seen)
+    liar = CommittedClient(scene.cohort, "bank-4", scene.there._identities.of("bank-4"), lambda: cancelling)
+    honest = {
+        bank: scene.there.client(scene.cohort, bank, row)
+        for bank, row in zip(scene.cohort.banks[:3], scene.updates[:3], strict=True)
+    }
+    gathered, first = scene.gathered_of({**honest, "bank-4": liar})
+    if fresh:
+        with pytest.raises(ProtocolError, match="does not open a sum of these banks"):
+            scene.opened(first, gathered)
+    else:
+        assert scene.opened(first, gathered).tolist() == scene.updates[0].tolist()
+        assert "shown before under the same key" in " ".join(scene.scheme.custody.broken_by)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "asked"),
+    [("additive", {}), ("additive", {"holders": 3}), ("bfv", {"holders": 3}), ("rlwe", {"witnesses": 1})],
+)
+def test_the_threshold_less_one_reads_whoever_is_left_alone_with_them(scheme: str, asked: dict[str, int]) -> None:
+    planned = plan(scheme, 3, 40, 8, **asked)
+    chosen, updates = scheme_for(planned), np.random.default_rng(1).integers(0, 256, (3, 40))
+    cohort: Cohort[Any] = chosen.cohort(planned, 1, ("bank-1", "bank-2", "bank-3"), session=new_session())
+    there = chosen.deploy(planned)
+    there.setup(cohort, Transcript())
+    parties: dict[str, Any] = {
+        bank: there.client(cohort, bank, row) for bank, row in zip(cohort.banks, updates, strict=True)
+    }
+    parties |= there.trustees(cohort)
+    opened = run_protocol(cohort, there.server(cohort), parties, Transcript(), left_out=("bank-2",)).sum.total
+    assert (opened - updates[2]).tolist() == updates[0].tolist()
+    assert LEFT_ALONE in chosen.custody.broken_by

@@ -117,6 +117,12 @@ def test_sums_are_the_same_as_without_witnesses(scheme: str, witnesses: int) -> 
     assert found.plan.upload_bytes - alone.plan.upload_bytes == pytest.approx(more, abs=256)
     assert found.plan.derived()["witnesses"] == witnesses
     assert "witnesses" not in alone.plan.derived()
+    asked = [len_ for stage, len_ in stages_of(found, "witness-1") if stage == VOUCH]
+    assert found.plan.derived()["request_bytes"] == pytest.approx(asked[0], abs=256)
+
+
+def stages_of(found: Any, recipient: str) -> list[tuple[str, int]]:
+    return [(each.stage, each.nbytes) for each in found.transcript if each.recipient == recipient]
 
 
 @every_scheme

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from secure_fl.secagg.additive.wire import holder_name
 from secure_fl.secagg.budget import Committee
-from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
+from secure_fl.secagg.custody import (
+    ALL_BUT_ONE,
+    LEFT_ALONE,
+    REPEATED,
+    STEERING,
+    SUM_ON_THE_WIRE,
+    UNPROTECTED_SUM,
+    Custody,
+)
 from secure_fl.secagg.messages import AGGREGATOR
 
 
@@ -32,6 +40,7 @@ def custody_of(committee: Committee) -> Custody:
         broken_by=(
             f"the aggregator and {_together(committee)} together",
             *(() if n == t else (_two_sets(committee),)),
+            LEFT_ALONE,
             REPEATED,
             ALL_BUT_ONE,
             "an aggregator that makes up banks, unless share-holders know the banks' identity keys by another way",

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from secure_fl.secagg.budget.plans import COMMITTED_BYTES, ENVELOPE_BYTES, Plan
+from secure_fl.secagg.budget.plans import CHECKED_BYTES, COMMITTED_BYTES, ENVELOPE_BYTES, Plan
 from secure_fl.secagg.packing import packed_bytes
 
 POLY_MODULUS_DEGREE = 4096
@@ -195,7 +195,10 @@ class HePlan(Plan, ABC):
             "failure_probability_repeated": probability(self.repeated_failure_bits),
             "sums_of_a_key": self.sums_of_a_key,
         }
-        return figures | {"witnesses": self.witnesses} if self.witnesses else figures
+        if not self.witnesses:
+            return figures
+        shown = CHECKED_BYTES + sum(run.nbytes for run in self.words)
+        return figures | {"witnesses": self.witnesses, "request_bytes": ENVELOPE_BYTES + self.banks * shown}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -17,6 +17,8 @@ ENVELOPE_BYTES = 256
 """Room for a message's header and length fields in the estimate of `upload_bytes`."""
 COMMITTED_BYTES = ENVELOPE_BYTES + 32 + 32 + 64
 """What it adds that a bank commits to its upload: one more message with the commitment, a coin, and a signature."""
+CHECKED_BYTES = 34 + 2 + 32 + 64 + 32
+"""Of each bank beside what is shown of its upload: its place on the list, a coin, a signature, a hash."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 from secure_fl.errors import PlanError
 from secure_fl.secagg.budget.committee import Committee
 from secure_fl.secagg.budget.he import Run, field_base
-from secure_fl.secagg.budget.plans import COMMITTED_BYTES, ENVELOPE_BYTES, Plan
+from secure_fl.secagg.budget.plans import CHECKED_BYTES, COMMITTED_BYTES, ENVELOPE_BYTES, Plan
 
 DEGREE = 8192
 PRIME_BITS = (40, 40, 40, 40, 36)
@@ -162,6 +162,7 @@ class ThresholdPlan(Plan):
             "smudging_bits": self.smudging,
             "statistical_distance": f"2^-{math.floor(self.distance_bits)}",
             "sums_of_a_key": self.sums_of_a_key,
+            "request_bytes": ENVELOPE_BYTES + self.banks * (CHECKED_BYTES + self.second.nbytes),
             "answer_bytes": self.answer_bytes,
         }
 

@@ -7,9 +7,10 @@ A ciphertext does not show what it sums, and can be worked on by whoever sees it
 3. banks send their ciphertexts, with a signature of the list.
 
 Who checks a sum (`checking`) takes ciphertexts that are on the list, each with its bank's signature of that very list,
-and adds them up again. A bank that wants to send what depends on another's ciphertext, a copy or what cancels it, had
-to commit before the other one was shown, since honest banks show theirs only once the list stands. A single upload, or
-one that the aggregator made up, is no sum of signed ones. In one attempt a bank signs one list.
+and adds them up again. A bank that wants to send what depends on another ciphertext of the list, a copy or what cancels
+it, had to commit before the other one was shown, since honest banks show theirs only once the list stands. A single
+upload, or one that the aggregator made up, is no sum of signed ones. In one attempt an honest bank signs one list.
 
-What is left: a bank that commits to what is no encryption at all. Nothing but a proof about each ciphertext stops that.
+What is left: what a bank makes from ciphertexts of an earlier attempt or round under the same key, which new keys for
+each end (`fresh_keys`); and what is no encryption at all, which nothing but a proof about each ciphertext would stop.
 """

@@ -8,7 +8,7 @@ from secure_fl.secagg.additive.deployment import HOLDERS
 from secure_fl.secagg.additive.wire import UPLOAD
 from secure_fl.secagg.budget.proofs import SCHEME_NAME, ProofsPlan, plan_proofs
 from secure_fl.secagg.budget.ring import SHARE_HOLDERS
-from secure_fl.secagg.custody import ALL_BUT_ONE, REPEATED, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
+from secure_fl.secagg.custody import ALL_BUT_ONE, LEFT_ALONE, REPEATED, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.identity import Identities
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.proofs.client import ProvingClient
@@ -33,6 +33,7 @@ CUSTODY = Custody(
     },
     broken_by=(
         f"the aggregator and all {SHARE_HOLDERS} share-holders together",
+        LEFT_ALONE,
         REPEATED,
         ALL_BUT_ONE,
         "an aggregator that makes up banks, unless share-holders know the banks' identity keys by another way",

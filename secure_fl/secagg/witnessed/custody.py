@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from secure_fl.errors import PlanError
-from secure_fl.secagg.custody import ALL_BUT_ONE, COMMITTED, ENCRYPTS_NOTHING, REPEATED, Custody
+from secure_fl.secagg.custody import (
+    ALL_BUT_ONE,
+    COMMITTED,
+    ENCRYPTS_NOTHING,
+    LEFT_ALONE,
+    REPEATED,
+    SHOWN_BEFORE,
+    Custody,
+)
 from secure_fl.secagg.witnessed.wire import witnesses_of
 
 MOST = 7
@@ -34,7 +42,9 @@ def custody_of(alone: Custody, witnesses: int) -> Custody:
             f"an aggregator that lies and {every}: what they say is a sum is opened, be it a single upload, or one "
             "whose decryption is the key",
             "a bank and the key authority together, if the bank also obtains another bank's upload",
+            SHOWN_BEFORE,
             ENCRYPTS_NOTHING,
+            LEFT_ALONE,
             REPEATED,
             ALL_BUT_ONE,
             "an aggregator that makes up banks, unless witnesses know the banks' identity keys by another way",
