@@ -115,6 +115,7 @@ class Post:
         self._clock = clock
         self.epoch = secrets.token_hex(8)
         """Numbers of orders rise within it; a gateway that was started anew begins another."""
+        self.ended = False
 
     def send(
         self,
@@ -197,6 +198,13 @@ class Post:
             box.sign(self._clock())
             return number == box.answered or (box.order is not None and box.order.number == number)
 
+    def end(self) -> None:
+        """No order comes any more: whoever waits for one waits no longer."""
+        with self._changed:
+            self.ended = True
+            for wake in [wake for box in self._boxes.values() for wake in box.wake]:
+                wake()
+
     def sign(self, name: str) -> None:
         """A party is at work and lives."""
         with self._changed:
@@ -234,7 +242,10 @@ class Post:
             return self._boxes[name].process
 
     async def next(self, name: str, process: str, after: int, seconds: float) -> Order | None:
-        """The order that is out for a party, if it is later than `after`; else the next one, or None after a while."""
+        """The order that is out for a party, if it is later than `after`; else the next one, or None after a while.
+
+        None at once where the post has ended.
+        """
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -244,6 +255,8 @@ class Post:
             box = self._boxes[name]
             box.sign(self._clock())
             box.process = process
+            if self.ended:
+                return None
             if box.order is not None and box.order.number > after:
                 return box.order
             box.wake.append(wake)

@@ -131,6 +131,8 @@ class Service:
         process = request.query_params.get("process", "")[:64]
         order = await _unless_gone(request, self._post.next(name, process, after, POLL_SECONDS))
         headers = {"x-epoch": self._post.epoch}
+        if order is None and self._post.ended:
+            return self._refuse("the gateway ends", 503)
         if order is None:
             return Response(status_code=204, headers=headers)
         size = sum(map(len, order.pieces))

@@ -1,8 +1,8 @@
 """uvicorn with TLS 1.3 and certificates on both sides; who is at the other end is told to the service.
 
 There is no ASGI extension for that, so the protocol class puts the certificate's hash into the scope. A connection
-whose next request begins and does not get on in time is closed: half-open ones would otherwise add up (slowloris). So
-is one too many of a certificate, and one that goes on with a body that was answered before its end.
+whose handshake, or whose next request, begins and does not get on in time is closed: half-open ones would otherwise add
+up (slowloris). So is one too many of a certificate, and one that goes on with a body that was answered before its end.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import socket
 import ssl
 import threading
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -22,6 +23,8 @@ from secure_fl.errors import ConfigurationError
 from secure_fl.transport.requests import PEER
 from secure_fl.transport.status.watching import HANG_UP
 
+HANDSHAKE_SECONDS = 10.0
+"""How long a TLS handshake may take, from when the connection was accepted."""
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive, and the first one to begin."""
 CONNECTIONS = 32
@@ -81,6 +84,21 @@ def _told(app: Any, peer: str, transport: asyncio.Transport) -> ASGIApp:
     return with_peer
 
 
+class _Uvicorn(uvicorn.Server):
+    """Whose TLS handshakes have a limit: uvicorn leaves them to asyncio, which waits for 60 s."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        loop, tls = asyncio.get_running_loop(), self.config.ssl
+        protocol = partial(PeerProtocol, self.config, self.server_state, self.lifespan.state)
+        seconds = None if tls is None else HANDSHAKE_SECONDS
+        for each in sockets or ():
+            server = await loop.create_server(
+                protocol, sock=each, ssl=tls, ssl_handshake_timeout=seconds, backlog=self.config.backlog
+            )
+            self.servers.append(server)
+
+
 class Server:
     """Serves an app in a thread of its own."""
 
@@ -100,7 +118,7 @@ class Server:
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=1 << 14,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
     @property

@@ -43,6 +43,7 @@ def run_gateway(file: GatewayFile) -> State:
         if file.status_port is not None:
             status = stack.enter_context(Server(local_app(chronicle), None, HOST, file.status_port))
             LOG.info("status page", extra={"url": f"http://localhost:{status.port}/status"})
+        stack.callback(post.end)
         stack.callback(chronicle.ended)
         try:
             return coordinator.run()

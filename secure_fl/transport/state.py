@@ -22,6 +22,7 @@ from secure_fl.secagg.transcript import Delivery
 from secure_fl.transport.roster import Roster
 
 STATE, KEPT = "state-", 2
+_OTHER = "name another folder as state in the gateway's file"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class StateStore:
         try:
             write_durably(path, sealed(state.to_bytes()))
         except OSError as error:
-            raise unwritten(path, error, "name another folder with --state") from None
+            raise unwritten(path, error, _OTHER) from None
         for number in self._rounds:
             if number <= state.round - KEPT:
                 self._path(number).unlink(missing_ok=True)
@@ -100,14 +101,10 @@ class StateStore:
                 )
                 continue
             if state.federation != roster.federation:
-                raise ConfigurationError(
-                    f"{self.folder} holds the state of another federation; name another folder with --state"
-                )
+                raise ConfigurationError(f"{self.folder} holds the state of another federation; {_OTHER}")
             return state
         if rounds:
-            raise DataError(
-                f"every state in {self.folder} is damaged; put one back from a copy, or name another folder"
-            )
+            raise DataError(f"every state in {self.folder} is damaged; put one back from a copy, or {_OTHER}")
         return None
 
     @property

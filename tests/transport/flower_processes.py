@@ -90,8 +90,8 @@ class Flower:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def wait_for(self, text: str, name: str, seconds: float) -> None:
-        self._wait(lambda: text in self.log(name), name, seconds)
+    def wait_for(self, text: str, name: str, seconds: float, times: int = 1) -> None:
+        self._wait(lambda: self.log(name).count(text) >= times, name, seconds)
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """The whole of it, at once."""

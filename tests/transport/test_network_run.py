@@ -92,6 +92,7 @@ def test_banks_with_keys_of_their_own_are_told_so_before_anything_is_summed(
             parties.start(bank)
         assert parties.running[GATEWAY].wait(60) == 2
         assert "banks make pseudonyms with different keys" in parties.log(GATEWAY)
+        assert "Exception in ASGI application" not in parties.log(GATEWAY)  # banks wait for orders when it ends
         assert parties.rounds() == []
 
 

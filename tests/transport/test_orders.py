@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from contextlib import suppress
 from typing import Any
 
@@ -91,31 +90,6 @@ def test_a_head_as_deep_as_a_well_is_refused(depth: int) -> None:
     with pytest.raises(MessageError):
         Order.from_bytes(b"\x01\0\0\0" + len(text).to_bytes(4, "little") + text)
     assert isinstance(unpack_answer(b"\x01" + text), MessageError)
-
-
-@pytest.mark.slow
-def test_mutated_orders_and_answers_crash_nothing() -> None:
-    """50,000 of each, with flips, cuts, insertions and repetitions; the seed is kept, so that a finding repeats."""
-    draw = random.Random(14)
-    for data in (ORDER.to_bytes(), pack_answer(ProtocolError("no; again", {"bank-2": "why"}))):
-        for _ in range(50_000):
-            read(mutated(data, draw))
-
-
-def mutated(data: bytes, draw: random.Random) -> bytes:
-    changed = bytearray(data)
-    for _ in range(draw.randint(1, 4)):
-        place = draw.randrange(len(changed) + 1)
-        match draw.randrange(4):
-            case 0:
-                changed[place : place + 1] = bytes([draw.randrange(256)])
-            case 1:
-                del changed[place : place + draw.randrange(20)]
-            case 2:
-                changed[place:place] = draw.randbytes(draw.randrange(8))
-            case _:
-                changed[place:place] = changed[place : place + draw.randrange(40)]
-    return bytes(changed)
 
 
 @pytest.mark.parametrize(

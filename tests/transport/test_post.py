@@ -113,6 +113,21 @@ def test_whoever_waits_is_woken_by_an_order() -> None:
     assert asyncio.run(waits()) == 1
 
 
+def test_a_post_that_has_ended_lets_whoever_waits_go_and_gives_out_nothing() -> None:
+    post = Post(["a", "b"])
+    post.send("b", HELLO)
+
+    async def waits() -> int | None:
+        waiting = asyncio.create_task(post.next("a", "p", 0, 1e3))
+        await asyncio.sleep(0.05)
+        threading.Thread(target=post.end).start()
+        order = await asyncio.wait_for(waiting, 10)
+        return None if order is None else order.number
+
+    assert asyncio.run(waits()) is None
+    assert [next_order(post, name, seconds=1e3) for name in "ab"] == [None, None]
+
+
 def test_a_new_process_of_a_party_is_known_as_one() -> None:
     post = Post(["a"])
     next_order(post, "a", process="one")

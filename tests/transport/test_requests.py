@@ -264,6 +264,26 @@ def test_who_hangs_up_while_waiting_is_not_taken_for_waiting(gateway: Door) -> N
     assert "bank-3" not in gateway.post.present(-1)
 
 
+def test_whoever_waits_for_an_order_is_told_when_the_gateway_ends(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else its request would be cancelled, and logged as a failure."""
+    said: list[httpx2.Response] = []
+
+    def wait(opened: Door) -> None:
+        with opened.client(opened.context("bank-1")) as client:
+            said.append(client.get("/orders"))
+
+    with door(folder) as opened:
+        waiting = threading.Thread(target=wait, args=(opened,))
+        waiting.start()
+        assert opened.post.wait_for(["bank-1"], 10)
+        opened.post.end()
+    waiting.join(10)
+    assert [(answer.status_code, answer.text) for answer in said] == [(503, "the gateway ends\n")]
+    assert "Exception in ASGI application" not in caplog.text
+
+
 @pytest.mark.slow
 def test_two_hundred_banks_wait_at_once_and_each_gets_its_own_order(tmp_path: Path) -> None:
     with door(certificates(tmp_path / "c", scheme="plaintext", banks=200)) as opened:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from secure_fl.errors import ConfigurationError, MessageError, ProtocolError
 from secure_fl.settings import Experiment
+from secure_fl.transport import serving
 from secure_fl.transport.certificates import (
     AUTHORITY,
     AUTHORITY_KEY,
@@ -96,6 +98,18 @@ def test_tls_1_2_is_refused(gateway: Door) -> None:
 def test_without_a_certificate_nothing_is_answered(gateway: Door) -> None:
     with pytest.raises(REFUSED), gateway.client(bare_context(gateway.folder / AUTHORITY)) as client:
         client.get("/health")
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "a hello that stops"])
+def test_a_handshake_that_does_not_get_on_is_hung_up_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(serving, "HANDSHAKE_SECONDS", 0.2)
+    with door(folder) as opened, socket.create_connection(("localhost", opened.port), timeout=10) as silent:
+        silent.sendall(begun)
+        assert silent.recv(1) == b""
+        with opened.client(opened.context("bank-1")) as client:
+            assert client.get("/health").status_code == 200
 
 
 def test_a_listed_certificate_is_let_in(gateway: Door) -> None:
