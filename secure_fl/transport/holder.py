@@ -10,12 +10,13 @@ from secure_fl.secagg.additive.holder import ShareHolder, ShareHolderKey
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.hazmat.agreement import AgreementKey, SigningKey
-from secure_fl.secagg.he.authority import HeDecryptor, WitnessedDecryptor
+from secure_fl.secagg.he.authority import HeDecryptor
 from secure_fl.secagg.he.secret_keys import new_secret_key
 from secure_fl.secagg.he.words import KEY_AUTHORITY
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party
 from secure_fl.secagg.turns import OneAnswer, Turns
+from secure_fl.secagg.witnessed.authority import WitnessedDecryptor
 from secure_fl.secagg.witnessed.wire import witnesses_of
 from secure_fl.secagg.witnessed.witness import Witness, WitnessKey
 from secure_fl.transport.agreement import Agreement
