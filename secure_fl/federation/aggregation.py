@@ -48,8 +48,17 @@ class SecureAggregation:
             )
         self.transcript = Transcript() if transcript is None else transcript
         self._session = new_session()
+        self._make_keys(0)
+
+    def begin(self, round_: int) -> None:
+        """New keys for a round, where settings ask for them after so many."""
+        every = self.settings.fresh_keys
+        if every is not None and round_ > 1 and (round_ - 1) % every == 0:
+            self._make_keys(round_)
+
+    def _make_keys(self, round_: int) -> None:
         self.deployed = self.scheme.deploy(self.plan)
-        self.deployed.setup(self.cohort(0, self.plan.parameters), self.transcript)
+        self.deployed.setup(self.cohort(round_, self.plan.parameters), self.transcript)
 
     def cohort(self, round_: int, length: int, context: bytes = b"") -> Cohort[Plan]:
         """All banks, for one sum of vectors of some length; `context` is bound into every message."""

@@ -76,6 +76,7 @@ def train_rounds(federation: Federation, progress: Progress = unseen) -> History
     for number in range(history.next_round, experiment.rounds + 1):
         progress("rounds", number - 1, experiment.rounds)
         charge = federation.charge(number, history.model)
+        aggregation.begin(number)
         done = run_round(
             aggregation, federation.banks, history.model, broadcast, number, charge, robustness=federation.robustness
         )

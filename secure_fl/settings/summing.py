@@ -30,6 +30,8 @@ class Summing(Banks):
     """How many of the holders open a sum, so that others can be silent; a majority of them where nothing is said."""
     witnesses: int = 0
     """How many vouch to the key authority (ckks, bfv, rlwe) that it opens a sum of what banks signed: 0 to 7."""
+    fresh_keys: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """After how many rounds key authority or holders make new keys; where nothing is said one key is for all rounds."""
     attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
     """How often the sum of a round is attempted; each time with fresh keys, without banks that were to blame."""
     error_feedback: bool = False
@@ -65,6 +67,10 @@ class Summing(Banks):
             raise ConfigurationError(
                 "float32 is not quantized, so it has no rounding to feed back and no integer sum to send down; use "
                 f"{MIN_BITS} to {MAX_BITS} bits, or leave out error_feedback and downlink"
+            )
+        if self.fresh_keys is not None and not kind.trustees:
+            raise ConfigurationError(
+                f"{self.scheme} has no key that lasts longer than an attempt; leave out fresh_keys"
             )
         if self.threshold is not None and not self.banks // 2 < self.threshold <= self.banks:
             raise ConfigurationError(

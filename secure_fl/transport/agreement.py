@@ -56,6 +56,7 @@ class Agreement:
                     experiment.private_rows and experiment.epsilon is None,
                 ),
                 ("drops", bool(experiment.drops)),
+                ("fresh keys after some rounds", experiment.fresh_keys is not None),
                 ("downlink = sum", experiment.downlink == "sum"),
             )
             if asked

@@ -244,7 +244,8 @@ def divided(dividend: Words, divisor: Words) -> Words:
         dtype=np.uint64,
     )
     values = product(transform.to_values(dividend[None])[0], inverse, data_moduli(BFV_RING))
-    return transform.to_coefficients(values[None])[0]
+    found: Words = transform.to_coefficients(values[None])[0]
+    return found
 
 
 def test_without_smudging_an_answer_is_the_part(scene: Scene) -> None:

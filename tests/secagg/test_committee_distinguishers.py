@@ -115,7 +115,8 @@ def by_its_ciphertext(view: View) -> Coins:
 def by_dividing_an_answer(view: View) -> Coins:
     """An answer over the second polynomial that it is of is the part, but for noise; with it bank-1's upload opens."""
     part = divided(view.answers[0], np.sum(view.seconds, axis=0, dtype=np.uint64) % MODULI)
-    values = product(*Transform(BFV_RING).to_values(np.stack([part, view.seconds[0]])), MODULI)
+    part_values, second_values = Transform(BFV_RING).to_values(np.stack([part, view.seconds[0]]))
+    values = product(part_values, second_values, MODULI)
     return nearer(view, (view.opened(0) + Transform(BFV_RING).to_coefficients(values[None])[0]) % MODULI)
 
 

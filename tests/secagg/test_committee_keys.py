@@ -167,6 +167,13 @@ def test_zero_is_transformed_as_any_polynomial_is() -> None:
         assert not Transform(BFV_RING).to_values(zeros[:8]).any()
 
 
+def test_an_error_that_is_larger_than_any_drawn_one_is_seen() -> None:
+    """Encryptions alone would not show it: the special prime divides it away."""
+    _, members, published = lied(3, 2, 0, lambda words, part: words + np.uint64(1000))
+    with pytest.raises(MessageError, match="key-holder-1 lied"):
+        members["key-holder-2"].accept(published)
+
+
 def test_errors_that_are_not_the_same_modulo_all_primes_are_seen() -> None:
     """The special row has the error that was drawn, the others none: what is left of these is zero."""
     _, members, published = lied(3, 2, 0, exactly)

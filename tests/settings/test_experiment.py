@@ -81,7 +81,7 @@ GROUPED: dict[str, Any] = {"scheme": "masked", "banks": 9, "robust": "median", "
 PROVEN: dict[str, Any] = {"scheme": "additive", "proofs": True, "norm_bound": 0.1 + 0.2}
 AUDITED: dict[str, Any] = {"audit_groups": ("amount:10,100", "bank"), "audit_max_gap": 0.1 + 0.2, "keep_models": False}
 SHARED: dict[str, Any] = {"scheme": "additive", "holders": 5, "quorum": 4}
-SEEN: dict[str, Any] = {"scheme": "bfv", "witnesses": 2}
+SEEN: dict[str, Any] = {"scheme": "bfv", "witnesses": 2, "fresh_keys": 3}
 LEFT: dict[str, Any] = {"without": ("bank-2", "bank-5"), "retrained_from": "0123456789abcdef" * 4}
 FULL = [EVERYTHING, PRIVATE, DISTRIBUTED, FORMATTED, NAMED, POISONED, GROUPED, PROVEN, AUDITED, SHARED, SEEN, LEFT]
 """Together every setting, none at its default; some exclude each other."""
@@ -404,6 +404,7 @@ DEFAULTS: dict[str, Any] = {
     "holders": None,
     "quorum": None,
     "witnesses": 0,
+    "fresh_keys": None,
     "attempts": 3,
     "error_feedback": False,
     "downlink": "weights",
@@ -451,6 +452,7 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     "holders": (2, 7),
     "quorum": (2, 3),
     "witnesses": (0, 7),
+    "fresh_keys": (1, 10_000),
     "attempts": (1, 100),
     "initial_clip": (1e-30, 1e30),
     "clip_margin": (1.0, 1e6),

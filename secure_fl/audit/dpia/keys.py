@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from secure_fl.audit.dpia.facts import Facts
+from secure_fl.report.wording import plural
 
 HEAD = ("Key", "Held by", "Made and renewed", "Kept", "End")
 _MEMORY = "in the memory of the process only"
@@ -119,7 +120,10 @@ def keys(facts: Facts) -> tuple[Key, ...]:
 def _of_scheme(facts: Facts) -> Iterator[Key]:
     committee = facts.experiment.committee
     for key in _OF_SCHEME[facts.scheme]:
-        if key is _OF_HOLDERS and committee is not None:
+        if (every := facts.experiment.fresh_keys) is not None:
+            made = key.made.replace("one for all rounds", f"new ones after every {plural(every, 'round')}")
+            key = replace(key, made=made.replace("of the run", "of its rounds"))
+        if key.name == _OF_HOLDERS.name and committee is not None:
             opens = f"those of any {committee.quorum} of {committee.members}, with the aggregator, open every upload"
             yield replace(key, holder=f"{key.holder}; {opens}")
         else:

@@ -74,7 +74,7 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
             "Banks and key holders know each other's keys and fingerprints by a way that the aggregator does not "
             "control.",
             COMMITTED,
-            _whoever_makes_a_part(n, t),
+            _when_keys_are_made(committee),
             *assumptions,
             "Secrecy is computational (Ring-LWE, AES-256, X25519, SHA-256, Ed25519): distances that a plan states are "
             "those of uniform noise, which key holders expand from keys of their own.",
@@ -91,13 +91,14 @@ def custody_of(scheme: str, committee: Committee) -> Custody:
     )
 
 
-def _whoever_makes_a_part(n: int, t: int) -> str:
-    if n == t:
+def _when_keys_are_made(committee: Committee) -> str:
+    have = committee.may_be_silent + 1
+    if have == 1:
         return (
-            "Key holders make keys as they should: each part is with one of them, and nobody else can check what it "
-            "publishes; a false public half makes answers tell more than the sum."
+            "Of each part of the key, the holder that has it is not among those that collude, when keys are made: "
+            "nobody else can check what it publishes, and a false public half makes answers tell more than the sum."
         )
     return (
-        f"Of each part of the key, one of the {n - t + 1} holders that have it does as it should when keys are made, "
-        "and checks what was published of it: a false public half would make answers tell more than the sum."
+        f"Of each part of the key, the {have} holders that have it are not all among those that collude, when keys are "
+        "made: they check what was published of it; a false public half would make answers tell more than the sum."
     )

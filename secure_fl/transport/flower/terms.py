@@ -90,6 +90,7 @@ class Terms:
             "a robust rule": settings.robust != "none",
             "holders": settings.holders is not None,
             "witnesses": settings.witnesses > 0,
+            "fresh keys": settings.fresh_keys is not None,
         }
         if any(asked.values()):
             what = ", ".join(name for name, is_asked in asked.items() if is_asked)
