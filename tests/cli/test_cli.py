@@ -658,10 +658,10 @@ def test_every_option_of_attack_arrives(recorded: Any) -> None:
 
 def test_every_option_of_plan_data_and_score_arrives(recorded: Any) -> None:
     given = {"scheme": "masked", "banks": 9, "parameters": 99, "bits": 7, "threshold": 5}
-    committee: dict[str, Any] = {"holders": 5, "quorum": 4}
+    committee: dict[str, Any] = {"holders": 5, "quorum": 4, "witnesses": 2}
     both = recorded("secure_fl.secagg.planning.plan", "plan", *options(given), *options(committee))
     assert both == (tuple(given.values()), committee)
-    none = {"holders": None, "quorum": None}
+    none = {"holders": None, "quorum": None, "witnesses": 0}
     assert recorded("secure_fl.secagg.planning.plan", "plan") == (("ckks", 3, 10_369, 8, None), none)
     simulation: dict[str, Any] = {"transactions": 5_000, "fraud_share": 0.02, "days": 20, "seed": 4}
     simulate = ["data", "simulate", "--out", "rows.csv"]
@@ -752,6 +752,8 @@ RUN: dict[str, Any] = {
     "proofs": True,
     "norm_bound": 2.25,
     "attack": "min-max",
+    "witnesses": 1,
+    "fresh_keys": 2,
     "attack_strength": 3.5,
     "keep_models": False,
     "audit_groups": ("a:1,2", "bank"),
