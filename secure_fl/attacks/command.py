@@ -43,6 +43,10 @@ class AttackSettings:
     """None: float32 for plaintext, 16 bits for all others."""
     trials: int = 20
     batches: tuple[int, ...] = (1, 2, 4, 8, 16)
+    holders: int | None = None
+    quorum: int | None = None
+    witnesses: int = 0
+    """Split view: who opens sums, as in a run."""
     step: str = "adam"
     """adam: the real training; sgd: FedSGD."""
     noise_multiplier: float = 0.0
@@ -139,6 +143,8 @@ def attacked_experiment(attack: str, scheme: str, settings: AttackSettings) -> E
         training |= {"rounds": settings.rounds, "local_epochs": 5, "batch_size": 32}
     if attack == "poisoning":
         training |= {"rounds": settings.rounds}
+    if attack == "split-view":
+        training |= {"holders": settings.holders, "quorum": settings.quorum, "witnesses": settings.witnesses}
     experiment = Experiment(
         dataset=settings.dataset,
         scheme=scheme,

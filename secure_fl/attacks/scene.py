@@ -75,7 +75,8 @@ def open_scene(experiment: Experiment, largest_batch: int) -> Scene:
             f"a batch of {largest_batch} is refused; use 1 to {fewest}, the training rows of the smallest bank"
         )
     banks = tuple(Bank(data, number, experiment) for number, data in enumerate(dataset.banks, start=1))
-    in_clear = changed(experiment, scheme="plaintext", bits=SECRET_BITS)  # any scheme gives the same statistics
+    alone = {"holders": None, "quorum": None, "witnesses": 0}
+    in_clear = changed(experiment, scheme="plaintext", bits=SECRET_BITS, **alone)  # all give the same statistics
     parameters = len(initial_weights(experiment.seed))
     standardization, _ = agree_on_statistics(SecureAggregation(in_clear, parameters + 64), banks)
     schema = FeatureSchema.create(dataset.banks[0].train.schema, standardization, dataset.key)

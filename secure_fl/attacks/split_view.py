@@ -10,6 +10,7 @@ and `inversion` then runs on it.
   cohort of its recipient.
 - `made-up-banks`: the aggregator asks nobody but the victim and plays all other banks itself, with updates of zeros,
   by whatever it knows: public keys, but no bank's identity key.
+- `single-upload` (where somebody opens sums of ciphertexts): the aggregator passes the victim's upload off as the sum.
 - `withheld-shares` (against `masked` only, where banks hold shares of each other's masks): all banks are told of the
   same survivors, but the victim masked with none of them (see `withheld_shares`). With an even number of banks, or a
   higher threshold, the sum is over a few banks and not one.
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from secure_fl.attacks.inversion import invert
 from secure_fl.attacks.judging import CLOSE, interval_of_shares, match
+from secure_fl.attacks.lying_aggregator import can_lie_to_holders, passing_off, plan_commits, unchecked
 from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
@@ -39,16 +41,18 @@ from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.progress import Progress
-from secure_fl.secagg.additive.client import AdditiveClient
 from secure_fl.secagg.additive.deployment import AdditiveDeployment
-from secure_fl.secagg.budget import Plan
-from secure_fl.secagg.identity import Identity
+from secure_fl.secagg.budget import MIN_BANKS, Plan
 from secure_fl.secagg.masked.deployment import MaskedDeployment
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
+from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Party, Values
+from secure_fl.secagg.threshold.deployment import ThresholdDeployment
+from secure_fl.secagg.witnessed.deployment import WitnessedDeployment
+from secure_fl.settings import Experiment
 from secure_fl.training.model import flatten, restore
 
-VARIANTS = ("two-models", "made-up-banks", "withheld-shares")
+VARIANTS = ("two-models", "made-up-banks", "single-upload", "withheld-shares")
 
 FloatVector = NDArray[np.float64]
 
@@ -97,7 +101,7 @@ def run_split_view(
     if trials < 1:
         raise ConfigurationError(f"{trials} trials measure nothing; use 1 or more")
     results = []
-    for variant in filter(lambda variant: applies(variant, scene.experiment.scheme), VARIANTS):
+    for variant in filter(lambda variant: applies(variant, scene.experiment), VARIANTS):
         for batch in batches:
             observatory = Observatory(scene.with_batch(batch), local)
             outcomes = []
@@ -109,9 +113,11 @@ def run_split_view(
     return results
 
 
-def applies(variant: str, scheme: str) -> bool:
-    """Whether there is anything to try: shares of masks travel under one scheme only."""
-    return variant != "withheld-shares" or scheme == "masked"
+def applies(variant: str, experiment: Experiment) -> bool:
+    """Whether there is anything to try: shares of masks travel under one scheme only, ciphertexts under some."""
+    if variant == "single-upload":
+        return can_lie_to_holders(plan_for(experiment.kind, MIN_BANKS, 1))
+    return variant != "withheld-shares" or experiment.scheme == "masked"
 
 
 def isolate(observatory: Observatory, variant: str, banks: Sequence[Bank], rng: np.random.Generator) -> FloatVector:
@@ -123,6 +129,9 @@ def isolate(observatory: Observatory, variant: str, banks: Sequence[Bank], rng: 
         halves = [_client(observatory, bank, cohort, model, number, rng) for bank in banks]
         return observatory.open_sum(Withholding(cohort, halves).read())  # type: ignore[arg-type]
     clients: dict[str, Party] = {banks[0].name: _client(observatory, banks[0], cohort, model, number, rng)}
+    if variant == "single-upload":
+        alone = aggregation.attempt(cohort, clients, server=lambda cohort: passing_off(cohort, banks[0].name)).sum.total
+        return observatory.open_sum(alone + (len(banks) - 1) * _zeros(observatory))
     for bank in banks[1:]:
         if variant == "two-models":
             lie = dead_model(model)
@@ -130,7 +139,8 @@ def isolate(observatory: Observatory, variant: str, banks: Sequence[Bank], rng: 
             clients[bank.name] = Translated(_client(observatory, bank, told, lie, number, rng), bank.name, told, cohort)
         else:
             clients[bank.name] = _made_up(observatory, bank.name, cohort)
-    return observatory.open_sum(aggregation.attempt(cohort, clients).sum.total)
+    half = unchecked if plan_commits(cohort.plan) else None
+    return observatory.open_sum(aggregation.attempt(cohort, clients, server=half).sum.total)
 
 
 def _client(
@@ -149,16 +159,22 @@ def _client(
 
 def _made_up(observatory: Observatory, name: str, cohort: Cohort[Plan]) -> Party:
     """What the aggregator can put in a bank's place: a client half from public keys, or with an identity of its own."""
-    zeros = np.zeros(len(observatory.model.weights))
-    batch = observatory.scene.experiment.batch_size
-    values: Values = observatory.codec.encode(Contribution(zeros, batch), np.random.default_rng(0))
+    values = _zeros(observatory)
     match observatory.aggregation.deployed:
         case MaskedDeployment():
             return MaskedDeployment(cohort.plan).client(cohort, name, values)  # type: ignore[arg-type]
-        case AdditiveDeployment() as deployed:
-            return AdditiveClient(cohort, name, values, Identity(), deployed.public_keys)  # type: ignore[arg-type]
+        case AdditiveDeployment() | ThresholdDeployment() | WitnessedDeployment() as deployed:
+            return deployed.stranger(cohort, name, values)  # type: ignore[arg-type]
         case _:
             return observatory.aggregation.client(cohort, name, values)
+
+
+def _zeros(observatory: Observatory) -> Values:
+    """What a bank sends that learned nothing."""
+    zeros = np.zeros(len(observatory.model.weights))
+    batch = observatory.scene.experiment.batch_size
+    values: Values = observatory.codec.encode(Contribution(zeros, batch), np.random.default_rng(0))
+    return values
 
 
 def _trial(observatory: Observatory, variant: str, batch: int, rng: np.random.Generator) -> Outcome:

@@ -23,6 +23,9 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     "banks": ATTACKS,
     "trials": _REBUILDING,
     "batches": _REBUILDING,
+    "holders": frozenset({"split-view"}),
+    "quorum": frozenset({"split-view"}),
+    "witnesses": frozenset({"split-view"}),
     "noise_multiplier": frozenset({"inversion"}),
     "epsilons": frozenset({"membership"}),
     "models": frozenset({"membership"}),
@@ -86,6 +89,9 @@ def attack(
     banks: Annotated[int | None, typer.Option(help="How many banks.  [default: 3; poisoning: 10]")] = None,
     trials: Annotated[int | None, typer.Option(help="How often to attack a batch size.  [default: 20]")] = None,
     batches: Annotated[str | None, typer.Option(help="Rows of the victim's step.  [default: 1,2,4,8,16]")] = None,
+    holders: Annotated[int | None, typer.Option(help="Split view: how many hold what opens a sum.")] = None,
+    quorum: Annotated[int | None, typer.Option(help="Split view: how many of the holders open one.")] = None,
+    witnesses: Annotated[int | None, typer.Option(help="Split view: how many vouch to a key authority.")] = None,
     noise_multiplier: Annotated[
         float | None, typer.Option(help="Inversion: differential privacy in the victim's step.")
     ] = None,

@@ -19,8 +19,9 @@ def scene() -> MakeScene:
     """`scene("masked")`: 6,000 simulated transactions at 3 banks."""
 
     @cache
-    def make(scheme: str, attack: str = "inversion") -> Scene:
-        experiment = attacked_experiment(attack, scheme, AttackSettings(dataset="simulated", rounds=2))
+    def make(scheme: str, attack: str = "inversion", holders: int | None = None, witnesses: int = 0) -> Scene:
+        settings = AttackSettings(dataset="simulated", rounds=2, holders=holders, witnesses=witnesses)
+        experiment = attacked_experiment(attack, scheme, settings)
         return open_scene(changed(experiment, transactions=6_000), 16)
 
     return make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from secure_fl.attacks.withheld_shares import Withholding
 from secure_fl.errors import ProtocolError
 from secure_fl.secagg import plan
 from secure_fl.secagg.budget import MaskedPlan
+from secure_fl.secagg.committed.checking import Checked
+from secure_fl.secagg.committed.wire import sum_digest, unpack_checked
 from secure_fl.secagg.identity import Identity
 from secure_fl.secagg.masked import wire
 from secure_fl.secagg.masked.client import MaskedClient
@@ -72,6 +75,56 @@ def test_some_schemes_refuse(scene: MakeScene, rng: np.random.Generator, scheme:
         isolate(observatory, variant, observatory.scene.draw_banks(rng), rng)
 
 
+@pytest.mark.parametrize("scheme", ["ckks", "bfv", "rlwe"])
+def test_a_key_authority_opens_a_single_upload(scene: MakeScene, rng: np.random.Generator, scheme: str) -> None:
+    observatory = Observatory(scene(scheme).with_batch(2), LocalStep())
+    banks = observatory.scene.draw_banks(rng)
+    update = isolate(observatory, "single-upload", banks, rng)
+    assert np.abs(update - banks[0].train(1).update)[:-1].max() < 1e-6
+
+
+LOOKING: dict[str, tuple[str, dict[str, Any]]] = {
+    "ckks, a witness": ("ckks", {"witnesses": 1}),
+    "rlwe, a witness": ("rlwe", {"witnesses": 1}),
+    "bfv, 2 of 3": ("bfv", {"holders": 3}),
+    "ckks, 2 of 3": ("ckks", {"holders": 3}),
+}
+REASONS = {
+    "two-models": "was given of bank-2 is not what it committed to",
+    "made-up-banks": "a signature of bank-2 does not verify",
+    "single-upload": "a sum of 1 banks and the threshold is 2",
+}
+
+
+@pytest.mark.parametrize("name", LOOKING)
+@pytest.mark.parametrize("variant", REASONS)
+def test_who_looks_at_what_is_opened_refuses_whatever_the_aggregator_lets_pass(
+    scene: MakeScene, rng: np.random.Generator, name: str, variant: str
+) -> None:
+    scheme, asked = LOOKING[name]
+    observatory = Observatory(scene(scheme, "split-view", **asked).with_batch(2), LocalStep())
+    with pytest.raises(ProtocolError, match=REASONS[variant]):
+        isolate(observatory, variant, observatory.scene.draw_banks(rng), rng)
+
+
+@pytest.mark.parametrize("name", ["bfv, 2 of 3", "rlwe, a witness"])
+@pytest.mark.parametrize("variant", ["two-models", "made-up-banks"])
+def test_holders_that_do_not_look_open_the_victims_update(
+    scene: MakeScene, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, name: str, variant: str
+) -> None:
+    def nothing(cohort: Any, cut: Any, directory: Any, payload: memoryview, who: str) -> Checked:
+        listed, uploads = unpack_checked(cohort, cut, payload)
+        return Checked(sum_digest(listed, uploads), tuple(upload.shown for upload in uploads.values()))
+
+    for where in ("threshold.member", "witnessed.witness"):
+        monkeypatch.setattr(f"secure_fl.secagg.{where}.checked", nothing)
+    scheme, asked = LOOKING[name]
+    observatory = Observatory(scene(scheme, "split-view", **asked).with_batch(2), LocalStep())
+    banks = observatory.scene.draw_banks(rng)
+    update = isolate(observatory, variant, banks, rng)
+    assert np.abs(update - banks[0].train(1).update)[:-1].max() < 1e-6
+
+
 def test_made_up_banks_open_a_sum_of_shares_where_holders_ask_for_no_signature(
     scene: MakeScene, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +167,8 @@ def test_withheld_shares_open_the_sum_where_banks_do_not_check_the_list(banks: i
 def test_figures(scene: MakeScene, rng: np.random.Generator) -> None:
     for scheme, opened in (("ckks", True), ("masked", False)):
         rows = run_split_view(scene(scheme), LocalStep(), (1,), 2, rng, lambda what, done, total: None)
-        assert [row["variant"] for row in rows] == [v for v in VARIANTS if scheme == "masked" or v != "withheld-shares"]
+        without = "single-upload" if scheme == "masked" else "withheld-shares"
+        assert [row["variant"] for row in rows] == [variant for variant in VARIANTS if variant != without]
         for row in rows:
             assert row["success_rate"] == (1.0 if opened else 0.0)
             assert row["opened"] == (2 if opened else 0)

@@ -28,8 +28,18 @@ def threshold_server(cohort: Cohort[ThresholdPlan], directory: Mapping[str, byte
     plan, first = cohort.plan, FirstPolynomials(cohort.plan)
     attendance = Attendance(cohort)
     gathered = yield from gather(cohort, cut_of(plan), directory, attendance, first.add)
-    contributors = [cohort.banks[number] for number in gathered.uploads]
-    opened = first.total() + (yield from _sum_of_parts(cohort, gathered, attendance))
+    return (yield from open_gathered(cohort, gathered, first.total(), attendance))
+
+
+def open_gathered(
+    cohort: Cohort[ThresholdPlan], gathered: Gathered, first: Words, attendance: Attendance
+) -> ServerHalf:
+    """The sum of gathered uploads. `first`: that of their first polynomials, [coefficients, data primes].
+
+    Raises `DropoutError` where fewer than a quorum answer, `ProtocolError` where what they gave opens no sum.
+    """
+    plan, contributors = cohort.plan, [cohort.banks[number] for number in gathered.uploads]
+    opened = first + (yield from _sum_of_parts(cohort, gathered, attendance))
     return attendance.finish(decode(plan, opened % data_moduli(plan.ring).reshape(-1), len(contributors)), contributors)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.committed.wire import COMMIT
 from secure_fl.secagg.he.deployment import HeDeployment
-from secure_fl.secagg.identity import Identities
+from secure_fl.secagg.identity import Identities, Identity
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
@@ -31,6 +31,10 @@ class WitnessedDeployment(HeDeployment):
 
     def client(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
         return WitnessedClient(cohort, bank, values, self._identities.of(bank), self._public)
+
+    def stranger(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
+        """Who has all public keys, and an identity of its own, and plays a bank."""
+        return WitnessedClient(cohort, bank, values, Identity(), self._public)
 
     def trustees(self, cohort: Cohort[HePlan]) -> Mapping[str, Party]:
         directory = self._identities.directory(cohort.banks)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from secure_fl.errors import MessageError
 from secure_fl.secagg.budget import HePlan
-from secure_fl.secagg.committed.gathering import gather
+from secure_fl.secagg.committed.gathering import Gathered, gather
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES
+from secure_fl.secagg.he.halves import Halves
 from secure_fl.secagg.he.server import have_opened
 from secure_fl.secagg.he.words import COUNT_BYTES, Adder, pack_sum
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
@@ -24,14 +25,17 @@ def witnessed_server(cohort: Cohort[HePlan], directory: Mapping[str, bytes]) -> 
     """
     plan, adder, attendance = cohort.plan, Adder(cohort.plan), Attendance(cohort)
     gathered = yield from gather(cohort, cut_of(plan), directory, attendance, adder.add)
-    contributors = [cohort.banks[number] for number in gathered.uploads]
+    return (yield from open_gathered(cohort, gathered, adder.total(), attendance))
 
-    uploads = gathered.to_parts()
-    witnesses = witnesses_of(plan.witnesses)
+
+def open_gathered(cohort: Cohort[HePlan], gathered: Gathered, total: Halves, attendance: Attendance) -> ServerHalf:
+    """The sum of gathered uploads, `total`, once all witnesses signed it. Raises `DropoutError` where one does not."""
+    plan, contributors = cohort.plan, [cohort.banks[number] for number in gathered.uploads]
+    uploads, witnesses = gathered.to_parts(), witnesses_of(plan.witnesses)
     asked = Stage(VOUCH, {name: seal(cohort, VOUCH, AGGREGATOR, name, uploads) for name in witnesses})
     signatures = attendance.from_all(asked, (yield asked), _read_signature, _ALL)
     counted = len(contributors).to_bytes(COUNT_BYTES, "little")
-    summed = [counted, *(signatures[name] for name in sorted(witnesses)), *pack_sum(plan, adder.total())]
+    summed = [counted, *(signatures[name] for name in sorted(witnesses)), *pack_sum(plan, total)]
     return attendance.finish((yield from have_opened(cohort, summed, len(contributors), attendance)), contributors)
 
 
