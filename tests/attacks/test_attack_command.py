@@ -67,7 +67,7 @@ def test_split_view(tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[s
         "split-view", scheme, tmp_path / "s.json", tmp_path / "s.html", show_progress, **(SMALL | {"batches": (1,)})
     )
     rows = json.loads((tmp_path / "s.json").read_text())["results"]
-    assert [row["success_rate"] for row in rows] == ([0.0, 1.0] if scheme == "additive" else [1.0, 1.0])
+    assert [row["success_rate"] for row in rows] == ([0.0, 0.0] if scheme == "additive" else [1.0, 1.0, 1.0])
     assert ("refused" in capsys.readouterr().out) == (scheme == "additive")
     assert ("refused: " in (tmp_path / "s.html").read_text()) == (scheme == "additive")
 

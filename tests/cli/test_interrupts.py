@@ -53,7 +53,11 @@ def test_the_exit_status_stays_also_where_code_given_as_text_was_interrupted(tmp
 def test_whenever_it_comes_an_interrupt_is_one_line_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     for step in range(8):
         process = subprocess.Popen(
-            [sys.executable, "-m", "secure_fl", "run", "--transactions", "12000", "--fraud-share", "0.03"],
+            # so long that no round ends, of which something would be kept
+            [
+                *(sys.executable, "-m", "secure_fl", "run", "--transactions", "12000", "--fraud-share", "0.03"),
+                *("--local-epochs", "1000"),
+            ],
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
