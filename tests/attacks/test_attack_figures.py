@@ -717,6 +717,9 @@ OTHER: dict[str, Any] = {
     "trials": 3,
     "batches": (2, 5),
     "step": "sgd",
+    "holders": 3,
+    "quorum": 2,
+    "witnesses": 1,
     "noise_multiplier": 0.5,
     "rows": 70,
     "models": 11,
@@ -748,6 +751,16 @@ def test_the_command_repeats_every_setting_that_is_not_the_default() -> None:
     }
 
 
+def test_a_split_view_is_of_a_federation_with_those_who_open_its_sums() -> None:
+    several = AttackSettings(holders=3, quorum=2)
+    assert attacked_experiment("split-view", "bfv", several).kind.trustees == tuple(
+        f"key-holder-{n}" for n in (1, 2, 3)
+    )
+    seen = AttackSettings(witnesses=1)
+    assert attacked_experiment("split-view", "ckks", seen).kind.trustees == ("key-authority", "witness-1")
+    assert attacked_experiment("inversion", "ckks", seen).witnesses == 0
+
+
 def test_what_is_kept_of_an_attack_is_of_its_experiment() -> None:
     settings = AttackSettings(**(OTHER | {"bits": None}))
     experiment = attacked_experiment("inversion", "masked", settings)
@@ -771,7 +784,8 @@ def test_what_is_kept_of_an_attack_is_of_its_experiment() -> None:
 def test_the_federation_that_is_attacked_is_the_one_asked_for(
     attack: str, scheme: str, bits: int | None, expected: object
 ) -> None:
-    experiment = attacked_experiment(attack, scheme, AttackSettings(**(OTHER | {"bits": bits})))
+    alone: dict[str, Any] = {"holders": None, "quorum": None, "witnesses": 0}
+    experiment = attacked_experiment(attack, scheme, AttackSettings(**(OTHER | alone | {"bits": bits})))
     assert (experiment.scheme, experiment.bits, experiment.dataset) == (scheme, expected, "simulated")
     assert (experiment.banks, experiment.seed) == (5, 9)
     if attack == "membership":
