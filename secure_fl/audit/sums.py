@@ -65,17 +65,19 @@ class SecureSums:
     """The fewest banks whose sum may be opened; None: the scheme's own."""
     committee: Committee | None = None
     """Who holds what opens a sum, where that was asked for."""
+    witnesses: int = 0
+    """Who vouch to a key authority for what it opens."""
     made: list[MadeSum] = field(default_factory=list)
 
     @classmethod
     def of(cls, experiment: Experiment) -> SecureSums:
         """As the run summed its updates."""
-        return cls(experiment.scheme, experiment.threshold, experiment.committee)
+        return cls(experiment.scheme, experiment.threshold, experiment.committee, experiment.witnesses)
 
     @property
     def custody(self) -> Custody:
         """Who can read what of the sums."""
-        return scheme_of(self.scheme, self.committee).custody
+        return scheme_of(self.scheme, self.committee, self.witnesses).custody
 
     def add(self, what: str, vectors: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """The exact sum over banks of one vector of integers a bank, all of one shape, each within +-2**39."""
@@ -85,7 +87,9 @@ class SecureSums:
         codec = IntegerCodec(count, DIGIT_BITS)
         digits = [codec.encode(vector.ravel()) for vector in vectors]
         holders, quorum = (self.committee.members, self.committee.quorum) if self.committee else (None, None)
-        summed = secure_sum(digits, self.scheme, DIGIT_BITS, self.threshold, holders=holders, quorum=quorum)
+        summed = secure_sum(
+            digits, self.scheme, DIGIT_BITS, self.threshold, holders=holders, quorum=quorum, witnesses=self.witnesses
+        )
         total = codec.decode(summed.total, len(summed.contributors)).reshape(shape)
         plain = np.sum(vectors, axis=0)
         if not np.array_equal(total, plain):

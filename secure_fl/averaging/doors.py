@@ -29,11 +29,19 @@ class _Asked:
     threshold: int | None
     holders: int | None
     quorum: int | None
+    witnesses: int
 
     def require_plan(self, banks: int, parameters: int) -> None:
         """Raises `PlanError` or `ConfigurationError` for a sum that cannot be."""
         planned = plan(
-            self.scheme, banks, parameters, self.bits, self.threshold, holders=self.holders, quorum=self.quorum
+            self.scheme,
+            banks,
+            parameters,
+            self.bits,
+            self.threshold,
+            holders=self.holders,
+            quorum=self.quorum,
+            witnesses=self.witnesses,
         )
         if planned.bits is None:
             raise ConfigurationError(
@@ -41,7 +49,16 @@ class _Asked:
             )
 
     def simulate(self, encoded: NDArray[Any], bits: int, drop: Mapping[int, str] | None) -> Simulation:
-        return simulate(self.scheme, encoded, bits, self.threshold, drop, holders=self.holders, quorum=self.quorum)
+        return simulate(
+            self.scheme,
+            encoded,
+            bits,
+            self.threshold,
+            drop,
+            holders=self.holders,
+            quorum=self.quorum,
+            witnesses=self.witnesses,
+        )
 
 
 def secure_mean(
@@ -56,6 +73,7 @@ def secure_mean(
     *,
     holders: int | None = None,
     quorum: int | None = None,
+    witnesses: int = 0,
 ) -> SecureMean:
     """The mean of what several banks hold, summed under a scheme: `custody` says who then can read what.
 
@@ -69,6 +87,7 @@ def secure_mean(
     `threshold`: the fewest banks whose sum may be opened. `drop`: for a row number, the first stage that this bank no
     longer answers. `seed`: repeats the draws of stochastic rounding, which are no secret; keys are never seeded.
     `holders`, `quorum`: how many share what opens the sum (additive, ckks, bfv), and how many of them open it.
+    `witnesses`: how many vouch to a key authority for what it opens.
 
     *Integers and booleans* (batch norm counts batches in one) get their exact mean over the contributors, weighted as
     all else, rounded to the nearest integer, halves to the even one: a counter that is the same everywhere stays, and a
@@ -88,7 +107,7 @@ def secure_mean(
     `DropoutError` where fewer banks than the threshold are left, or only some without weight.
     """
     rng = np.random.default_rng(seed)
-    asked = _Asked(scheme, bits, threshold, holders, quorum)
+    asked = _Asked(scheme, bits, threshold, holders, quorum, witnesses)
     return _mean(_rows(updates, "updates"), weights, asked, clip, drop, rng)
 
 
@@ -130,17 +149,19 @@ def secure_sum(
     *,
     holders: int | None = None,
     quorum: int | None = None,
+    witnesses: int = 0,
 ) -> SecureTotal:
     """The exact sum over banks of integers in [0, 2**bits), under any scheme.
 
     `integers`: [banks, ...], an array, a list with one array (or nested lists of numbers) for each bank, all of one
-    shape. `total` is int64 of shape [...]. `threshold`, `drop`, `holders` and `quorum` are those of `secure_mean`.
+    shape. `total` is int64 of shape [...]. `threshold`, `drop`, `holders`, `quorum` and `witnesses` are those of
+    `secure_mean`.
 
     Raises `ConfigurationError` or `PlanError` for what cannot be added, and `DropoutError` where fewer banks than the
     threshold are left.
     """
     rows = _rows(integers, "integers")
-    asked = _Asked(scheme, bits, threshold, holders, quorum)
+    asked = _Asked(scheme, bits, threshold, holders, quorum, witnesses)
     asked.require_plan(len(rows), 1)
     arrays = [_integers(row, number, int(bits)) for number, row in enumerate(rows)]
     shapes = [array.shape for array in arrays]
