@@ -56,7 +56,7 @@ def uploaded(cohort: Cohort[Plan], payload: memoryview) -> Uploaded:
     What cannot be read as what the scheme sends is read as plain values.
     """
     plan = cohort.plan
-    if isinstance(plan, ThresholdPlan) or (isinstance(plan, HePlan) and plan.witnesses):
+    if plan.commits:
         payload = payload[PROOF_BYTES:]
     if isinstance(plan, AdditivePlan):
         payload = split_upload(cast("Cohort[AdditivePlan]", cohort), payload).share

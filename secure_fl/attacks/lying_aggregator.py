@@ -33,7 +33,7 @@ def can_lie_to_holders(plan: Plan) -> bool:
 def passing_off(cohort: Cohort[Any], victim: str) -> ServerHalf:
     """The victim's upload, as the sum of as many banks as there must be."""
     plan = cohort.plan
-    if plan_commits(plan):
+    if plan.commits:
         return (yield from unchecked(cohort, victim))
     adder, attendance = Adder(plan), Attendance(cohort)
     asked = request(cohort, UPLOAD, (victim,))
@@ -43,11 +43,6 @@ def passing_off(cohort: Cohort[Any], victim: str) -> ServerHalf:
     opened = yield from have_opened(cohort, summed, plan.threshold, attendance)
     centre = 1 << (plan.bits - 1) if plan.centre else 0  # which the key authority puts back for every bank
     return attendance.finish(opened - (plan.threshold - 1) * centre, [victim])
-
-
-def plan_commits(plan: Plan) -> bool:
-    """Whether banks commit to their uploads."""
-    return isinstance(plan, ThresholdPlan) or (isinstance(plan, HePlan) and plan.witnesses > 0)
 
 
 def unchecked(cohort: Cohort[Any], victim: str | None = None) -> ServerHalf:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from secure_fl.attacks.inversion import invert
 from secure_fl.attacks.judging import CLOSE, interval_of_shares, match
-from secure_fl.attacks.lying_aggregator import can_lie_to_holders, passing_off, plan_commits, unchecked
+from secure_fl.attacks.lying_aggregator import can_lie_to_holders, passing_off, unchecked
 from secure_fl.attacks.scene import Scene
 from secure_fl.attacks.trial import Observatory
 from secure_fl.attacks.victim import LocalStep
@@ -41,14 +41,11 @@ from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.federation.bank import Bank
 from secure_fl.federation.global_model import GlobalModel
 from secure_fl.progress import Progress
-from secure_fl.secagg.additive.deployment import AdditiveDeployment
 from secure_fl.secagg.budget import MIN_BANKS, Plan
-from secure_fl.secagg.masked.deployment import MaskedDeployment
+from secure_fl.secagg.identity import BanksWithIdentities
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.protocol import Party, Values
-from secure_fl.secagg.threshold.deployment import ThresholdDeployment
-from secure_fl.secagg.witnessed.deployment import WitnessedDeployment
 from secure_fl.settings import Experiment
 from secure_fl.training.model import flatten, restore
 
@@ -139,7 +136,7 @@ def isolate(observatory: Observatory, variant: str, banks: Sequence[Bank], rng: 
             clients[bank.name] = Translated(_client(observatory, bank, told, lie, number, rng), bank.name, told, cohort)
         else:
             clients[bank.name] = _made_up(observatory, bank.name, cohort)
-    half = unchecked if plan_commits(cohort.plan) else None
+    half = unchecked if cohort.plan.commits else None
     return observatory.open_sum(aggregation.attempt(cohort, clients, server=half).sum.total)
 
 
@@ -160,13 +157,9 @@ def _client(
 def _made_up(observatory: Observatory, name: str, cohort: Cohort[Plan]) -> Party:
     """What the aggregator can put in a bank's place: a client half from public keys, or with an identity of its own."""
     values = _zeros(observatory)
-    match observatory.aggregation.deployed:
-        case MaskedDeployment():
-            return MaskedDeployment(cohort.plan).client(cohort, name, values)  # type: ignore[arg-type]
-        case AdditiveDeployment() | ThresholdDeployment() | WitnessedDeployment() as deployed:
-            return deployed.stranger(cohort, name, values)  # type: ignore[arg-type]
-        case _:
-            return observatory.aggregation.client(cohort, name, values)
+    deployed = observatory.aggregation.deployed
+    known = deployed.of_strangers() if isinstance(deployed, BanksWithIdentities) else deployed
+    return known.client(cohort, name, values)
 
 
 def _zeros(observatory: Observatory) -> Values:

@@ -7,6 +7,8 @@ that each is of a bank that it knows, and that nobody made one up in the bank's 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
+from typing import Self
 
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.hazmat.agreement import SigningKey
@@ -58,3 +60,16 @@ class Identities:
     def directory(self, banks: Iterable[str]) -> dict[str, bytes]:
         """The identity keys, as banks and trustees know them."""
         return {bank: self.of(bank).public for bank in banks}
+
+
+class BanksWithIdentities:
+    """What deployments share whose banks sign, in one process."""
+
+    def __init__(self) -> None:
+        self._identities = Identities()
+
+    def of_strangers(self) -> Self:
+        """The same public keys in the hands of others, who play banks with identities of their own."""
+        other = copy(self)
+        other._identities = Identities()
+        return other

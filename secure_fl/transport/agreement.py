@@ -15,7 +15,6 @@ from secure_fl.federation.opening import lengths
 from secure_fl.federation.round_zero import Statistics, statistics_of
 from secure_fl.secagg.budget import Plan
 from secure_fl.secagg.budget.threshold import ThresholdPlan
-from secure_fl.secagg.committed.wire import COMMIT
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.planning import plan_for
 from secure_fl.secagg.scheme import Scheme
@@ -100,7 +99,7 @@ class Agreement:
 
         But for who adds up uploads again: such an order holds those of all banks.
         """
-        adds_up = COMMIT in self.scheme.stages and party in self.scheme.trustees
+        adds_up = self.plan.commits and party in self.scheme.trustees
         sent_on = self.plan.upload_bytes if adds_up else WHAT_A_BANK_SENDS_ON
         return self.largest_answer + self.experiment.banks * sent_on
 

@@ -9,7 +9,6 @@ from secure_fl.secagg.budget.threshold import ThresholdPlan
 from secure_fl.secagg.hazmat.collective import JointKey
 from secure_fl.secagg.threshold.custody import members_of
 from secure_fl.secagg.threshold.keys import (
-    COIN_BYTES,
     HASH_BYTES,
     Setting,
     accept_joint_key,
@@ -32,11 +31,7 @@ def commitments_in(setting: Setting, rows: Mapping[str, bytes]) -> dict[int, byt
 
 def published_in(setting: Setting, rows: Mapping[str, bytes]) -> dict[int, bytes]:
     """By part. Raises `MessageError`."""
-    return _by_part(
-        setting,
-        rows,
-        lambda part: COIN_BYTES + setting.public.nbytes + len(setting.others(part)) * setting.sealed_bytes,
-    )
+    return _by_part(setting, rows, setting.published_bytes)
 
 
 def accepted_joint_key(roster: Roster, plan: ThresholdPlan, data: bytes) -> tuple[JointKey, str]:

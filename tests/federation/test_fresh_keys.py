@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secure_fl.errors import ConfigurationError
+from secure_fl.errors import ConfigurationError, ProtocolError
 from secure_fl.federation.aggregation import SecureAggregation
 from secure_fl.federation.results import Result
+from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.protocol import Party
 from secure_fl.settings import Experiment
 
 Run = Callable[..., Result]
@@ -52,6 +54,24 @@ def test_an_old_key_opens_no_later_sum() -> None:
     outcome = aggregation.attempt(cohort, clients)
     assert outcome.sum.total.tolist() == [21] * 10
     assert old._authority.public_key() != new._authority.public_key()
+
+
+@pytest.mark.parametrize(("every", "renewed"), [(None, False), (1, True), (5, True)])
+def test_an_attempt_that_is_repeated_has_keys_of_its_own(every: int | None, renewed: bool) -> None:
+    """What was shown in the one that failed counts for nothing."""
+    aggregation = SecureAggregation(Experiment(scheme="rlwe", fresh_keys=every), 10)
+    first: Any = aggregation.deployed
+    cohort, under = aggregation.cohort(1, 10), list[Any]()
+
+    def clients(attempt: Cohort[Any]) -> dict[str, Party]:
+        under.append(aggregation.deployed)
+        if len(under) == 1:
+            raise ProtocolError("the first one fails; make a new attempt")
+        return {bank: aggregation.client(attempt, bank, np.full(10, 7)) for bank in attempt.banks}
+
+    assert aggregation.sum(cohort, clients).outcome.sum.total.tolist() == [21] * 10
+    assert under[0] is first
+    assert (under[1] is not first) == renewed
 
 
 @pytest.mark.parametrize("scheme", ["plaintext", "masked"])

@@ -17,15 +17,26 @@ import pytest
 from secure_fl.errors import DropoutError, MessageError, ProtocolError
 from secure_fl.secagg import plan
 from secure_fl.secagg.budget.threshold import BFV_RING
-from secure_fl.secagg.committed.checking import Checked
+from secure_fl.secagg.committed.checking import Checked, checked
 from secure_fl.secagg.committed.client import CommittedClient
 from secure_fl.secagg.committed.gathering import Gathered
-from secure_fl.secagg.committed.wire import Cut, Upload, commitment, digest_of, sum_digest, unpack_checked, vouched
+from secure_fl.secagg.committed.wire import (
+    COMMIT,
+    UPLOAD,
+    Cut,
+    Upload,
+    commitment,
+    digest_of,
+    split_upload,
+    sum_digest,
+    unpack_checked,
+    vouched,
+)
 from secure_fl.secagg.custody import LEFT_ALONE
 from secure_fl.secagg.hazmat.collective import JointKey, Transform, data_moduli, key_moduli, product
 from secure_fl.secagg.hazmat.collective_secret import KeyPart, smudging
 from secure_fl.secagg.identity import Identity
-from secure_fl.secagg.messages import Cohort
+from secure_fl.secagg.messages import AGGREGATOR, Cohort, open_message, seal
 from secure_fl.secagg.numbering import encode_table
 from secure_fl.secagg.packing import Words
 from secure_fl.secagg.protocol import run_protocol
@@ -35,6 +46,7 @@ from secure_fl.secagg.threshold.encoding import decode, encode
 from secure_fl.secagg.threshold.keys import accept_joint_key
 from secure_fl.secagg.threshold.wire import (
     ciphertexts_of,
+    cut_of,
     in_use,
     pack_first,
     pack_words,
@@ -413,3 +425,37 @@ def test_the_threshold_less_one_reads_whoever_is_left_alone_with_them(scheme: st
     opened = run_protocol(cohort, there.server(cohort), parties, Transcript(), left_out=("bank-2",)).sum.total
     assert (opened - updates[2]).tolist() == updates[0].tolist()
     assert LEFT_ALONE in chosen.custody.broken_by
+
+
+@pytest.mark.parametrize("threshold", [3, 4])
+def test_a_copy_comes_in_time_on_another_list_where_enough_banks_sign_two(threshold: int) -> None:
+    """Of five banks 2t - 5 sign two lists: one where t is 3, which then holds a copy; of t = 4 one is too few."""
+    planned: Any = plan("bfv", 5, 40, 8, threshold, holders=3, quorum=2)
+    chosen, updates = scheme_for(planned), np.random.default_rng(0).integers(0, 256, (5, 40))
+    banks = tuple(f"bank-{number}" for number in range(1, 6))
+    cohort: Cohort[Any] = chosen.cohort(planned, 1, banks, session=new_session())
+    there: Any = chosen.deploy(planned)
+    there.setup(cohort, Transcript())
+    clients = {bank: there.client(cohort, bank, row) for bank, row in zip(banks[:4], updates[:4], strict=True)}
+
+    def say(bank: str, stage: str, payload: bytes = b"") -> memoryview:
+        said = clients[bank].respond(seal(cohort, stage, AGGREGATOR, bank, payload))
+        return open_message(cohort, said, recipient=AGGREGATOR, sender=bank).payload
+
+    committed = {number: bytes(say(banks[number], COMMIT)) for number in range(4)}
+    first = encode_table({0: committed[0], 1: committed[1], 4: bytes(32)})
+    if threshold == 4:
+        with pytest.raises(DropoutError, match="only 3 banks are on the list and the threshold is 4"):
+            say(banks[0], UPLOAD, first)
+        return
+    shown = split_upload(cut_of(planned), say(banks[0], UPLOAD, first))[1]
+    hidden, seconds = bytes(shown[: planned.first.nbytes]), bytes(shown[planned.first.nbytes :])
+    late = commitment(cohort, "bank-5", bytes(32), digest_of(hidden), digest_of(seconds))
+    second = encode_table({2: committed[2], 3: committed[3], 4: late})
+    uploads = {number: split_upload(cut_of(planned), say(banks[number], UPLOAD, second))[0] for number in (2, 3)}
+    signature = there._identities.of("bank-5").sign_upload(cohort, "bank-5", vouched(second))
+    uploads[4] = Upload(bytes(32), signature, digest_of(hidden), seconds)
+    payload = memoryview(b"".join(Gathered(second, uploads).to_parts()))
+    found = checked(cohort, cut_of(planned), there._identities.directory(banks), payload, "key-holder-1")
+    assert bytes(found.shown[2]) == seconds
+    assert "or on another list" in " ".join(chosen.custody.broken_by)

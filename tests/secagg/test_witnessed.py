@@ -12,13 +12,16 @@ import pytest
 from secure_fl.errors import ConfigurationError, DropoutError, MessageError, PlanError, ProtocolError
 from secure_fl.secagg import plan, simulate
 from secure_fl.secagg.committed.checking import Checked
+from secure_fl.secagg.committed.client import CommittedClient
 from secure_fl.secagg.committed.gathering import Gathered, gather
 from secure_fl.secagg.committed.wire import COMMIT, HASH_BYTES, PROOF_BYTES, UPLOAD, sum_digest, unpack_checked
 from secure_fl.secagg.hazmat.agreement import SIGNATURE_BYTES, SigningKey
+from secure_fl.secagg.he.halves import Halves
 from secure_fl.secagg.he.words import COUNT_BYTES, DECRYPT, KEY_AUTHORITY, Adder, pack_sum, pack_upload
 from secure_fl.secagg.messages import AGGREGATOR, HEADER_BYTES, Cohort, open_message, seal
-from secure_fl.secagg.packing import unpack_bits
+from secure_fl.secagg.packing import pack_fields, unpack_bits
 from secure_fl.secagg.protocol import Attendance, Outcome, Party, run_protocol
+from secure_fl.secagg.rlwe.ring import DEGREE, MODULUS
 from secure_fl.secagg.schemes import scheme_for, scheme_of
 from secure_fl.secagg.transcript import Transcript
 from secure_fl.secagg.turns import new_session
@@ -268,3 +271,26 @@ def test_witnesses_are_for_key_authorities() -> None:
 
 def test_a_witness_shows_its_name_and_nothing_of_its_key() -> None:
     assert repr(WitnessKey("witness-1")) == "WitnessKey('witness-1')"
+
+
+def test_a_bank_that_encrypts_nothing_shows_the_key_to_whoever_reads_the_sum() -> None:
+    """(0, K) in each ciphertext puts K times the key into numbers that crowd: nobody knows one of them. A witness has
+    the uploads, so that the two need no aggregator.
+    """
+    planned: Any = plan("rlwe", 4, 8192, 8, witnesses=1)
+    chosen, banks = scheme_for(planned), tuple(f"bank-{k}" for k in range(1, 5))
+    cohort: Cohort[Any] = chosen.cohort(planned, 1, banks, session=new_session())
+    there: Any = chosen.deploy(planned)
+    drawn = np.random.default_rng(2).normal(128, 12, (3, 8192))
+    updates = np.clip(np.rint(drawn), 0, 255).astype(np.int64)
+    times, second = 200, np.zeros(planned.ciphertexts * DEGREE, dtype=np.uint64)
+    second[::DEGREE] = round(MODULUS * times / (1 << planned.message_bits))
+    nothing = b"".join(pack_upload(planned, Halves(np.zeros(planned.slots, dtype=np.uint64), second)))
+    liar = CommittedClient(cohort, "bank-4", there._identities.of("bank-4"), lambda: (b"", nothing))
+    honest = {bank: there.client(cohort, bank, row) for bank, row in zip(banks[:3], updates, strict=True)}
+    parties = {**honest, "bank-4": liar, **there.trustees(cohort)}
+    total = run_protocol(cohort, there.server(cohort), parties, Transcript()).sum.total
+    lowest = pack_fields(total, planned.fields_per_slot, planned.field_base) % planned.field_base
+    read = np.rint((lowest - np.median(lowest)) / times)
+    assert (read == there._authority._secret._s.reshape(-1)[: planned.slots]).all()
+    assert any("or a witness, and encrypts nothing" in line for line in chosen.custody.broken_by)

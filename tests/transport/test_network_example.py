@@ -8,10 +8,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
+import yaml
 
 from secure_fl.settings import Experiment
 from secure_fl.transport.agreement import Agreement
@@ -49,7 +49,6 @@ def test_the_file_for_scores_names_the_scorer_s_folder_and_a_bank_s_model() -> N
 
 
 def test_each_container_is_given_its_own_party_s_secrets_alone() -> None:
-    yaml: Any = pytest.importorskip("yaml")
     services = yaml.safe_load((HERE / "compose.yaml").read_text())["services"]
     assert set(services) == set(FILES)
     for name, service in services.items():
@@ -61,7 +60,6 @@ def test_each_container_is_given_its_own_party_s_secrets_alone() -> None:
 
 
 def test_containers_and_units_call_commands_that_there_are_with_options_that_they_have() -> None:
-    yaml: Any = pytest.importorskip("yaml")
     called = [
         service["command"] for service in yaml.safe_load((HERE / "compose.yaml").read_text())["services"].values()
     ]

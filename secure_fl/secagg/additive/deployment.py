@@ -12,26 +12,22 @@ from secure_fl.secagg.additive.server import additive_server
 from secure_fl.secagg.additive.wire import SUM_SHARES, UPLOAD
 from secure_fl.secagg.budget import AdditivePlan, Committee
 from secure_fl.secagg.budget.ring import ALL_OF_TWO, plan_additive
-from secure_fl.secagg.identity import Identities, Identity
+from secure_fl.secagg.identity import BanksWithIdentities
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
 from secure_fl.secagg.transcript import Transcript
 
 
-class AdditiveDeployment:
+class AdditiveDeployment(BanksWithIdentities):
     """The share-holders' keys, and the banks' identities. The aggregator has none."""
 
     def __init__(self, plan: AdditivePlan) -> None:
+        super().__init__()
         self._holders = {name: ShareHolderKey(name) for name in holders_of(plan.committee)}
-        self._identities = Identities()
 
     def setup(self, cohort: Cohort[AdditivePlan], transcript: Transcript) -> None:
         """Banks and share-holders know each other's keys by another way, so the transcript has nothing of it."""
-
-    def stranger(self, cohort: Cohort[AdditivePlan], bank: str, values: Values) -> Party:
-        """Who has all public keys, and an identity of its own, and plays a bank."""
-        return AdditiveClient(cohort, bank, values, Identity(), self.public_keys)
 
     @property
     def public_keys(self) -> Mapping[str, bytes]:

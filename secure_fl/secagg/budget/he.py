@@ -119,6 +119,10 @@ class HePlan(Plan, ABC):
         return self.most_in_a_sum
 
     @property
+    def commits(self) -> bool:
+        return self.witnesses > 0
+
+    @property
     @abstractmethod
     def parameters_of_context(self) -> KeyParameters:
         """What the keys are made from."""
@@ -182,7 +186,7 @@ class HePlan(Plan, ABC):
 
     @property
     def upload_bytes(self) -> int:
-        committed = COMMITTED_BYTES if self.witnesses else 0
+        committed = COMMITTED_BYTES if self.commits else 0
         return ENVELOPE_BYTES + committed + sum(run.nbytes for run in self.words)
 
     def derived(self) -> dict[str, Any]:
@@ -195,7 +199,7 @@ class HePlan(Plan, ABC):
             "failure_probability_repeated": probability(self.repeated_failure_bits),
             "sums_of_a_key": self.sums_of_a_key,
         }
-        if not self.witnesses:
+        if not self.commits:
             return figures
         shown = CHECKED_BYTES + sum(run.nbytes for run in self.words)
         return figures | {"witnesses": self.witnesses, "request_bytes": ENVELOPE_BYTES + self.banks * shown}

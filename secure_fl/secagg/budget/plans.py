@@ -57,6 +57,11 @@ class Plan:
         return None
 
     @property
+    def commits(self) -> bool:
+        """Whether banks commit to their uploads, which others add up again."""
+        return False
+
+    @property
     def most_in_a_sum(self) -> int:
         """Whatever the scheme: with one more of the `threshold` banks in a sum, only one is not theirs."""
         return self.threshold - 2

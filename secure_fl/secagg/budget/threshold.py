@@ -88,6 +88,10 @@ class ThresholdPlan(Plan):
         return Committee(self.members, self.quorum)
 
     @property
+    def commits(self) -> bool:
+        return True
+
+    @property
     def may_collude_curious(self) -> int | None:
         return self.most_in_a_sum
 

@@ -27,7 +27,7 @@ class CommittedClient:
         identity.begin(cohort, bank)
         self._cohort, self._bank, self._identity, self._encrypt = cohort, bank, identity, encrypt
         self._coin = secrets.token_bytes(COIN_BYTES)
-        self._pieces = b"", b""
+        self._pieces, self._commitment = (b"", b""), b""
         self._answered = 0
 
     def respond(self, request: bytes) -> bytes:
@@ -42,13 +42,13 @@ class CommittedClient:
 
     def _commit(self) -> bytes:
         self._pieces = self._encrypt()
-        return commitment(self._cohort, self._bank, self._coin, *map(digest_of, self._pieces))
+        self._commitment = commitment(self._cohort, self._bank, self._coin, *map(digest_of, self._pieces))
+        return self._commitment
 
     def _upload(self, listed: memoryview) -> list[bytes]:
         cohort, bank = self._cohort, self._bank
         commitments = read_list(cohort, listed)
-        own = commitment(cohort, bank, self._coin, *map(digest_of, self._pieces))
-        if commitments.get(cohort.banks.index(bank)) != own:
+        if commitments.get(cohort.banks.index(bank)) != self._commitment:
             raise MessageError(
                 f"{bank} is not on the list with what it committed to; the aggregator broke the protocol"
             )

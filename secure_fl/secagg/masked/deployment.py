@@ -8,7 +8,7 @@ from secure_fl.secagg.budget import MaskedPlan
 from secure_fl.secagg.budget.ring import plan_masked
 from secure_fl.secagg.custody import ALL_BUT_ONE, BLAME, REPEATED, STEERING, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
 from secure_fl.secagg.graph import default_threshold
-from secure_fl.secagg.identity import Identities
+from secure_fl.secagg.identity import BanksWithIdentities
 from secure_fl.secagg.masked.client import MaskedClient
 from secure_fl.secagg.masked.server import masked_server
 from secure_fl.secagg.masked.wire import MASKED_INPUT, STAGES
@@ -62,11 +62,11 @@ CUSTODY = Custody(
 )
 
 
-class MaskedDeployment:
+class MaskedDeployment(BanksWithIdentities):
     """The banks' identities. The aggregator has no key at all."""
 
     def __init__(self, plan: MaskedPlan) -> None:
-        self._identities = Identities()
+        super().__init__()
 
     def setup(self, cohort: Cohort[MaskedPlan], transcript: Transcript) -> None:
         """Identity keys reach the banks by another way than the aggregator, so the transcript has nothing of it."""

@@ -9,7 +9,7 @@ from secure_fl.secagg.additive.wire import UPLOAD
 from secure_fl.secagg.budget.proofs import SCHEME_NAME, ProofsPlan, plan_proofs
 from secure_fl.secagg.budget.ring import SHARE_HOLDERS
 from secure_fl.secagg.custody import ALL_BUT_ONE, LEFT_ALONE, REPEATED, SUM_ON_THE_WIRE, UNPROTECTED_SUM, Custody
-from secure_fl.secagg.identity import Identities
+from secure_fl.secagg.identity import BanksWithIdentities
 from secure_fl.secagg.messages import AGGREGATOR, Cohort
 from secure_fl.secagg.proofs.client import ProvingClient
 from secure_fl.secagg.proofs.holder import ProofHolder, ProofHolderKey
@@ -72,12 +72,12 @@ CUSTODY = Custody(
 )
 
 
-class ProofsDeployment:
+class ProofsDeployment(BanksWithIdentities):
     """The share-holders' keys, and the banks' identities. The aggregator has none."""
 
     def __init__(self, plan: ProofsPlan) -> None:
+        super().__init__()
         self._holders = {name: ProofHolderKey(name) for name in HOLDERS}
-        self._identities = Identities()
         self._public = {name: holder.key.public for name, holder in self._holders.items()}
 
     def setup(self, cohort: Cohort[ProofsPlan], transcript: Transcript) -> None:

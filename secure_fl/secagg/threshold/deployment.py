@@ -12,7 +12,7 @@ from secure_fl.secagg.budget.threshold import ThresholdPlan, plan_threshold
 from secure_fl.secagg.committed.wire import COMMIT, UPLOAD
 from secure_fl.secagg.hazmat.agreement import AgreementKey
 from secure_fl.secagg.hazmat.collective import JointKey
-from secure_fl.secagg.identity import Identities, Identity
+from secure_fl.secagg.identity import BanksWithIdentities
 from secure_fl.secagg.messages import AGGREGATOR, Cohort, seal
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
@@ -27,12 +27,12 @@ from secure_fl.secagg.transcript import Transcript
 COMMITMENTS, PARTS, JOINT_KEY = "key_commitments", "key_parts", "joint_key"
 
 
-class ThresholdDeployment:
+class ThresholdDeployment(BanksWithIdentities):
     """The members with their parts, and the banks' identities. The aggregator has no key; nobody has the whole one."""
 
     def __init__(self, plan: ThresholdPlan) -> None:
+        super().__init__()
         self._plan = plan
-        self._identities = Identities()
         self._members: dict[str, MemberKey] = {}
         self._joint: JointKey
 
@@ -71,10 +71,6 @@ class ThresholdDeployment:
 
     def client(self, cohort: Cohort[ThresholdPlan], bank: str, values: Values) -> Party:
         return ThresholdClient(cohort, bank, values, self._identities.of(bank), self._joint)
-
-    def stranger(self, cohort: Cohort[ThresholdPlan], bank: str, values: Values) -> Party:
-        """Who has all public keys, and an identity of its own, and plays a bank."""
-        return ThresholdClient(cohort, bank, values, Identity(), self._joint)
 
     def trustees(self, cohort: Cohort[ThresholdPlan]) -> Mapping[str, Party]:
         directory = self._identities.directory(cohort.banks)

@@ -61,6 +61,10 @@ class Setting:
         """Of a part, for one who has it."""
         return PUBLIC_KEY_BYTES + self.ring.degree // 4 + TAG_BYTES
 
+    def published_bytes(self, part: int) -> int:
+        """Of all that its drawer publishes of a part."""
+        return COIN_BYTES + self.public.nbytes + len(self.others(part)) * self.sealed_bytes
+
     def drawer(self, part: int) -> str:
         return self.names[self.committee.subsets[part][0]]
 
@@ -104,7 +108,7 @@ class Published:
     def read(cls, setting: Setting, part: int, data: bytes) -> Published:
         """Raises `MessageError`."""
         others, start, size = len(setting.others(part)), COIN_BYTES + setting.public.nbytes, setting.sealed_bytes
-        if len(data) != start + others * size:
+        if len(data) != setting.published_bytes(part):
             raise MessageError(f"what {setting.drawer(part)} published of a part has the wrong length, {_OR_ALTERED}")
         sealed = tuple(data[start + place * size :][:size] for place in range(others))
         return cls(data[:COIN_BYTES], data[COIN_BYTES:start], sealed)

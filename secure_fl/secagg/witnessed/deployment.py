@@ -8,7 +8,7 @@ from dataclasses import replace
 from secure_fl.secagg.budget import HePlan
 from secure_fl.secagg.committed.wire import COMMIT
 from secure_fl.secagg.he.deployment import HeDeployment
-from secure_fl.secagg.identity import Identities, Identity
+from secure_fl.secagg.identity import BanksWithIdentities
 from secure_fl.secagg.messages import Cohort
 from secure_fl.secagg.protocol import Party, ServerHalf, Values
 from secure_fl.secagg.scheme import Scheme
@@ -20,21 +20,17 @@ from secure_fl.secagg.witnessed.wire import VOUCH, witnesses_of
 from secure_fl.secagg.witnessed.witness import Witness, WitnessKey
 
 
-class WitnessedDeployment(HeDeployment):
+class WitnessedDeployment(HeDeployment, BanksWithIdentities):
     """The key authority's key pair, the witnesses' keys, and the banks' identities."""
 
     def __init__(self, plan: HePlan) -> None:
         self._witnesses = {name: WitnessKey(name) for name in witnesses_of(plan.witnesses)}
         known = {name: witness.key.public for name, witness in self._witnesses.items()}
         super().__init__(plan, CarefulAuthority(plan.parameters_of_context, known))
-        self._identities = Identities()
+        BanksWithIdentities.__init__(self)
 
     def client(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
         return WitnessedClient(cohort, bank, values, self._identities.of(bank), self._public)
-
-    def stranger(self, cohort: Cohort[HePlan], bank: str, values: Values) -> Party:
-        """Who has all public keys, and an identity of its own, and plays a bank."""
-        return WitnessedClient(cohort, bank, values, Identity(), self._public)
 
     def trustees(self, cohort: Cohort[HePlan]) -> Mapping[str, Party]:
         directory = self._identities.directory(cohort.banks)

@@ -182,7 +182,7 @@ def test_an_audit_of_another_run_is_refused(copy: Path, content: str) -> None:
         {"scheme": "additive", "holders": 3, "quorum": 2, "drop": ("share-holder-2@1:sum_shares",)},
         {"scheme": "bfv", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
         {"scheme": "ckks", "holders": 3, "quorum": 2, "drop": ("key-holder-2@1:open",)},
-        {"scheme": "ckks", "witnesses": 1},
+        {"scheme": "ckks", "witnesses": 1, "fresh_keys": 1},
         {"scheme": "bfv"},
         {"scheme": "rlwe"},
         {"scheme": "additive", "proofs": True, "hidden": "none", "bits": 8},
@@ -243,6 +243,7 @@ def test_every_way_of_summing_is_described(
     if settings.get("mechanism"):
         assert "one that becomes known is not protected by epsilon" in document
         assert "report.html draws" not in document
+    assert ("new ones after every 1 round" in document) == ("fresh_keys" in settings)
     if settings.get("group_size"):
         assert "A sum is opened over at least" not in document
     assert ("the key authority opened only sums" in document) == (
